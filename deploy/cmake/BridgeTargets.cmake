@@ -1,0 +1,39 @@
+# How every target of the project is made: its warnings, sanitizers and layer links.
+find_package(Threads REQUIRED)
+find_package(Poco 1.11 REQUIRED COMPONENTS Foundation Net NetSSL JSON Util)
+find_package(spdlog REQUIRED)
+find_package(SQLite3 REQUIRED)
+find_package(SQLiteCpp REQUIRED)
+find_package(LibArchive REQUIRED)
+find_package(OpenSSL REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(tomlplusplus REQUIRED)
+
+find_program(BRIDGE_CCACHE ccache)
+if(BRIDGE_CCACHE)
+  set(CMAKE_CXX_COMPILER_LAUNCHER "${BRIDGE_CCACHE}")
+endif()
+
+add_library(bridge_flags INTERFACE)
+target_compile_features(bridge_flags INTERFACE cxx_std_20)
+target_include_directories(bridge_flags INTERFACE "${PROJECT_SOURCE_DIR}")
+target_compile_options(bridge_flags INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wold-style-cast
+  -Wnon-virtual-dtor -Woverloaded-virtual -Wcast-qual -Wformat=2 -Wimplicit-fallthrough
+  $<$<CXX_COMPILER_ID:GNU>:-Wduplicated-cond -Wduplicated-branches -Wlogical-op>
+  $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety>)
+
+# Global, so that the libraries are instrumented too.
+if(BRIDGE_SANITIZE)
+  add_compile_options(-fsanitize=${BRIDGE_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=${BRIDGE_SANITIZE})
+endif()
+
+# bridge_library(store SOURCES A.cpp DEPS gridbridge::base): one folder, one target, its layer's links only.
+function(bridge_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;PRIVATE_DEPS" ${ARGN})
+  add_library(bridge_${name} STATIC ${ARG_SOURCES})
+  add_library(gridbridge::${name} ALIAS bridge_${name})
+  target_link_libraries(bridge_${name} PUBLIC ${ARG_DEPS} PRIVATE ${ARG_PRIVATE_DEPS} bridge_flags)
+  target_include_directories(bridge_${name} PUBLIC "${PROJECT_SOURCE_DIR}")
+endfunction()

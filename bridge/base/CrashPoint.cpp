@@ -1,12 +1,11 @@
 #include "bridge/base/CrashPoint.h"
 
 #ifdef BRIDGE_CRASH_POINTS
-#include <unistd.h>
-
 #include <atomic>
 #include <cstdlib>
 #include <string>
 #include <string_view>
+#include <unistd.h>
 
 namespace gridbridge {
 

@@ -1,8 +1,7 @@
 #include "bridge/base/Lane.h"
 
-#include <pthread.h>
-
 #include <exception>
+#include <pthread.h>
 
 namespace gridbridge {
 

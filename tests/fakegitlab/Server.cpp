@@ -1,0 +1,175 @@
+#include "tests/fakegitlab/Server.h"
+
+#include <Poco/Net/HTTPRequestHandler.h>
+#include <Poco/Net/HTTPRequestHandlerFactory.h>
+#include <Poco/Net/HTTPServer.h>
+#include <Poco/Net/HTTPServerRequestImpl.h>
+#include <Poco/Net/HTTPServerResponse.h>
+#include <Poco/Net/NetException.h>
+#include <Poco/Net/TCPServer.h>
+#include <Poco/String.h>
+#include <Poco/ThreadPool.h>
+#include <Poco/URI.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <iterator>
+#include <mutex>
+
+namespace gridbridge::fakegitlab {
+
+namespace {
+
+constexpr int kMostConnections = 256;
+/// Two hours: reading a request never gives up before a test does.
+constexpr int kReadTimeoutSeconds = 7200;
+
+Request received(Poco::Net::HTTPServerRequest& from) {
+    Request request;
+    request.method = from.getMethod();
+    // Not Poco::URI(target): "//api" would become a host.
+    const auto& target = from.getURI();
+    const auto mark = target.find('?');
+    Poco::URI::decode(target.substr(0, mark), request.path);
+    request.query = mark == std::string::npos ? "" : target.substr(mark + 1);
+    for (const auto& [name, value] : from) {
+        request.headers[Poco::toLower(name)] = value;
+    }
+    request.body.assign(std::istreambuf_iterator<char>(from.stream()), {});
+    return request;
+}
+
+void send(const Reply& reply, Poco::Net::HTTPServerRequest& request,
+          Poco::Net::HTTPServerResponse& response) {
+    auto& socket = dynamic_cast<Poco::Net::HTTPServerRequestImpl&>(request).socket();
+    if (reply.delivery == Delivery::Dropped) {
+        response.setKeepAlive(false);
+        socket.shutdown();
+        return;
+    }
+    response.setStatusAndReason(static_cast<Poco::Net::HTTPResponse::HTTPStatus>(reply.status));
+    for (const auto& [name, value] : reply.headers) {
+        response.set(name, value);
+    }
+    if (reply.status != 204) {
+        response.setContentLength64(static_cast<Poco::Int64>(reply.body.size()));
+    }
+    const bool cut = reply.delivery == Delivery::Cut;
+    auto& out = response.send();
+    out.write(reply.body.data(),
+              static_cast<std::streamsize>(cut ? reply.body.size() / 2 : reply.body.size()));
+    out.flush();
+    if (cut) {
+        response.setKeepAlive(false);
+        socket.shutdown();
+    }
+}
+
+class AwayFilter final : public Poco::Net::TCPServerConnectionFilter {
+public:
+    explicit AwayFilter(const std::atomic<bool>& away) : away_(away) {}
+    bool accept(const Poco::Net::StreamSocket&) override { return !away_; }
+
+private:
+    const std::atomic<bool>& away_;
+};
+
+}  // namespace
+
+struct Server::Impl {
+    Impl(Handler call, std::uint16_t port, Millis keepAlive)
+        : handler(std::move(call)),
+          pool("fakegitlab", 2, kMostConnections),
+          socket(Poco::Net::SocketAddress("127.0.0.1", port), 1024),
+          server(new Factory(*this), pool, socket, parameters(keepAlive)) {
+        server.setConnectionFilter(new AwayFilter(away));
+        server.start();
+    }
+    ~Impl() {
+        stop();
+        server.stopAll(true);
+        pool.joinAll();
+    }
+    Impl(const Impl&) = delete;
+    Impl& operator=(const Impl&) = delete;
+
+    void stop() {
+        {
+            const std::lock_guard lock(mutex);
+            stopping = true;
+        }
+        changed.notify_all();
+    }
+
+    void delay(Millis time) {
+        std::unique_lock lock(mutex);
+        changed.wait_for(lock, time, [this] { return stopping; });
+    }
+
+    static Poco::Net::HTTPServerParams::Ptr parameters(Millis keepAlive) {
+        Poco::Net::HTTPServerParams::Ptr result = new Poco::Net::HTTPServerParams;
+        result->setMaxThreads(kMostConnections);
+        result->setMaxQueued(4096);
+        result->setKeepAlive(true);
+        result->setMaxKeepAliveRequests(0);
+        result->setKeepAliveTimeout(Poco::Timespan(std::chrono::microseconds(keepAlive).count()));
+        result->setTimeout(Poco::Timespan(kReadTimeoutSeconds, 0));
+        return result;
+    }
+
+    class Worker final : public Poco::Net::HTTPRequestHandler {
+    public:
+        explicit Worker(Impl& impl) : impl_(impl) {}
+        void handleRequest(Poco::Net::HTTPServerRequest& request,
+                           Poco::Net::HTTPServerResponse& response) override {
+            const auto reply = impl_.handler(received(request));
+            if (reply.delay.count() > 0) {
+                impl_.delay(reply.delay);
+            }
+            send(reply, request, response);
+        }
+
+    private:
+        Impl& impl_;
+    };
+
+    class Factory final : public Poco::Net::HTTPRequestHandlerFactory {
+    public:
+        explicit Factory(Impl& impl) : impl_(impl) {}
+        Poco::Net::HTTPRequestHandler* createRequestHandler(
+            const Poco::Net::HTTPServerRequest&) override {
+            return new Worker(impl_);
+        }
+
+    private:
+        Impl& impl_;
+    };
+
+    Handler handler;
+    std::atomic<bool> away = false;
+    std::mutex mutex;
+    std::condition_variable changed;
+    bool stopping = false;
+    Poco::ThreadPool pool;
+    Poco::Net::ServerSocket socket;
+    Poco::Net::HTTPServer server;
+};
+
+Server::Server(Handler handler, std::uint16_t port, Millis keepAlive)
+    : impl_(std::make_unique<Impl>(std::move(handler), port, keepAlive)) {}
+
+Server::~Server() = default;
+
+std::uint16_t Server::port() const {
+    return impl_->server.port();
+}
+
+void Server::setAway(bool away) {
+    impl_->away = away;
+}
+
+void Server::stop() {
+    impl_->stop();
+}
+
+}  // namespace gridbridge::fakegitlab

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+#include "tests/fakegitlab/Types.h"
+
+namespace gridbridge::fakegitlab {
+
+/// HTTP/1.1 on 127.0.0.1 in own threads. Connections are cut exactly where a Reply says so.
+class Server {
+public:
+    using Handler = std::function<Reply(const Request&)>;
+
+    /// Listens when it returns; `port` 0 = the system chooses. `handler` is called from many
+    /// threads. Idle connections are closed after `keepAlive`.
+    /// Throws Poco::Exception when the port is taken.
+    Server(Handler handler, std::uint16_t port, Millis keepAlive);
+    ~Server();
+    Server(const Server&) = delete;
+    Server& operator=(const Server&) = delete;
+
+    std::uint16_t port() const;
+    /// While away, new connections are closed at once.
+    void setAway(bool away);
+    /// Ends delayed answers early; the destructor waits for all handlers.
+    void stop();
+
+private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace gridbridge::fakegitlab

@@ -1,0 +1,267 @@
+#include <CLI/CLI.hpp>
+
+#include <chrono>
+#include <csignal>
+#include <ctime>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <stdexcept>
+
+#include "bridge/base/Clock.h"
+#include "tests/fakegitlab/FakeGitLab.h"
+#include "tests/fakegitlab/JobFile.h"
+#include "tests/fakegitlab/Summary.h"
+
+namespace gridbridge::fakegitlab {
+namespace {
+
+constexpr auto kTick = Millis(100);
+
+struct Arguments {
+    std::string folder;
+    std::string portFile;
+    std::string results;
+    std::string traces;
+    std::string runnerToken = "glrt-fakegitlab";
+    std::vector<std::string> tags;
+    std::vector<std::string> faults;
+    std::uint64_t seed = 1;
+    bool untilDone = false;
+    bool directDownload = false;
+    double grace = 2;
+    double longPoll = 0;
+    double liveTrace = -1;
+    double reapAfter = 1800;
+    int updateInterval = 3;
+    int repeats = 0;
+    std::uint16_t port = 0;
+};
+
+Millis millis(double seconds) {
+    return std::chrono::floor<Millis>(std::chrono::duration<double>(seconds));
+}
+
+void describe(CLI::App& app, Arguments& a) {
+    app.footer(
+        "Example:\n  fakegitlab --folder demo --port-file /tmp/url --until-done\n"
+        "serves demo/*.toml and the projects in demo/repositories, writes its address to\n"
+        "/tmp/url, ends when every job has ended and exits 1 if one did not end as its\n"
+        "[expect] says or a client broke the protocol.");
+    app.add_option("--folder", a.folder, "job files *.toml and repositories/GROUP/PROJECT/")
+        ->required();
+    app.add_option("--port", a.port, "port on 127.0.0.1 (default: the system chooses)");
+    app.add_option("--port-file", a.portFile, "file that gets the server's URL");
+    app.add_option("--runner-token", a.runnerToken, "token of the one runner")
+        ->capture_default_str();
+    app.add_option("--tag", a.tags, "tag of the runner; it also takes untagged jobs");
+    app.add_flag("--until-done", a.untilDone, "exit when all jobs have ended");
+    app.add_option("--grace", a.grace, "... and nobody called about a job for these seconds")
+        ->capture_default_str();
+    app.add_option("--results", a.results, "file that gets the results as JSON");
+    app.add_option("--traces", a.traces, "folder that gets one <job name>.log per job");
+    app.add_option("--seed", a.seed, "seed of the faults")->capture_default_str();
+    app.add_option("--fault", a.faults, "KIND=RATE, e.g. patch-answer-lost=0.1 or 503=0.05");
+    app.add_option("--long-poll", a.longPoll, "seconds that jobs/request may be held; 0 = not")
+        ->capture_default_str();
+    app.add_option("--live-trace", a.liveTrace, "seconds of 202 answers before a final report");
+    app.add_flag("--direct-download", a.directDownload, "302 for artifact downloads");
+    app.add_option("--reap-after", a.reapAfter, "seconds without update until a job is dropped")
+        ->capture_default_str();
+    app.add_option("--update-interval", a.updateInterval, "X-GitLab-Trace-Update-Interval")
+        ->capture_default_str();
+    app.add_option("--allow-repeats", a.repeats,
+                   "calls about an ended job that are no violation, for kill -9 tests")
+        ->capture_default_str();
+}
+
+Options optionsFor(const Arguments& a, const std::filesystem::path& repositories) {
+    Options options;
+    options.port = a.port;
+    options.repositories = repositories;
+    options.longPoll = millis(a.longPoll);
+    options.directDownload = a.directDownload;
+    if (a.liveTrace >= 0) {
+        options.liveTrace = millis(a.liveTrace);
+    }
+    options.noUpdatesAfter = millis(a.reapAfter);
+    options.traceUpdateInterval = Seconds(a.updateInterval);
+    options.callsAfterEnd = a.repeats;
+    options.onEvent = [](const std::string& line) { std::cout << line << std::endl; };
+    return options;
+}
+
+void setFaults(FakeGitLab& server, const Arguments& a) {
+    server.setFaults(a.seed, 0);
+    for (const auto& fault : a.faults) {
+        const auto equals = fault.find('=');
+        const auto kind = faultNamed(fault.substr(0, equals));
+        double rate = -1;
+        if (equals != std::string::npos) {
+            CLI::detail::lexical_cast(fault.substr(equals + 1), rate);
+        }
+        if (!kind || rate < 0 || rate > 1) {
+            throw CLI::ValidationError("--fault", "wants KIND=RATE with 0 <= RATE <= 1: " + fault);
+        }
+        server.setFault(*kind, rate);
+    }
+}
+
+void commitRepositories(FakeGitLab& server, const std::filesystem::path& folder) {
+    if (!std::filesystem::is_directory(folder)) {
+        return;
+    }
+    for (const auto& group : std::filesystem::directory_iterator(folder)) {
+        for (const auto& project : std::filesystem::directory_iterator(group.path())) {
+            server.commit((group.path().filename() / project.path().filename()).string(),
+                          project.path());
+        }
+    }
+}
+
+/// The job files as jobs of the server; `needs` become ids of jobs added before.
+std::vector<JobResult> addJobs(FakeGitLab& server, const JobFolder& folder) {
+    std::vector<JobResult> result;
+    server.setStages(folder.stages);
+    for (auto job : folder.jobs) {
+        for (const auto& need : job.needs) {
+            const auto found = std::find_if(result.begin(), result.end(), [&](const auto& other) {
+                return other.seen.name == need;
+            });
+            if (found == result.end()) {
+                throw std::runtime_error(job.file + ": needs " + need +
+                                         ", which no earlier stage has");
+            }
+            job.spec.dependencies.push_back(found->seen.id);
+        }
+        JobResult added{.file = job.file, .expect = job.expect};
+        added.seen.name = job.spec.name;
+        added.seen.id = server.addJob(job.spec);
+        result.push_back(std::move(added));
+    }
+    return result;
+}
+
+void writeFile(const std::filesystem::path& path, const std::string& text) {
+    const auto part = path.string() + ".part";
+    std::ofstream out(part, std::ios::binary);
+    out << text;
+    out.close();
+    if (!out) {
+        throw std::runtime_error("cannot write " + part);
+    }
+    std::filesystem::rename(part, path);
+}
+
+std::string fileName(std::string jobName) {
+    std::replace(jobName.begin(), jobName.end(), '/', '-');
+    return jobName + ".log";
+}
+
+Summary summarize(const FakeGitLab& server, std::vector<JobResult> jobs) {
+    for (auto& job : jobs) {
+        job.seen = server.job(job.seen.id);
+        job.problems = differences(job.seen, job.expect);
+    }
+    return {.jobs = std::move(jobs), .violations = server.violations(), .faults = server.faults()};
+}
+
+/// Time of the last call about a job.
+WallTime lastJobCall(const FakeGitLab& server) {
+    const auto all = server.requests();
+    const auto found =
+        std::find_if(all.rbegin(), all.rend(), [](const auto& r) { return r.job != 0; });
+    return found == all.rend() ? WallTime{} : found->at;
+}
+
+/// Blocks SIGINT and SIGTERM here and in every thread started later.
+sigset_t blockSignals() {
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+    return signals;
+}
+
+/// Runs the timers until a signal comes or, with --until-done, everything has ended.
+void serve(FakeGitLab& server, const Arguments& a, const Clock& clock, const sigset_t& signals) {
+    for (;;) {
+        server.runReapers();
+        if (a.untilDone && server.allEnded() &&
+            clock.wallNow() - lastJobCall(server) >= millis(a.grace)) {
+            return;
+        }
+        const timespec tick{0, std::chrono::nanoseconds(kTick).count()};
+        if (sigtimedwait(&signals, nullptr, &tick) > 0) {
+            return;
+        }
+    }
+}
+
+/// A private folder for the bare repositories, removed at the end.
+class ScratchFolder {
+public:
+    ScratchFolder() {
+        auto pattern = (std::filesystem::temp_directory_path() / "fakegitlab-XXXXXX").string();
+        if (::mkdtemp(pattern.data()) == nullptr) {
+            throw std::runtime_error("cannot make a folder " + pattern);
+        }
+        path = pattern;
+    }
+    ~ScratchFolder() {
+        std::error_code ignored;
+        std::filesystem::remove_all(path, ignored);
+    }
+    ScratchFolder(const ScratchFolder&) = delete;
+    ScratchFolder& operator=(const ScratchFolder&) = delete;
+
+    std::filesystem::path path;
+};
+
+int run(const Arguments& a) {
+    const auto signals = blockSignals();
+    const auto folder = readJobFolder(a.folder);
+    const ScratchFolder scratch;
+    SystemClock clock;
+    FakeGitLab server(clock, optionsFor(a, scratch.path));
+    setFaults(server, a);
+    server.addRunner(RunnerSpec{.token = a.runnerToken, .tags = a.tags});
+    commitRepositories(server, std::filesystem::path(a.folder) / "repositories");
+    const auto jobs = addJobs(server, folder);
+    if (!a.portFile.empty()) {
+        writeFile(a.portFile, server.url() + "\n");
+    }
+    std::cout << "serving " << jobs.size() << " jobs at " << server.url() << std::endl;
+    serve(server, a, clock, signals);
+    const auto summary = summarize(server, jobs);
+    print(summary, std::cout);
+    if (!a.results.empty()) {
+        writeFile(a.results, toJson(summary));
+    }
+    if (!a.traces.empty()) {
+        std::filesystem::create_directories(a.traces);
+        for (const auto& job : summary.jobs) {
+            writeFile(std::filesystem::path(a.traces) / fileName(job.seen.name), job.seen.trace);
+        }
+    }
+    return summary.ok() ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace gridbridge::fakegitlab
+
+int main(int argc, char** argv) {
+    CLI::App app("A stand-in GitLab that serves a folder of job files and judges how they ended.");
+    gridbridge::fakegitlab::Arguments arguments;
+    gridbridge::fakegitlab::describe(app, arguments);
+    try {
+        app.parse(argc, argv);
+        return gridbridge::fakegitlab::run(arguments);
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error) == 0 ? 0 : 2;
+    } catch (const std::exception& error) {
+        std::cerr << "fakegitlab: " << error.what() << std::endl;
+        return 74;
+    }
+}

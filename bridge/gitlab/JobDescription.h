@@ -1,0 +1,105 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "bridge/base/Result.h"
+#include "bridge/base/Secret.h"
+
+namespace gridbridge::gitlab {
+
+/// One entry of the payload's `variables`; the names are GitLab's.
+struct JobVariable {
+    std::string key;
+    std::string value;
+    bool isPublic = false;
+    bool masked = false;
+    bool raw = false;
+    bool file = false;
+};
+
+struct Step {
+    std::string name;  ///< `script`, `release`, `after_script`, or whatever the server invents.
+    std::vector<std::string> script;
+};
+
+struct GitInfo {
+    std::string repoUrl;  ///< Without credentials.
+    std::string ref;
+    std::string sha;
+    std::string beforeSha;
+    std::string refType;
+    std::vector<std::string> refspecs;
+    int depth = 0;
+    std::string objectFormat = "sha1";
+};
+
+struct ArtifactEntry {
+    std::string name;
+    bool untracked = false;
+    std::vector<std::string> paths;
+    std::vector<std::string> exclude;
+    std::string when = "on_success";
+    std::string expireIn;
+    std::string type = "archive";
+    std::string format = "zip";
+};
+
+struct Dependency {
+    std::int64_t id = 0;
+    std::string name;
+    bool hasFile = false;
+};
+
+/// What GitLab said of a job: the body of a 201, decoded leniently (protocol section 3).
+/// Plain data; holds secrets, so it is never logged whole.
+struct JobDescription {
+    std::int64_t id = 0;
+    Secret token;
+    bool allowGitFetch = true;
+    std::string name;
+    std::string stage;
+    std::int64_t projectId = 0;
+    std::string projectPath;  ///< `group/project`
+    std::string userLogin;    ///< From GITLAB_USER_LOGIN.
+    std::string url;          ///< From CI_JOB_URL.
+    std::int64_t pipelineId = 0;
+    GitInfo git;
+    std::chrono::seconds timeout{7200};
+    std::vector<JobVariable> variables;
+    std::vector<Step> steps;
+    bool hasRun = false;    ///< The payload has `run:` steps.
+    std::string imageName;  ///< Empty = none.
+    bool hasServices = false;
+    bool hasSecrets = false;
+    bool hasCache = false;
+    bool hasHooks = false;
+    std::vector<ArtifactEntry> artifacts;
+    std::vector<Dependency> dependencies;
+    bool traceSections = false;
+    std::vector<std::string> failureReasons;  ///< `features.failure_reasons`
+    std::vector<std::string> tokenMaskPrefixes;
+
+    /// The last variable of that name, unexpanded; nullptr when absent.
+    const JobVariable* variable(std::string_view key) const;
+};
+
+/// Decodes the body of a 201. `null`, absent and unknown fields are tolerated wherever the
+/// protocol allows them; the error (Permanent) names the field that cannot be understood and
+/// carries no value. Bodies over 64 MiB are refused.
+Result<JobDescription> decodeJob(std::string_view body);
+
+/// The two fields with which an undecodable job can still be reported.
+struct JobIdentity {
+    std::int64_t id = 0;
+    Secret token;
+};
+/// Finds `id` and `token` at the top level of a body, also of one that is cut short or broken
+/// further on; nothing when either is unreadable.
+std::optional<JobIdentity> identityOf(std::string_view body);
+
+}  // namespace gridbridge::gitlab

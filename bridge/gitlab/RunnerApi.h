@@ -1,0 +1,154 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "bridge/base/Clock.h"
+#include "bridge/base/Secret.h"
+
+namespace gridbridge::http {
+class Transport;
+}
+
+namespace gridbridge::gitlab {
+
+/// Who asks: sent with verify and jobs/request.
+struct RunnerIdentity {
+    Secret token;
+    std::string systemId;               ///< `s_` or `r_` and 12 characters, stable.
+    std::vector<std::string> features;  ///< `info.features` that really work.
+    std::string executor;               ///< Backend type, for GitLab's pages.
+};
+
+enum class VerifyOutcome { Valid, Invalid, Unreachable };
+struct VerifyAnswer {
+    VerifyOutcome outcome = VerifyOutcome::Unreachable;
+    std::int64_t runnerId = 0;  ///< 0 = the server did not say.
+    std::string message;        ///< Why, when not Valid.
+};
+
+enum class ClaimOutcome {
+    Job,        ///< 201: `body` is the job.
+    NoJob,      ///< 204
+    Conflict,   ///< 409: ask again at the next interval.
+    Forbidden,  ///< 403, 422: counts against the runner's health.
+    Retry,      ///< 429, 5xx, network: not the runner's fault. `retryAfter` when the server said.
+    Refused,    ///< Any other answer, redirects included: `message` says what to change.
+};
+struct ClaimAnswer {
+    ClaimOutcome outcome = ClaimOutcome::Retry;
+    std::string body;
+    std::string lastUpdate;  ///< New value to remember; empty = keep the old one.
+    std::optional<std::chrono::seconds> retryAfter;
+    std::string message;
+};
+
+/// What any answer about a job says of its life.
+enum class JobStatus {
+    Alive,      ///< running, or nothing said with a success.
+    Canceling,  ///< stop gracefully, then report.
+    Gone,       ///< 403, canceled, failed, success: nothing more may be sent.
+};
+
+enum class CallOutcome {
+    Done,      ///< Accepted.
+    Deferred,  ///< 202 to a final report: repeat the identical call after `retryAfter`.
+    Mismatch,  ///< 416 to a PATCH: `serverSize` is the offset to continue at.
+    Retry,     ///< 409, 429, 5xx, network, a lost answer: the same call may be repeated.
+    NotFound,  ///< 404: a proxy's, transient for a bounded time.
+    Rejected,  ///< 400, 413, redirects and the like: repeating cannot help.
+    Ended,     ///< The job is Gone.
+};
+struct JobAnswer {
+    CallOutcome outcome = CallOutcome::Retry;
+    JobStatus status = JobStatus::Alive;
+    std::string serverStatus;  ///< `Job-Status` as sent; empty = none. `success` with Ended means
+                               ///< that an earlier final report had been accepted.
+    std::optional<std::int64_t> serverSize;
+    std::optional<std::chrono::seconds> retryAfter;
+    std::optional<std::chrono::seconds> updateInterval;  ///< X-GitLab-Trace-Update-Interval
+    std::string message;                                 ///< One line, for Retry and Rejected.
+};
+
+struct JobCredentials {
+    std::int64_t id = 0;
+    Secret token;
+};
+
+struct TraceEnd {
+    std::uint32_t crc32 = 0;  ///< Of the whole trace as sent.
+    std::int64_t bytes = 0;
+};
+
+struct FinalReport {
+    bool success = false;
+    std::string failureReason;         ///< Already one the server knows; only when not success.
+    std::optional<int> exitCode;       ///< 1 to 32767; only when not success.
+    std::optional<TraceEnd> traceEnd;  ///< Absent = answered at once, without a check.
+};
+
+struct Upload {
+    std::filesystem::path file;
+    std::string filename;
+    std::string type;
+    std::string format;
+    std::string expireIn;
+};
+
+/// The calls of the runner protocol with named outcomes (protocol sections 1 to 6). Stateless;
+/// safe for concurrent use; no call is repeated inside. Nothing is thrown.
+class RunnerApi {
+public:
+    virtual ~RunnerApi() = default;
+    virtual VerifyAnswer verify(const CallContext& ctx, const RunnerIdentity& runner) = 0;
+    /// `lastUpdate` as remembered; empty = none.
+    virtual ClaimAnswer requestJob(const CallContext& ctx, const RunnerIdentity& runner,
+                                   const std::string& lastUpdate) = 0;
+    virtual JobAnswer keepAlive(const CallContext& ctx, const JobCredentials& job) = 0;
+    /// Bytes of the trace from `offset`. An empty `bytes` asks for the server's size and needs
+    /// offset > 0.
+    virtual JobAnswer appendTrace(const CallContext& ctx, const JobCredentials& job,
+                                  std::int64_t offset, std::string_view bytes) = 0;
+    virtual JobAnswer finish(const CallContext& ctx, const JobCredentials& job,
+                             const FinalReport& report) = 0;
+    virtual JobAnswer uploadArtifact(const CallContext& ctx, const JobCredentials& job,
+                                     const Upload& upload) = 0;
+};
+
+/// RunnerApi over HTTP. `transport` must outlive it.
+class HttpRunnerApi final : public RunnerApi {
+public:
+    explicit HttpRunnerApi(http::Transport& transport, const Clock& clock);
+    VerifyAnswer verify(const CallContext& ctx, const RunnerIdentity& runner) override;
+    ClaimAnswer requestJob(const CallContext& ctx, const RunnerIdentity& runner,
+                           const std::string& lastUpdate) override;
+    JobAnswer keepAlive(const CallContext& ctx, const JobCredentials& job) override;
+    JobAnswer appendTrace(const CallContext& ctx, const JobCredentials& job, std::int64_t offset,
+                          std::string_view bytes) override;
+    JobAnswer finish(const CallContext& ctx, const JobCredentials& job,
+                     const FinalReport& report) override;
+    JobAnswer uploadArtifact(const CallContext& ctx, const JobCredentials& job,
+                             const Upload& upload) override;
+
+private:
+    http::Transport& transport_;
+    const Clock& clock_;
+};
+
+/// The reason to send for `wanted`: itself where the server lists it or it is always legal, else
+/// the official runner's mapping (protocol 4.5). `runner_interrupted` falls back to
+/// `runner_system_failure`.
+std::string reportableReason(std::string_view wanted, const std::vector<std::string>& listed);
+
+/// When the token is certainly dead, read from a JWT's `exp`; nothing for an opaque token.
+std::optional<WallTime> tokenExpiry(const Secret& jobToken);
+
+/// The 9 characters that GitLab shows of a runner token (job-execution 2.1).
+std::string shortToken(const Secret& runnerToken);
+
+}  // namespace gridbridge::gitlab

@@ -1,0 +1,74 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "bridge/base/Clock.h"
+#include "bridge/base/Result.h"
+#include "bridge/gitlab/JobDescription.h"
+
+namespace gridbridge::payload {
+
+/// What the script needs beyond GitLab's description.
+struct ScriptContext {
+    std::string runnerShortToken;
+    std::string serverUrl;                      ///< Base URL of GitLab as configured.
+    std::string bridgeHost;                     ///< For `Running on NODE via HOST...`.
+    std::string version;                        ///< Of gridbridge.
+    std::vector<std::string> environment = {};  ///< NAME=value of the runner's configuration.
+    std::string nonce;           ///< Guards against stale status files; unique per submission.
+    WallTime deadline;           ///< Absolute; the wrapper ends the job then.
+    std::string tlsCaFile = {};  ///< Path on the service; its content travels with the job.
+};
+
+struct ScriptFile {
+    std::string name;
+    std::string content;
+};
+
+/// What a submission puts into `in/`, and what it will leave in `out/`.
+struct JobScript {
+    std::vector<ScriptFile> inputs;
+    std::string loader;                    ///< See BatchJob::loader.
+    std::vector<std::string> outputs;      ///< `log`, `status`, and tarballs that may appear.
+    std::vector<std::string> maskPhrases;  ///< Expanded values of masked variables.
+    std::vector<std::string> warnings;  ///< One log line each: what is not supported and skipped.
+};
+
+/// Generates the script. Pure. Permanent error = the job cannot run here; its text is the one
+/// line for the job's log (image, services, secrets, run, dependencies, submodules).
+Result<JobScript> makeScript(const gitlab::JobDescription& job, const ScriptContext& context);
+
+/// The wrapper's verdict, from the status file (job-execution 11.2).
+struct Status {
+    std::string outcome;  ///< success, failed, timedout, canceled, system
+    std::string why;  ///< empty, canceled, terminated, stage_timeout, job_timeout, collect_failed
+    std::string stage;
+    std::optional<int> exitCode;
+    std::string host;
+    std::int64_t logBytes = 0;
+    std::vector<std::pair<std::string, std::int64_t>> outputs;  ///< Name and size of each output.
+    std::optional<WallTime> endedAt;                            ///< The node's clock.
+};
+
+/// Strict: at most 4 KiB, known keys, each once. Permanent error otherwise.
+Result<Status> parseStatus(std::string_view text, std::string_view nonce);
+
+/// Whether an artifact entry is uploaded for that outcome.
+bool wantsUpload(const gitlab::ArtifactEntry& entry, bool success);
+
+struct PackedArtifact {
+    std::int64_t entries = 0;        ///< Files and directories in the archive; 0 = nothing matched.
+    std::string filename;            ///< For the upload.
+    std::vector<std::string> lines;  ///< Messages for the job's log, without colours.
+};
+
+/// Reads the node's tarball of entry `index` from `tarball` (a descriptor, read to its end;
+/// -1 = nothing was collected), matches it again, and writes a zip that is the same for the same
+/// input to `zip`. Hostile archives are an error (Permanent). Never extracts.
+Result<PackedArtifact> packArtifact(const gitlab::JobDescription& job, std::size_t index,
+                                    int tarball, const std::string& zipPath);
+
+}  // namespace gridbridge::payload

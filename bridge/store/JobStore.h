@@ -1,0 +1,139 @@
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "bridge/base/Clock.h"
+#include "bridge/base/Secret.h"
+#include "bridge/store/JobRecord.h"
+
+namespace gridbridge {
+class Random;
+}
+
+namespace gridbridge::store {
+
+/// The database cannot be used: full disk, I/O error, corruption, a newer schema, a lock held
+/// beyond all patience. `busy` and `full` are conditions that pass.
+class StoreError : public std::runtime_error {
+public:
+    enum class Kind { Busy, Full, Io, Corrupt, Newer, Other };
+    StoreError(Kind kind, const std::string& what) : std::runtime_error(what), kind(kind) {}
+    const Kind kind;
+};
+
+struct Installation {
+    std::string id;  ///< 8 characters [a-z0-9]; part of every key.
+    WallTime createdAt;
+};
+
+/// One change of one job, stored whole or not at all.
+struct Change {
+    State from = State::Received;  ///< Compared; when the row is elsewhere the change is dropped.
+    JobRecord to;
+    std::string cause;  ///< Of the transition, one line; a row is written when from differs
+                        ///< from to.state or `cause` is not empty.
+    bool forgetSecrets = false;  ///< Deletes payload and token.
+};
+
+struct RunnerRecord {
+    std::string name;
+    std::string serverUrl;
+    std::optional<std::int64_t> gitlabId = {};
+    std::string systemId = {};
+    std::optional<WallTime> lastContact = {};
+    std::string health = {};  ///< ok, unhealthy
+};
+
+struct Transition {
+    WallTime at;
+    std::string from;
+    std::string to;
+    std::string cause;
+};
+
+/// Open jobs per runner and backend, for the limits.
+struct Load {
+    std::string runner;
+    std::string backend;
+    State state;
+    std::int64_t jobs;
+};
+
+/// All persistent facts; the only user of SQL. Owner thread only, except `receive`, which is safe
+/// for concurrent use. Every method throws StoreError. `clock` must outlive it.
+class JobStore {
+public:
+    /// Opens or creates `<folder>/gridbridge.db` and `<folder>/secret.key` and migrates.
+    JobStore(const std::filesystem::path& folder, const Clock& clock, Random& random);
+    ~JobStore();
+    JobStore(const JobStore&) = delete;
+    JobStore& operator=(const JobStore&) = delete;
+
+    const Installation& installation() const;
+
+    /// Stores the raw body of a 201, sealed, as a job in state `received`; durable on return.
+    JobRow receive(const std::string& runner, const std::string& serverUrl,
+                   const std::string& backend, const std::string& account, const Secret& body);
+
+    /// Rows whose due time has come, and all rows in `received`.
+    std::vector<JobRow> due(WallTime now);
+    /// The earliest due time of an open job.
+    std::optional<WallTime> nextDue();
+    /// Records in the order of `rows`; unknown rows are left out.
+    std::vector<JobRecord> load(std::span<const JobRow> rows);
+    /// All jobs that are not done, by row.
+    std::vector<JobRow> open();
+    std::vector<Load> loads();
+
+    /// Stores all changes in one transaction; false for those whose compare failed.
+    std::vector<bool> commit(std::span<const Change> changes);
+
+    /// The raw body; nothing once it was forgotten.
+    std::optional<Secret> payload(JobRow row);
+
+    void saveRunner(const RunnerRecord& runner);
+    std::vector<RunnerRecord> runners();
+
+private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+struct JobFilter {
+    bool all = false;  ///< Finished jobs too.
+    std::optional<State> state = {};
+    std::string backend = {};
+};
+
+/// Reads for people, beside a running or stopped service, without write access. Throws
+/// StoreError. One thread at a time.
+class JobReader {
+public:
+    explicit JobReader(const std::filesystem::path& folder);
+    ~JobReader();
+    JobReader(const JobReader&) = delete;
+    JobReader& operator=(const JobReader&) = delete;
+
+    std::vector<JobRecord> jobs(const JobFilter& filter);
+    /// By GitLab job id; several where servers share it.
+    std::vector<JobRecord> byGitlabId(std::int64_t id);
+    std::vector<SubmissionRecord> submissions(JobRow row);
+    std::vector<Transition> transitions(JobRow row);
+    Installation installation();
+
+private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+/// `gb-<installation>-<job row>`
+std::string jobKey(const Installation& installation, JobRow row);
+SubmissionKey submissionKey(const Installation& installation, JobRow row, int attempt);
+
+}  // namespace gridbridge::store

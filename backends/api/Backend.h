@@ -80,8 +80,8 @@ enum class BatchState { Pending, Running, Held, Ended, Absent, Unknown };
 enum class EndCause {
     None,    ///< Not ended.
     Exited,  ///< By itself: exitCode or signal.
-    WallTime,
-    Memory,
+    WallTimeLimit,
+    MemoryLimit,
     NodeFailure,  ///< Node or its boot lost; the job did not end by itself.
     Preempted,
     RemovedByUs,

@@ -23,7 +23,7 @@ namespace gridbridge::store {
 class StoreError : public std::runtime_error {
 public:
     enum class Kind { Busy, Full, Io, Corrupt, Newer, Other };
-    StoreError(Kind kind, const std::string& what) : std::runtime_error(what), kind(kind) {}
+    StoreError(Kind of, const std::string& what) : std::runtime_error(what), kind(of) {}
     const Kind kind;
 };
 

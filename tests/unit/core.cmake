@@ -1,1 +1,4 @@
 # Tests of this room; included by tests/CMakeLists.txt, paths are relative to tests/.
+bridge_test(core_test LABEL unit
+  SOURCES unit/core/CapacityTest.cpp unit/core/DecisionTest.cpp unit/core/TraceTest.cpp
+  DEPS gridbridge::core)

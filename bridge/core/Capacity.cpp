@@ -1,0 +1,61 @@
+#include "bridge/core/Capacity.h"
+
+namespace gridbridge::core {
+
+Capacity::Capacity(int concurrent, std::map<std::string, int> runnerLimits,
+                   std::map<std::string, int> backendLimits)
+    : concurrent_(concurrent) {
+    for (const auto& [name, limit] : runnerLimits) {
+        runners_[name].limit = limit;
+    }
+    for (const auto& [name, limit] : backendLimits) {
+        backends_[name].limit = limit;
+    }
+}
+
+bool Capacity::take(const std::string& runner, const std::string& backend) {
+    const std::lock_guard lock(mutex_);
+    auto& mine = runners_[runner];
+    auto& there = backends_[backend];
+    if (used_ >= concurrent_ || mine.used >= mine.limit || !there.healthy ||
+        there.waiting + there.taken >= there.limit) {
+        return false;
+    }
+    ++used_;
+    ++mine.used;
+    ++there.taken;
+    return true;
+}
+
+void Capacity::giveBack(const std::string& runner, const std::string& backend) {
+    const std::lock_guard lock(mutex_);
+    --used_;
+    --runners_[runner].used;
+    --backends_[backend].taken;
+}
+
+void Capacity::opened(const std::string& runner, const std::string& backend, bool taken) {
+    const std::lock_guard lock(mutex_);
+    if (taken) {
+        --backends_[backend].taken;
+        ++backends_[backend].waiting;
+        return;
+    }
+    ++used_;
+    ++runners_[runner].used;
+}
+
+void Capacity::closed(const std::string& runner) {
+    const std::lock_guard lock(mutex_);
+    --used_;
+    --runners_[runner].used;
+}
+
+void Capacity::backendState(const std::string& backend, int waiting, bool healthy) {
+    const std::lock_guard lock(mutex_);
+    auto& there = backends_[backend];
+    there.waiting = waiting;
+    there.healthy = healthy;
+}
+
+}  // namespace gridbridge::core

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <string>
+
+namespace gridbridge::core {
+
+/// How many jobs may still be claimed. The core says what is open; claimers take a place before
+/// they ask GitLab, and give it back when there was no job. Safe for concurrent use.
+class Capacity {
+public:
+    Capacity(int concurrent, std::map<std::string, int> runnerLimits,
+             std::map<std::string, int> backendLimits);
+
+    /// False = no place for a job of this runner on this backend now.
+    bool take(const std::string& runner, const std::string& backend);
+    void giveBack(const std::string& runner, const std::string& backend);
+
+    /// The core has begun to count a job that was claimed here or found at start.
+    void opened(const std::string& runner, const std::string& backend, bool taken);
+    void closed(const std::string& runner);
+    /// `waiting`: jobs that have not started there. `healthy`: its load is known and it is not
+    /// full; otherwise nothing is claimed for it.
+    void backendState(const std::string& backend, int waiting, bool healthy);
+
+private:
+    struct BackendPlaces {
+        int limit = 0;
+        int waiting = 0;
+        int taken = 0;
+        bool healthy = false;
+    };
+    struct RunnerPlaces {
+        int limit = 0;
+        int used = 0;  ///< Open and taken.
+    };
+
+    std::mutex mutex_;
+    int concurrent_;
+    int used_ = 0;
+    std::map<std::string, RunnerPlaces> runners_;
+    std::map<std::string, BackendPlaces> backends_;
+};
+
+}  // namespace gridbridge::core

@@ -1,0 +1,274 @@
+#include "bridge/core/Decision.h"
+
+#include <algorithm>
+
+#include "bridge/core/DecisionSteps.h"
+#include "bridge/core/Lines.h"
+
+namespace gridbridge::core {
+
+using store::Cancel;
+using store::JobRecord;
+using store::Outcome;
+using store::State;
+
+namespace {
+
+constexpr std::string_view kPrepare = "prepare_executor";
+
+Decision received(Step& step) {
+    if (!step.facts.decoded) {
+        return step.wait(step.policy.firstBackoff);
+    }
+    const Decoded& decoded = *step.facts.decoded;
+    JobRecord& next = step.decision.next;
+    next.gitlabId = decoded.gitlabId;
+    next.project = decoded.project;
+    next.ref = decoded.ref;
+    next.sha = decoded.sha;
+    next.name = decoded.name;
+    next.stage = decoded.stage;
+    next.user = decoded.user;
+    next.url = decoded.url;
+    next.timeoutSeconds = decoded.timeoutSeconds;
+    if (!decoded.gitlabId) {
+        // Neither id nor token can be read: nobody can be told. The body is kept for a person.
+        next.outcome = Outcome::Failed;
+        next.failureReason = decoded.refusalReason;
+        next.dueAt.reset();
+        return step.to(State::Done, decoded.refusal);
+    }
+    if (!decoded.refusal.empty()) {
+        return step.finish({Outcome::Failed,
+                            decoded.refusalReason,
+                            {},
+                            "Job failed (system failure): " + decoded.refusal,
+                            decoded.refusal});
+    }
+    next.deadline = next.claimedAt + std::chrono::seconds(decoded.timeoutSeconds) -
+                    std::min<Millis>(step.policy.capabilities.finishReserve,
+                                     std::chrono::seconds(decoded.timeoutSeconds) / 10);
+    if (step.policy.sections) {
+        step.decision.after += sectionStart(
+            step.now, kPrepare, "Preparing the \"" + step.policy.backendType + "\" executor");
+    }
+    step.decision.after += infoLine("Using " + step.policy.backendType + " backend " +
+                                    step.policy.backendName + "...");
+    for (const auto& warning : decoded.warnings) {
+        step.decision.after += warningLine(warning);
+    }
+    next.dueAt = step.now;
+    return step.to(State::Claimed, "decoded");
+}
+
+/// Before anything was submitted a job can simply be given back.
+std::optional<Decision> stopBeforeSubmission(Step& step) {
+    if (step.decision.next.cancel == Cancel::Soft) {
+        return step.finish(canceled());
+    }
+    if (step.pastDeadline()) {
+        return step.finish(neverStarted(step.job));
+    }
+    return std::nullopt;
+}
+
+Decision claimed(Step& step) {
+    if (auto stop = stopBeforeSubmission(step)) {
+        return *stop;
+    }
+    if (step.job.dueAt && step.now < *step.job.dueAt) {
+        return step.decision;
+    }
+    if (step.facts.backendFull) {
+        return step.wait(step.policy.poll);
+    }
+    auto& submission = step.decision.next.submission;
+    if (submission.attempt == 0 || !submission.cause.empty()) {
+        const int attempt = submission.attempt + 1;
+        submission = {};
+        submission.attempt = attempt;
+        submission.key = {"gb-" + step.policy.installation + "-" +
+                          std::to_string(static_cast<std::int64_t>(step.job.row)) + "-" +
+                          std::to_string(attempt)};
+    }
+    step.decision.effects.add(Effect::Submit);
+    step.decision.next.dueAt.reset();
+    return step.to(State::Submitting, "submitting " + submission.key.value);
+}
+
+Decision accepted(Step& step, const RemoteId& id, WallTime at, const std::string& cause) {
+    auto& submission = step.decision.next.submission;
+    submission.id = id;
+    submission.submittedAt = at;
+    submission.batchState = "pending";
+    submission.absentSince.reset();
+    step.decision.next.dueAt = step.decision.next.deadline;
+    step.decision.effects.add(Effect::Look);
+    step.decision.after += plainLine("Submitted as " + submission.key.value +
+                                     (id.value.empty() ? "" : ", batch id " + id.value));
+    return step.to(State::Queued, cause);
+}
+
+Decision afterSubmit(Step& step, const Result<Submission>& outcome) {
+    if (outcome.ok() && outcome->accepted) {
+        return accepted(step, outcome->accepted->id, outcome->accepted->submittedAt, "accepted");
+    }
+    if (outcome.ok()) {
+        step.wait(step.policy.poll);
+        return step.to(State::Claimed, "the backend is full");
+    }
+    switch (outcome.error().kind) {
+        case ErrorKind::Permanent:
+            step.decision.next.submission.cause = "refused";
+            return step.finish({Outcome::Failed,
+                                "runner_configuration_error",
+                                {},
+                                "Job failed (system failure): " + outcome.error().message,
+                                "refused: " + outcome.error().message});
+        case ErrorKind::Transient:
+            step.wait(step.backoff());
+            return step.to(State::Claimed, "not accepted: " + outcome.error().message);
+        case ErrorKind::Uncertain:
+            break;
+    }
+    step.decision.effects.add(Effect::Find);
+    return step.wait(step.policy.poll);
+}
+
+Decision afterFind(Step& step, const Result<std::optional<FoundJob>>& found) {
+    auto& submission = step.decision.next.submission;
+    if (!found.ok()) {
+        return step.wait(step.backoff());
+    }
+    if (*found) {
+        return accepted(step, (*found)->id, (*found)->submittedAt, "adopted after doubt");
+    }
+    const Millis delay = step.policy.capabilities.visibilityDelay;
+    if (!submission.absentSince) {
+        submission.absentSince = step.now;
+        step.decision.next.dueAt = step.now + delay;
+        if (delay.count() == 0) {
+            step.decision.effects.add(Effect::Find);
+            step.wait(step.policy.poll);
+        }
+        return step.decision;
+    }
+    if (step.now >= *submission.absentSince + delay) {
+        step.decision.effects.add(Effect::Mark);
+    }
+    return step.wait(step.policy.poll);
+}
+
+Decision submitting(Step& step) {
+    const Facts& facts = step.facts;
+    if (facts.submitted) {
+        return afterSubmit(step, *facts.submitted);
+    }
+    if (facts.marked && facts.marked->ok()) {
+        if (!**facts.marked) {
+            return accepted(step, {}, step.now, "its script has started");
+        }
+        step.decision.next.submission.cause = "never_started";
+        step.decision.effects.add(Effect::Release);
+        step.decision.next.dueAt = step.now;
+        return step.to(State::Claimed, "certainly never started");
+    }
+    if (facts.found) {
+        return afterFind(step, *facts.found);
+    }
+    const bool asking = facts.inFlight.has(Effect::Submit) || facts.inFlight.has(Effect::Find) ||
+                        facts.inFlight.has(Effect::Mark);
+    if (!asking && (!step.job.dueAt || step.now >= *step.job.dueAt)) {
+        // The service was restarted with the outcome unknown, or an answer did not help.
+        step.decision.effects.add(Effect::Find);
+        return step.wait(step.policy.poll);
+    }
+    return step.decision;
+}
+
+Decision collecting(Step& step) {
+    const Facts& facts = step.facts;
+    if (!step.facts.end || !facts.end->valid) {
+        return step.finish(verdict(step));
+    }
+    if (facts.uploaded) {
+        step.decision.after += [&] {
+            std::string lines;
+            for (const auto& line : facts.uploaded->lines) {
+                lines += line;
+            }
+            return lines;
+        }();
+        return step.finish(verdict(step));
+    }
+    if (facts.collected && facts.collected->ok() && **facts.collected != CollectOutcome::NotYet) {
+        if (!facts.hasUploads || facts.end->why == "job_timeout") {
+            return step.finish(verdict(step));
+        }
+        step.decision.effects.add(Effect::Upload);
+        return step.wait(step.policy.longestBackoff);
+    }
+    if (facts.inFlight.has(Effect::Collect) || facts.inFlight.has(Effect::Upload)) {
+        return step.decision;
+    }
+    if (facts.collected || !step.job.dueAt || step.now >= *step.job.dueAt) {
+        step.decision.effects.add(Effect::Collect);
+        return step.wait(facts.collected ? step.backoff() : step.policy.poll);
+    }
+    return step.decision;
+}
+
+/// The job is gone at GitLab: nothing more is sent; what runs is ended and freed.
+Decision abandon(Step& step) {
+    JobRecord& next = step.decision.next;
+    next.outcome = Outcome::Dropped;
+    next.cancel = Cancel::Hard;
+    next.reportedAt = step.now;
+    next.endedAt = next.endedAt.value_or(step.now);
+    next.traceState = store::TraceState::Complete;
+    if (next.submission.attempt == 0) {
+        next.dueAt.reset();
+        step.decision.forgetSecrets = true;
+        return step.to(State::Done, "GitLab took the job back");
+    }
+    step.decision.effects.add(Effect::CancelHard);
+    step.wait(step.policy.poll);
+    return step.to(State::Reporting, "GitLab took the job back");
+}
+
+}  // namespace
+
+Decision decide(const JobRecord& job, const Facts& facts, WallTime now, const Policy& policy) {
+    Step step{job, facts, now, policy, {}};
+    step.decision.next = job;
+    if (facts.contact == Contact::Gone && job.state != State::Done && !job.reportedAt) {
+        // A submission whose outcome is open is waited for: it may still have to be ended.
+        if (job.state != State::Submitting) {
+            return abandon(step);
+        }
+        step.decision.next.cancel = Cancel::Hard;
+    }
+    if (facts.contact == Contact::Canceling && job.cancel == Cancel::None) {
+        step.decision.next.cancel = Cancel::Soft;
+    }
+    switch (job.state) {
+        case State::Received:
+            return received(step);
+        case State::Claimed:
+            return claimed(step);
+        case State::Submitting:
+            return submitting(step);
+        case State::Queued:
+        case State::Running:
+            return job.cancel == Cancel::Hard ? abandon(step) : watched(step);
+        case State::Collecting:
+            return collecting(step);
+        case State::Reporting:
+            return reporting(step);
+        case State::Done:
+            break;
+    }
+    return step.decision;
+}
+
+}  // namespace gridbridge::core

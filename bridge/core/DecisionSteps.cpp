@@ -1,0 +1,449 @@
+#include "bridge/core/DecisionSteps.h"
+
+#include <algorithm>
+
+#include "bridge/core/Lines.h"
+
+namespace gridbridge::core {
+
+using store::Cancel;
+using store::JobRecord;
+using store::Outcome;
+using store::State;
+
+Decision& Step::to(State state, const std::string& cause) {
+    decision.next.state = state;
+    decision.cause = cause;
+    return decision;
+}
+
+Decision& Step::wait(Millis howLong) {
+    decision.next.dueAt = now + howLong;
+    if (decision.next.deadline && now < *decision.next.deadline) {
+        decision.next.dueAt = std::min(*decision.next.dueAt, *decision.next.deadline);
+    }
+    return decision;
+}
+
+Millis Step::backoff() const {
+    return std::min(policy.longestBackoff,
+                    policy.firstBackoff * (1 << std::min(facts.failures, 10)));
+}
+
+Decision& Step::finish(const Ending& ending) {
+    JobRecord& next = decision.next;
+    next.outcome = ending.outcome;
+    next.failureReason = ending.reason;
+    next.exitCode = ending.exitCode;
+    next.endedAt = next.endedAt.value_or(now);
+    next.traceState = store::TraceState::Complete;
+    const bool preparing =
+        job.state == State::Claimed || job.state == State::Submitting || job.state == State::Queued;
+    if (preparing && policy.sections) {
+        decision.after += sectionEnd(now, "prepare_executor");
+    }
+    decision.after +=
+        ending.outcome == Outcome::Success ? infoLine("Job succeeded") : errorLine(ending.lastLine);
+    decision.effects.add(Effect::Report);
+    wait(policy.poll);
+    return to(State::Reporting, ending.cause);
+}
+
+Ending canceled() {
+    return {Outcome::Canceled, "unknown_failure", {}, "Job failed: canceled", "canceled in GitLab"};
+}
+
+Ending neverStarted(const JobRecord& job) {
+    return {Outcome::Failed,
+            "job_execution_timeout",
+            {},
+            "Job failed: execution took longer than " + goDuration(job.timeoutSeconds) +
+                " seconds; the job never left the queue: raise `timeout:`",
+            "deadline passed in the queue"};
+}
+
+namespace {
+
+Ending scriptFailure(int code, const std::string& cause) {
+    return {Outcome::Failed, "script_failure", code,
+            "Job failed: exit code " + std::to_string(code), cause};
+}
+
+Ending systemFailure(const std::string& text) {
+    return {
+        Outcome::Failed, "runner_system_failure", {}, "Job failed (system failure): " + text, text};
+}
+
+Ending timedOut(const JobRecord& job) {
+    return {Outcome::Failed,
+            "job_execution_timeout",
+            {},
+            "Job failed: execution took longer than " + goDuration(job.timeoutSeconds) + " seconds",
+            "job timeout"};
+}
+
+/// The scheduler's word, where the script left none: only an infrastructure reason is a system
+/// failure, for a script can remove its own status file (job-execution 10, row 11).
+Ending schedulersVerdict(const JobRecord& job) {
+    const auto& submission = job.submission;
+    if (submission.cause == "lost") {
+        return systemFailure("the batch system does not know the job any more");
+    }
+    if (submission.cause == "node_failure") {
+        return systemFailure("the node failed: " + submission.reason);
+    }
+    if (submission.cause == "preempted" || submission.cause == "removed_by_other") {
+        return {Outcome::Failed,
+                "runner_interrupted",
+                {},
+                "Job failed (system failure): batch job was terminated by the backend",
+                submission.cause};
+    }
+    if (submission.cause == "wall_time") {
+        return timedOut(job);
+    }
+    if (submission.cause == "memory") {
+        return scriptFailure(137, "out of memory");
+    }
+    const int code = submission.exitCode.value_or(0);
+    return scriptFailure(code > 0 && code < 256 ? code : 1, "no valid status file");
+}
+
+/// A script can forge `system`: it counts only from the stage before any user code.
+bool believable(const ScriptEnd& end) {
+    return end.stage == "prepare_script";
+}
+
+}  // namespace
+
+Ending verdict(const Step& step) {
+    const JobRecord& job = step.decision.next;
+    if (job.cancel == Cancel::Soft) {
+        return canceled();
+    }
+    if (!step.facts.end || !step.facts.end->valid) {
+        return schedulersVerdict(job);
+    }
+    const ScriptEnd& end = *step.facts.end;
+    if (end.outcome == "success") {
+        const bool lost =
+            end.why == "collect_failed" || (step.facts.uploaded && step.facts.uploaded->failed);
+        return lost ? scriptFailure(1, "artifacts failed")
+                    : Ending{Outcome::Success, "", {}, "", "script succeeded"};
+    }
+    if (end.outcome == "failed") {
+        return scriptFailure(end.exitCode.value_or(1), "script failed");
+    }
+    if (end.outcome == "timedout" && end.why == "stage_timeout") {
+        return {Outcome::Failed,
+                "job_execution_timeout",
+                {},
+                "Job failed: script timeout: context deadline exceeded",
+                "script timeout"};
+    }
+    if (end.outcome == "timedout") {
+        if (job.deadline && step.now + std::chrono::seconds(60) < *job.deadline) {
+            return systemFailure("the clock of node " + job.submission.node +
+                                 " is ahead: it ended the job before its time");
+        }
+        return timedOut(job);
+    }
+    if (end.outcome == "canceled") {
+        return {Outcome::Failed,
+                "runner_interrupted",
+                {},
+                "Job failed (system failure): batch job was terminated by the backend",
+                "terminated"};
+    }
+    return believable(end) ? systemFailure("prepare environment: the node could not start the job")
+                           : scriptFailure(1, "forged system failure");
+}
+
+namespace {
+
+std::string nameOf(BatchState state) {
+    switch (state) {
+        case BatchState::Pending:
+            return "pending";
+        case BatchState::Running:
+            return "running";
+        case BatchState::Held:
+            return "held";
+        case BatchState::Ended:
+            return "ended";
+        case BatchState::Absent:
+            return "absent";
+        case BatchState::Unknown:
+            return "unknown";
+    }
+    return "unknown";
+}
+
+std::string nameOf(EndCause cause) {
+    switch (cause) {
+        case EndCause::None:
+            return "";
+        case EndCause::Exited:
+            return "exited";
+        case EndCause::WallTimeLimit:
+            return "wall_time";
+        case EndCause::MemoryLimit:
+            return "memory";
+        case EndCause::NodeFailure:
+            return "node_failure";
+        case EndCause::Preempted:
+            return "preempted";
+        case EndCause::RemovedByUs:
+            return "removed_by_us";
+        case EndCause::RemovedByOther:
+            return "removed_by_other";
+        case EndCause::NeverRunnable:
+            return "never_runnable";
+        case EndCause::Unknown:
+            return "unknown";
+    }
+    return "unknown";
+}
+
+void startRunning(Step& step) {
+    JobRecord& next = step.decision.next;
+    if (next.state != State::Queued) {
+        return;
+    }
+    next.startedAt = next.submission.startedAt.value_or(step.now);
+    if (step.policy.sections) {
+        step.decision.before += sectionEnd(step.now, "prepare_executor");
+    }
+    step.to(State::Running, "started");
+}
+
+/// Writes what the scheduler says into the row.
+void apply(Step& step, const Observation& seen) {
+    auto& submission = step.decision.next.submission;
+    if (seen.state == BatchState::Absent) {
+        submission.absentSince = submission.absentSince.value_or(step.now);
+    } else if (seen.state != BatchState::Unknown) {
+        submission.absentSince.reset();
+    }
+    if (seen.state == BatchState::Unknown) {
+        return;
+    }
+    submission.batchState = nameOf(seen.state);
+    submission.reason = seen.reason;
+    submission.run = seen.run;
+    if (!seen.node.empty()) {
+        submission.node = seen.node;
+    }
+    submission.startedAt = seen.startedAt ? seen.startedAt : submission.startedAt;
+    if (seen.state == BatchState::Ended && !submission.endedAt) {
+        submission.endedAt = seen.endedAt.value_or(step.now);
+        submission.cause = nameOf(seen.cause);
+        submission.exitCode = seen.exitCode;
+        submission.signal = seen.signal;
+    }
+}
+
+Decision collect(Step& step, const std::string& cause) {
+    step.decision.endOfLog = true;
+    step.decision.next.dueAt = step.now;
+    if (step.facts.end && step.facts.end->valid) {
+        step.decision.effects.add(Effect::Collect);
+        step.wait(step.policy.poll);
+    }
+    return step.to(State::Collecting, cause);
+}
+
+/// The status file is there: the job is over once its log is complete.
+Decision statusSeen(Step& step) {
+    auto& submission = step.decision.next.submission;
+    const ScriptEnd& end = *step.facts.end;
+    submission.status = end.text;
+    submission.statusAt = submission.statusAt.value_or(step.now);
+    if (!end.valid) {
+        return collect(step, "unreadable status file");
+    }
+    const auto known = step.job.rawOffset +
+                       static_cast<std::int64_t>(step.facts.log ? step.facts.log->bytes.size() : 0);
+    if (known >= end.logBytes) {
+        return collect(step, "status file and whole log");
+    }
+    if (step.now >= *submission.statusAt + step.policy.settleTime) {
+        step.decision.after +=
+            warningLine("the log is incomplete: " + std::to_string(known) + " of " +
+                        std::to_string(end.logBytes) + " bytes arrived");
+        return collect(step, "status file and incomplete log");
+    }
+    step.decision.effects.add(Effect::Look);
+    return step.wait(step.policy.poll);
+}
+
+/// No copy may start any more; then `ending` is true.
+std::optional<Decision> takeBack(Step& step, const Ending& ending) {
+    if (step.facts.marked && step.facts.marked->ok()) {
+        if (!**step.facts.marked) {
+            startRunning(step);
+            return std::nullopt;
+        }
+        step.decision.effects.add(Effect::CancelHard);
+        return step.finish(ending);
+    }
+    if (!step.facts.inFlight.has(Effect::Mark)) {
+        step.decision.effects.add(Effect::Mark);
+    }
+    return step.wait(step.policy.poll);
+}
+
+std::optional<Decision> stopRunning(Step& step) {
+    JobRecord& next = step.decision.next;
+    const bool late = next.deadline && step.now >= *next.deadline + step.policy.overtime;
+    const bool unheard = next.cancel == Cancel::Soft && next.submission.cancelAt &&
+                         step.now >= *next.submission.cancelAt + step.policy.softCancelLimit;
+    if (late || unheard) {
+        step.decision.effects.add(Effect::CancelHard);
+        next.submission.cause = late ? "wall_time" : next.submission.cause;
+        step.wait(step.policy.poll);
+        return collect(step, late ? "ran past its deadline" : "did not stop when canceled");
+    }
+    if (next.cancel == Cancel::Soft) {
+        next.submission.cancelAt = next.submission.cancelAt.value_or(step.now);
+        step.decision.effects.add(Effect::CancelSoft);
+        step.wait(step.policy.longestBackoff / 2);
+    }
+    return std::nullopt;
+}
+
+std::optional<Decision> endedWithoutStatus(Step& step) {
+    auto& submission = step.decision.next.submission;
+    const Millis delay = step.policy.capabilities.visibilityDelay;
+    if (!step.facts.log || !step.facts.log->atEnd) {
+        return std::nullopt;
+    }
+    if (submission.endedAt && step.job.submission.endedAt &&
+        step.now >= *step.job.submission.endedAt + delay) {
+        return collect(step, "ended without a status file");
+    }
+    // Absent twice, a grace apart: the first look is the stored one.
+    if (submission.absentSince && step.job.submission.absentSince &&
+        step.now >= *step.job.submission.absentSince + delay) {
+        submission.cause = "lost";
+        return collect(step, "lost");
+    }
+    if (submission.endedAt || submission.absentSince) {
+        step.decision.effects.add(Effect::Look);
+        step.wait(step.policy.poll);
+    }
+    return std::nullopt;
+}
+
+}  // namespace
+
+Decision watched(Step& step) {
+    if (step.facts.observed) {
+        apply(step, *step.facts.observed);
+    }
+    const bool runs = step.facts.observed && (step.facts.observed->started ||
+                                              step.facts.observed->state == BatchState::Running);
+    if (runs || (step.facts.log && !step.facts.log->bytes.empty()) || step.facts.end) {
+        startRunning(step);
+    }
+    if (step.facts.end) {
+        return statusSeen(step);
+    }
+    if (auto end = endedWithoutStatus(step)) {
+        return *end;
+    }
+    if (step.decision.next.state == State::Queued &&
+        (step.decision.next.cancel == Cancel::Soft || step.pastDeadline())) {
+        if (auto back = takeBack(step, step.decision.next.cancel == Cancel::Soft
+                                           ? canceled()
+                                           : neverStarted(step.job))) {
+            return *back;
+        }
+    }
+    if (step.decision.next.state == State::Running) {
+        if (auto stop = stopRunning(step)) {
+            return *stop;
+        }
+        if (step.pastDeadline()) {
+            step.wait(step.policy.poll);
+        }
+    }
+    if (step.facts.log && !step.facts.log->atEnd) {
+        step.decision.effects.add(Effect::Look);
+    }
+    return step.decision;
+}
+
+namespace {
+
+void report(Step& step) {
+    JobRecord& next = step.decision.next;
+    const auto& reported = step.facts.reported;
+    if (reported && reported->outcome != ReportOutcome::Later) {
+        next.reportedAt = step.now;
+        if (reported->canceled) {
+            next.outcome = Outcome::Canceled;
+        } else if (reported->outcome == ReportOutcome::Unwanted) {
+            next.outcome = Outcome::Dropped;
+        }
+        return;
+    }
+    if (reported) {
+        step.wait(reported->after.count() > 0 ? reported->after : step.backoff());
+        return;
+    }
+    if (!step.facts.inFlight.has(Effect::Report) &&
+        (!step.job.dueAt || step.now >= *step.job.dueAt)) {
+        step.decision.effects.add(Effect::Report);
+        step.wait(step.policy.poll);
+    }
+}
+
+/// The batch job must be proven gone before its folder is freed.
+void release(Step& step) {
+    auto& submission = step.decision.next.submission;
+    if (step.facts.observed) {
+        apply(step, *step.facts.observed);
+    }
+    if (step.facts.released && step.facts.released->ok()) {
+        submission.releasedAt = step.now;
+        return;
+    }
+    const bool gone = submission.batchState == "ended" || submission.batchState == "absent";
+    if (gone || submission.cause == "refused") {
+        if (!step.facts.inFlight.has(Effect::Release)) {
+            step.decision.effects.add(Effect::Release);
+        }
+        step.wait(step.facts.released ? step.backoff() : step.policy.poll);
+        return;
+    }
+    const bool patient =
+        submission.statusAt && step.now < *submission.statusAt + step.policy.releaseGrace;
+    if (!patient && !step.facts.inFlight.has(Effect::CancelHard)) {
+        step.decision.effects.add(Effect::CancelHard);
+    }
+    if (!step.decision.next.dueAt || *step.decision.next.dueAt <= step.now) {
+        step.wait(step.policy.poll);
+    }
+}
+
+}  // namespace
+
+Decision reporting(Step& step) {
+    JobRecord& next = step.decision.next;
+    const bool submitted = next.submission.attempt > 0;
+    if (submitted && !next.submission.releasedAt) {
+        release(step);
+    }
+    if (!next.reportedAt) {
+        report(step);
+    }
+    if (next.reportedAt && (!submitted || next.submission.releasedAt)) {
+        next.dueAt.reset();
+        step.decision.forgetSecrets = true;
+        return step.to(State::Done, "reported and released");
+    }
+    return step.decision;
+}
+
+}  // namespace gridbridge::core

@@ -1,0 +1,119 @@
+#pragma once
+
+#include <bitset>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "backends/api/Backend.h"
+#include "bridge/base/Clock.h"
+#include "bridge/base/Result.h"
+#include "bridge/store/JobRecord.h"
+
+namespace gridbridge::core {
+
+/// What the reconciler can set going for a job. Each has its intent committed before it starts.
+enum class Effect {
+    Submit,
+    Find,
+    Mark,  ///< Take the start marker, so that the script can never start.
+    CancelSoft,
+    CancelHard,
+    Look,  ///< Observe and read the log now, without waiting for the poll.
+    Collect,
+    Upload,
+    Report,
+    Release,
+};
+inline constexpr std::size_t kEffects = 10;
+
+class EffectSet {
+public:
+    void add(Effect effect) { bits_.set(static_cast<std::size_t>(effect)); }
+    void remove(Effect effect) { bits_.reset(static_cast<std::size_t>(effect)); }
+    bool has(Effect effect) const { return bits_.test(static_cast<std::size_t>(effect)); }
+    bool empty() const { return bits_.none(); }
+
+private:
+    std::bitset<kEffects> bits_;
+};
+
+/// What decoding a 201 gave: fields for the row, or why the job cannot run.
+struct Decoded {
+    std::optional<std::int64_t> gitlabId;  ///< Absent = not even that could be read.
+    std::string refusal;                   ///< Not empty = ends here with this line.
+    std::string refusalReason;             ///< GitLab's failure reason for it.
+    std::string project, ref, sha, name, stage, user, url;
+    std::int64_t timeoutSeconds = 0;
+    std::vector<std::string> warnings;
+};
+
+/// What the wrapper's status file says.
+struct ScriptEnd {
+    std::string text;    ///< As stored.
+    bool valid = false;  ///< False = it cannot be understood; nothing below counts.
+    std::string outcome, why, stage;
+    std::optional<int> exitCode;
+    std::int64_t logBytes = 0;
+};
+
+struct LogFact {
+    std::string bytes;  ///< From the stored raw offset.
+    bool atEnd = true;  ///< Fewer bytes than asked for came back.
+};
+
+enum class Contact { Alive, Canceling, Gone };
+
+struct UploadFact {
+    bool failed = false;
+    std::vector<std::string> lines;  ///< Whole trace lines.
+};
+
+enum class ReportOutcome { Settled, Later, Unwanted };
+struct ReportFact {
+    ReportOutcome outcome = ReportOutcome::Later;
+    bool canceled = false;  ///< The server records the job as canceled.
+    Millis after{0};        ///< For Later.
+    std::string why;
+};
+
+/// Everything that was learnt of one job since its last decision.
+struct Facts {
+    std::optional<Decoded> decoded;
+    std::optional<Contact> contact;
+    std::optional<Result<Submission>> submitted;
+    std::optional<Result<std::optional<FoundJob>>> found;
+    std::optional<Result<bool>> marked;  ///< true = taken, false = some copy has started.
+    std::optional<Observation> observed;
+    std::optional<ScriptEnd> end;  ///< From the file just read, or from the stored text.
+    std::optional<LogFact> log;
+    std::optional<Result<CollectOutcome>> collected;
+    std::optional<UploadFact> uploaded;
+    std::optional<ReportFact> reported;
+    std::optional<Result<void>> released;
+
+    EffectSet inFlight;
+    int failures = 0;  ///< Consecutive failed effects, for the back-off.
+    bool backendFull = false;
+    bool hasUploads = false;  ///< The job declares artifacts.
+};
+
+/// Constants of a backend and of the protocol that decisions need.
+struct Policy {
+    Millis poll{10000};
+    Capabilities capabilities;
+    std::string backendName;
+    std::string backendType;
+    std::string installation;        ///< For submission keys.
+    Millis settleTime{120000};       ///< For the log to reach the size the status file states.
+    Millis releaseGrace{60000};      ///< For the batch job to clean up after its status file.
+    Millis overtime{60000};          ///< Beyond the deadline before we end a running job.
+    Millis softCancelLimit{600000};  ///< For script and after_script after a cancel.
+    Millis firstBackoff{1000};
+    Millis longestBackoff{60000};
+    bool sections = true;
+};
+
+}  // namespace gridbridge::core

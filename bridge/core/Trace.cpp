@@ -1,0 +1,187 @@
+#include "bridge/core/Trace.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "bridge/base/CrashPoint.h"
+#include "bridge/base/Fd.h"
+
+namespace gridbridge::core {
+
+using gitlab::MaskMode;
+using store::TraceState;
+
+namespace {
+
+/// Bytes of the character that starts with `lead`; 0 = no character starts so (RFC 3629).
+std::size_t lengthOf(unsigned char lead) {
+    if (lead < 0x80) {
+        return 1;
+    }
+    if (lead >= 0xC2 && lead <= 0xDF) {
+        return 2;
+    }
+    if (lead >= 0xE0 && lead <= 0xEF) {
+        return 3;
+    }
+    return lead >= 0xF0 && lead <= 0xF4 ? 4 : 0;
+}
+
+/// Whether `byte` may stand at `place` of a character that starts with `lead`.
+bool continues(unsigned char lead, std::size_t place, unsigned char byte) {
+    if ((byte & 0xC0U) != 0x80U) {
+        return false;
+    }
+    if (place == 1) {
+        return !((lead == 0xE0 && byte < 0xA0) || (lead == 0xED && byte > 0x9F) ||
+                 (lead == 0xF0 && byte < 0x90) || (lead == 0xF4 && byte > 0x8F));
+    }
+    return true;
+}
+
+/// How many bytes from `at` on form the beginning of one character, and whether it is whole.
+std::pair<std::size_t, bool> character(std::string_view text, std::size_t at) {
+    const auto lead = static_cast<unsigned char>(text[at]);
+    const std::size_t length = lengthOf(lead);
+    if (length == 0) {
+        return {1, false};
+    }
+    std::size_t seen = 1;
+    while (seen < length && at + seen < text.size() &&
+           continues(lead, seen, static_cast<unsigned char>(text[at + seen]))) {
+        ++seen;
+    }
+    return {seen, seen == length};
+}
+
+std::string limitNotice(std::int64_t limit) {
+    return "\n\033[33;1mJob's log exceeded limit of " + std::to_string(limit) +
+           " bytes.\nJob execution will continue but no more output will be collected.\033[0;m\n";
+}
+
+Result<void> writeAt(int fd, std::string_view bytes, std::int64_t offset) {
+    while (!bytes.empty()) {
+        const auto written = ::pwrite(fd, bytes.data(), bytes.size(), offset);
+        if (written < 0) {
+            if (errno == EINTR) {
+                continue;
+            }
+            return transientError("cannot write a trace: " + std::string(std::strerror(errno)));
+        }
+        bytes.remove_prefix(static_cast<std::size_t>(written));
+        offset += written;
+    }
+    return {};
+}
+
+}  // namespace
+
+std::string validUtf8(std::string_view text) {
+    std::string valid;
+    valid.reserve(text.size());
+    for (std::size_t at = 0; at < text.size();) {
+        const auto [length, whole] = character(text, at);
+        if (whole) {
+            valid += text.substr(at, length);
+        } else {
+            valid += "\xEF\xBF\xBD";
+        }
+        at += whole ? length : 1;
+    }
+    return valid;
+}
+
+std::size_t completeUtf8(std::string_view text) {
+    for (std::size_t back = 1; back <= std::min<std::size_t>(3, text.size()); ++back) {
+        const std::size_t at = text.size() - back;
+        const auto lead = static_cast<unsigned char>(text[at]);
+        if (lengthOf(lead) > back && character(text, at).first == back) {
+            return at;
+        }
+        if ((lead & 0xC0U) != 0x80U) {
+            break;
+        }
+    }
+    return text.size();
+}
+
+Trace::Trace(std::filesystem::path folder) : folder_(std::move(folder)) {
+    std::filesystem::create_directories(folder_);
+    std::filesystem::permissions(folder_, std::filesystem::perms::owner_all);
+}
+
+std::filesystem::path Trace::path(const std::string& jobKey) const {
+    return folder_ / (jobKey + ".log");
+}
+
+Result<void> Trace::append(store::JobRecord& job, const std::string& jobKey, const TraceNews& news,
+                           const gitlab::Masker& masker, std::int64_t limit) {
+    const auto line = [&masker](std::string_view text) {
+        return validUtf8(masker.step(text, MaskMode::Plain, true).text);
+    };
+    // A character that is cut in two waits for its rest, like a secret.
+    const auto raw = news.end ? news.raw : news.raw.substr(0, completeUtf8(news.raw));
+    const auto mode = job.maskMode == "inside_run" ? MaskMode::InsideRun : MaskMode::Plain;
+    const auto step = masker.step(raw, mode, news.end);
+    std::string bytes = line(news.before);
+    auto state = job.traceState;
+    if (state != TraceState::Limited) {
+        auto text = validUtf8(step.text);
+        const auto room =
+            limit - kReserve - job.traceLength - static_cast<std::int64_t>(bytes.size());
+        if (static_cast<std::int64_t>(text.size()) > room) {
+            text.resize(completeUtf8(std::string_view(text).substr(
+                0, static_cast<std::size_t>(std::max<std::int64_t>(room, 0)))));
+            text += limitNotice(limit);
+            state = state == TraceState::Open ? TraceState::Limited : state;
+        }
+        bytes += text;
+    }
+    bytes += line(news.after);
+    if (!bytes.empty()) {
+        const Fd fd(::open(path(jobKey).c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+        if (!fd) {
+            return transientError("cannot open a trace: " + std::string(std::strerror(errno)));
+        }
+        if (auto written = writeAt(fd.get(), bytes, job.traceLength); !written.ok()) {
+            return written;
+        }
+        crashPoint("trace-written");
+    }
+    job.traceLength += static_cast<std::int64_t>(bytes.size());
+    job.rawOffset += static_cast<std::int64_t>(step.consumed);
+    job.maskMode = step.mode == MaskMode::InsideRun ? "inside_run" : "plain";
+    job.traceState = state;
+    return {};
+}
+
+Result<std::string> Trace::read(const std::string& jobKey, std::int64_t offset,
+                                std::size_t limit) const {
+    const Fd fd(::open(path(jobKey).c_str(), O_RDONLY | O_CLOEXEC));
+    if (!fd) {
+        return transientError("cannot open a trace: " + std::string(std::strerror(errno)));
+    }
+    std::string bytes(limit, '\0');
+    std::size_t known = 0;
+    while (known < limit) {
+        const auto got = ::pread(fd.get(), bytes.data() + known, limit - known,
+                                 offset + static_cast<std::int64_t>(known));
+        if (got < 0 && errno == EINTR) {
+            continue;
+        }
+        if (got < 0) {
+            return transientError("cannot read a trace: " + std::string(std::strerror(errno)));
+        }
+        if (got == 0) {
+            break;
+        }
+        known += static_cast<std::size_t>(got);
+    }
+    bytes.resize(known);
+    return bytes;
+}
+
+}  // namespace gridbridge::core

@@ -1,0 +1,457 @@
+#include <gtest/gtest.h>
+
+#include "bridge/core/Decision.h"
+
+namespace gridbridge::core {
+namespace {
+
+using namespace std::chrono_literals;
+using store::Cancel;
+using store::JobRecord;
+using store::Outcome;
+using store::State;
+
+/// Decisions about one job, without a core around them.
+class DecisionTest : public ::testing::Test {
+protected:
+    DecisionTest() {
+        policy.installation = "abcd1234";
+        policy.backendName = "here";
+        policy.backendType = "local";
+        job.row = JobRow{7};
+        job.gitlabId = 42;
+        job.claimedAt = now;
+        job.timeoutSeconds = 3600;
+        job.deadline = now + 1h;
+    }
+    /// A job in `state` with one accepted submission.
+    void in(State state) {
+        job.state = state;
+        if (state != State::Received && state != State::Claimed) {
+            job.submission.attempt = 1;
+            job.submission.key = {"gb-abcd1234-7-1"};
+        }
+        if (state != State::Submitting) {
+            job.submission.batchState = state == State::Queued ? "pending" : "running";
+        }
+    }
+    void sees(BatchState state, EndCause cause = EndCause::None) {
+        Observation seen;
+        seen.state = state;
+        seen.cause = cause;
+        seen.started = state == BatchState::Running;
+        facts.observed = seen;
+    }
+    void ends(const std::string& outcome, const std::string& why, std::optional<int> code,
+              const std::string& stage = "step_script") {
+        facts.end = ScriptEnd{"text", true, outcome, why, stage, code, 0};
+    }
+    Decision decided() { return decide(job, facts, now, policy); }
+    /// The decision is the next state of the job, and time goes on.
+    Decision go(Millis later = 0ms) {
+        auto decision = decided();
+        job = decision.next;
+        facts = {};
+        now += later;
+        return decision;
+    }
+
+    WallTime now = fromEpoch(1767225600000ms);
+    JobRecord job;
+    Facts facts;
+    Policy policy;
+};
+
+TEST_F(DecisionTest, ClaimedJobStoresTheKeyBeforeItIsSubmitted) {
+    in(State::Claimed);
+
+    const auto decision = decided();
+
+    EXPECT_EQ(decision.next.state, State::Submitting);
+    EXPECT_EQ(decision.next.submission.key.value, "gb-abcd1234-7-1");
+    EXPECT_TRUE(decision.effects.has(Effect::Submit));
+}
+
+TEST_F(DecisionTest, FullBackendKeepsTheJobClaimed) {
+    in(State::Claimed);
+    facts.backendFull = true;
+
+    const auto decision = decided();
+
+    EXPECT_EQ(decision.next.state, State::Claimed);
+    EXPECT_TRUE(decision.effects.empty());
+    EXPECT_EQ(decision.next.dueAt, now + policy.poll);
+}
+
+TEST_F(DecisionTest, CertainlyNotAcceptedIsTriedAgainWithTheSameKey) {
+    in(State::Submitting);
+    facts.submitted = Result<Submission>(transientError("controller down"));
+    go();
+    ASSERT_EQ(job.state, State::Claimed);
+    now = *job.dueAt;
+
+    go();
+
+    EXPECT_EQ(job.state, State::Submitting);
+    EXPECT_EQ(job.submission.key.value, "gb-abcd1234-7-1");
+}
+
+TEST_F(DecisionTest, UncertainSubmissionIsAskedAboutAndNeverRepeatedAtOnce) {
+    in(State::Submitting);
+    facts.submitted = Result<Submission>(uncertainError("timeout"));
+
+    const auto decision = decided();
+
+    EXPECT_EQ(decision.next.state, State::Submitting);
+    EXPECT_TRUE(decision.effects.has(Effect::Find));
+    EXPECT_FALSE(decision.effects.has(Effect::Submit));
+}
+
+TEST_F(DecisionTest, RestartWhileSubmittingAsksFirst) {
+    in(State::Submitting);
+
+    const auto decision = decided();
+
+    EXPECT_TRUE(decision.effects.has(Effect::Find));
+    EXPECT_FALSE(decision.effects.has(Effect::Submit));
+}
+
+TEST_F(DecisionTest, FoundSubmissionIsAdopted) {
+    in(State::Submitting);
+    facts.found =
+        Result<std::optional<FoundJob>>(std::optional(FoundJob{job.submission.key, {"17"}, now}));
+
+    const auto decision = decided();
+
+    EXPECT_EQ(decision.next.state, State::Queued);
+    EXPECT_EQ(decision.next.submission.id.value, "17");
+}
+
+TEST_F(DecisionTest, NotFoundCountsOnlyTwiceAGraceApartAndThenTheMarkerIsTaken) {
+    policy.capabilities.visibilityDelay = 60s;
+    in(State::Submitting);
+    const Result<std::optional<FoundJob>> nothing{std::optional<FoundJob>{}};
+    facts.found = nothing;
+    EXPECT_TRUE(go(59s).effects.empty());
+    facts.found = nothing;
+    EXPECT_FALSE(go(1s).effects.has(Effect::Mark));
+    facts.found = nothing;
+
+    EXPECT_TRUE(decided().effects.has(Effect::Mark));
+}
+
+TEST_F(DecisionTest, FailedLookForASubmissionSaysNothing) {
+    in(State::Submitting);
+    facts.found = Result<std::optional<FoundJob>>(transientError("down"));
+
+    const auto decision = decided();
+
+    EXPECT_FALSE(decision.next.submission.absentSince.has_value());
+    EXPECT_EQ(decision.next.state, State::Submitting);
+}
+
+TEST_F(DecisionTest, OnlyATakenMarkerAllowsANewAttempt) {
+    in(State::Submitting);
+    facts.marked = Result<bool>(true);
+    go();
+    ASSERT_EQ(job.state, State::Claimed);
+
+    go();
+
+    EXPECT_EQ(job.submission.key.value, "gb-abcd1234-7-2");
+}
+
+TEST_F(DecisionTest, LostMarkerMeansTheScriptHasStarted) {
+    in(State::Submitting);
+    facts.marked = Result<bool>(false);
+
+    EXPECT_EQ(decided().next.state, State::Queued);
+    EXPECT_FALSE(decided().effects.has(Effect::Submit));
+}
+
+TEST_F(DecisionTest, RefusalReachesTheUserWithTheSchedulersSentence) {
+    in(State::Submitting);
+    facts.submitted = Result<Submission>(permanentError("queue `long` does not exist"));
+
+    const auto decision = decided();
+
+    EXPECT_EQ(decision.next.state, State::Reporting);
+    EXPECT_EQ(decision.next.failureReason, "runner_configuration_error");
+    EXPECT_NE(decision.after.find("queue `long` does not exist"), std::string::npos);
+}
+
+TEST_F(DecisionTest, UnknownStateNeverConcludes) {
+    in(State::Running);
+    for (int i = 0; i < 100; ++i) {
+        sees(BatchState::Unknown);
+        facts.log = LogFact{};
+        go(20s);
+        ASSERT_EQ(job.state, State::Running);
+    }
+}
+
+TEST_F(DecisionTest, AbsentIsLostOnlyAtTheSecondLookAGraceLater) {
+    policy.capabilities.visibilityDelay = 60s;
+    in(State::Running);
+    sees(BatchState::Absent);
+    facts.log = LogFact{};
+    go(30s);
+    sees(BatchState::Absent);
+    facts.log = LogFact{};
+    go(30s);
+    ASSERT_EQ(job.state, State::Running);
+    sees(BatchState::Absent);
+    facts.log = LogFact{};
+    go();
+
+    ASSERT_EQ(job.state, State::Collecting);
+    go();
+    EXPECT_EQ(job.failureReason, "runner_system_failure");
+}
+
+TEST_F(DecisionTest, JobSeenAgainIsNotLost) {
+    in(State::Running);
+    job.submission.absentSince = now - 1h;
+    sees(BatchState::Running);
+    facts.log = LogFact{};
+
+    EXPECT_FALSE(decided().next.submission.absentSince.has_value());
+}
+
+TEST_F(DecisionTest, StatusFileCountsOnceTheLogHasTheSizeItStates) {
+    in(State::Running);
+    ends("success", "", 0);
+    facts.end->logBytes = 10;
+    facts.log = LogFact{"12345", true};
+    auto decision = go();
+    EXPECT_EQ(job.state, State::Running);
+    EXPECT_TRUE(decision.effects.has(Effect::Look));
+    job.rawOffset = 5;
+    ends("success", "", 0);
+    facts.end->logBytes = 10;
+    facts.log = LogFact{"67890", true};
+
+    decision = go();
+
+    EXPECT_EQ(job.state, State::Collecting);
+    EXPECT_TRUE(decision.endOfLog);
+}
+
+struct VerdictCase {
+    const char* outcome;
+    const char* why;
+    std::optional<int> code;
+    const char* reason;
+    std::optional<int> exitCode;
+    const char* lastLine;
+};
+
+TEST_F(DecisionTest, StatusFileGivesTheVerdict) {
+    const std::vector<VerdictCase> cases{
+        {"success", "", 0, "", {}, "Job succeeded"},
+        {"success", "collect_failed", 0, "script_failure", 1, "Job failed: exit code 1"},
+        {"failed", "", 42, "script_failure", 42, "Job failed: exit code 42"},
+        {"timedout",
+         "stage_timeout",
+         {},
+         "job_execution_timeout",
+         {},
+         "Job failed: script timeout: context deadline exceeded"},
+        {"timedout",
+         "job_timeout",
+         {},
+         "job_execution_timeout",
+         {},
+         "Job failed: execution took longer than 1h0m0s seconds"},
+        {"canceled",
+         "terminated",
+         {},
+         "runner_interrupted",
+         {},
+         "batch job was terminated by the backend"},
+        {"system", "", {}, "script_failure", 1, "Job failed: exit code 1"}};
+    in(State::Collecting);
+    now = *job.deadline;
+    for (const auto& c : cases) {
+        ends(c.outcome, c.why, c.code);
+        facts.collected = Result<CollectOutcome>(CollectOutcome::Done);
+        const auto decision = decided();
+        EXPECT_EQ(decision.next.state, State::Reporting) << c.outcome;
+        EXPECT_EQ(decision.next.failureReason, c.reason) << c.outcome << c.why;
+        EXPECT_EQ(decision.next.exitCode, c.exitCode) << c.outcome << c.why;
+        EXPECT_NE(decision.after.find(c.lastLine), std::string::npos) << decision.after;
+    }
+}
+
+TEST_F(DecisionTest, NodeThatEndsAJobAnHourEarlyHasAWrongClock) {
+    in(State::Collecting);
+    job.submission.node = "node17";
+    ends("timedout", "job_timeout", {});
+    facts.collected = Result<CollectOutcome>(CollectOutcome::Done);
+
+    const auto decision = decided();
+
+    EXPECT_EQ(decision.next.failureReason, "runner_system_failure");
+    EXPECT_NE(decision.after.find("node17"), std::string::npos);
+}
+
+TEST_F(DecisionTest, MissingStatusFileIsTheSchedulersWordOrElseTheScripts) {
+    const std::vector<std::pair<std::string, std::string>> cases{
+        {"node_failure", "runner_system_failure"},
+        {"lost", "runner_system_failure"},
+        {"wall_time", "job_execution_timeout"},
+        {"preempted", "runner_interrupted"},
+        {"exited", "script_failure"},
+        {"memory", "script_failure"}};
+    in(State::Collecting);
+    for (const auto& [cause, reason] : cases) {
+        job.submission.cause = cause;
+        EXPECT_EQ(decided().next.failureReason, reason) << cause;
+    }
+}
+
+TEST_F(DecisionTest, EndedJobIsJudgedOnlyAfterALaterLookAtItsFolder) {
+    in(State::Running);
+    sees(BatchState::Ended, EndCause::Exited);
+    facts.log = LogFact{};
+    auto decision = go();
+    EXPECT_EQ(job.state, State::Running);
+    EXPECT_TRUE(decision.effects.has(Effect::Look));
+    facts.log = LogFact{};
+
+    go();
+
+    EXPECT_EQ(job.state, State::Collecting);
+}
+
+TEST_F(DecisionTest, CancelInTheQueueTakesTheMarkerBeforeItReports) {
+    in(State::Queued);
+    facts.contact = Contact::Canceling;
+    auto decision = go();
+    EXPECT_TRUE(decision.effects.has(Effect::Mark));
+    EXPECT_EQ(job.state, State::Queued);
+    facts.marked = Result<bool>(true);
+
+    decision = go();
+
+    EXPECT_EQ(job.state, State::Reporting);
+    EXPECT_EQ(job.outcome, Outcome::Canceled);
+    EXPECT_TRUE(decision.effects.has(Effect::CancelHard));
+}
+
+TEST_F(DecisionTest, CancelOfARunningJobAsksItsWrapperAndWaitsForIt) {
+    in(State::Running);
+    facts.contact = Contact::Canceling;
+
+    const auto decision = decided();
+
+    EXPECT_EQ(decision.next.state, State::Running);
+    EXPECT_EQ(decision.next.cancel, Cancel::Soft);
+    EXPECT_TRUE(decision.effects.has(Effect::CancelSoft));
+}
+
+TEST_F(DecisionTest, JobTakenAwayIsKilledAndNeverReported) {
+    in(State::Running);
+    facts.contact = Contact::Gone;
+    auto decision = go();
+    EXPECT_TRUE(decision.effects.has(Effect::CancelHard));
+    EXPECT_FALSE(decision.effects.has(Effect::Report));
+    EXPECT_EQ(job.outcome, Outcome::Dropped);
+    sees(BatchState::Ended, EndCause::RemovedByUs);
+
+    decision = go();
+    EXPECT_TRUE(decision.effects.has(Effect::Release));
+    EXPECT_FALSE(decision.effects.has(Effect::Report));
+    facts.released = Result<void>();
+
+    decision = go();
+    EXPECT_EQ(job.state, State::Done);
+    EXPECT_TRUE(decision.forgetSecrets);
+}
+
+TEST_F(DecisionTest, DoneNeedsTheReportAndTheRelease) {
+    in(State::Reporting);
+    job.submission.batchState = "ended";
+    facts.reported = ReportFact{ReportOutcome::Settled, false, 0ms, ""};
+    auto decision = go();
+    EXPECT_EQ(job.state, State::Reporting);
+    EXPECT_FALSE(decision.forgetSecrets);
+    facts.released = Result<void>();
+
+    EXPECT_EQ(go().next.state, State::Done);
+}
+
+TEST_F(DecisionTest, ReportIsRepeatedUntilItIsSettled) {
+    in(State::Reporting);
+    job.submission.batchState = "ended";
+    job.submission.releasedAt = now;
+    for (int i = 0; i < 1000; ++i) {
+        facts.reported = ReportFact{ReportOutcome::Later, false, 0ms, "503"};
+        facts.failures = i;
+        go();
+        ASSERT_EQ(job.state, State::Reporting);
+        ASSERT_LE(*job.dueAt, now + policy.longestBackoff);
+        now = *job.dueAt;
+        ASSERT_TRUE(go().effects.has(Effect::Report));
+    }
+}
+
+TEST_F(DecisionTest, BatchJobHasAMinuteToCleanUpAfterItsStatusFile) {
+    in(State::Reporting);
+    job.reportedAt = now;
+    job.submission.statusAt = now;
+    sees(BatchState::Running);
+    EXPECT_FALSE(go(60s).effects.has(Effect::CancelHard));
+    sees(BatchState::Running);
+
+    EXPECT_TRUE(decided().effects.has(Effect::CancelHard));
+    EXPECT_FALSE(decided().effects.has(Effect::Release));
+}
+
+TEST_F(DecisionTest, DeadlineInTheQueueFailsTheJobOnceItCannotStart) {
+    in(State::Queued);
+    now = *job.deadline;
+    EXPECT_TRUE(go().effects.has(Effect::Mark));
+    facts.marked = Result<bool>(true);
+
+    const auto decision = go();
+
+    EXPECT_EQ(job.failureReason, "job_execution_timeout");
+    EXPECT_NE(decision.after.find("raise `timeout:`"), std::string::npos);
+}
+
+TEST_F(DecisionTest, RunningJobThatIgnoresItsDeadlineIsEnded) {
+    in(State::Running);
+    now = *job.deadline + policy.overtime;
+
+    const auto decision = go();
+
+    EXPECT_TRUE(decision.effects.has(Effect::CancelHard));
+    go();
+    EXPECT_EQ(job.failureReason, "job_execution_timeout");
+}
+
+TEST_F(DecisionTest, UndecodableJobWithoutIdIsKeptAndClosed) {
+    Decoded decoded;
+    decoded.refusal = "the body cannot be read";
+    decoded.refusalReason = "runner_system_failure";
+    facts.decoded = decoded;
+
+    const auto decision = decided();
+
+    EXPECT_EQ(decision.next.state, State::Done);
+    EXPECT_FALSE(decision.forgetSecrets);
+}
+
+TEST_F(DecisionTest, NothingNewChangesNothing) {
+    for (const auto state : {State::Claimed, State::Queued, State::Running, State::Done}) {
+        in(state);
+        job.dueAt = now + 5min;
+        job.submission.cause.clear();
+        EXPECT_EQ(decided().next, job) << store::nameOf(state);
+        EXPECT_TRUE(decided().effects.empty());
+    }
+}
+
+}  // namespace
+}  // namespace gridbridge::core

@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 
 packages=(g++ cmake ninja-build ccache git curl procps sqlite3 unzip
     libpoco-dev libsqlitecpp-dev libsqlite3-dev libspdlog-dev libtomlplusplus-dev libcli11-dev
-    libarchive-dev libssl-dev libgtest-dev libgmock-dev)
+    libarchive-dev zlib1g-dev libssl-dev libgtest-dev libgmock-dev)
 missing=()
 for package in "${packages[@]}"; do
     dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")

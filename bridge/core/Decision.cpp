@@ -22,6 +22,7 @@ Decision received(Step& step) {
     }
     const Decoded& decoded = *step.facts.decoded;
     JobRecord& next = step.decision.next;
+    step.decision.before = decoded.header;
     next.gitlabId = decoded.gitlabId;
     next.project = decoded.project;
     next.ref = decoded.ref;

@@ -273,7 +273,9 @@ Decision statusSeen(Step& step) {
                         std::to_string(end.logBytes) + " bytes arrived");
         return collect(step, "status file and incomplete log");
     }
-    step.decision.effects.add(Effect::Look);
+    if (step.facts.log && !step.facts.log->bytes.empty()) {
+        step.decision.effects.add(Effect::Look);
+    }
     return step.wait(step.policy.poll);
 }
 
@@ -328,9 +330,13 @@ std::optional<Decision> endedWithoutStatus(Step& step) {
         submission.cause = "lost";
         return collect(step, "lost");
     }
-    if (submission.endedAt || submission.absentSince) {
-        step.decision.effects.add(Effect::Look);
+    const auto& before = step.job.submission;
+    if ((submission.endedAt && !before.endedAt) ||
+        (submission.absentSince && !before.absentSince)) {
         step.wait(step.policy.poll);
+        if (delay.count() == 0) {
+            step.decision.effects.add(Effect::Look);
+        }
     }
     return std::nullopt;
 }

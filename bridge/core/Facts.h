@@ -45,6 +45,7 @@ struct Decoded {
     std::optional<std::int64_t> gitlabId;  ///< Absent = not even that could be read.
     std::string refusal;                   ///< Not empty = ends here with this line.
     std::string refusalReason;             ///< GitLab's failure reason for it.
+    std::string header;                    ///< First lines of the trace.
     std::string project, ref, sha, name, stage, user, url;
     std::int64_t timeoutSeconds = 0;
     std::vector<std::string> warnings;
@@ -89,6 +90,8 @@ struct Facts {
     std::optional<Observation> observed;
     std::optional<ScriptEnd> end;  ///< From the file just read, or from the stored text.
     std::optional<LogFact> log;
+    std::int64_t logOffset =
+        0;  ///< Where `log` begins; another offset than the stored one is stale.
     std::optional<Result<CollectOutcome>> collected;
     std::optional<UploadFact> uploaded;
     std::optional<ReportFact> reported;

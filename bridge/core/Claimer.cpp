@@ -1,0 +1,59 @@
+#include "bridge/core/Claimer.h"
+
+#include <algorithm>
+
+namespace gridbridge::core {
+
+using gitlab::ClaimOutcome;
+
+namespace {
+
+// Longer than a long poll may be held (protocol 2.2).
+constexpr Millis kCallLimit{120000};
+constexpr Millis kFullPause{500};
+constexpr Millis kLongestPause{60000};
+
+}  // namespace
+
+void Claimer::run(std::stop_token stop) {
+    while (!stop.stop_requested()) {
+        const auto pause = step(stop);
+        if (pause.count() > 0 && !clock_.sleepUntil(clock_.steadyNow() + pause, stop)) {
+            return;
+        }
+    }
+}
+
+Millis Claimer::step(std::stop_token stop) {
+    if (!capacity_.take(runner_.name, runner_.backend)) {
+        return std::min(kFullPause, interval_);
+    }
+    const auto answer = runner_.api.requestJob({clock_.steadyNow() + kCallLimit, stop},
+                                               runner_.identity, lastUpdate_);
+    if (answer.outcome != ClaimOutcome::Job) {
+        capacity_.giveBack(runner_.name, runner_.backend);
+        return stop.stop_requested() ? Millis(0) : handle(answer);
+    }
+    failures_ = 0;
+    const auto row = store_.receive(runner_.name, runner_.url, runner_.backend, runner_.account,
+                                    Secret(answer.body));
+    answers_.post({row, 0, [](Facts&, Live&) {}});
+    return Millis(0);
+}
+
+Millis Claimer::handle(const gitlab::ClaimAnswer& answer) {
+    if (!answer.lastUpdate.empty()) {
+        lastUpdate_ = answer.lastUpdate;
+    }
+    if (answer.outcome == ClaimOutcome::NoJob || answer.outcome == ClaimOutcome::Conflict) {
+        failures_ = 0;
+        return interval_;
+    }
+    if (failures_++ == 0) {
+        log_.warn("claim failed runner={} error=\"{}\"", runner_.name, answer.message);
+    }
+    const Millis backoff = std::min(kLongestPause, interval_ * (1 << std::min(failures_, 6)));
+    return answer.retryAfter ? Millis(*answer.retryAfter) : backoff;
+}
+
+}  // namespace gridbridge::core

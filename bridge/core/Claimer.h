@@ -1,0 +1,48 @@
+#pragma once
+
+#include <spdlog/logger.h>
+
+#include <stop_token>
+
+#include "bridge/base/Random.h"
+#include "bridge/core/Capacity.h"
+#include "bridge/core/World.h"
+#include "bridge/store/JobStore.h"
+
+namespace gridbridge::core {
+
+/// Asks GitLab for jobs of one runner while there is a place for one; what it gets is stored
+/// before anything else is done with it. Runs in a thread of its own.
+class Claimer {
+public:
+    Claimer(Clock& clock, store::JobStore& store, const RunnerEntry& runner, Capacity& capacity,
+            Answers& answers, spdlog::logger& log, Millis interval)
+        : clock_(clock),
+          store_(store),
+          runner_(runner),
+          capacity_(capacity),
+          answers_(answers),
+          log_(log),
+          interval_(interval) {}
+
+    /// Claims until `stop`. Throws StoreError when a claim cannot be stored.
+    void run(std::stop_token stop);
+
+    /// One attempt; returns how long to wait before the next.
+    Millis step(std::stop_token stop);
+
+private:
+    Millis handle(const gitlab::ClaimAnswer& answer);
+
+    Clock& clock_;
+    store::JobStore& store_;
+    const RunnerEntry& runner_;
+    Capacity& capacity_;
+    Answers& answers_;
+    spdlog::logger& log_;
+    Millis interval_;
+    std::string lastUpdate_;
+    int failures_ = 0;
+};
+
+}  // namespace gridbridge::core

@@ -1,0 +1,238 @@
+#include "bridge/core/Effects.h"
+
+#include <algorithm>
+
+#include "bridge/base/CrashPoint.h"
+
+namespace gridbridge::core {
+
+namespace {
+
+constexpr Millis kEffectLimit{60000};
+constexpr Millis kReadLimit{30000};
+constexpr std::size_t kLogChunk = 256 * 1024;
+
+folder::FolderRef folderOf(const store::JobRecord& job) {
+    return {job.submission.key, job.account};
+}
+
+/// The outcome of a single-item call; a vector of the wrong length is the backend's defect.
+template <typename T>
+Result<T> only(std::vector<Result<T>> outcomes, ErrorKind kind) {
+    if (outcomes.size() != 1) {
+        return Error{
+            kind, "the backend gave " + std::to_string(outcomes.size()) + " outcomes for one job"};
+    }
+    return std::move(outcomes.front());
+}
+
+}  // namespace
+
+JobRef refOf(const store::JobRecord& job) {
+    return {job.submission.key, job.account, job.submission.id,
+            job.submission.submittedAt.value_or(job.claimedAt)};
+}
+
+void Effects::submit(BackendEntry& entry, std::vector<ReadySubmission> jobs) {
+    entry.effects.post([this, &entry, jobs = std::move(jobs)](std::stop_token stop) {
+        const std::size_t batch = std::max<std::size_t>(1, entry.policy.capabilities.maxBatch);
+        std::vector<std::pair<JobRow, int>> who;
+        std::vector<BatchJob> what;
+        const auto answer = [this](JobRow row, int attempt, Result<Submission> outcome) {
+            answers_.post({row, attempt, [outcome](Facts& facts, Live& live) {
+                               live.inFlight.remove(Effect::Submit);
+                               live.failures = outcome.ok() ? 0 : live.failures + 1;
+                               facts.submitted = outcome;
+                           }});
+        };
+        const auto flush = [&] {
+            if (what.empty()) {
+                return;
+            }
+            auto outcomes = entry.backend.submit(within(kEffectLimit, stop), what);
+            crashPoint("effect-done");
+            for (std::size_t i = 0; i < who.size(); ++i) {
+                answer(who[i].first, who[i].second,
+                       i < outcomes.size() ? std::move(outcomes[i])
+                                           : uncertainError("the backend gave no outcome"));
+            }
+            who.clear();
+            what.clear();
+        };
+        for (const auto& job : jobs) {
+            if (!job.job.ok()) {
+                answer(job.row, job.attempt, job.job.error());
+                continue;
+            }
+            who.emplace_back(job.row, job.attempt);
+            what.push_back(*job.job);
+            if (what.size() == batch) {
+                flush();
+            }
+        }
+        flush();
+    });
+}
+
+void Effects::find(BackendEntry& entry, const store::JobRecord& job, Live& live) {
+    live.inFlight.add(Effect::Find);
+    entry.reads.post([this, &entry, row = job.row, attempt = job.submission.attempt,
+                      key = job.submission.key](std::stop_token stop) {
+        const std::vector<SubmissionKey> keys{key};
+        const auto found = entry.backend.find(within(kReadLimit, stop), keys);
+        Result<std::optional<FoundJob>> mine{std::optional<FoundJob>{}};
+        if (!found.ok()) {
+            mine = found.error();
+        } else if (!found->empty()) {
+            mine = std::optional<FoundJob>(found->front());
+        }
+        answers_.post({row, attempt, [mine](Facts& facts, Live& known) {
+                           known.inFlight.remove(Effect::Find);
+                           known.failures = mine.ok() ? 0 : known.failures + 1;
+                           facts.found = mine;
+                       }});
+    });
+}
+
+void Effects::mark(BackendEntry& entry, const store::JobRecord& job, Live& live) {
+    live.inFlight.add(Effect::Mark);
+    entry.effects.post([this, &entry, row = job.row, attempt = job.submission.attempt,
+                        where = folderOf(job)](std::stop_token) {
+        const auto outcome = entry.folders.mark(where);
+        answers_.post({row, attempt, [outcome](Facts& facts, Live& known) {
+                           known.inFlight.remove(Effect::Mark);
+                           if (outcome.ok()) {
+                               facts.marked = Result<bool>(*outcome == folder::MarkOutcome::Taken);
+                           } else {
+                               facts.marked = Result<bool>(outcome.error());
+                           }
+                       }});
+    });
+}
+
+void Effects::cancel(BackendEntry& entry, const store::JobRecord& job, Live& live,
+                     CancelKind kind) {
+    const auto effect = kind == CancelKind::Soft ? Effect::CancelSoft : Effect::CancelHard;
+    live.inFlight.add(effect);
+    entry.effects.post([this, &entry, row = job.row, ref = refOf(job), kind,
+                        effect](std::stop_token stop) {
+        const std::vector<CancelRequest> requests{{ref, kind}};
+        // A failed cancel needs no reaction of its own: the decision asks again while it matters.
+        static_cast<void>(entry.backend.cancel(within(kEffectLimit, stop), requests));
+        answers_.post({row, 0, [effect](Facts&, Live& known) { known.inFlight.remove(effect); }});
+    });
+}
+
+void Effects::collect(BackendEntry& entry, const store::JobRecord& job, Live& live) {
+    live.inFlight.add(Effect::Collect);
+    entry.effects.post([this, &entry, row = job.row, attempt = job.submission.attempt,
+                        ref = refOf(job)](std::stop_token stop) {
+        const std::vector<JobRef> refs{ref};
+        const auto outcome =
+            only(entry.backend.collect(within(kEffectLimit, stop), refs), ErrorKind::Transient);
+        crashPoint("collected");
+        answers_.post({row, attempt, [outcome](Facts& facts, Live& known) {
+                           known.inFlight.remove(Effect::Collect);
+                           known.failures = outcome.ok() ? 0 : known.failures + 1;
+                           facts.collected = outcome;
+                       }});
+    });
+}
+
+void Effects::release(BackendEntry& entry, const store::JobRecord& job, Live& live) {
+    live.inFlight.add(Effect::Release);
+    entry.effects.post([this, &entry, row = job.row, attempt = job.submission.attempt,
+                        ref = refOf(job)](std::stop_token stop) {
+        const std::vector<JobRef> refs{ref};
+        const auto outcome =
+            only(entry.backend.release(within(kEffectLimit, stop), refs), ErrorKind::Transient);
+        crashPoint("released");
+        answers_.post({row, attempt, [outcome](Facts& facts, Live& known) {
+                           known.inFlight.remove(Effect::Release);
+                           known.failures = outcome.ok() ? 0 : known.failures + 1;
+                           facts.released = outcome;
+                       }});
+    });
+}
+
+void Effects::look(BackendEntry& entry, std::vector<store::JobRecord> jobs, bool poll) {
+    entry.reads.post([this, &entry, jobs = std::move(jobs), poll](std::stop_token stop) {
+        std::vector<JobRef> refs;
+        std::vector<LogRequest> requests;
+        for (const auto& job : jobs) {
+            refs.push_back(refOf(job));
+            if (job.state == store::State::Queued || job.state == store::State::Running) {
+                requests.push_back({refs.back(), job.submission.run, job.rawOffset, kLogChunk});
+            }
+        }
+        const auto seen = entry.backend.observe(within(kReadLimit, stop), refs);
+        std::vector<Result<LogChunk>> chunks;
+        if (!requests.empty()) {
+            chunks = entry.backend.readLogs(within(kReadLimit, stop), requests);
+        }
+        std::size_t next = 0;
+        for (std::size_t i = 0; i < jobs.size(); ++i) {
+            std::optional<Observation> observation;
+            if (seen.ok() && i < seen->size()) {
+                observation = (*seen)[i];
+            }
+            std::optional<LogChunk> chunk;
+            const bool asked = next < requests.size() && requests[next].ref.key == refs[i].key;
+            if (asked) {
+                if (next < chunks.size() && chunks[next].ok()) {
+                    chunk = *chunks[next];
+                }
+                ++next;
+            }
+            answers_.post({jobs[i].row, jobs[i].submission.attempt,
+                           [observation, chunk, offset = jobs[i].rawOffset,
+                            nonce = jobs[i].submission.key.value](Facts& facts, Live& known) {
+                               known.inFlight.remove(Effect::Look);
+                               facts.observed = observation ? observation : facts.observed;
+                               if (!chunk) {
+                                   return;
+                               }
+                               facts.log = LogFact{chunk->bytes, chunk->bytes.size() < kLogChunk};
+                               facts.logOffset = offset;
+                               if (chunk->status) {
+                                   facts.end = scriptEnd(*chunk->status, nonce);
+                               }
+                           }});
+        }
+        if (poll) {
+            const bool healthy = seen.ok();
+            answers_.post({JobRow{}, 0, [&entry, healthy](Facts&, Live&) {
+                               entry.polling = false;
+                               entry.healthy = healthy;
+                           }});
+        }
+    });
+}
+
+void Effects::probe(BackendEntry& entry) {
+    entry.reads.post([this, &entry](std::stop_token stop) {
+        const bool healthy = entry.backend.probe(within(Millis(10000), stop)).ok();
+        answers_.post({JobRow{}, 0, [&entry, healthy](Facts&, Live&) {
+                           entry.polling = false;
+                           entry.healthy = healthy;
+                       }});
+    });
+}
+
+ScriptEnd scriptEnd(const std::string& text, const std::string& nonce) {
+    ScriptEnd end;
+    end.text = text.substr(0, 4096);
+    const auto status = payload::parseStatus(text, nonce);
+    if (!status.ok()) {
+        return end;
+    }
+    end.valid = true;
+    end.outcome = status->outcome;
+    end.why = status->why;
+    end.stage = status->stage;
+    end.exitCode = status->exitCode;
+    end.logBytes = status->logBytes;
+    return end;
+}
+
+}  // namespace gridbridge::core

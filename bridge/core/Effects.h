@@ -1,0 +1,53 @@
+#pragma once
+
+#include <span>
+
+#include "bridge/base/Clock.h"
+#include "bridge/core/World.h"
+#include "bridge/payload/JobScript.h"
+#include "bridge/store/JobRecord.h"
+
+namespace gridbridge::core {
+
+/// A submission that is ready to go out.
+struct ReadySubmission {
+    JobRow row{};
+    int attempt = 0;
+    Result<BatchJob> job;
+};
+
+/// Carries effects on batch systems out over the lanes of their backends; everything they bring
+/// comes back through `Answers`. Owner thread only. Each effect marks itself in `Live::inFlight`.
+class Effects {
+public:
+    Effects(Clock& clock, World& world, Answers& answers)
+        : clock_(clock), world_(world), answers_(answers) {}
+
+    void submit(BackendEntry& entry, std::vector<ReadySubmission> jobs);
+    void find(BackendEntry& entry, const store::JobRecord& job, Live& live);
+    void mark(BackendEntry& entry, const store::JobRecord& job, Live& live);
+    void cancel(BackendEntry& entry, const store::JobRecord& job, Live& live, CancelKind kind);
+    void collect(BackendEntry& entry, const store::JobRecord& job, Live& live);
+    void release(BackendEntry& entry, const store::JobRecord& job, Live& live);
+    /// Packs and uploads the archive of a collected job.
+    void upload(BackendEntry& entry, const store::JobRecord& job, Live& live,
+                std::shared_ptr<const gitlab::JobDescription> description, bool success);
+    /// One observe call for all of `jobs` and their logs; `done` runs on the core's thread.
+    void look(BackendEntry& entry, std::vector<store::JobRecord> jobs, bool poll);
+    void probe(BackendEntry& entry);
+
+private:
+    CallContext within(Millis limit, std::stop_token stop) const {
+        return {clock_.steadyNow() + limit, std::move(stop)};
+    }
+
+    Clock& clock_;
+    World& world_;
+    Answers& answers_;
+};
+
+JobRef refOf(const store::JobRecord& job);
+/// The status file as a fact; `valid` is false when it cannot be understood.
+ScriptEnd scriptEnd(const std::string& text, const std::string& nonce);
+
+}  // namespace gridbridge::core

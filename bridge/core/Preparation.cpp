@@ -1,0 +1,165 @@
+// The parts of the reconciler that need the secret description of a job.
+#include "bridge/core/Lines.h"
+#include "bridge/core/Reconciler.h"
+
+namespace gridbridge::core {
+
+using store::JobRecord;
+using store::State;
+
+namespace {
+
+std::string sanitized(std::string_view text) {
+    std::string result;
+    for (const char c : text.substr(0, 64)) {
+        const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                           (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
+        result += plain ? c : '_';
+    }
+    return result;
+}
+
+std::string header(const RunnerEntry& runner, const std::string& version) {
+    return plainLine("Running with gridbridge " + version) +
+           plainLine("  on " + runner.description + " " +
+                     gitlab::shortToken(runner.identity.token) +
+                     ", system ID: " + runner.identity.systemId);
+}
+
+}  // namespace
+
+void Reconciler::adopt(const JobRecord& job, bool claimedHere) {
+    auto& live = lives_[job.row];
+    live.runner = job.runner;
+    live.backend = job.backend;
+    live.key = store::jobKey(store_.installation(), job.row);
+    if (const auto description = describe(job.row)) {
+        live.credentials = {description->id, description->token};
+        live.failureReasons = description->failureReasons;
+        live.sections = description->traceSections;
+        for (const auto& artifact : description->artifacts) {
+            live.hasUploads = live.hasUploads || artifact.type == "archive";
+        }
+    } else if (const auto body = store_.payload(job.row)) {
+        if (const auto identity = gitlab::identityOf(body->reveal())) {
+            live.credentials = {identity->id, identity->token};
+        }
+    }
+    capacity_.opened(job.runner, job.backend, claimedHere);
+    refresh(live, job);
+    schedule(job.row, live);
+}
+
+std::shared_ptr<const gitlab::JobDescription> Reconciler::describe(JobRow row) {
+    const auto body = store_.payload(row);
+    if (!body) {
+        return nullptr;
+    }
+    auto decoded = gitlab::decodeJob(body->reveal());
+    return decoded.ok() ? std::make_shared<const gitlab::JobDescription>(std::move(decoded).value())
+                        : nullptr;
+}
+
+Result<payload::JobScript> Reconciler::script(const gitlab::JobDescription& job,
+                                              const JobRecord& record) {
+    const auto& runner = *world_.runners.at(record.runner);
+    payload::ScriptContext context;
+    context.runnerShortToken = gitlab::shortToken(runner.identity.token);
+    context.serverUrl = runner.url;
+    context.bridgeHost = world_.host;
+    context.version = world_.version;
+    context.environment = runner.environment;
+    context.nonce = record.submission.key.value;
+    context.deadline = record.deadline.value_or(record.claimedAt + job.timeout);
+    context.tlsCaFile = runner.tlsCaFile;
+    return payload::makeScript(job, context);
+}
+
+Decoded Reconciler::decode(const JobRecord& job, Live& live) {
+    Decoded decoded;
+    decoded.refusalReason = "runner_system_failure";
+    const auto body = store_.payload(job.row);
+    if (!body) {
+        decoded.refusal = "the stored description of the job is missing";
+        return decoded;
+    }
+    decoded.header = header(*world_.runners.at(job.runner), world_.version);
+    const auto description = gitlab::decodeJob(body->reveal());
+    if (!description.ok()) {
+        if (live.credentials.id != 0) {
+            decoded.gitlabId = live.credentials.id;
+        }
+        decoded.refusal =
+            "GitLab's description of the job cannot be understood: " + description.error().message;
+        return decoded;
+    }
+    decoded.gitlabId = description->id;
+    decoded.project = description->projectPath;
+    decoded.ref = description->git.ref;
+    decoded.sha = description->git.sha;
+    decoded.name = description->name;
+    decoded.stage = description->stage;
+    decoded.user = description->userLogin;
+    decoded.url = description->url;
+    decoded.timeoutSeconds = description->timeout.count();
+    const auto made = script(*description, job);
+    if (!made.ok()) {
+        decoded.refusal = made.error().message;
+        decoded.refusalReason = "runner_configuration_error";
+    } else {
+        decoded.warnings = made->warnings;
+    }
+    return decoded;
+}
+
+const gitlab::Masker& Reconciler::masker(const JobRecord& job, Live& live) {
+    if (!live.masker) {
+        std::vector<Secret> phrases;
+        if (const auto description = describe(job.row)) {
+            phrases = gitlab::tokenForms(description->token);
+            if (const auto made = script(*description, job); made.ok()) {
+                for (const auto& phrase : made->maskPhrases) {
+                    phrases.emplace_back(phrase);
+                }
+            } else {
+                for (const auto& variable : description->variables) {
+                    if (variable.masked) {
+                        phrases.emplace_back(variable.value);
+                    }
+                }
+            }
+        } else {
+            phrases = gitlab::tokenForms(live.credentials.token);
+        }
+        live.masker = std::make_shared<const gitlab::Masker>(phrases);
+    }
+    return *live.masker;
+}
+
+ReadySubmission Reconciler::prepare(const JobRecord& job) {
+    const auto refuse = [&job](const std::string& why) {
+        return ReadySubmission{job.row, job.submission.attempt, permanentError(why)};
+    };
+    const auto description = describe(job.row);
+    if (!description) {
+        return refuse("the stored description of the job is missing");
+    }
+    auto made = script(*description, job);
+    if (!made.ok()) {
+        return refuse(made.error().message);
+    }
+    auto parts = std::move(made).value();
+    BatchJob batch;
+    batch.key = job.submission.key;
+    batch.account = job.account;
+    for (auto& file : parts.inputs) {
+        batch.inputs.push_back({std::move(file.name), std::move(file.content)});
+    }
+    batch.outputs = std::move(parts.outputs);
+    batch.loader = std::move(parts.loader);
+    batch.deadline = job.deadline.value_or(job.claimedAt + description->timeout);
+    batch.label = sanitized(job.project) + ":" + sanitized(job.name) + ":" + sanitized(job.user);
+    return {job.row, job.submission.attempt, std::move(batch)};
+}
+
+}  // namespace gridbridge::core

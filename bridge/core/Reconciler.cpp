@@ -1,0 +1,424 @@
+#include "bridge/core/Reconciler.h"
+
+#include <algorithm>
+
+#include "bridge/base/CrashPoint.h"
+
+namespace gridbridge::core {
+
+using store::JobRecord;
+using store::State;
+
+/// A decision on its way through the commit to its effects.
+struct Reconciler::Ready {
+    JobRecord before;
+    Decision decision;
+    bool committed = false;
+};
+
+namespace {
+
+constexpr Millis kStoreRetry{1000};
+constexpr Millis kIdleProbe{30000};
+
+bool waits(State state) {
+    return state == State::Received || state == State::Claimed || state == State::Submitting ||
+           state == State::Queued;
+}
+
+bool mayHaveBatchJob(const JobRecord& job) {
+    return (job.state == State::Queued || job.state == State::Running ||
+            job.state == State::Collecting || job.state == State::Reporting) &&
+           job.submission.attempt > 0 && !job.submission.releasedAt;
+}
+
+}  // namespace
+
+Reconciler::Reconciler(Clock& clock, store::JobStore& store, World& world, Answers& answers,
+                       Trace& trace, Capacity& capacity, spdlog::logger& log)
+    : clock_(clock),
+      store_(store),
+      world_(world),
+      answers_(answers),
+      trace_(trace),
+      capacity_(capacity),
+      log_(log),
+      effects_(clock, world, answers),
+      conversation_(clock, world, answers, trace) {
+    const auto open = store_.open();
+    for (const auto& job : store_.load(open)) {
+        adopt(job, false);
+    }
+}
+
+SteadyTime Reconciler::step() {
+    hear();
+    const auto rows = dueRows();
+    const std::vector<JobRow> wanted(rows.begin(), rows.end());
+    std::vector<Ready> ready;
+    for (const auto& job : store_.load(wanted)) {
+        if (auto one = decideOne(job)) {
+            ready.push_back(std::move(*one));
+        }
+    }
+    if (commit(ready)) {
+        start(ready);
+    }
+    poll();
+    const auto talk = converse();
+    auto next = std::min(talk, retryAt_ > clock_.steadyNow() ? retryAt_ : SteadyTime::max());
+    for (const auto& [name, entry] : world_.backends) {
+        next = std::min(next, entry->polling ? SteadyTime::max() : entry->nextPoll);
+    }
+    if (const auto due = store_.nextDue()) {
+        next = std::min(next, clock_.steadyNow() + std::max(Millis(1), *due - clock_.wallNow()));
+    }
+    return next;
+}
+
+void Reconciler::hear() {
+    for (auto& answer : answers_.take()) {
+        if (answer.row == JobRow{}) {
+            Facts nobody;
+            Live none;
+            answer.apply(nobody, none);
+            continue;
+        }
+        auto live = lives_.find(answer.row);
+        if (live == lives_.end()) {
+            const std::vector<JobRow> rows{answer.row};
+            for (const auto& job : store_.load(rows)) {
+                if (job.state != State::Done) {
+                    adopt(job, true);
+                }
+            }
+            live = lives_.find(answer.row);
+            if (live == lives_.end()) {
+                continue;
+            }
+        }
+        if (answer.attempt == 0 || answer.attempt == live->second.attempt) {
+            answer.apply(facts_[answer.row], live->second);
+            schedule(answer.row, live->second);
+        }
+    }
+}
+
+std::set<JobRow> Reconciler::dueRows() {
+    std::set<JobRow> rows;
+    if (clock_.steadyNow() < retryAt_) {
+        return rows;
+    }
+    for (const auto row : store_.due(clock_.wallNow())) {
+        if (lives_.count(row) > 0) {
+            rows.insert(row);
+        }
+    }
+    for (auto news = facts_.begin(); news != facts_.end();) {
+        auto& live = lives_.at(news->first);
+        if (live.lookWanted && live.watched && !live.inFlight.has(Effect::Look)) {
+            live.lookWanted = false;
+            live.inFlight.add(Effect::Look);
+            const std::vector<JobRow> one{news->first};
+            for (auto& job : store_.load(one)) {
+                looks_[live.backend].push_back(std::move(job));
+            }
+        }
+        if (newsworthy(news->second, live)) {
+            rows.insert(news->first);
+            ++news;
+        } else {
+            news = facts_.erase(news);
+        }
+    }
+    return rows;
+}
+
+bool Reconciler::newsworthy(const Facts& facts, const Live& live) const {
+    if (facts.decoded || facts.contact || facts.submitted || facts.found || facts.marked ||
+        facts.end || facts.collected || facts.uploaded || facts.reported || facts.released) {
+        return true;
+    }
+    if (facts.log &&
+        facts.logOffset + static_cast<std::int64_t>(facts.log->bytes.size()) > live.rawSeen) {
+        return true;
+    }
+    const auto& seen = facts.observed;
+    const bool final =
+        seen && (seen->state == BatchState::Ended || seen->state == BatchState::Absent);
+    return seen && seen->state != BatchState::Unknown && (final || seen != live.seen);
+}
+
+void Reconciler::complete(const JobRecord& job, Facts& facts, Live& live) {
+    if (job.state == State::Received) {
+        facts.decoded = decode(job, live);
+    }
+    if (facts.log && facts.logOffset != job.rawOffset) {
+        facts.log.reset();  // Read before the last commit: it would be taken twice.
+    }
+    if (facts.log) {
+        live.rawSeen = job.rawOffset + static_cast<std::int64_t>(facts.log->bytes.size());
+    }
+    if (!facts.end && !job.submission.status.empty()) {
+        facts.end = scriptEnd(job.submission.status, job.submission.key.value);
+    }
+    if (facts.observed) {
+        live.seen = facts.observed;
+    }
+    const auto& backend = backendOf(live);
+    facts.backendFull = clock_.steadyNow() < backend.fullUntil;
+    facts.inFlight = live.inFlight;
+    facts.failures = live.failures;
+    facts.hasUploads = live.hasUploads;
+}
+
+std::optional<Reconciler::Ready> Reconciler::decideOne(const JobRecord& job) {
+    auto& live = lives_.at(job.row);
+    auto& facts = facts_[job.row];
+    complete(job, facts, live);
+    auto& backend = backendOf(live);
+    if (facts.submitted && facts.submitted->ok() && (*facts.submitted)->full) {
+        backend.fullUntil = clock_.steadyNow() + backend.policy.poll;
+    }
+    Policy policy = backend.policy;
+    policy.sections = live.sections;
+    Ready ready{job, decide(job, facts, clock_.wallNow(), policy)};
+    TraceNews news{ready.decision.before, {}, ready.decision.endOfLog, ready.decision.after};
+    const bool logOpen = job.state == State::Queued || job.state == State::Running;
+    if (facts.log && logOpen) {
+        news.raw = facts.log->bytes;
+    }
+    if (!news.before.empty() || !news.raw.empty() || !news.after.empty()) {
+        const auto limit = world_.runners.at(live.runner)->outputLimit;
+        const auto written =
+            trace_.append(ready.decision.next, live.key, news, masker(job, live), limit);
+        if (!written.ok()) {
+            log_.error("trace not written job={} error=\"{}\"", live.key, written.error().message);
+            retryAt_ = clock_.steadyNow() + kStoreRetry;
+            return std::nullopt;
+        }
+    }
+    if (ready.decision.next == job && ready.decision.effects.empty()) {
+        facts_.erase(job.row);
+        return std::nullopt;
+    }
+    return ready;
+}
+
+bool Reconciler::commit(std::vector<Ready>& ready) {
+    std::vector<store::Change> changes;
+    for (const auto& one : ready) {
+        changes.push_back(
+            {one.before.state, one.decision.next, one.decision.cause, one.decision.forgetSecrets});
+    }
+    if (changes.empty()) {
+        return true;
+    }
+    try {
+        const auto stored = store_.commit(changes);
+        for (std::size_t i = 0; i < ready.size(); ++i) {
+            ready[i].committed = stored[i];
+        }
+        storeTrouble_ = false;
+    } catch (const store::StoreError& e) {
+        if (e.kind != store::StoreError::Kind::Busy && e.kind != store::StoreError::Kind::Full) {
+            throw;
+        }
+        if (!storeTrouble_) {
+            log_.critical("the database cannot be written, trying again error=\"{}\"", e.what());
+        }
+        storeTrouble_ = true;
+        retryAt_ = clock_.steadyNow() + kStoreRetry;
+        return false;
+    }
+    return true;
+}
+
+void Reconciler::remember(const Ready& ready) {
+    const JobRecord& next = ready.decision.next;
+    auto& live = lives_.at(next.row);
+    if (next.traceLength != ready.before.traceLength) {
+        crashPoint("trace-committed");
+    }
+    if (next.reportedAt && !ready.before.reportedAt) {
+        crashPoint("settled");
+    }
+    if (next.state != ready.before.state) {
+        log_.info("{} job={} gitlab={} from={} cause=\"{}\"", store::nameOf(next.state), live.key,
+                  next.gitlabId.value_or(0), store::nameOf(ready.before.state),
+                  ready.decision.cause);
+        if (next.state == State::Submitting) {
+            crashPoint("intent");
+        } else if (next.state == State::Queued) {
+            crashPoint("id-stored");
+        }
+    }
+    refresh(live, next);
+    if (next.state == State::Done) {
+        capacity_.closed(live.runner);
+        agenda_.erase({live.talkAt, next.row});
+        facts_.erase(next.row);
+        lives_.erase(next.row);
+        return;
+    }
+    schedule(next.row, live);
+}
+
+void Reconciler::refresh(Live& live, const JobRecord& job) {
+    live.attempt = job.submission.attempt;
+    live.traceLength = job.traceLength;
+    live.watched = mayHaveBatchJob(job);
+    live.settled = live.settled || job.reportedAt.has_value();
+    const bool waiting = waits(job.state);
+    if (live.counted && !waiting) {
+        --waiting_[live.backend];
+    } else if (!live.counted && waiting) {
+        ++waiting_[live.backend];
+    }
+    live.counted = waiting;
+    live.waiting = waiting;
+    if (job.state == State::Claimed) {
+        live.masker.reset();  // Waiting jobs keep nothing big in memory.
+    }
+}
+
+void Reconciler::start(const std::vector<Ready>& ready) {
+    for (const auto& one : ready) {
+        facts_.erase(one.before.row);
+        if (!one.committed) {
+            log_.warn("change dropped, the row was changed elsewhere job={}",
+                      static_cast<std::int64_t>(one.before.row));
+            continue;
+        }
+        remember(one);
+        if (one.decision.next.state != State::Done) {
+            startOne(one);
+        }
+    }
+    for (auto& [name, jobs] : submissions_) {
+        effects_.submit(*world_.backends.at(name), std::move(jobs));
+    }
+    submissions_.clear();
+}
+
+void Reconciler::startOne(const Ready& ready) {
+    const JobRecord& job = ready.decision.next;
+    auto& live = lives_.at(job.row);
+    auto& backend = backendOf(live);
+    const auto wants = [&](Effect effect) {
+        return ready.decision.effects.has(effect) && !live.inFlight.has(effect);
+    };
+    if (wants(Effect::Submit)) {
+        live.inFlight.add(Effect::Submit);
+        submissions_[live.backend].push_back(prepare(job));
+    }
+    if (wants(Effect::Find)) {
+        effects_.find(backend, job, live);
+    }
+    if (wants(Effect::Mark)) {
+        effects_.mark(backend, job, live);
+    }
+    if (wants(Effect::CancelSoft)) {
+        effects_.cancel(backend, job, live, CancelKind::Soft);
+    }
+    if (wants(Effect::CancelHard)) {
+        effects_.cancel(backend, job, live, CancelKind::Hard);
+    }
+    if (wants(Effect::Collect)) {
+        effects_.collect(backend, job, live);
+    }
+    if (wants(Effect::Upload)) {
+        const auto end = scriptEnd(job.submission.status, job.submission.key.value);
+        effects_.upload(backend, job, live, describe(job.row), end.outcome == "success");
+    }
+    if (wants(Effect::Report)) {
+        startReport(job, live);
+    }
+    if (wants(Effect::Release)) {
+        effects_.release(backend, job, live);
+    }
+    if (wants(Effect::Look)) {
+        live.inFlight.add(Effect::Look);
+        looks_[live.backend].push_back(job);
+    }
+}
+
+void Reconciler::startReport(const JobRecord& job, Live& live) {
+    if (live.talking) {
+        live.reportWanted = true;  // One call about a job at a time.
+        return;
+    }
+    live.reportWanted = false;
+    gitlab::FinalReport report;
+    report.success = job.outcome == store::Outcome::Success;
+    if (!report.success) {
+        report.failureReason = gitlab::reportableReason(job.failureReason, live.failureReasons);
+        report.exitCode = job.exitCode;
+    }
+    const auto expiry = gitlab::tokenExpiry(live.credentials.token);
+    const bool checked = !expiry || clock_.wallNow() + std::chrono::minutes(5) < *expiry;
+    conversation_.report(job.row, live, report, checked);
+}
+
+void Reconciler::poll() {
+    const auto now = clock_.steadyNow();
+    for (auto& [name, entry] : world_.backends) {
+        if (!entry->polling && now >= entry->nextPoll) {
+            std::vector<JobRow> rows;
+            for (auto& [row, live] : lives_) {
+                if (live.backend == name && live.watched && !live.inFlight.has(Effect::Look)) {
+                    live.inFlight.add(Effect::Look);
+                    rows.push_back(row);
+                }
+            }
+            entry->polling = true;
+            const bool idle = rows.empty() && looks_[name].empty();
+            entry->nextPoll = now + (idle && entry->healthy ? kIdleProbe : entry->policy.poll);
+            if (idle) {
+                effects_.probe(*entry);
+            } else {
+                auto jobs = store_.load(rows);
+                auto& looks = looks_[name];
+                jobs.insert(jobs.end(), std::make_move_iterator(looks.begin()),
+                            std::make_move_iterator(looks.end()));
+                looks.clear();
+                effects_.look(*entry, std::move(jobs), true);
+            }
+        }
+        if (auto& looks = looks_[name]; !looks.empty()) {
+            effects_.look(*entry, std::move(looks), false);
+            looks.clear();
+            entry->nextPoll = std::min(entry->nextPoll, now + entry->policy.poll);
+        }
+        capacity_.backendState(name, waiting_[name], entry->healthy && now >= entry->fullUntil);
+    }
+}
+
+void Reconciler::schedule(JobRow row, Live& live) {
+    agenda_.erase({live.talkAt, row});
+    live.talkAt = SteadyTime::min();
+    agenda_.insert({live.talkAt, row});
+}
+
+SteadyTime Reconciler::converse() {
+    const auto now = clock_.steadyNow();
+    while (!agenda_.empty() && agenda_.begin()->first <= now) {
+        const auto row = agenda_.begin()->second;
+        agenda_.erase(agenda_.begin());
+        auto& live = lives_.at(row);
+        if (live.reportWanted && !live.talking) {
+            const std::vector<JobRow> one{row};
+            for (const auto& job : store_.load(one)) {
+                startReport(job, live);
+            }
+        }
+        live.talkAt = conversation_.talk(row, live, lives_.size());
+        if (live.talkAt != SteadyTime::max()) {
+            live.talkAt = std::max(live.talkAt, now + Millis(1));
+            agenda_.insert({live.talkAt, row});
+        }
+    }
+    return agenda_.empty() ? SteadyTime::max() : agenda_.begin()->first;
+}
+
+}  // namespace gridbridge::core

@@ -1,0 +1,74 @@
+#pragma once
+
+#include <spdlog/logger.h>
+
+#include <set>
+#include <unordered_map>
+
+#include "bridge/core/Capacity.h"
+#include "bridge/core/Conversation.h"
+#include "bridge/core/Decision.h"
+#include "bridge/core/Effects.h"
+#include "bridge/store/JobStore.h"
+
+namespace gridbridge::core {
+
+/// The heart: loads the jobs that are due or of which there is news, decides, writes their traces,
+/// commits everything in one transaction, and only then starts effects. Owner thread only; all
+/// references must outlive it.
+class Reconciler {
+public:
+    Reconciler(Clock& clock, store::JobStore& store, World& world, Answers& answers, Trace& trace,
+               Capacity& capacity, spdlog::logger& log);
+
+    /// One step; returns when the next is due if no news comes before.
+    /// Throws StoreError only when the store is beyond help; a busy or full one is waited for.
+    SteadyTime step();
+
+private:
+    struct Ready;
+
+    void adopt(const store::JobRecord& job, bool claimedHere);
+    void hear();
+    std::set<JobRow> dueRows();
+    bool newsworthy(const Facts& facts, const Live& live) const;
+    void complete(const store::JobRecord& job, Facts& facts, Live& live);
+    Decoded decode(const store::JobRecord& job, Live& live);
+    std::optional<Ready> decideOne(const store::JobRecord& job);
+    bool commit(std::vector<Ready>& ready);
+    void remember(const Ready& ready);
+    void start(const std::vector<Ready>& ready);
+    void startOne(const Ready& ready);
+    void startReport(const store::JobRecord& job, Live& live);
+    void poll();
+    SteadyTime converse();
+    void schedule(JobRow row, Live& live);
+    void refresh(Live& live, const store::JobRecord& job);
+    BackendEntry& backendOf(const Live& live) { return *world_.backends.at(live.backend); }
+    std::shared_ptr<const gitlab::JobDescription> describe(JobRow row);
+    Result<payload::JobScript> script(const gitlab::JobDescription& job,
+                                      const store::JobRecord& record);
+    const gitlab::Masker& masker(const store::JobRecord& job, Live& live);
+    ReadySubmission prepare(const store::JobRecord& job);
+
+    Clock& clock_;
+    store::JobStore& store_;
+    World& world_;
+    Answers& answers_;
+    Trace& trace_;
+    Capacity& capacity_;
+    spdlog::logger& log_;
+    Effects effects_;
+    Conversation conversation_;
+
+    std::unordered_map<JobRow, Live> lives_;
+    std::unordered_map<JobRow, Facts> facts_;
+    std::set<std::pair<SteadyTime, JobRow>> agenda_;
+    std::map<std::string, int> waiting_;
+    std::map<std::string, std::vector<store::JobRecord>> looks_;
+    std::map<std::string, std::vector<ReadySubmission>> submissions_;
+    SteadyTime retryAt_ = {};
+    bool storeTrouble_ = false;
+};
+
+}  // namespace gridbridge::core

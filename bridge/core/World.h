@@ -1,0 +1,116 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "backends/api/Backend.h"
+#include "bridge/base/Lane.h"
+#include "bridge/core/Facts.h"
+#include "bridge/folder/JobFolders.h"
+#include "bridge/gitlab/JobDescription.h"
+#include "bridge/gitlab/Masker.h"
+#include "bridge/gitlab/RunnerApi.h"
+
+namespace gridbridge::core {
+
+/// One configured batch system as the core uses it. The lanes are its own, so that a call that
+/// hangs hinders no other backend and no heartbeat.
+struct BackendEntry {
+    std::string name;
+    Backend& backend;
+    folder::JobFolders& folders;
+    Policy policy;
+    Lane& reads;
+    Lane& effects;
+
+    // Owner thread only.
+    SteadyTime nextPoll = {};
+    bool polling = false;
+    bool healthy = false;
+    SteadyTime fullUntil = {};
+};
+
+/// One configured runner as the core uses it.
+struct RunnerEntry {
+    std::string name;
+    std::string url;
+    gitlab::RunnerApi& api;
+    gitlab::RunnerIdentity identity;
+    std::string backend;
+    std::string account;
+    std::string description;
+    std::int64_t outputLimit = 4096 * 1024;  ///< Bytes.
+    std::vector<std::string> environment;
+    std::string tlsCaFile;
+};
+
+/// Everything outside the core, by name. The maps do not change after start.
+struct World {
+    std::map<std::string, std::unique_ptr<BackendEntry>> backends;
+    std::map<std::string, std::unique_ptr<RunnerEntry>> runners;
+    Lane& control;  ///< Heartbeats, traces, reports: never waits for files.
+    Lane& files;    ///< Artifacts.
+    std::string host;
+    std::string version;
+    std::string scratch;  ///< Folder for archives on their way to GitLab; private.
+};
+
+/// What is remembered of an open job in memory; all of it can be learnt again after a restart.
+struct Live {
+    std::string runner;
+    std::string backend;
+    std::string key;  ///< Job key.
+    bool waiting = true;
+    bool counted = false;  ///< In the backend's number of waiting jobs.
+
+    gitlab::JobCredentials credentials;
+    std::vector<std::string> failureReasons;
+    bool sections = true;
+    bool hasUploads = false;
+    std::shared_ptr<const gitlab::Masker> masker;  ///< Null until the log is first read.
+
+    EffectSet inFlight;
+    int failures = 0;
+    std::int64_t rawSeen = 0;  ///< Raw bytes seen so far, those held back included.
+
+    // The conversation with GitLab.
+    int attempt = 0;
+    bool watched = false;     ///< A batch job of ours may be there.
+    bool lookWanted = false;  ///< The backend says that something has changed.
+    bool reportWanted = false;
+    std::optional<Observation> seen;  ///< The last one that was decided upon.
+
+    bool talking = false;                   ///< One call about a job at a time.
+    bool settled = false;                   ///< Nothing more may be sent.
+    bool reporting = false;                 ///< The report sends what is left of the trace.
+    SteadyTime talkAt = SteadyTime::max();  ///< Its place in the agenda.
+    SteadyTime lastContact = {};
+    SteadyTime lastPatch = {};
+    SteadyTime quietUntil = {};  ///< Back-off after a failed call.
+    int failedCalls = 0;
+    Millis updateInterval{3000};
+    std::int64_t traceLength = 0;              ///< Committed.
+    std::optional<std::int64_t> acknowledged;  ///< Bytes that GitLab has; unknown after a restart.
+};
+
+/// News for the core from any thread.
+struct Answer {
+    JobRow row{};
+    int attempt = 0;  ///< 0 = whatever the attempt.
+    std::function<void(Facts&, Live&)> apply;
+};
+
+/// From any thread to the core, which it wakes.
+class Answers {
+public:
+    void post(Answer answer) { queue_.push(std::move(answer)); }
+    std::vector<Answer> take() { return queue_.takeAll(); }
+    void waitUntil(SteadyTime deadline, std::stop_token stop) { queue_.waitUntil(deadline, stop); }
+
+private:
+    Queue<Answer> queue_;
+};
+
+}  // namespace gridbridge::core

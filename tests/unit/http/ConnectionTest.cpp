@@ -130,14 +130,14 @@ TEST_F(ConnectionTest, DeadlineEndsAnAnswerThatComesInDrops) {
 }
 
 TEST_F(ConnectionTest, ServerThatReadsNothingMakesALongRequestTransientAtTheDeadline) {
-    std::latch over(1);
-    serve({[&over](Peer&) { over.wait(); }});
+    std::promise<void> over;
+    serve({[wait = over.get_future().share()](Peer&) { wait.wait(); }});
 
     const auto answer = transport->send(
         within(std::chrono::milliseconds(500)),
         {.method = "POST", .path = "/x", .body = std::string(std::size_t{64} << 20U, 'x')});
 
-    over.count_down();
+    over.set_value();
     expectError(answer, ErrorKind::Transient, "not sent in the time allowed");
 }
 

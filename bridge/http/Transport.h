@@ -1,9 +1,10 @@
 #pragma once
 
-#include <cstdint>
+#include <cstddef>
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -31,10 +32,13 @@ struct Request {
     bool newConnection = false;
 };
 
+/// Answers longer than this are refused.
+inline constexpr std::size_t kLargestAnswer = std::size_t{64} << 20U;
+
 struct Response {
     int status = 0;
     Headers headers = {};
-    std::string body = {};  ///< At most `Limits::answerBytes`.
+    std::string body = {};  ///< At most kLargestAnswer bytes.
 
     /// Value of a header whatever its case; empty when absent.
     std::string header(std::string_view name) const;

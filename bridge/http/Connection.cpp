@@ -1,0 +1,289 @@
+#include "bridge/http/Connection.h"
+
+#include <Poco/Net/DNS.h>
+#include <Poco/Net/HostEntry.h>
+#include <Poco/Net/NetException.h>
+#include <Poco/Net/SSLException.h>
+#include <Poco/Net/SecureStreamSocketImpl.h>
+#include <Poco/Net/StreamSocket.h>
+#include <Poco/Net/StreamSocketImpl.h>
+
+#include <cerrno>
+#include <istream>
+#include <ostream>
+#include <sys/socket.h>
+
+namespace gridbridge::http {
+
+namespace {
+
+using Poco::AutoPtr;
+using Poco::Net::IPAddress;
+using Poco::Net::SocketAddress;
+using Poco::Net::SocketImpl;
+
+/// How long a wait lasts before the watch is asked again.
+const Poco::Timespan kSlice(100 * Poco::Timespan::MILLISECONDS);
+/// For one of several addresses of a host that swallows packets.
+constexpr auto kConnectLimit = std::chrono::seconds(30);
+constexpr int kMostHeaders = 200;
+
+/// `transfer` may time out after a slice; tries again until the watch ends it.
+template <typename Transfer>
+int watched(Watch& watch, const Transfer& transfer) {
+    for (;;) {
+        watch.check();
+        try {
+            return transfer();
+        } catch (const Poco::TimeoutException&) {
+            continue;
+        } catch (const Poco::Exception& problem) {
+            // How Poco 1.11 reports a send that timed out.
+            if (problem.code() != EAGAIN) {
+                watch.ended = true;
+                throw;
+            }
+        }
+    }
+}
+
+class PlainSocket final : public Poco::Net::StreamSocketImpl {
+public:
+    explicit PlainSocket(const Clock& clock) : watch(clock) {}
+
+    void open(const SocketAddress& address, bool last) {
+        const auto limit = watch.now() + kConnectLimit;
+        connectNB(address);
+        while (!poll(kSlice, SELECT_WRITE | SELECT_ERROR)) {
+            watch.check();
+            if (!last && watch.now() >= limit) {
+                throw Poco::Net::NetException("no answer from " + address.toString());
+            }
+        }
+        if (const int code = socketError(); code != 0) {
+            error(code, address.toString());
+        }
+        setBlocking(true);
+        setReceiveTimeout(kSlice);
+        setSendTimeout(kSlice);
+        setNoDelay(true);
+    }
+
+    using StreamSocketImpl::receiveBytes;
+    using StreamSocketImpl::sendBytes;
+    int receiveBytes(void* buffer, int length, int flags) override {
+        const int got =
+            watched(watch, [&] { return StreamSocketImpl::receiveBytes(buffer, length, flags); });
+        watch.ended = watch.ended || got == 0;
+        return got;
+    }
+    int sendBytes(const void* buffer, int length, int flags) override {
+        const auto* bytes = static_cast<const char*>(buffer);
+        // Not StreamSocketImpl::sendBytes: a time-out there forgets how much was sent.
+        for (int sent = 0; sent < length;) {
+            sent += watched(watch, [&] {
+                return SocketImpl::sendBytes(bytes + sent, length - sent, flags | MSG_NOSIGNAL);
+            });
+        }
+        return length;
+    }
+
+    Watch watch;
+
+private:
+    ~PlainSocket() override = default;
+};
+
+class TlsSocket final : public Poco::Net::SecureStreamSocketImpl {
+public:
+    /// `plain` is connected; `watch` is its watch.
+    TlsSocket(PlainSocket& plain, const Poco::Net::Context::Ptr& context)
+        : SecureStreamSocketImpl(&plain, context), watch_(plain.watch) {}
+
+    void open(const std::string& host) {
+        if (IPAddress number; !IPAddress::tryParse(host, number)) {
+            setPeerHostName(host);
+        }
+        setLazyHandshake();
+        connectSSL();
+        if (watched(watch_, [this] { return completeHandshake(); }) != 1) {
+            throw Poco::Net::SSLConnectionUnexpectedlyClosedException();
+        }
+        verifyPeerCertificate(host);
+    }
+
+    using SecureStreamSocketImpl::receiveBytes;
+    using SecureStreamSocketImpl::sendBytes;
+    int receiveBytes(void* buffer, int length, int flags) override {
+        const int got = watched(
+            watch_, [&] { return SecureStreamSocketImpl::receiveBytes(buffer, length, flags); });
+        watch_.ended = watch_.ended || got == 0;
+        return got;
+    }
+    int sendBytes(const void* buffer, int length, int flags) override {
+        const auto* bytes = static_cast<const char*>(buffer);
+        for (int sent = 0; sent < length;) {
+            sent += watched(watch_, [&] {
+                return SecureStreamSocketImpl::sendBytes(bytes + sent, length - sent, flags);
+            });
+        }
+        return length;
+    }
+
+private:
+    ~TlsSocket() override = default;
+    Watch& watch_;
+};
+
+std::vector<IPAddress> addressesOf(const std::string& host) {
+    if (IPAddress number; IPAddress::tryParse(host, number)) {
+        return {number};
+    }
+    auto addresses = Poco::Net::DNS::hostByName(host).addresses();
+    if (addresses.empty()) {
+        throw Poco::Net::HostNotFoundException(host);
+    }
+    return addresses;
+}
+
+AutoPtr<PlainSocket> connectedTo(const BaseUrl& server, const Clock& clock, const CallContext& ctx,
+                                 Watch::Cut& cut) {
+    const auto addresses = addressesOf(server.host);
+    for (std::size_t i = 0;; ++i) {
+        const bool last = i + 1 == addresses.size();
+        AutoPtr<PlainSocket> socket(new PlainSocket(clock));
+        socket->watch.begin(ctx);
+        try {
+            socket->watch.check();
+            socket->open(SocketAddress(addresses[i], server.port), last);
+            return socket;
+        } catch (const Poco::Exception&) {
+            cut = socket->watch.cut();
+            if (last || cut != Watch::Cut::None) {
+                throw;
+            }
+        }
+    }
+}
+
+}  // namespace
+
+void Watch::begin(const CallContext& ctx) {
+    ctx_ = ctx;
+    cut_ = Cut::None;
+    ended = false;
+}
+
+void Watch::check() {
+    if (ctx_.stop.stop_requested()) {
+        cut_ = Cut::Stop;
+    } else if (clock_.steadyNow() >= ctx_.deadline) {
+        cut_ = Cut::Deadline;
+    }
+    if (cut_ != Cut::None) {
+        throw Poco::TimeoutException();
+    }
+}
+
+std::unique_ptr<Connection> Connection::open(const BaseUrl& server,
+                                             const Poco::Net::Context::Ptr& tls, const Clock& clock,
+                                             const CallContext& ctx, Watch::Cut& cut) {
+    auto plain = connectedTo(server, clock, ctx, cut);
+    if (!server.tls) {
+        Poco::Net::StreamSocket socket(plain.get());
+        plain->duplicate();
+        return std::unique_ptr<Connection>(new Connection(socket, plain->watch));
+    }
+    AutoPtr<TlsSocket> secure(new TlsSocket(*plain, tls));
+    try {
+        secure->open(server.host);
+    } catch (const Poco::Exception&) {
+        cut = plain->watch.cut();
+        throw;
+    }
+    Poco::Net::StreamSocket socket(secure.get());
+    secure->duplicate();
+    return std::unique_ptr<Connection>(new Connection(socket, plain->watch));
+}
+
+Connection::Connection(const Poco::Net::StreamSocket& socket, Watch& watch)
+    : HTTPClientSession(socket), watch_(watch) {
+    setKeepAlive(true);
+}
+
+void Connection::connect(const SocketAddress&) {
+    throw Poco::Net::ConnectionAbortedException("the server has closed the connection");
+}
+
+void Connection::sendWhole(Poco::Net::HTTPRequest& request,
+                           const std::function<bool(std::ostream&)>& write) {
+    keptByServer_ = false;
+    auto& out = sendRequest(request);
+    const bool written = write(out) && out.flush();
+    // Poco keeps the cause here; the stream only knows that it is bad.
+    if (networkException() != nullptr) {
+        networkException()->rethrow();
+    }
+    if (!written || watch_.ended) {
+        throw Poco::IOException("the body could not be sent whole");
+    }
+}
+
+void Connection::forgetSendError() {
+    try {
+        flushRequest();
+    } catch (const Poco::Exception&) {
+        clearException();
+    }
+    watch_.ended = false;
+}
+
+Response Connection::receiveWhole() {
+    Poco::Net::HTTPResponse header;
+    header.setFieldLimit(kMostHeaders);
+    auto& in = receiveResponse(header);
+    Response result;
+    result.status = static_cast<int>(header.getStatus());
+    if (result.status < 100 || result.status > 599) {
+        throw Poco::Net::MessageException("the status is no HTTP status");
+    }
+    const bool chunked = header.getChunkedTransferEncoding();
+    const auto promised = chunked ? -1 : header.getContentLength64();
+    if (promised > static_cast<std::int64_t>(kLargestAnswer)) {
+        throw Poco::Net::MessageException("the answer is larger than 64 MiB");
+    }
+    std::vector<char> piece(std::size_t{64} << 10U);
+    while (in.read(piece.data(), static_cast<std::streamsize>(piece.size())), in.gcount() > 0) {
+        result.body.append(piece.data(), static_cast<std::size_t>(in.gcount()));
+        if (result.body.size() > kLargestAnswer) {
+            throw Poco::Net::MessageException("the answer is larger than 64 MiB");
+        }
+    }
+    if (networkException() != nullptr) {
+        networkException()->rethrow();
+    }
+    const bool bodiless = result.status == 204 || result.status == 304;
+    const bool untilClose = !chunked && promised < 0 && !bodiless;
+    const bool tooShort =
+        promised >= 0 && !bodiless && result.body.size() != static_cast<std::size_t>(promised);
+    if (in.bad() || tooShort || (watch_.ended && !untilClose)) {
+        throw Poco::Net::MessageException("the answer is cut short");
+    }
+    for (const auto& [name, value] : header) {
+        result.headers.emplace_back(name, value);
+    }
+    keptByServer_ = header.getKeepAlive() && !untilClose;
+    return result;
+}
+
+bool Connection::reusable() {
+    try {
+        return keptByServer_ && !watch_.ended && connected() && buffered() == 0 &&
+               !socket().poll(Poco::Timespan(),
+                              Poco::Net::Socket::SELECT_READ | Poco::Net::Socket::SELECT_ERROR);
+    } catch (const Poco::Exception&) {
+        return false;
+    }
+}
+
+}  // namespace gridbridge::http

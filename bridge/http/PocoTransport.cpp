@@ -1,0 +1,220 @@
+#include "bridge/http/PocoTransport.h"
+
+#include <Poco/Exception.h>
+#include <Poco/Net/SSLException.h>
+
+#include <algorithm>
+#include <mutex>
+#include <stdexcept>
+#include <vector>
+
+#include "bridge/http/BaseUrl.h"
+#include "bridge/http/Connection.h"
+#include "bridge/http/Multipart.h"
+
+namespace gridbridge::http {
+
+namespace {
+
+/// Servers and proxies close idle connections after five seconds and more.
+constexpr auto kLongestIdle = std::chrono::seconds(4);
+constexpr std::size_t kMostIdle = 8;
+constexpr std::size_t kLongestMessage = 300;
+
+Poco::Net::Context::Ptr tlsContext(const std::filesystem::path& caFile) {
+    try {
+        Poco::Net::Context::Ptr context =
+            new Poco::Net::Context(Poco::Net::Context::TLS_CLIENT_USE, caFile.string(),
+                                   Poco::Net::Context::VERIFY_STRICT, 9, true);
+        context->requireMinimumProtocol(Poco::Net::Context::PROTO_TLSV1_2);
+        return context;
+    } catch (const Poco::Exception&) {
+        throw std::invalid_argument("the CA file " + caFile.string() +
+                                    " cannot be read as PEM certificates");
+    }
+}
+
+std::string oneLine(std::string text) {
+    text.resize(std::min(text.size(), kLongestMessage));
+    for (auto& c : text) {
+        c = static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
+    }
+    return text;
+}
+
+bool hasControl(const std::string& text) {
+    return std::any_of(text.begin(), text.end(),
+                       [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == '\x7f'; });
+}
+
+/// Why the request must not be written to a connection; empty = it may.
+std::string flaw(const Request& request) {
+    if (!request.path.starts_with('/') || hasControl(request.path) ||
+        request.path.find(' ') != std::string::npos) {
+        return "the path is not encoded";
+    }
+    for (const auto& [name, value] : request.headers) {
+        if (name.empty() || hasControl(name) || name.find(':') != std::string::npos ||
+            hasControl(value)) {
+            return "a header holds a control character";
+        }
+    }
+    return {};
+}
+
+}  // namespace
+
+struct PocoTransport::Impl {
+    Impl(const std::string& url, const Clock& theClock, std::string agent,
+         const std::filesystem::path& caFile)
+        : server(parseBaseUrl(url)), clock(theClock), userAgent(std::move(agent)) {
+        if (server.tls) {
+            tls = tlsContext(caFile);
+        }
+    }
+
+    /// A kept connection that is surely still open, or nothing.
+    std::unique_ptr<Connection> take() {
+        const auto now = clock.steadyNow();
+        const std::lock_guard lock(mutex);
+        std::erase_if(idle, [now](const auto& each) {
+            return now - each->idleSince >= kLongestIdle || !each->reusable();
+        });
+        if (idle.empty()) {
+            return nullptr;
+        }
+        auto result = std::move(idle.back());
+        idle.pop_back();
+        return result;
+    }
+
+    void keep(std::unique_ptr<Connection> connection) {
+        if (!connection->reusable()) {
+            return;
+        }
+        connection->idleSince = clock.steadyNow();
+        const std::lock_guard lock(mutex);
+        if (idle.size() < kMostIdle) {
+            idle.push_back(std::move(connection));
+        }
+    }
+
+    void address(Poco::Net::HTTPRequest& to, const Request& from,
+                 const std::optional<Multipart>& file) const {
+        to.set("Host", server.authority);
+        to.set("User-Agent", userAgent);
+        to.setKeepAlive(true);
+        for (const auto& [name, value] : from.headers) {
+            to.set(name, value);
+        }
+        if (file) {
+            to.setContentType(file->contentType());
+            to.setContentLength64(file->length());
+        } else if (!from.body.empty() || (from.method != "GET" && from.method != "HEAD")) {
+            to.setContentLength64(static_cast<Poco::Int64>(from.body.size()));
+        }
+    }
+
+    /// `sent` tells how far it came when an exception leaves it.
+    Response exchange(Connection& connection, const Request& from,
+                      const std::optional<Multipart>& file, bool& sent) const {
+        Poco::Net::HTTPRequest request(from.method, server.root + from.path,
+                                       Poco::Net::HTTPMessage::HTTP_1_1);
+        address(request, from, file);
+        try {
+            connection.sendWhole(request, [&](std::ostream& out) {
+                return file ? file->writeTo(out) : bool(out << from.body);
+            });
+            sent = true;
+        } catch (const Poco::Exception&) {
+            if (!file || connection.cut() != Watch::Cut::None) {
+                throw;
+            }
+            // A proxy refuses a long upload and closes: its answer is worth more than the error.
+            return refusal(connection);
+        }
+        return connection.receiveWhole();
+    }
+
+    static Response refusal(Connection& connection) {
+        connection.forgetSendError();
+        auto answer = connection.receiveWhole();
+        if (answer.status < 400) {
+            throw Poco::IOException("the connection broke during the upload");
+        }
+        return answer;
+    }
+
+    Error failure(const Request& request, Watch::Cut cut, bool sent, const std::string& why) const {
+        auto text = request.method + " " + server.text +
+                    request.path.substr(0, request.path.find('?')) + ": ";
+        switch (cut) {
+            case Watch::Cut::None:
+                text += why;
+                break;
+            case Watch::Cut::Deadline:
+                text +=
+                    sent ? "no whole answer in the time allowed" : "not sent in the time allowed";
+                break;
+            case Watch::Cut::Stop:
+                text += "stopped before the answer came";
+                break;
+        }
+        text = oneLine(std::move(text));
+        return sent ? uncertainError(std::move(text)) : transientError(std::move(text));
+    }
+
+    BaseUrl server;
+    const Clock& clock;
+    std::string userAgent;
+    Poco::Net::Context::Ptr tls;
+    std::mutex mutex;
+    std::vector<std::unique_ptr<Connection>> idle;
+};
+
+PocoTransport::PocoTransport(const std::string& url, const Clock& clock, std::string userAgent,
+                             const std::filesystem::path& caFile)
+    : impl_(std::make_unique<Impl>(url, clock, std::move(userAgent), caFile)) {}
+
+PocoTransport::~PocoTransport() = default;
+
+const std::string& PocoTransport::baseUrl() const {
+    return impl_->server.text;
+}
+
+Result<Response> PocoTransport::send(const CallContext& ctx, const Request& request) {
+    if (const auto why = flaw(request); !why.empty()) {
+        return permanentError("the request cannot be sent: " + why);
+    }
+    std::optional<Multipart> file;
+    if (request.file) {
+        auto opened = Multipart::open(*request.file);
+        if (!opened) {
+            return opened.error();
+        }
+        file.emplace(std::move(opened).value());
+    }
+    std::unique_ptr<Connection> connection;
+    auto cut = Watch::Cut::None;
+    bool sent = false;
+    const auto failed = [&](const std::string& why) {
+        const auto cause = connection ? connection->cut() : cut;
+        return impl_->failure(request, cause, sent, why);
+    };
+    try {
+        connection = request.newConnection ? nullptr : impl_->take();
+        if (!connection) {
+            connection = Connection::open(impl_->server, impl_->tls, impl_->clock, ctx, cut);
+        }
+        connection->begin(ctx);
+        auto answer = impl_->exchange(*connection, request, file, sent);
+        impl_->keep(std::move(connection));
+        return answer;
+    } catch (const Poco::Exception& problem) {
+        return failed(problem.displayText());
+    } catch (const std::exception& problem) {
+        return failed(problem.what());
+    }
+}
+
+}  // namespace gridbridge::http

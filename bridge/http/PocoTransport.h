@@ -1,0 +1,32 @@
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "bridge/http/Transport.h"
+
+namespace gridbridge::http {
+
+/// Transport over Poco: HTTP/1.1 and TLS of at least 1.2, with a few kept connections. Only name
+/// resolution may outlast a deadline or a stop; every other wait ends within about a second.
+class PocoTransport final : public Transport {
+public:
+    /// `url`: http or https, with a relative root if there is one. `caFile` (PEM) is trusted
+    /// besides the system's authorities; empty = those alone. `clock` must outlive this.
+    /// Throws std::invalid_argument, without any secret, when `url` or `caFile` is unusable.
+    PocoTransport(const std::string& url, const Clock& clock, std::string userAgent,
+                  const std::filesystem::path& caFile = {});
+    ~PocoTransport() override;
+    PocoTransport(const PocoTransport&) = delete;
+    PocoTransport& operator=(const PocoTransport&) = delete;
+
+    Result<Response> send(const CallContext& ctx, const Request& request) override;
+    const std::string& baseUrl() const override;
+
+private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace gridbridge::http

@@ -1,0 +1,120 @@
+#include <Poco/Net/Context.h>
+#include <Poco/Net/SecureServerSocket.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "tests/unit/http/TestCertificate.h"
+#include "tests/unit/http/TransportTest.h"
+
+namespace gridbridge::http {
+namespace {
+
+class TlsTest : public TransportTest {
+protected:
+    void SetUp() override {
+        folder =
+            std::filesystem::path(::testing::TempDir()) /
+            ("tls-" + std::string(::testing::UnitTest::GetInstance()->current_test_info()->name()));
+        std::filesystem::create_directories(folder);
+        certificate = folder / "cert.pem";
+        key = folder / "key.pem";
+        testing::writeCertificate("DNS:localhost,IP:127.0.0.1", certificate, key);
+    }
+    void TearDown() override { std::filesystem::remove_all(folder); }
+    void serveTls(std::vector<ScriptedServer::Script> scripts) {
+        Poco::Net::Context::Ptr context =
+            new Poco::Net::Context(Poco::Net::Context::TLS_SERVER_USE, key.string(),
+                                   certificate.string(), "", Poco::Net::Context::VERIFY_NONE);
+        server = std::make_unique<ScriptedServer>(
+            std::move(scripts),
+            Poco::Net::SecureServerSocket(ScriptedServer::loopback(), 64, context));
+    }
+    Result<Response> getTrusting(const std::string& host, const std::filesystem::path& ca) {
+        transport =
+            std::make_unique<PocoTransport>(server->url("https", host), clock, "tester/1", ca);
+        return get("/x");
+    }
+    std::filesystem::path folder;
+    std::filesystem::path certificate;
+    std::filesystem::path key;
+};
+
+TEST_F(TlsTest, AuthorityFromTheFileIsTrustedAndTheConnectionIsKept) {
+    const std::string large(3'000'000, 'x');
+    serveTls({answering(large, 2)});
+
+    const auto first = getTrusting("127.0.0.1", certificate);
+
+    ASSERT_TRUE(first.ok()) << first.error().message;
+    EXPECT_EQ(first->body, large);
+    EXPECT_EQ(get("/y")->body, large);
+    EXPECT_EQ(server->connections(), 1U);
+}
+
+TEST_F(TlsTest, UnknownAuthorityIsRefusedBeforeAnythingIsSent) {
+    std::string seen;
+    serveTls({[&seen](Peer& peer) { seen = peer.readRequest(); }});
+
+    expectError(getTrusting("127.0.0.1", {}), ErrorKind::Transient, "certificate");
+    transport.reset();
+    server.reset();
+    EXPECT_EQ(seen, "");
+}
+
+TEST_F(TlsTest, CertificateOfAnotherHostIsRefused) {
+    testing::writeCertificate("DNS:git.example.org", certificate, key);
+    serveTls({[](Peer& peer) { peer.readRequest(); }, [](Peer& peer) { peer.readRequest(); }});
+
+    expectError(getTrusting("127.0.0.1", certificate), ErrorKind::Transient, "ertificate");
+    expectError(getTrusting("localhost", certificate), ErrorKind::Transient, "ertificate");
+}
+
+TEST_F(TlsTest, LongBodyArrivesWhole) {
+    std::string seen;
+    serveTls({[&seen](Peer& peer) {
+        seen = peer.readRequest();
+        peer.answer("ok");
+        peer.clientCloses();
+    }});
+    transport =
+        std::make_unique<PocoTransport>(server->url("https"), clock, "tester/1", certificate);
+    const std::string body(5'000'000, 'b');
+
+    ASSERT_TRUE(send({.method = "POST", .path = "/x", .body = body}).ok());
+
+    EXPECT_TRUE(seen.ends_with("\r\n\r\n" + body));
+}
+
+TEST_F(TlsTest, DeadlineEndsASilentHandshakeAndASilentServer) {
+    serve({[](Peer& peer) {
+        peer.readRequest();
+        peer.clientCloses();
+    }});
+    transport = std::make_unique<PocoTransport>(server->url("https"), clock, "tester/1");
+    expectError(
+        transport->send(within(std::chrono::milliseconds(300)), {.method = "GET", .path = "/x"}),
+        ErrorKind::Transient, "not sent in the time allowed");
+
+    transport.reset();
+    serveTls({[](Peer& peer) {
+        peer.readRequest();
+        peer.clientCloses();
+    }});
+    transport =
+        std::make_unique<PocoTransport>(server->url("https"), clock, "tester/1", certificate);
+    expectError(
+        transport->send(within(std::chrono::milliseconds(500)), {.method = "GET", .path = "/x"}),
+        ErrorKind::Uncertain, "no whole answer");
+}
+
+TEST_F(TlsTest, BadAuthorityFileIsAnErrorOfTheConfiguration) {
+    std::ofstream(folder / "no.pem") << "not a certificate";
+
+    EXPECT_THROW(PocoTransport("https://h", clock, "t", folder / "no.pem"), std::invalid_argument);
+    EXPECT_THROW(PocoTransport("https://h", clock, "t", folder / "absent.pem"),
+                 std::invalid_argument);
+}
+
+}  // namespace
+}  // namespace gridbridge::http

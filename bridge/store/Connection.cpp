@@ -2,7 +2,6 @@
 
 #include <sqlite3.h>
 
-#include <cerrno>
 #include <fcntl.h>
 #include <string>
 #include <sys/stat.h>
@@ -16,21 +15,17 @@ constexpr mode_t kDatabaseMode = 0640;
 
 using Kind = StoreError::Kind;
 
-/// SQLite knows a full disk, but not an exhausted quota or file size limit.
-bool outOfSpace(sqlite3* database) {
-    const int error = database == nullptr ? 0 : sqlite3_system_errno(database);
-    return error == ENOSPC || error == EDQUOT || error == EFBIG;
-}
-
-Kind kindOf(int primaryCode, sqlite3* database) {
-    switch (primaryCode) {
+Kind kindOf(const SQLite::Exception& failure) {
+    if (failure.getExtendedErrorCode() == SQLITE_IOERR_SHMSIZE) {  // the -shm file could not grow
+        return Kind::Full;
+    }
+    switch (failure.getErrorCode() & 0xff) {
         case SQLITE_BUSY:
         case SQLITE_LOCKED:
             return Kind::Busy;
         case SQLITE_FULL:
             return Kind::Full;
         case SQLITE_IOERR:
-            return outOfSpace(database) ? Kind::Full : Kind::Io;
         case SQLITE_CANTOPEN:
         case SQLITE_READONLY:
         case SQLITE_PERM:
@@ -51,7 +46,7 @@ std::string cureFor(Kind kind) {
         case Kind::Full:
             return "; make room on its disk";
         case Kind::Io:
-            return "; check its folder, owner and mode, and the disk";
+            return "; check its folder, owner and mode, the disk and its quota";
         case Kind::Corrupt:
             return "; stop the service and restore a backup, or move the file away to start anew";
         case Kind::Newer:
@@ -75,7 +70,7 @@ SQLite::Database open(const std::filesystem::path& file, int flags, Millis patie
     try {
         return {file.string(), flags, static_cast<int>(patience.count())};
     } catch (const SQLite::Exception& failure) {
-        throw storeError(file, failure, nullptr);
+        throw storeError(file, failure);
     }
 }
 
@@ -85,9 +80,8 @@ std::filesystem::path databaseFile(const std::filesystem::path& folder) {
     return folder / "gridbridge.db";
 }
 
-StoreError storeError(const std::filesystem::path& file, const SQLite::Exception& failure,
-                      sqlite3* database) {
-    const Kind kind = kindOf(failure.getErrorCode() & 0xff, database);
+StoreError storeError(const std::filesystem::path& file, const SQLite::Exception& failure) {
+    const Kind kind = kindOf(failure);
     return {kind, file.string() + ": " + failure.what() + cureFor(kind)};
 }
 

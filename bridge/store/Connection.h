@@ -13,9 +13,8 @@ namespace gridbridge::store {
 /// `<folder>/gridbridge.db`
 std::filesystem::path databaseFile(const std::filesystem::path& folder);
 
-/// What a failed call on `database` means to its user. To be asked right after the failure.
-StoreError storeError(const std::filesystem::path& file, const SQLite::Exception& failure,
-                      sqlite3* database);
+/// What a failed call means to its user.
+StoreError storeError(const std::filesystem::path& file, const SQLite::Exception& failure);
 
 /// One connection to the database file. Every use of it goes through `use`, which turns SQLite's
 /// errors into StoreError. One thread at a time.
@@ -34,7 +33,7 @@ public:
         try {
             return action();
         } catch (const SQLite::Exception& failure) {
-            throw storeError(file_, failure, database_.getHandle());
+            throw storeError(file_, failure);
         }
     }
 

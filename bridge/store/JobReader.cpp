@@ -38,7 +38,7 @@ struct JobReader::Impl {
 JobReader::JobReader(const std::filesystem::path& folder) try
     : impl_(std::make_unique<Impl>(folder)) {
 } catch (const SQLite::Exception& failure) {
-    throw storeError(databaseFile(folder), failure, nullptr);
+    throw storeError(databaseFile(folder), failure);
 }
 JobReader::~JobReader() = default;
 

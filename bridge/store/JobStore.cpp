@@ -101,7 +101,7 @@ JobStore::JobStore(const std::filesystem::path& folder, const Clock& clock, Rand
                    Millis patience) try
     : impl_(std::make_unique<Impl>(folder, clock, random, patience)) {
 } catch (const SQLite::Exception& failure) {
-    throw storeError(databaseFile(folder), failure, nullptr);
+    throw storeError(databaseFile(folder), failure);
 }
 JobStore::~JobStore() = default;
 

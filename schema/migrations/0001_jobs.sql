@@ -49,9 +49,10 @@ CREATE TABLE job (
     trace_state     TEXT NOT NULL CHECK (trace_state IN ('open', 'limited', 'complete')),
     raw_offset      INTEGER NOT NULL,
     mask_mode       TEXT NOT NULL,
-    UNIQUE (server_url, gitlab_id)
+    UNIQUE (gitlab_id, server_url)
 ) STRICT;
-CREATE INDEX job_open ON job (state, runner, backend) WHERE state <> 'done';
+CREATE INDEX job_open ON job (id) WHERE state <> 'done';
+CREATE INDEX job_load ON job (state, runner, backend) WHERE state <> 'done';
 CREATE INDEX job_due ON job (due_at) WHERE state <> 'done';
 CREATE INDEX job_failed ON job (id) WHERE outcome = 'failed';
 

@@ -90,13 +90,14 @@ private:
     }
 
     void addJobs() {
-        CLI::App* jobs = add(
-            "jobs", "Lists open jobs, whether the service runs or not.",
-            "gridbridge jobs --state running --backend here", [this](const CommandWorld& world) {
-                const store::JobFilter filter{options_.all, store::stateNamed(options_.state),
-                                              options_.backend};
-                return listJobs(options_.config, {filter, options_.json}, world);
-            });
+        CLI::App* jobs = add("jobs", "Lists open jobs, whether the service runs or not.",
+                             "gridbridge jobs --state running --backend here",
+                             [this](const CommandWorld& world) {
+                                 const auto state = store::stateNamed(options_.state);
+                                 const bool all = options_.all || state == store::State::Done;
+                                 const store::JobFilter filter{all, state, options_.backend};
+                                 return listJobs(options_.config, {filter, options_.json}, world);
+                             });
         jobs->add_flag("--all", options_.all, "Ended jobs too");
         jobs->add_option("--state", options_.state, "Only jobs in this state")
             ->check(stateFault, "STATE");

@@ -1,14 +1,13 @@
 #pragma once
 
-#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <iosfwd>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "bridge/app/Config.h"
+#include "bridge/app/JobName.h"
 #include "bridge/base/Clock.h"
 #include "bridge/base/Result.h"
 #include "bridge/gitlab/RunnerApi.h"
@@ -34,13 +33,6 @@ struct CommandWorld {
 /// Failures are one sentence on `err` each; nothing is thrown.
 int runCommandLine(const std::vector<std::string>& arguments, const CommandWorld& world);
 
-/// `ID` or `RUNNER/ID`, as people name a job.
-struct JobName {
-    std::string runner = {};  ///< Empty = any.
-    std::int64_t id = 0;
-};
-std::optional<JobName> parseJobName(const std::string& text);
-
 struct JobsRequest {
     store::JobFilter filter;
     bool json = false;
@@ -55,20 +47,5 @@ int printLog(const std::filesystem::path& config, const JobName& job, bool follo
              const CommandWorld& world);
 int checkInstallation(const std::filesystem::path& config, const CommandWorld& world);
 int runService(const std::filesystem::path& config, const CommandWorld& world);
-
-/// The one that `job` names, the newest where one runner has used the id twice. Permanent error:
-/// there is none, or it could be several.
-Result<store::JobRecord> chooseJob(const JobName& job, std::vector<store::JobRecord> candidates);
-
-/// How far a trace may be shown: bytes behind `length` may still change.
-struct TraceExtent {
-    std::int64_t length = 0;
-    bool done = false;
-};
-
-/// Writes `file` from its start to `out` and, until `look` says done, what it gains, looking once
-/// a second. Permanent error: there are no such bytes.
-Result<void> followTrace(const std::filesystem::path& file,
-                         const std::function<TraceExtent()>& look, Clock& clock, std::ostream& out);
 
 }  // namespace gridbridge::app

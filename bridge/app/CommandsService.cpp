@@ -2,6 +2,7 @@
 
 #include "bridge/app/Commands.h"
 #include "bridge/app/ExitCode.h"
+#include "bridge/app/StateFolder.h"
 #include "bridge/app/StateLock.h"
 #include "bridge/app/Text.h"
 
@@ -34,24 +35,17 @@ ConfigProblem problemAt(const ConfigReading& reading, const std::string& key, st
     return {place, key, std::move(what), std::move(cure)};
 }
 
-/// `WHAT; CURE` as the errors of StateLock.h are written.
-ConfigProblem stateProblem(const ConfigReading& reading, const Error& error) {
-    const auto split = error.message.find("; ");
-    return problemAt(
-        reading, "state_dir", error.message.substr(0, split),
-        split == std::string::npos ? "name another folder" : error.message.substr(split + 2));
-}
-
 void checkState(const ConfigReading& reading, CheckList& list) {
     const auto& folder = reading.config.stateDir;
-    if (const auto usable = checkStateFolder(folder); !usable) {
-        list.fail(stateProblem(reading, usable.error()).sentence());
+    if (const auto fault = stateFolderFault(folder)) {
+        list.fail(problemAt(reading, "state_dir", fault->what, fault->cure).sentence());
         return;
     }
     list.well("state folder " + folder.string());
     const auto holder = StateLock::holder(folder);
     if (!holder) {
-        list.fail(stateProblem(reading, holder.error()).sentence());
+        list.fail(
+            problemAt(reading, "state_dir", holder.error().message, "make it readable").sentence());
     } else if (*holder) {
         list.well("state lock: held by the running service, pid=" + std::to_string(**holder));
     } else {
@@ -127,8 +121,8 @@ int runService(const std::filesystem::path& file, const CommandWorld& world) {
     if (!reading.problems.empty()) {
         throw ConfigError(reading.problems);
     }
-    if (const auto usable = checkStateFolder(reading.config.stateDir); !usable) {
-        throw ConfigError({stateProblem(reading, usable.error())});
+    if (const auto fault = stateFolderFault(reading.config.stateDir)) {
+        throw ConfigError({problemAt(reading, "state_dir", fault->what, fault->cure)});
     }
     const auto lock = StateLock::take(reading.config.stateDir);
     if (!lock) {

@@ -288,7 +288,7 @@ void readConfigFile(const std::filesystem::path& file, FileRole role, RawConfig&
                             "",
                             content.error().message,
                             role == FileRole::Main
-                                ? "create it, or name the right one with --config"
+                                ? "create it or make it readable, or name another with --config"
                                 : "repair or remove it"});
         return;
     }

@@ -102,7 +102,7 @@ std::string jobsJson(const std::vector<store::JobRecord>& jobs) {
 }
 
 std::string jobJson(const JobHistory& history) {
-    const auto object = objectOf(history.job);
+    auto object = objectOf(history.job);
     object->set("key", text(history.key));
     Array::Ptr submissions = new Array;
     for (const store::SubmissionRecord& submission : history.submissions) {

@@ -68,7 +68,6 @@ Log::Log(const std::string& level)
 std::shared_ptr<spdlog::logger> Log::named(const std::string& component) const {
     auto logger = std::make_shared<spdlog::logger>(component, sink_);
     logger->set_level(spdlog::level::from_str(level_));
-    logger->flush_on(spdlog::level::trace);
     return logger;
 }
 

@@ -6,8 +6,6 @@
 #include <cstring>
 #include <fcntl.h>
 #include <sys/file.h>
-#include <sys/stat.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 namespace gridbridge::app {
@@ -82,58 +80,6 @@ Result<std::optional<pid_t>> StateLock::holder(const std::filesystem::path& stat
         return permanentError(file.string() + " cannot be tested: " + reason(error));
     }
     return std::optional<pid_t>();
-}
-
-Result<void> checkStateFolder(const std::filesystem::path& stateDir) {
-    const std::string name = "the state folder " + stateDir.string();
-    struct stat status {};
-    if (::stat(stateDir.c_str(), &status) != 0) {
-        return permanentError(name + " cannot be used: " + reason(errno) +
-                              "; create it with: install -d -m 700 " + stateDir.string());
-    }
-    if (!S_ISDIR(status.st_mode)) {
-        return permanentError(name + " is not a folder; name another in state_dir");
-    }
-    if ((status.st_mode & S_IRWXO) != 0) {
-        return permanentError(name + " is open to every account; run chmod 700 " +
-                              stateDir.string());
-    }
-    if (::faccessat(AT_FDCWD, stateDir.c_str(), R_OK | W_OK | X_OK, AT_EACCESS) != 0) {
-        return permanentError(name + " is not writable: " + reason(errno) +
-                              "; give it to the account of the service");
-    }
-    struct statfs disk {};
-    if (::statfs(stateDir.c_str(), &disk) != 0) {
-        return permanentError(name + " cannot be examined: " + reason(errno));
-    }
-    const auto network = networkFileSystem(static_cast<std::uint32_t>(disk.f_type));
-    if (!network.empty()) {
-        return permanentError(name + " is on the network file system " + std::string(network) +
-                              ", where SQLite's journal does not work; move it to a local disk");
-    }
-    return {};
-}
-
-std::string_view networkFileSystem(std::uint32_t magic) {
-    constexpr std::array<std::pair<std::uint32_t, std::string_view>, 11> kKnown{{
-        {0x6969, "NFS"},
-        {0x517b, "SMB"},
-        {0xfe534d42, "SMB2"},
-        {0xff534d42, "CIFS"},
-        {0x5346414f, "AFS"},
-        {0x6b414653, "AFS"},
-        {0x0bd00bd0, "Lustre"},
-        {0x00c36400, "Ceph"},
-        {0x47504653, "GPFS"},
-        {0x19830326, "BeeGFS"},
-        {0x7461636f, "OCFS2"},
-    }};
-    for (const auto& [number, name] : kKnown) {
-        if (number == magic) {
-            return name;
-        }
-    }
-    return {};
 }
 
 }  // namespace gridbridge::app

@@ -1,9 +1,7 @@
 #pragma once
 
-#include <cstdint>
 #include <filesystem>
 #include <optional>
-#include <string_view>
 #include <sys/types.h>
 #include <utility>
 
@@ -28,13 +26,5 @@ private:
     explicit StateLock(Fd fd) : fd_(std::move(fd)) {}
     Fd fd_;
 };
-
-/// Whether a state folder can be used: a folder, writable, closed to accounts outside its group,
-/// on a local disk. Permanent errors hold what is wrong and the cure.
-Result<void> checkStateFolder(const std::filesystem::path& stateDir);
-
-/// The name of a file system that other machines share, by its number in statfs(2) where SQLite's
-/// WAL does not work; empty for every other.
-std::string_view networkFileSystem(std::uint32_t magic);
 
 }  // namespace gridbridge::app

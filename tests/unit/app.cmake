@@ -1,1 +1,8 @@
 # Tests of this room; included by tests/CMakeLists.txt, paths are relative to tests/.
+bridge_test(app_test LABEL unit
+  SOURCES unit/app/ConfigErrorTest.cpp unit/app/ConfigTest.cpp unit/app/ConfigurationPageTest.cpp
+    unit/app/JobNameTest.cpp unit/app/JobTextTest.cpp unit/app/LogTest.cpp
+    unit/app/ServiceCommandsTest.cpp unit/app/StateFolderTest.cpp unit/app/StateLockTest.cpp
+    unit/app/TextTest.cpp unit/app/TraceFollowerTest.cpp
+  DEPS gridbridge::app Poco::JSON spdlog::spdlog)
+target_compile_definitions(app_test PRIVATE BRIDGE_SOURCE_DIR="${PROJECT_SOURCE_DIR}")

@@ -1,0 +1,158 @@
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+#include <ostream>
+
+#include "bridge/app/Commands.h"
+#include "bridge/app/ExitCode.h"
+#include "bridge/app/Text.h"
+
+namespace gridbridge::app {
+
+namespace {
+
+/// What the command line says; the options of all commands bind to one of these.
+struct Options {
+    std::string config = "/etc/gridbridge/config.toml";
+    std::string job;
+    std::string state;
+    std::string backend;
+    bool all = false;
+    bool json = false;
+    bool follow = false;
+};
+
+using Command = std::function<int(const CommandWorld&)>;
+
+std::string stateFault(const std::string& text) {
+    if (store::stateNamed(text)) {
+        return "";
+    }
+    std::string names;
+    for (const auto state :
+         {store::State::Received, store::State::Claimed, store::State::Submitting,
+          store::State::Queued, store::State::Running, store::State::Collecting,
+          store::State::Reporting, store::State::Done}) {
+        names += (names.empty() ? "" : ", ") + std::string(nameOf(state));
+    }
+    return "there is no state " + text + "; write one of " + names;
+}
+
+std::string jobFault(const std::string& text) {
+    return parseJobName(text) ? ""
+                              : text +
+                                    " names no job; write the id that GitLab shows, like 4711, "
+                                    "or RUNNER/4711";
+}
+
+/// The commands on one line each, and which one the arguments chose.
+class CommandLine {
+public:
+    CommandLine() : app_("GitLab CI jobs on batch systems.", "gridbridge") {
+        app_.require_subcommand(1);
+        app_.footer("Example:\n  gridbridge jobs --all");
+        addJobs();
+        addShow();
+        addLog();
+        add("check", "Checks configuration, state folder, tokens and backends.",
+            "gridbridge check --config /etc/gridbridge/config.toml",
+            [this](const CommandWorld& world) {
+                return checkInstallation(options_.config, world);
+            });
+        add("run", "Runs the service in the foreground until SIGTERM.",
+            "gridbridge run --config /etc/gridbridge/config.toml",
+            [this](const CommandWorld& world) { return runService(options_.config, world); });
+    }
+
+    int run(std::vector<std::string> arguments, const CommandWorld& world) {
+        std::reverse(arguments.begin(), arguments.end());
+        try {
+            app_.parse(std::move(arguments));
+        } catch (const CLI::CallForHelp&) {
+            const auto chosen = app_.get_subcommands();
+            world.out << (chosen.empty() ? app_.help() : chosen.front()->help());
+            return kExitWell;
+        } catch (const CLI::ParseError& fault) {
+            world.err << "gridbridge: " << printable(fault.what()) << "; see gridbridge --help\n";
+            return kExitUsage;
+        }
+        return command_(world);
+    }
+
+private:
+    CLI::App* add(const std::string& name, const std::string& what, const std::string& example,
+                  Command command) {
+        CLI::App* sub = app_.add_subcommand(name, what);
+        sub->add_option("--config", options_.config, "The configuration")->capture_default_str();
+        sub->footer("Example:\n  " + example);
+        sub->callback([this, run = std::move(command)] { command_ = run; });
+        return sub;
+    }
+
+    void addJobs() {
+        CLI::App* jobs = add("jobs", "Lists open jobs, whether the service runs or not.",
+                             "gridbridge jobs --state running --backend here",
+                             [this](const CommandWorld& world) {
+                                 const auto state = store::stateNamed(options_.state);
+                                 const bool all = options_.all || state == store::State::Done;
+                                 const store::JobFilter filter{all, state, options_.backend};
+                                 return listJobs(options_.config, {filter, options_.json}, world);
+                             });
+        jobs->add_flag("--all", options_.all, "Ended jobs too");
+        jobs->add_option("--state", options_.state, "Only jobs in this state")
+            ->check(stateFault, "STATE");
+        jobs->add_option("--backend", options_.backend, "Only jobs of this backend");
+        jobs->add_flag("--json", options_.json, "For programs");
+    }
+
+    void addShow() {
+        CLI::App* show = add(
+            "show", "Shows everything known of one job.",
+            "gridbridge show 4711\n  gridbridge show pool/4711", [this](const CommandWorld& world) {
+                return showJob(options_.config, *parseJobName(options_.job), options_.json, world);
+            });
+        addJob(*show);
+        show->add_flag("--json", options_.json, "For programs");
+    }
+
+    void addLog() {
+        CLI::App* log = add("log", "Prints the log of one job as GitLab has it.",
+                            "gridbridge log 4711 --follow", [this](const CommandWorld& world) {
+                                return printLog(options_.config, *parseJobName(options_.job),
+                                                options_.follow, world);
+                            });
+        addJob(*log);
+        log->add_flag("--follow", options_.follow, "Go on until the job is done");
+    }
+
+    void addJob(CLI::App& command) {
+        command.add_option("JOB", options_.job, "GitLab's job id, or RUNNER/ID")
+            ->required()
+            ->check(jobFault, "");
+    }
+
+    CLI::App app_;
+    Options options_;
+    Command command_;
+};
+
+}  // namespace
+
+int runCommandLine(const std::vector<std::string>& arguments, const CommandWorld& world) {
+    try {
+        return CommandLine().run(arguments, world);
+    } catch (const ConfigError& error) {
+        for (const ConfigProblem& problem : error.problems) {
+            world.err << "gridbridge: " << problem.sentence() << '\n';
+        }
+        return kExitConfiguration;
+    } catch (const store::StoreError& error) {
+        world.err << "gridbridge: " << printable(error.what()) << '\n';
+        return exitCodeOf(error.kind);
+    } catch (const std::exception& error) {
+        world.err << "gridbridge: " << printable(error.what()) << '\n';
+        return kExitFailed;
+    }
+}
+
+}  // namespace gridbridge::app

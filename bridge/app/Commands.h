@@ -1,0 +1,51 @@
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <iosfwd>
+#include <string>
+#include <vector>
+
+#include "bridge/app/Config.h"
+#include "bridge/app/JobName.h"
+#include "bridge/base/Clock.h"
+#include "bridge/base/Result.h"
+#include "bridge/gitlab/RunnerApi.h"
+#include "bridge/store/JobStore.h"
+
+namespace gridbridge::app {
+
+using TokenVerifier = std::function<gitlab::VerifyAnswer(const RunnerConfig&)>;
+using BackendProbe = std::function<Result<void>(const BackendConfig&)>;
+
+/// What commands use of the world. All references must outlive it.
+struct CommandWorld {
+    std::ostream& out;
+    std::ostream& err;
+    Clock& clock;
+    Host host;
+    TokenVerifier verifyToken;
+    BackendProbe probeBackend;
+    std::function<int(const Config&)> runService;
+};
+
+/// Parses `arguments` (without the program's name), does what they ask, and returns the exit code.
+/// Failures are one sentence on `err` each; nothing is thrown.
+int runCommandLine(const std::vector<std::string>& arguments, const CommandWorld& world);
+
+struct JobsRequest {
+    store::JobFilter filter;
+    bool json = false;
+};
+
+/// The commands themselves; each returns the exit code and may throw store::StoreError.
+int listJobs(const std::filesystem::path& config, const JobsRequest& request,
+             const CommandWorld& world);
+int showJob(const std::filesystem::path& config, const JobName& job, bool json,
+            const CommandWorld& world);
+int printLog(const std::filesystem::path& config, const JobName& job, bool follow,
+             const CommandWorld& world);
+int checkInstallation(const std::filesystem::path& config, const CommandWorld& world);
+int runService(const std::filesystem::path& config, const CommandWorld& world);
+
+}  // namespace gridbridge::app

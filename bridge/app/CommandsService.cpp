@@ -1,0 +1,135 @@
+#include <ostream>
+
+#include "bridge/app/Commands.h"
+#include "bridge/app/ExitCode.h"
+#include "bridge/app/StateFolder.h"
+#include "bridge/app/StateLock.h"
+#include "bridge/app/Text.h"
+
+namespace gridbridge::app {
+
+namespace {
+
+/// Prints one line per thing and remembers whether all was well.
+class CheckList {
+public:
+    explicit CheckList(std::ostream& out) : out_(out) {}
+
+    void well(const std::string& what) { out_ << "ok    " << printable(what) << '\n'; }
+    void fail(const std::string& what) {
+        out_ << "FAIL  " << printable(what) << '\n';
+        allWell_ = false;
+    }
+    bool allWell() const { return allWell_; }
+
+private:
+    std::ostream& out_;
+    bool allWell_ = true;
+};
+
+/// The place of a key that a check found wrong, in the shape of a configuration problem.
+ConfigProblem problemAt(const ConfigReading& reading, const std::string& key, std::string what,
+                        std::string cure) {
+    const auto found = reading.places.find(key);
+    const Place place = found == reading.places.end() ? Place{reading.config.file} : found->second;
+    return {place, key, std::move(what), std::move(cure)};
+}
+
+void checkState(const ConfigReading& reading, CheckList& list) {
+    const auto& folder = reading.config.stateDir;
+    if (const auto fault = stateFolderFault(folder)) {
+        list.fail(problemAt(reading, "state_dir", fault->what, fault->cure).sentence());
+        return;
+    }
+    list.well("state folder " + folder.string());
+    const auto holder = StateLock::holder(folder);
+    if (!holder) {
+        list.fail(
+            problemAt(reading, "state_dir", holder.error().message, "make it readable").sentence());
+    } else if (*holder) {
+        list.well("state lock: held by the running service, pid=" + std::to_string(**holder));
+    } else {
+        list.well("state lock: free, no service runs");
+    }
+}
+
+void checkRunner(const ConfigReading& reading, const RunnerConfig& runner,
+                 const CommandWorld& world, CheckList& list) {
+    const std::string section = "runners." + runner.name + ".";
+    const bool inFile = reading.places.contains(section + "token_file");
+    const auto answer = world.verifyToken(runner);
+    const std::string because = answer.message.empty() ? "" : ": " + answer.message;
+    switch (answer.outcome) {
+        case gitlab::VerifyOutcome::Valid:
+            list.well("runner " + runner.name + ": " + runner.url + " knows its token");
+            return;
+        case gitlab::VerifyOutcome::Invalid:
+            list.fail(problemAt(reading, section + (inFile ? "token_file" : "token"),
+                                runner.url + " refuses the token" + because,
+                                "write the token that GitLab showed when the runner was created, "
+                                "or create a new runner there")
+                          .sentence());
+            return;
+        case gitlab::VerifyOutcome::Unreachable:
+            list.fail(problemAt(reading, section + "url", runner.url + " cannot be asked" + because,
+                                "correct the address, or see to the network and the server")
+                          .sentence());
+            return;
+    }
+}
+
+void checkBackend(const ConfigReading& reading, const BackendConfig& backend,
+                  const CommandWorld& world, CheckList& list) {
+    const auto healthy = world.probeBackend(backend);
+    if (healthy) {
+        list.well("backend " + backend.name + ": takes jobs");
+        return;
+    }
+    list.fail(problemAt(reading, "backends." + backend.name + ".type",
+                        "the backend takes no jobs: " + healthy.error().message,
+                        healthy.error().kind == ErrorKind::Permanent ? "correct its section"
+                                                                     : "see to the batch system")
+                  .sentence());
+}
+
+}  // namespace
+
+int checkInstallation(const std::filesystem::path& config, const CommandWorld& world) {
+    CheckList list(world.out);
+    const ConfigReading reading = readConfig(config, world.host);
+    for (const ConfigProblem& problem : reading.problems) {
+        list.fail(problem.sentence());
+    }
+    if (!reading.problems.empty()) {
+        return kExitConfiguration;
+    }
+    list.well("configuration " + config.string() +
+              ": runners=" + std::to_string(reading.config.runners.size()) +
+              " backends=" + std::to_string(reading.config.backends.size()));
+    checkState(reading, list);
+    for (const RunnerConfig& runner : reading.config.runners) {
+        checkRunner(reading, runner, world, list);
+    }
+    for (const BackendConfig& backend : reading.config.backends) {
+        checkBackend(reading, backend, world, list);
+    }
+    return list.allWell() ? kExitWell : kExitFailed;
+}
+
+int runService(const std::filesystem::path& file, const CommandWorld& world) {
+    const ConfigReading reading = readConfig(file, world.host);
+    if (!reading.problems.empty()) {
+        throw ConfigError(reading.problems);
+    }
+    if (const auto fault = stateFolderFault(reading.config.stateDir)) {
+        throw ConfigError({problemAt(reading, "state_dir", fault->what, fault->cure)});
+    }
+    const auto lock = StateLock::take(reading.config.stateDir);
+    if (!lock) {
+        world.err << "gridbridge: " << printable(lock.error().message) << '\n';
+        return lock.error().kind == ErrorKind::Transient ? kExitTemporary : kExitIo;
+    }
+    return world.runService(reading.config);
+}
+
+}  // namespace gridbridge::app

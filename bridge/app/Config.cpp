@@ -1,0 +1,420 @@
+#include "bridge/app/Config.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <pwd.h>
+#include <thread>
+#include <tuple>
+#include <unistd.h>
+
+#include "bridge/app/ConfigFile.h"
+#include "bridge/app/ConfigSection.h"
+#include "bridge/app/Text.h"
+
+namespace gridbridge::app {
+
+namespace {
+
+using std::filesystem::path;
+
+constexpr std::int64_t kMostJobs = 1'000'000;
+constexpr std::int64_t kLargestOutputKib = 1024 * 1024;
+constexpr std::chrono::seconds kLongestInterval{3600};
+
+/// Letters, digits, `.`, `_`, `-`: a name stands in commands, file names and log lines.
+bool isName(const std::string& text) {
+    constexpr std::size_t kLongest = 64;
+    const auto good = [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+               c == '.' || c == '_' || c == '-';
+    };
+    return !text.empty() && text.size() <= kLongest && text.front() != '.' &&
+           std::all_of(text.begin(), text.end(), good);
+}
+
+bool isVisibleAscii(std::string_view text) {
+    return !text.empty() &&
+           std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < 0x7f; });
+}
+
+bool isServerUrl(const std::string& url) {
+    const auto scheme = url.find("://");
+    if (scheme == std::string::npos || !isVisibleAscii(url) ||
+        url.find_first_of("?#@\\\"<>") != std::string::npos) {
+        return false;
+    }
+    const std::string name = url.substr(0, scheme);
+    const std::string host = url.substr(scheme + 3);
+    return (name == "http" || name == "https") && !host.empty() && host.front() != '/' &&
+           host.front() != ':';
+}
+
+bool isAssignment(const std::string& text) {
+    const auto equals = text.find('=');
+    const std::string name = text.substr(0, equals);
+    const auto good = [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+               c == '_';
+    };
+    return equals != std::string::npos && !name.empty() && !(name[0] >= '0' && name[0] <= '9') &&
+           std::all_of(name.begin(), name.end(), good) && text.find('\0') == std::string::npos;
+}
+
+path resolved(const path& folder) {
+    std::error_code ignored;
+    const path real = std::filesystem::weakly_canonical(folder, ignored);
+    return ignored ? folder : real;
+}
+
+/// Whether one of the folders is, or lies within, the other; links are followed.
+bool overlap(const path& a, const path& b) {
+    const auto within = [](const path& inner, const path& outer) {
+        const path way = inner.lexically_relative(outer);
+        return !way.empty() && *way.begin() != "..";
+    };
+    const path realA = resolved(a);
+    const path realB = resolved(b);
+    return within(realA, realB) || within(realB, realA);
+}
+
+void take(int& target, std::optional<std::int64_t> value) {
+    if (value) {
+        target = static_cast<int>(*value);
+    }
+}
+
+/// Turns sections into the configuration, section by section.
+class Builder {
+public:
+    Builder(const RawConfig& raw, const Host& host, ConfigReading& reading)
+        : raw_(raw), host_(host), reading_(reading), config_(reading.config) {}
+
+    void build() {
+        top();
+        for (const auto& [name, section] : raw_.backends) {
+            backend(name, section);
+        }
+        for (const RawSection& section : raw_.runners) {
+            runner(section);
+        }
+        if (raw_.runners.empty() && !raw_.runnersFaulty) {
+            reading_.problems.push_back({{config_.file, 0},
+                                         "runners",
+                                         "there is no runner",
+                                         "add a section [[runners]] with name, url, token and "
+                                         "backend"});
+        }
+    }
+
+private:
+    void top() {
+        ConfigSection section(raw_.top, reading_);
+        take(config_.concurrent, section.integer("concurrent", 1, kMostJobs));
+        config_.checkInterval =
+            section.duration("check_interval", std::chrono::seconds(1), kLongestInterval)
+                .value_or(config_.checkInterval);
+        config_.stateDir = section.absolutePath("state_dir").value_or(config_.stateDir);
+        config_.logLevel =
+            section.choice("log_level", {"trace", "debug", "info", "warn", "error", "critical"})
+                .value_or(config_.logLevel);
+    }
+
+    void backend(const std::string& name, const RawSection& raw) {
+        ConfigSection section(raw, reading_);
+        BackendConfig backend;
+        backend.name = name;
+        backend.slots = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+        if (!isName(name)) {
+            section.report("", "is not a name", "use letters, digits, '.', '_' and '-' only");
+        }
+        if (const auto first = firstOf(backendPlaces_, name, raw.place)) {
+            section.report("", "is defined twice; first " + *first, "remove or rename one of them");
+        }
+        if (!section.has("type")) {
+            section.report("type", "is missing", "write type = \"local\"");
+        }
+        backend.type = section.choice("type", {"local"}).value_or("local");
+        workFolder(section, backend);
+        backend.pollInterval =
+            section.duration("poll_interval", std::chrono::seconds(1), kLongestInterval)
+                .value_or(backend.pollInterval);
+        take(backend.maxPending, section.integer("max_pending", 1, kMostJobs));
+        take(backend.slots, section.integer("slots", 1, kMostJobs));
+        backend.trustedJobs = section.flag("trusted_jobs").value_or(false);
+        account(section, backend);
+        config_.backends.push_back(std::move(backend));
+    }
+
+    void workFolder(ConfigSection& section, BackendConfig& backend) {
+        if (!section.has("work_dir")) {
+            section.report("work_dir", "is missing",
+                           "name a folder for the jobs' files, outside state_dir");
+        }
+        const auto folder = section.absolutePath("work_dir");
+        if (!folder) {
+            return;
+        }
+        backend.workDir = *folder;
+        if (overlap(*folder, config_.stateDir)) {
+            section.report("work_dir",
+                           "the work folder " + folder->string() + " and the state folder " +
+                               config_.stateDir.string() + " lie within each other",
+                           "jobs must never see the state folder: move one of them");
+        }
+        for (const BackendConfig& other : config_.backends) {
+            if (!other.workDir.empty() && overlap(*folder, other.workDir)) {
+                section.report("work_dir",
+                               "the work folders of backends." + other.name + " and backends." +
+                                   backend.name + " lie within each other",
+                               "give each backend its own");
+            }
+        }
+    }
+
+    /// Whose account the jobs get (design: a job never runs as one that can read our files).
+    void account(ConfigSection& section, BackendConfig& backend) {
+        backend.runAs = section.text("run_as").value_or("");
+        if (backend.runAs.empty()) {
+            if (!section.has("run_as") && !section.has("trusted_jobs")) {
+                section.report("run_as", "is missing",
+                               "name the account that jobs run as, or write trusted_jobs = true "
+                               "if every job may do what this service may");
+            } else if (!section.has("run_as") && section.flag("trusted_jobs") == false) {
+                section.report("trusted_jobs", "is false without run_as",
+                               "name the account that jobs run as in run_as");
+            }
+            return;
+        }
+        const auto uid = host_.uidOf(backend.runAs);
+        if (!uid) {
+            section.report("run_as", "there is no account \"" + backend.runAs + "\"",
+                           "create it or name another");
+        } else if (host_.uid != 0) {
+            section.report("run_as", "only root can run jobs as another account",
+                           "start the service as root, or remove run_as and write trusted_jobs = "
+                           "true if every job may do what this service may");
+        } else if (*uid == host_.uid) {
+            section.report("run_as", "is the account of the service itself",
+                           "name an account that cannot read the service's files");
+        }
+    }
+
+    void runner(const RawSection& raw) {
+        ConfigSection section(raw, reading_);
+        RunnerConfig runner;
+        runner.name =
+            section.requiredText("name", "give the runner a name of your own").value_or("");
+        if (!runner.name.empty() && !isName(runner.name)) {
+            section.report("name", "is not a name", "use letters, digits, '.', '_' and '-' only");
+        } else if (!runner.name.empty()) {
+            if (const auto first = firstOf(runnerPlaces_, runner.name, raw.place)) {
+                section.report("name", "a second runner has this name; the first is " + *first,
+                               "rename or remove one of them");
+            }
+        }
+        url(section, runner);
+        token(section, runner);
+        backendOf(section, runner);
+        runner.limit = config_.concurrent;
+        take(runner.limit, section.integer("limit", 1, kMostJobs));
+        runner.outputLimitKib =
+            section.integer("output_limit", 1, kLargestOutputKib).value_or(runner.outputLimitKib);
+        runner.tlsCaFile = section.absolutePath("tls_ca_file").value_or(path());
+        if (!runner.tlsCaFile.empty() && ::access(runner.tlsCaFile.c_str(), R_OK) != 0) {
+            section.report("tls_ca_file",
+                           runner.tlsCaFile.string() + " cannot be read: " + std::strerror(errno),
+                           "name a readable file with certificates in PEM form");
+        }
+        runner.environment = section.texts("environment");
+        if (!std::all_of(runner.environment.begin(), runner.environment.end(), isAssignment)) {
+            section.report("environment", "an element is not an assignment",
+                           "write each as \"NAME=value\"");
+        }
+        config_.runners.push_back(std::move(runner));
+    }
+
+    void url(ConfigSection& section, RunnerConfig& runner) {
+        const auto text = section.requiredText("url", "write the address of the GitLab server");
+        if (!text) {
+            return;
+        }
+        if (!isServerUrl(*text)) {
+            section.report("url", "is not the address of a server",
+                           "write it like https://gitlab.example.org");
+            return;
+        }
+        runner.url = text->substr(0, text->find_last_not_of('/') + 1);
+    }
+
+    void token(ConfigSection& section, RunnerConfig& runner) {
+        if (section.has("token") && section.has("token_file")) {
+            section.report("token_file", "token and token_file are both given", "keep one of them");
+            return;
+        }
+        if (!section.has("token") && !section.has("token_file")) {
+            section.report("token", "is missing",
+                           "write the runner's glrt- token, or name a file with it in token_file");
+        }
+        std::string key = "token";
+        auto text = section.text("token");
+        if (const auto file = section.absolutePath("token_file")) {
+            key = "token_file";
+            text = tokenFrom(section, *file);
+        }
+        if (!text) {
+            return;
+        }
+        if (!isVisibleAscii(*text)) {
+            section.report(key, "is not a token", "write the runner's token and nothing else");
+            return;
+        }
+        runner.token = Secret(std::move(*text));
+    }
+
+    static std::optional<std::string> tokenFrom(ConfigSection& section, const path& file) {
+        constexpr std::size_t kLargestToken = 4096;
+        const auto content = readSmallFile(file, kLargestToken);
+        if (!content) {
+            section.report("token_file", file.string() + " " + content.error().message,
+                           "write the runner's token into it, or name another file");
+            return std::nullopt;
+        }
+        if ((content->mode & S_IROTH) != 0) {
+            section.report("token_file", file.string() + " can be read by every account",
+                           "run chmod 600 " + file.string());
+        }
+        return content->text.substr(0, content->text.find_last_not_of(" \t\r\n") + 1);
+    }
+
+    void backendOf(ConfigSection& section, RunnerConfig& runner) {
+        const auto name =
+            section.requiredText("backend", "name one of the sections [backends.NAME]");
+        if (!name) {
+            return;
+        }
+        runner.backend = *name;
+        if (config_.backend(*name) != nullptr || raw_.backendsFaulty) {
+            return;
+        }
+        std::vector<std::string_view> known;
+        for (const BackendConfig& backend : config_.backends) {
+            known.emplace_back(backend.name);
+        }
+        const auto near = nearest(*name, known);
+        section.report("backend", "there is no section [backends." + *name + "]",
+                       near.empty() ? "add it or name another"
+                                    : "did you mean \"" + std::string(near) + "\"?");
+    }
+
+    /// Where the name was used before, as words.
+    static std::optional<std::string> firstOf(std::map<std::string, Place>& seen,
+                                              const std::string& name, const Place& place) {
+        const auto [first, isNew] = seen.emplace(name, place);
+        if (isNew) {
+            return std::nullopt;
+        }
+        return "in " + first->second.file.string() + " line " + std::to_string(first->second.line);
+    }
+
+    const RawConfig& raw_;
+    const Host& host_;
+    ConfigReading& reading_;
+    Config& config_;
+    std::map<std::string, Place> runnerPlaces_;
+    std::map<std::string, Place> backendPlaces_;
+};
+
+std::vector<path> additions(const path& file, std::vector<ConfigProblem>& problems) {
+    const path folder = file.parent_path() / "config.d";
+    std::vector<path> files;
+    std::error_code error;
+    std::filesystem::directory_iterator entry(folder, error);
+    for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
+        const path name = entry->path().filename();
+        if (name.extension() == ".toml" && name.native().front() != '.') {
+            files.push_back(entry->path());
+        }
+    }
+    if (error && error != std::errc::no_such_file_or_directory) {
+        problems.push_back({{folder, 0},
+                            "",
+                            "cannot be listed: " + error.message(),
+                            "make it a folder that the service can read"});
+    }
+    std::sort(files.begin(), files.end());
+    return files;
+}
+
+}  // namespace
+
+const BackendConfig* Config::backend(const std::string& name) const {
+    const auto found = std::find_if(backends.begin(), backends.end(),
+                                    [&](const auto& backend) { return backend.name == name; });
+    return found == backends.end() ? nullptr : &*found;
+}
+
+std::string ConfigProblem::sentence() const {
+    std::string text = place.file.string();
+    if (place.line > 0) {
+        text += ":" + std::to_string(place.line);
+    }
+    text += ": ";
+    if (!key.empty()) {
+        text += key + ": ";
+    }
+    return printable(text + what + "; " + cure);
+}
+
+namespace {
+std::string allSentences(const std::vector<ConfigProblem>& problems) {
+    std::string text;
+    for (const ConfigProblem& problem : problems) {
+        text += (text.empty() ? "" : "\n") + problem.sentence();
+    }
+    return text;
+}
+}  // namespace
+
+ConfigError::ConfigError(std::vector<ConfigProblem> all)
+    : std::runtime_error(allSentences(all)), problems(std::move(all)) {}
+
+Host thisHost() {
+    return {::geteuid(), [](const std::string& account) -> std::optional<uid_t> {
+                constexpr std::size_t kRoom = 16 * 1024;
+                std::vector<char> room(kRoom);
+                struct passwd entry {};
+                struct passwd* found = nullptr;
+                ::getpwnam_r(account.c_str(), &entry, room.data(), room.size(), &found);
+                return found == nullptr ? std::nullopt : std::optional(found->pw_uid);
+            }};
+}
+
+ConfigReading readConfig(const path& file, const Host& host) {
+    ConfigReading reading;
+    reading.config.file = file;
+    RawConfig raw{RawSection{"", Place{file, 0}}};
+    readConfigFile(file, FileRole::Main, raw, reading.problems);
+    for (const path& addition : additions(file, reading.problems)) {
+        readConfigFile(addition, FileRole::Addition, raw, reading.problems);
+    }
+    Builder(raw, host, reading).build();
+    const auto order = [&](const ConfigProblem& a, const ConfigProblem& b) {
+        const auto rank = [&](const ConfigProblem& problem) {
+            return std::tuple(problem.place.file != file, problem.place.file, problem.place.line);
+        };
+        return rank(a) < rank(b);
+    };
+    std::stable_sort(reading.problems.begin(), reading.problems.end(), order);
+    return reading;
+}
+
+Config loadConfig(const path& file, const Host& host) {
+    ConfigReading reading = readConfig(file, host);
+    if (!reading.problems.empty()) {
+        throw ConfigError(std::move(reading.problems));
+    }
+    return std::move(reading.config);
+}
+
+}  // namespace gridbridge::app

@@ -1,0 +1,104 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <sys/types.h>
+#include <vector>
+
+#include "bridge/base/Secret.h"
+
+namespace gridbridge::app {
+
+/// One `[[runners]]` section. docs/configuration.md explains the keys.
+struct RunnerConfig {
+    std::string name = {};
+    std::string url = {};  ///< http or https, without a slash at its end.
+    Secret token = {};     ///< From `token` or `token_file`.
+    std::string backend = {};
+    int limit = 0;  ///< Open jobs of this runner.
+    std::int64_t outputLimitKib = 4096;
+    std::filesystem::path tlsCaFile = {};       ///< Empty = the system's authorities.
+    std::vector<std::string> environment = {};  ///< NAME=value
+    bool operator==(const RunnerConfig&) const = default;
+};
+
+/// One `[backends.NAME]` section.
+struct BackendConfig {
+    std::string name = {};
+    std::string type = {};  ///< Only `local` so far.
+    std::filesystem::path workDir = {};
+    std::chrono::seconds pollInterval{1};
+    int maxPending = 20;
+    int slots = 1;
+    std::string runAs = {};  ///< Empty = the service's own account; then `trustedJobs` holds.
+    bool trustedJobs = false;
+    bool operator==(const BackendConfig&) const = default;
+};
+
+struct Config {
+    std::filesystem::path file = {};  ///< Where it was read from.
+    int concurrent = 1000;
+    std::chrono::seconds checkInterval{3};
+    std::filesystem::path stateDir = "/var/lib/gridbridge";
+    std::string logLevel = "info";  ///< trace, debug, info, warn, error, critical
+    std::vector<RunnerConfig> runners = {};
+    std::vector<BackendConfig> backends = {};
+
+    const BackendConfig* backend(const std::string& name) const;
+    bool operator==(const Config&) const = default;
+};
+
+/// Where something is written; line 0 = the file as a whole.
+struct Place {
+    std::filesystem::path file;
+    int line = 0;
+};
+
+/// One thing wrong with the configuration. Holds no secret.
+struct ConfigProblem {
+    Place place;
+    std::string key;   ///< With its section, e.g. `runners.pool.limit`; empty = none.
+    std::string what;  ///< Lower-case start, no full stop.
+    std::string cure;
+
+    /// `FILE:LINE: KEY: WHAT; CURE`, one line without control characters.
+    std::string sentence() const;
+};
+
+/// A configuration that cannot be used, with everything found wrong; never empty.
+class ConfigError : public std::runtime_error {
+public:
+    explicit ConfigError(std::vector<ConfigProblem> all);
+    const std::vector<ConfigProblem> problems;
+};
+
+/// What the rules of a configuration ask the machine.
+struct Host {
+    uid_t uid = 0;  ///< Of this process.
+    std::function<std::optional<uid_t>(const std::string& account)> uidOf;
+};
+Host thisHost();
+
+struct ConfigReading {
+    Config config;  ///< Where there are problems, as far as it was understood.
+    std::vector<ConfigProblem> problems;
+    std::map<std::string, Place> places;  ///< Of keys, named as in ConfigProblem::key.
+};
+
+/// Reads `file` and `config.d/*.toml` beside it, in the order of their names. Nothing is thrown
+/// but std::bad_alloc.
+ConfigReading readConfig(const std::filesystem::path& file, const Host& host);
+
+/// The configuration, or ConfigError.
+Config loadConfig(const std::filesystem::path& file, const Host& host);
+
+/// A duration: `90` or `10 s`, `5 min`, `12 h`, `2 days`.
+std::optional<std::chrono::seconds> parseDuration(const std::string& text);
+
+}  // namespace gridbridge::app

@@ -1,0 +1,344 @@
+#include "bridge/app/ConfigFile.h"
+
+#include <toml++/toml.h>
+
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <optional>
+
+#include "bridge/app/Text.h"
+#include "bridge/base/Fd.h"
+
+namespace gridbridge::app {
+
+namespace {
+
+constexpr std::size_t kLargestFile = 1024 * 1024;
+
+std::vector<std::string_view> keyNames(SectionKind section) {
+    std::vector<std::string_view> names;
+    for (const KnownKey& key : knownKeys()) {
+        if (key.section == section) {
+            names.push_back(key.name);
+        }
+    }
+    if (section == SectionKind::Top) {
+        names.insert(names.end(), {"runners", "backends"});
+    }
+    return names;
+}
+
+const KnownKey* findKey(SectionKind section, std::string_view name) {
+    for (const KnownKey& key : knownKeys()) {
+        if (key.section == section && key.name == name) {
+            return &key;
+        }
+    }
+    return nullptr;
+}
+
+std::string quoted(std::string_view text) {
+    return "\"" + std::string(text) + "\"";
+}
+
+/// A key of another section usually stands below the wrong header: TOML ends a section only where
+/// the next one starts.
+std::string unknownKeyCure(SectionKind section, std::string_view name) {
+    if (const auto near = nearest(name, keyNames(section)); !near.empty()) {
+        return "did you mean " + quoted(near) + "?";
+    }
+    if (findKey(SectionKind::Top, name) != nullptr) {
+        return "it belongs above the first [[runners]] or [backends.NAME]";
+    }
+    if (findKey(SectionKind::Runner, name) != nullptr) {
+        return "it belongs below a [[runners]]";
+    }
+    if (findKey(SectionKind::Backend, name) != nullptr) {
+        return "it belongs below a [backends.NAME]";
+    }
+    std::string cure = "remove it; known here are";
+    std::string_view separator = " ";
+    for (const std::string_view known : keyNames(section)) {
+        cure.append(separator).append(known);
+        separator = ", ";
+    }
+    return cure;
+}
+
+std::string_view typeName(toml::node_type type) {
+    switch (type) {
+        case toml::node_type::none:
+            return "nothing";
+        case toml::node_type::table:
+            return "a table";
+        case toml::node_type::array:
+            return "a list";
+        case toml::node_type::string:
+            return "a text";
+        case toml::node_type::integer:
+            return "an integer";
+        case toml::node_type::floating_point:
+            return "a number with a fraction";
+        case toml::node_type::boolean:
+            return "true or false";
+        case toml::node_type::date:
+        case toml::node_type::time:
+        case toml::node_type::date_time:
+            return "a date or time";
+    }
+    return "something else";
+}
+
+std::string_view wantedName(ValueKind kind) {
+    switch (kind) {
+        case ValueKind::Integer:
+            return "an integer";
+        case ValueKind::Text:
+            return "a text in quotes";
+        case ValueKind::Flag:
+            return "true or false";
+        case ValueKind::TextList:
+            return "a list of texts";
+        case ValueKind::Duration:
+            return "seconds or a text with a unit";
+    }
+    return "another type";
+}
+
+std::optional<RawValue> valueOf(const toml::node& node, ValueKind kind) {
+    const bool integer = kind == ValueKind::Integer || kind == ValueKind::Duration;
+    const bool text = kind == ValueKind::Text || kind == ValueKind::Duration;
+    if (const auto* number = node.as_integer(); number != nullptr && integer) {
+        return RawValue(number->get());
+    }
+    if (const auto* string = node.as_string(); string != nullptr && text) {
+        return RawValue(string->get());
+    }
+    if (const auto* flag = node.as_boolean(); flag != nullptr && kind == ValueKind::Flag) {
+        return RawValue(flag->get());
+    }
+    const auto* array = node.as_array();
+    if (array == nullptr || kind != ValueKind::TextList) {
+        return std::nullopt;
+    }
+    std::vector<std::string> texts;
+    for (const toml::node& element : *array) {
+        if (element.as_string() == nullptr) {
+            return std::nullopt;
+        }
+        texts.push_back(element.as_string()->get());
+    }
+    return RawValue(std::move(texts));
+}
+
+/// Reads one parsed file.
+class FileReader {
+public:
+    FileReader(std::filesystem::path file, FileRole role, RawConfig& config,
+               std::vector<ConfigProblem>& problems)
+        : file_(std::move(file)), role_(role), config_(config), problems_(problems) {}
+
+    void read(const toml::table& root) {
+        for (const auto& [key, node] : root) {
+            if (key.str() == "runners") {
+                readRunners(node);
+            } else if (key.str() == "backends") {
+                readBackends(node);
+            } else if (role_ == FileRole::Addition && findKey(SectionKind::Top, key.str())) {
+                report(key, std::string(key.str()),
+                       "files in config.d may only add [[runners]] and [backends.NAME]",
+                       "move it to the main file");
+            } else {
+                readEntry(SectionKind::Top, key, node, config_.top);
+            }
+        }
+    }
+
+    /// Where the file holds a token, else line 0.
+    int tokenLine() const { return tokenLine_; }
+
+private:
+    Place placeOf(const toml::source_region& source) const {
+        return {file_, static_cast<int>(source.begin.line)};
+    }
+
+    void report(const toml::key& at, std::string key, std::string what, std::string cure) {
+        problems_.push_back(
+            {placeOf(at.source()), std::move(key), std::move(what), std::move(cure)});
+    }
+
+    void readEntry(SectionKind kind, const toml::key& key, const toml::node& node,
+                   RawSection& section) {
+        const std::string name(key.str());
+        const std::string path = section.keyPath(name);
+        const KnownKey* known = findKey(kind, name);
+        if (known == nullptr) {
+            report(key, path, "unknown key", unknownKeyCure(kind, name));
+            return;
+        }
+        if (auto value = valueOf(node, known->kind)) {
+            section.entries.insert_or_assign(name,
+                                             RawEntry{std::move(*value), placeOf(key.source())});
+            return;
+        }
+        section.faulty.insert(name);
+        std::string what = "is " + std::string(typeName(node.type()));
+        if (node.is_array() && known->kind == ValueKind::TextList) {
+            what = "is a list with something else than texts in it";
+        }
+        report(key, path, std::move(what),
+               "write " + std::string(wantedName(known->kind)) + ", like " + name + " = " +
+                   std::string(known->example));
+    }
+
+    void readRunners(const toml::node& node) {
+        const toml::array* array = node.as_array();
+        if (array == nullptr || !array->is_homogeneous<toml::table>()) {
+            config_.runnersFaulty = true;
+            problems_.push_back({placeOf(node.source()), "runners", "is not a list of sections",
+                                 "start each runner with the line [[runners]]"});
+            return;
+        }
+        for (const toml::node& element : *array) {
+            const toml::table& table = *element.as_table();
+            const auto name = table["name"].value<std::string>();
+            RawSection section{name ? "runners." + *name : "runners", placeOf(table.source())};
+            for (const auto& [key, value] : table) {
+                readEntry(SectionKind::Runner, key, value, section);
+                if (key.str() == "token") {
+                    tokenLine_ = placeOf(key.source()).line;
+                }
+            }
+            config_.runners.push_back(std::move(section));
+        }
+    }
+
+    void readBackends(const toml::node& node) {
+        const toml::table* backends = node.as_table();
+        if (backends == nullptr) {
+            config_.backendsFaulty = true;
+            problems_.push_back({placeOf(node.source()), "backends", "is not a section",
+                                 "start each backend with a line like [backends.here]"});
+            return;
+        }
+        for (const auto& [key, value] : *backends) {
+            const std::string name(key.str());
+            const toml::table* table = value.as_table();
+            if (table == nullptr) {
+                config_.backendsFaulty = true;
+                report(key, "backends." + name, "is not a section",
+                       "a backend starts with a line like [backends.here]");
+                continue;
+            }
+            RawSection section{"backends." + name, placeOf(key.source())};
+            for (const auto& [entry, entryValue] : *table) {
+                readEntry(SectionKind::Backend, entry, entryValue, section);
+            }
+            config_.backends.emplace_back(name, std::move(section));
+        }
+    }
+
+    std::filesystem::path file_;
+    FileRole role_;
+    RawConfig& config_;
+    std::vector<ConfigProblem>& problems_;
+    int tokenLine_ = 0;
+};
+
+}  // namespace
+
+const std::vector<KnownKey>& knownKeys() {
+    using enum SectionKind;
+    static const std::vector<KnownKey> keys{
+        {Top, "concurrent", ValueKind::Integer, "1000"},
+        {Top, "check_interval", ValueKind::Duration, "3"},
+        {Top, "state_dir", ValueKind::Text, "\"/var/lib/gridbridge\""},
+        {Top, "log_level", ValueKind::Text, "\"info\""},
+        {Runner, "name", ValueKind::Text, "\"pool\""},
+        {Runner, "url", ValueKind::Text, "\"https://gitlab.example.org\""},
+        {Runner, "token", ValueKind::Text, "\"glrt-...\""},
+        {Runner, "token_file", ValueKind::Text, "\"/etc/gridbridge/pool.token\""},
+        {Runner, "backend", ValueKind::Text, "\"here\""},
+        {Runner, "limit", ValueKind::Integer, "500"},
+        {Runner, "output_limit", ValueKind::Integer, "4096"},
+        {Runner, "tls_ca_file", ValueKind::Text, "\"/etc/ssl/site-ca.pem\""},
+        {Runner, "environment", ValueKind::TextList, "[\"NAME=value\"]"},
+        {Backend, "type", ValueKind::Text, "\"local\""},
+        {Backend, "work_dir", ValueKind::Text, "\"/var/lib/gridbridge-jobs\""},
+        {Backend, "poll_interval", ValueKind::Duration, "1"},
+        {Backend, "max_pending", ValueKind::Integer, "20"},
+        {Backend, "slots", ValueKind::Integer, "4"},
+        {Backend, "run_as", ValueKind::Text, "\"ci\""},
+        {Backend, "trusted_jobs", ValueKind::Flag, "true"},
+    };
+    return keys;
+}
+
+std::string RawSection::keyPath(std::string_view key) const {
+    return label + (label.empty() || key.empty() ? "" : ".") + std::string(key);
+}
+
+void readConfigFile(const std::filesystem::path& file, FileRole role, RawConfig& config,
+                    std::vector<ConfigProblem>& problems) {
+    const auto content = readSmallFile(file, kLargestFile);
+    if (!content) {
+        config.runnersFaulty = config.backendsFaulty = true;
+        problems.push_back({{file, 0},
+                            "",
+                            content.error().message,
+                            role == FileRole::Main
+                                ? "create it or make it readable, or name another with --config"
+                                : "repair or remove it"});
+        return;
+    }
+    try {
+        FileReader reader(file, role, config, problems);
+        reader.read(toml::parse(content->text));
+        if (reader.tokenLine() != 0 && (content->mode & S_IROTH) != 0) {
+            problems.push_back({{file, reader.tokenLine()},
+                                "runners.token",
+                                "the file holds a token and can be read by every account",
+                                "run chmod 600 " + file.string()});
+        }
+    } catch (const toml::parse_error& fault) {
+        config.runnersFaulty = config.backendsFaulty = true;
+        problems.push_back({{file, static_cast<int>(fault.source().begin.line)},
+                            "",
+                            "is not valid TOML: " + std::string(fault.description()),
+                            "correct this line"});
+    }
+}
+
+Result<SmallFile> readSmallFile(const std::filesystem::path& file, std::size_t limit) {
+    const auto failed = [](int error) {
+        return permanentError(std::string("cannot be read: ") + std::strerror(error));
+    };
+    const Fd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+    struct stat status {};
+    if (!fd.valid() || ::fstat(fd.get(), &status) != 0) {
+        return failed(errno);
+    }
+    if (!S_ISREG(status.st_mode)) {
+        return permanentError("is not a file");
+    }
+    SmallFile content{std::string(limit + 1, '\0'), status.st_mode};
+    std::size_t size = 0;
+    while (size <= limit) {
+        const ssize_t got = ::read(fd.get(), content.text.data() + size, limit + 1 - size);
+        if (got < 0) {
+            return failed(errno);
+        }
+        if (got == 0) {
+            break;
+        }
+        size += static_cast<std::size_t>(got);
+    }
+    if (size > limit) {
+        return permanentError("is larger than " + std::to_string(limit) + " bytes");
+    }
+    content.text.resize(size);
+    return content;
+}
+
+}  // namespace gridbridge::app

@@ -1,0 +1,152 @@
+#include "bridge/app/ConfigSection.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <utility>
+
+#include "bridge/app/Text.h"
+
+namespace gridbridge::app {
+
+template <typename T>
+const T* ConfigSection::find(std::string_view key) const {
+    const auto found = raw_.entries.find(key);
+    if (found == raw_.entries.end()) {
+        return nullptr;
+    }
+    reading_.places.insert_or_assign(raw_.keyPath(key), found->second.place);
+    return std::get_if<T>(&found->second.value);
+}
+
+bool ConfigSection::has(std::string_view key) const {
+    return raw_.entries.contains(key) || raw_.faulty.contains(key);
+}
+
+std::optional<std::string> ConfigSection::text(std::string_view key) {
+    const auto* value = find<std::string>(key);
+    if (value == nullptr) {
+        return std::nullopt;
+    }
+    if (value->empty()) {
+        report(key, "is empty", "give it a value or remove it");
+        return std::nullopt;
+    }
+    if (value->find('\0') != std::string::npos) {
+        report(key, "holds a NUL character", "remove it");
+        return std::nullopt;
+    }
+    return *value;
+}
+
+std::optional<std::string> ConfigSection::requiredText(std::string_view key, std::string cure) {
+    if (!has(key)) {
+        report(key, "is missing", std::move(cure));
+    }
+    return text(key);
+}
+
+std::optional<std::filesystem::path> ConfigSection::absolutePath(std::string_view key) {
+    const auto value = text(key);
+    if (!value) {
+        return std::nullopt;
+    }
+    std::filesystem::path path(*value);
+    if (!path.is_absolute()) {
+        report(key, "is not an absolute path", "write it from the root, starting with /");
+        return std::nullopt;
+    }
+    path = path.lexically_normal();
+    return path.has_filename() ? path : path.parent_path();
+}
+
+std::optional<std::string> ConfigSection::choice(std::string_view key,
+                                                 const std::vector<std::string_view>& known) {
+    auto value = text(key);
+    if (!value || std::find(known.begin(), known.end(), *value) != known.end()) {
+        return value;
+    }
+    std::string all;
+    for (const std::string_view name : known) {
+        all.append(all.empty() ? "" : ", ").append(name);
+    }
+    report(key, "\"" + *value + "\" is not known", "write one of: " + all);
+    return std::nullopt;
+}
+
+std::optional<std::int64_t> ConfigSection::integer(std::string_view key, std::int64_t least,
+                                                   std::int64_t most) {
+    const auto* value = find<std::int64_t>(key);
+    if (value == nullptr) {
+        return std::nullopt;
+    }
+    if (*value < least || *value > most) {
+        report(key, "is " + std::to_string(*value),
+               "write a number from " + std::to_string(least) + " to " + std::to_string(most));
+        return std::nullopt;
+    }
+    return *value;
+}
+
+std::optional<std::chrono::seconds> ConfigSection::duration(std::string_view key,
+                                                            std::chrono::seconds least,
+                                                            std::chrono::seconds most) {
+    std::optional<std::chrono::seconds> value;
+    if (const auto* number = find<std::int64_t>(key)) {
+        value = std::chrono::seconds(*number);
+    } else if (const auto* words = find<std::string>(key)) {
+        value = parseDuration(*words);
+        if (!value) {
+            report(key, "\"" + *words + "\" is not a duration",
+                   "write seconds, or a number with s, min, h or days, like \"10 s\"");
+            return std::nullopt;
+        }
+    }
+    if (value && (*value < least || *value > most)) {
+        report(key, "is " + std::to_string(value->count()) + " seconds",
+               "write " + std::to_string(least.count()) + " to " + std::to_string(most.count()) +
+                   " seconds");
+        return std::nullopt;
+    }
+    return value;
+}
+
+std::optional<bool> ConfigSection::flag(std::string_view key) {
+    const auto* value = find<bool>(key);
+    return value == nullptr ? std::nullopt : std::optional(*value);
+}
+
+std::vector<std::string> ConfigSection::texts(std::string_view key) {
+    const auto* value = find<std::vector<std::string>>(key);
+    return value == nullptr ? std::vector<std::string>() : *value;
+}
+
+void ConfigSection::report(std::string_view key, std::string what, std::string cure) {
+    const auto found = raw_.entries.find(key);
+    const Place place = found == raw_.entries.end() ? raw_.place : found->second.place;
+    reading_.problems.push_back({place, raw_.keyPath(key), std::move(what), std::move(cure)});
+}
+
+std::optional<std::chrono::seconds> parseDuration(const std::string& text) {
+    constexpr std::int64_t kMost = 1'000'000'000;
+    constexpr std::array<std::pair<std::string_view, std::int64_t>, 6> kUnits{
+        {{"", 1}, {"s", 1}, {"min", 60}, {"h", 3600}, {"day", 86400}, {"days", 86400}}};
+    std::int64_t number = 0;
+    const char* const end = text.data() + text.size();
+    const auto [rest, error] = std::from_chars(text.data(), end, number);
+    if (error != std::errc() || number < 0 || number > kMost) {
+        return std::nullopt;
+    }
+    std::string_view unit(rest, static_cast<std::size_t>(end - rest));
+    if (unit.size() > 1 && unit.front() == ' ') {
+        unit.remove_prefix(1);
+    }
+    for (const auto& [name, seconds] : kUnits) {
+        if (unit == name) {
+            return std::chrono::seconds(number * seconds);
+        }
+    }
+    return std::nullopt;
+}
+
+}  // namespace gridbridge::app

@@ -1,0 +1,49 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "bridge/app/ConfigFile.h"
+
+namespace gridbridge::app {
+
+/// Takes the values of one section with their bounds and reports what is wrong with them. A value
+/// that was reported is absent. The section and the lists must outlive it.
+class ConfigSection {
+public:
+    ConfigSection(const RawSection& raw, ConfigReading& reading) : raw_(raw), reading_(reading) {}
+
+    bool has(std::string_view key) const;
+
+    /// An empty text is reported.
+    std::optional<std::string> text(std::string_view key);
+    /// As text(); absence is reported.
+    std::optional<std::string> requiredText(std::string_view key, std::string cure);
+    std::optional<std::filesystem::path> absolutePath(std::string_view key);
+    /// One of `known`.
+    std::optional<std::string> choice(std::string_view key,
+                                      const std::vector<std::string_view>& known);
+    std::optional<std::int64_t> integer(std::string_view key, std::int64_t least,
+                                        std::int64_t most);
+    std::optional<std::chrono::seconds> duration(std::string_view key, std::chrono::seconds least,
+                                                 std::chrono::seconds most);
+    std::optional<bool> flag(std::string_view key);
+    std::vector<std::string> texts(std::string_view key);
+
+    /// At the key, or at the section when the key is absent.
+    void report(std::string_view key, std::string what, std::string cure);
+
+private:
+    template <typename T>
+    const T* find(std::string_view key) const;
+
+    const RawSection& raw_;
+    ConfigReading& reading_;
+};
+
+}  // namespace gridbridge::app

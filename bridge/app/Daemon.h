@@ -1,0 +1,19 @@
+#pragma once
+
+#include "bridge/app/Config.h"
+#include "bridge/base/Result.h"
+#include "bridge/gitlab/RunnerApi.h"
+
+namespace gridbridge::app {
+
+/// The service: claims and carries jobs until SIGTERM or SIGINT, which every thread blocks. The
+/// caller holds the state lock. Returns an exit code. Throws store::StoreError.
+int runDaemon(const Config& config);
+
+/// Asks the runner's GitLab whether it knows the token. Blocks for at most half a minute.
+gitlab::VerifyAnswer verifyToken(const RunnerConfig& runner);
+
+/// Asks the batch system whether it would take jobs. Blocks for at most half a minute.
+Result<void> probeBackend(const BackendConfig& backend);
+
+}  // namespace gridbridge::app

@@ -1,0 +1,40 @@
+#include <csignal>
+#include <iostream>
+#include <vector>
+
+#include "bridge/app/Commands.h"
+#include "bridge/app/Daemon.h"
+
+namespace {
+
+/// Threads inherit the mask, so it is set before there are any: only who asks for these signals
+/// gets them.
+sigset_t blockSignals() {
+    sigset_t stopSignals;
+    sigemptyset(&stopSignals);
+    for (const int signal : {SIGTERM, SIGINT, SIGHUP}) {
+        sigaddset(&stopSignals, signal);
+    }
+    sigset_t before;
+    pthread_sigmask(SIG_BLOCK, &stopSignals, &before);
+    return before;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    using namespace gridbridge;
+    const sigset_t before = blockSignals();
+    const std::vector<std::string> arguments(argv + 1, argv + argc);
+    const bool service = !arguments.empty() && arguments.front() == "run";
+    if (service) {
+        std::signal(SIGPIPE, SIG_IGN);
+    } else {
+        pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    }
+    SystemClock clock;
+    const app::CommandWorld world{std::cout,       std::cerr,        clock,
+                                  app::thisHost(), app::verifyToken, app::probeBackend,
+                                  app::runDaemon};
+    return app::runCommandLine(arguments, world);
+}

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <sys/types.h>
+#include <utility>
+
+#include "bridge/base/Fd.h"
+#include "bridge/base/Result.h"
+
+namespace gridbridge::app {
+
+/// Keeps a second service out of a state folder for as long as it lives: flock(2) on
+/// `<state_dir>/lock`, which holds the pid. Children do not inherit it; the kernel frees it
+/// however the service ends.
+class StateLock {
+public:
+    /// Does not wait. Transient: another service has it, the message names its pid. Permanent:
+    /// the file cannot be used.
+    static Result<StateLock> take(const std::filesystem::path& stateDir);
+
+    /// The pid of the service that has the lock (0 = unreadable); nothing when it is free.
+    static Result<std::optional<pid_t>> holder(const std::filesystem::path& stateDir);
+
+private:
+    explicit StateLock(Fd fd) : fd_(std::move(fd)) {}
+    Fd fd_;
+};
+
+}  // namespace gridbridge::app

@@ -1,0 +1,131 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "bridge/app/Config.h"
+#include "tests/unit/app/ConfigFolder.h"
+
+namespace gridbridge::app {
+namespace {
+
+using gridbridge::testing::ConfigFolder;
+using gridbridge::testing::kBackend;
+using gridbridge::testing::kRunner;
+using namespace std::chrono_literals;
+
+TEST(Config, EveryKeyArrives) {
+    const ConfigFolder folder;
+    folder.write("ca.pem", "certificate");
+    folder.write("token", "glrt-secret\n");
+    folder.write("config.toml",
+                 "concurrent = 7\ncheck_interval = \"10 s\"\nstate_dir = \"/state/\"\n"
+                 "log_level = \"debug\"\n[[runners]]\nname = \"pool\"\n"
+                 "url = \"https://gitlab.example.org/git/\"\ntoken_file = \"" +
+                     (folder.path() / "token").string() +
+                     "\"\nbackend = \"here\"\nlimit = 5\noutput_limit = 100\n"
+                     "tls_ca_file = \"" +
+                     (folder.path() / "ca.pem").string() +
+                     "\"\nenvironment = [\"A=1\", \"B_2=x=y\"]\n[backends.here]\n"
+                     "type = \"local\"\nwork_dir = \"/work\"\npoll_interval = 2\n"
+                     "max_pending = 3\nslots = 9\nrun_as = \"ci\"\n"
+                     "trusted_jobs = true\n");
+    const RunnerConfig runner{.name = "pool",
+                              .url = "https://gitlab.example.org/git",
+                              .token = Secret("glrt-secret"),
+                              .backend = "here",
+                              .limit = 5,
+                              .outputLimitKib = 100,
+                              .tlsCaFile = folder.path() / "ca.pem",
+                              .environment = {"A=1", "B_2=x=y"}};
+    const BackendConfig backend{.name = "here",
+                                .type = "local",
+                                .workDir = "/work",
+                                .pollInterval = 2s,
+                                .maxPending = 3,
+                                .slots = 9,
+                                .runAs = "ci",
+                                .trustedJobs = true};
+    const Config expected{.file = folder.file(),
+                          .concurrent = 7,
+                          .checkInterval = 10s,
+                          .stateDir = "/state",
+                          .logLevel = "debug",
+                          .runners = {runner},
+                          .backends = {backend}};
+    EXPECT_THAT(folder.faults(), ::testing::IsEmpty());
+    EXPECT_TRUE(loadConfig(folder.file(), ConfigFolder::host()) == expected);
+}
+
+TEST(Config, LimitIsConcurrentAndSlotsAreTheProcessorsWhenNothingIsSaid) {
+    const ConfigFolder folder;
+    folder.write("config.toml", std::string("concurrent = 42\n") + kRunner + kBackend);
+    const Config config = loadConfig(folder.file(), ConfigFolder::host());
+    EXPECT_EQ(config.runners[0].limit, 42);
+    EXPECT_EQ(config.backends[0].slots, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+TEST(Config, FilesInConfigDAddRunnersAndBackendsInTheOrderOfTheirNames) {
+    const ConfigFolder folder;
+    folder.write("config.toml", kBackend);
+    folder.write("config.d/b.toml",
+                 "[[runners]]\nname = \"b\"\nurl = \"http://one\"\n"
+                 "token = \"t\"\nbackend = \"there\"\n");
+    folder.write("config.d/a.toml",
+                 "[[runners]]\nname = \"a\"\nurl = \"http://one\"\ntoken = \"t\"\n"
+                 "backend = \"here\"\n[backends.there]\ntype = \"local\"\n"
+                 "work_dir = \"/there\"\ntrusted_jobs = true\n");
+    folder.write("config.d/.hidden.toml", "nonsense");
+    folder.write("config.d/a.toml~", "nonsense");
+    const Config config = loadConfig(folder.file(), ConfigFolder::host());
+    ASSERT_EQ(config.runners.size(), 2U);
+    EXPECT_EQ(config.runners[0].name, "a");
+    EXPECT_EQ(config.runners[1].name, "b");
+    EXPECT_NE(config.backend("there"), nullptr);
+    EXPECT_EQ(config.backend("nowhere"), nullptr);
+}
+
+TEST(Config, AnErrorHoldsEverySentence) {
+    const ConfigFolder folder;
+    folder.write("config.toml",
+                 std::string("concurrent = 0\nretention = 3\n") + kRunner + kBackend);
+    try {
+        loadConfig(folder.file(), ConfigFolder::host());
+        FAIL() << "accepted";
+    } catch (const ConfigError& error) {
+        ASSERT_EQ(error.problems.size(), 2U);
+        EXPECT_EQ(error.what(), error.problems[0].sentence() + "\n" + error.problems[1].sentence());
+    }
+}
+
+TEST(Config, PlacesNameWhereAKeyStands) {
+    const ConfigFolder folder;
+    folder.write("config.toml", std::string("\nstate_dir = \"/state\"\n") + kRunner + kBackend);
+    const auto reading = folder.read();
+    EXPECT_EQ(reading.places.at("state_dir").line, 2);
+    EXPECT_EQ(reading.places.at("runners.pool.token").line, 6);
+    EXPECT_EQ(reading.places.at("runners.pool.token").file, folder.file());
+}
+
+TEST(Config, DurationsAreSecondsOrHaveAUnit) {
+    EXPECT_EQ(parseDuration("90"), 90s);
+    EXPECT_EQ(parseDuration("10 s"), 10s);
+    EXPECT_EQ(parseDuration("5min"), 300s);
+    EXPECT_EQ(parseDuration("12 h"), 12h);
+    EXPECT_EQ(parseDuration("1 day"), 24h);
+    EXPECT_EQ(parseDuration("2 days"), 48h);
+    for (const char* wrong : {"", "s", "1.5 h", "-1 s", "10 parsecs", "10  s", "10 ", " 10",
+                              "99999999999999999999", "1 2 s"}) {
+        EXPECT_EQ(parseDuration(wrong), std::nullopt) << wrong;
+    }
+}
+
+TEST(Config, ThisHostKnowsItsAccounts) {
+    const Host host = thisHost();
+    EXPECT_EQ(host.uid, ::geteuid());
+    EXPECT_EQ(host.uidOf("root"), std::optional<uid_t>(0));
+    EXPECT_EQ(host.uidOf("no-such-account-here"), std::nullopt);
+}
+
+}  // namespace
+}  // namespace gridbridge::app

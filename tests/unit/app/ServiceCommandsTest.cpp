@@ -1,0 +1,166 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <sstream>
+#include <unistd.h>
+
+#include "bridge/app/Commands.h"
+#include "bridge/app/ExitCode.h"
+#include "bridge/app/StateLock.h"
+#include "tests/fakes/FakeClock.h"
+#include "tests/unit/app/ConfigFolder.h"
+
+namespace gridbridge::app {
+namespace {
+
+using gridbridge::testing::ConfigFolder;
+using ::testing::ElementsAre;
+
+class ServiceCommands : public ::testing::Test {
+protected:
+    ServiceCommands() {
+        std::filesystem::create_directory(state_);
+        std::filesystem::permissions(state_, std::filesystem::perms(0700));
+        folder_.write("config.toml", "state_dir = \"" + state_.string() + "\"\n" +
+                                         gridbridge::testing::kRunner +
+                                         gridbridge::testing::kBackend);
+    }
+
+    CommandWorld world() {
+        return {out_,
+                err_,
+                clock_,
+                ConfigFolder::host(),
+                [this](const RunnerConfig&) { return answer_; },
+                [this](const BackendConfig&) { return health_; },
+                [this](const Config& config) {
+                    ran_ = config.runners.at(0).name;
+                    holderWhileRunning_ = *StateLock::holder(config.stateDir);
+                    return 0;
+                }};
+    }
+
+    int check() { return checkInstallation(folder_.file(), world()); }
+
+    /// Lines of the output; `DIR` stands for the folder.
+    std::vector<std::string> lines() {
+        std::vector<std::string> all;
+        std::istringstream text(out_.str());
+        for (std::string line; std::getline(text, line);) {
+            const std::string name = folder_.path().string();
+            for (auto at = line.find(name); at != std::string::npos; at = line.find(name)) {
+                line.replace(at, name.size(), "DIR");
+            }
+            all.push_back(line);
+        }
+        return all;
+    }
+
+    ConfigFolder folder_;
+    std::filesystem::path state_ = folder_.path() / "state";
+    std::ostringstream out_;
+    std::ostringstream err_;
+    gridbridge::testing::FakeClock clock_;
+    gitlab::VerifyAnswer answer_{gitlab::VerifyOutcome::Valid, 7, ""};
+    Result<void> health_;
+    std::string ran_;
+    std::optional<pid_t> holderWhileRunning_;
+};
+
+TEST_F(ServiceCommands, CheckSaysOneLineForEachThingThatIsWell) {
+    EXPECT_EQ(check(), 0);
+    EXPECT_THAT(
+        lines(),
+        ElementsAre("ok    configuration DIR/config.toml: runners=1 backends=1",
+                    "ok    state folder DIR/state", "ok    state lock: free, no service runs",
+                    "ok    runner pool: https://gitlab.example.org knows its token",
+                    "ok    backend here: takes jobs"));
+}
+
+TEST_F(ServiceCommands, CheckNamesTheLineOfAWrongToken) {
+    answer_ = {gitlab::VerifyOutcome::Invalid, 0, "403 Forbidden"};
+    EXPECT_EQ(check(), 1);
+    EXPECT_EQ(lines().at(3),
+              "FAIL  DIR/config.toml:5: runners.pool.token: https://gitlab.example.org refuses the "
+              "token: 403 Forbidden; write the token that GitLab showed when the runner was "
+              "created, or create a new runner there");
+}
+
+TEST_F(ServiceCommands, CheckTellsAServerThatIsAwayFromAWrongToken) {
+    answer_ = {gitlab::VerifyOutcome::Unreachable, 0, "connection refused"};
+    EXPECT_EQ(check(), 1);
+    EXPECT_EQ(lines().at(3),
+              "FAIL  DIR/config.toml:4: runners.pool.url: https://gitlab.example.org cannot be "
+              "asked: connection refused; correct the address, or see to the network and the "
+              "server");
+}
+
+TEST_F(ServiceCommands, CheckTellsAnIllBackend) {
+    health_ = transientError("no answer");
+    EXPECT_EQ(check(), 1);
+    EXPECT_EQ(lines().at(4),
+              "FAIL  DIR/config.toml:8: backends.here.type: the backend takes no "
+              "jobs: no answer; see to the batch system");
+}
+
+TEST_F(ServiceCommands, CheckTellsAStateFolderThatCannotBeUsed) {
+    std::filesystem::permissions(state_, std::filesystem::perms(0755));
+    EXPECT_EQ(check(), 1);
+    EXPECT_EQ(lines().at(1),
+              "FAIL  DIR/config.toml:1: state_dir: DIR/state is open to every "
+              "account; run chmod 700 DIR/state");
+}
+
+TEST_F(ServiceCommands, CheckGivesEveryMistakeOfTheConfigurationItsLine) {
+    folder_.write("config.toml", std::string("concurent = 1\nlog_level = 2\n") +
+                                     gridbridge::testing::kRunner + gridbridge::testing::kBackend);
+    EXPECT_EQ(check(), 78);
+    EXPECT_THAT(lines(),
+                ElementsAre("FAIL  DIR/config.toml:1: concurent: unknown key; did you mean "
+                            "\"concurrent\"?",
+                            "FAIL  DIR/config.toml:2: log_level: is an integer; write a text in "
+                            "quotes, like log_level = \"info\""));
+}
+
+TEST_F(ServiceCommands, CheckIsWellWhileTheServiceRuns) {
+    const auto lock = StateLock::take(state_);
+    EXPECT_EQ(check(), 0);
+    EXPECT_EQ(lines().at(2),
+              "ok    state lock: held by the running service, pid=" + std::to_string(::getpid()));
+}
+
+TEST_F(ServiceCommands, RunHoldsTheLockWhileTheServiceRuns) {
+    EXPECT_EQ(runService(folder_.file(), world()), 0);
+    EXPECT_EQ(ran_, "pool");
+    EXPECT_EQ(holderWhileRunning_, std::optional(::getpid()));
+    EXPECT_EQ(*StateLock::holder(state_), std::nullopt);
+}
+
+TEST_F(ServiceCommands, RunRefusesASecondService) {
+    const auto lock = StateLock::take(state_);
+    EXPECT_EQ(runService(folder_.file(), world()), 75);
+    EXPECT_EQ(ran_, "");
+    EXPECT_THAT(err_.str(), ::testing::HasSubstr("pid=" + std::to_string(::getpid()) + "; stop"));
+}
+
+TEST_F(ServiceCommands, RunRefusesAStateFolderThatJobsCouldRead) {
+    std::filesystem::permissions(state_, std::filesystem::perms(0755));
+    EXPECT_THROW(runService(folder_.file(), world()), ConfigError);
+    EXPECT_EQ(ran_, "");
+}
+
+TEST_F(ServiceCommands, RunRefusesAConfigurationWithAMistake) {
+    folder_.write("config.toml", "x = 1\n");
+    EXPECT_THROW(runService(folder_.file(), world()), ConfigError);
+    EXPECT_EQ(ran_, "");
+}
+
+TEST(ExitCode, TroubleThatPassesIsTemporary) {
+    using Kind = store::StoreError::Kind;
+    EXPECT_EQ(exitCodeOf(Kind::Busy), 75);
+    EXPECT_EQ(exitCodeOf(Kind::Full), 75);
+    EXPECT_EQ(exitCodeOf(Kind::Corrupt), 74);
+}
+
+}  // namespace
+}  // namespace gridbridge::app

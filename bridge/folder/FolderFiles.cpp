@@ -17,7 +17,9 @@ constexpr std::uint64_t kNoEscape = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESO
 
 Fd open2(int dir, const std::string& path, int flags, mode_t mode, std::uint64_t resolve) {
     open_how how{};
-    how.flags = static_cast<unsigned>(flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    // The kernel refuses O_NONBLOCK where nothing is opened.
+    const int waiting = (flags & O_PATH) != 0 ? 0 : O_NONBLOCK;
+    how.flags = static_cast<unsigned>(flags | waiting | O_NOFOLLOW | O_CLOEXEC);
     how.mode = mode;
     how.resolve = resolve;
     return Fd(static_cast<int>(::syscall(SYS_openat2, dir, path.c_str(), &how, sizeof(how))));

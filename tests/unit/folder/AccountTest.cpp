@@ -35,12 +35,12 @@ TEST(AccountTest, TheServicesOwnAccountNeedsNoChange) {
 }
 
 TEST(AccountTest, AnotherAccountIsReachedWithItsNumbersAndItsGroupsOrNotAtAll) {
-    const passwd* nobody = ::getpwnam("nobody");
-    ASSERT_NE(nobody, nullptr);
-    const auto uid = "--reuid=" + std::to_string(nobody->pw_uid);
+    const passwd* other = ::getpwnam("daemon");
+    ASSERT_NE(other, nullptr);
+    const auto uid = "--reuid=" + std::to_string(other->pw_uid);
     const std::vector<std::string> argv{"/bin/true"};
 
-    const auto account = findAccount("nobody");
+    const auto account = findAccount("daemon");
 
     if (::geteuid() == 0) {
         ASSERT_TRUE(account.ok());

@@ -39,21 +39,21 @@ TEST_F(DirectFoldersTest, StagingAgainReplacesTheFiles) {
 }
 
 TEST_F(DirectFoldersTest, AnotherAccountsFolderBelongsToItOrIsRefused) {
-    const auto folder = ref("gb-test-1-1", "nobody");
+    const auto folder = ref("gb-test-1-1", "daemon");
 
     const auto staged = folders_.stage(folder, std::vector<StagedFile>{{"job.sh", "x"}});
 
     if (!isRoot()) {
         ASSERT_FALSE(staged.ok());
         EXPECT_EQ(staged.error().kind, ErrorKind::Permanent);
-        EXPECT_NE(staged.error().message.find("nobody"), std::string::npos);
+        EXPECT_NE(staged.error().message.find("daemon"), std::string::npos);
         return;
     }
     ASSERT_TRUE(staged.ok()) << staged.error().message;
-    const auto uid = ::getpwnam("nobody")->pw_uid;
-    EXPECT_EQ(folders_.path(folder), work_ / "nobody/gb-test-1-1");
-    EXPECT_EQ(statOf(work_ / "nobody").st_uid, 0U);
-    EXPECT_EQ(modeOf(work_ / "nobody"), 0711U);
+    const auto uid = ::getpwnam("daemon")->pw_uid;
+    EXPECT_EQ(folders_.path(folder), work_ / "daemon/gb-test-1-1");
+    EXPECT_EQ(statOf(work_ / "daemon").st_uid, 0U);
+    EXPECT_EQ(modeOf(work_ / "daemon"), 0711U);
     for (const char* inner : {"", "in", "out", "in/job.sh"}) {
         EXPECT_EQ(statOf(folders_.path(folder) / inner).st_uid, uid) << inner;
     }

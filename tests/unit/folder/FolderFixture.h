@@ -15,7 +15,7 @@
 
 namespace gridbridge::folder {
 
-/// Folders in a temporary work_dir. Root, which may serve other accounts, uses `nobody` as one.
+/// Folders in a temporary work_dir. Root, which may serve other accounts, uses `daemon` as one.
 class FolderFixture : public ::testing::Test {
 protected:
     FolderFixture() : work_(temp_.path() / "work"), folders_(work_) {}

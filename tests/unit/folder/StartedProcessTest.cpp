@@ -155,7 +155,7 @@ TEST_F(StartedProcessTest, AProcessThatOnlyHasTheNumberIsLeftAlone) {
 }
 
 TEST_F(StartedProcessTest, AnotherAccountsProcessHasItsIdentityAndNoPowerOrIsRefused) {
-    const auto folder = ref("gb-test-2-1", "nobody");
+    const auto folder = ref("gb-test-2-1", "daemon");
     if (!isRoot()) {
         EXPECT_FALSE(startScript(folder, "true").ok());
         return;
@@ -172,10 +172,10 @@ TEST_F(StartedProcessTest, AnotherAccountsProcessHasItsIdentityAndNoPowerOrIsRef
 
     ASSERT_TRUE(process.ok()) << process.error().message;
     waitFor(*process);
-    const passwd* nobody = ::getpwnam("nobody");
+    const passwd* other = ::getpwnam("daemon");
     const auto log = batchLog(folder);
-    const auto uid = std::to_string(nobody->pw_uid);
-    const auto gid = std::to_string(nobody->pw_gid);
+    const auto uid = std::to_string(other->pw_uid);
+    const auto gid = std::to_string(other->pw_gid);
     EXPECT_TRUE(log.starts_with(uid + "\n" + gid + "\n" + gid + "\n0000000000000000\n")) << log;
     EXPECT_EQ(log.find("secret of the service"), std::string::npos);
     EXPECT_NE(log.find("precious: Permission denied"), std::string::npos) << log;

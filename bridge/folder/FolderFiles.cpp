@@ -1,0 +1,132 @@
+#include "bridge/folder/FolderFiles.h"
+
+#include <cerrno>
+#include <cstdint>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <string_view>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <system_error>
+#include <unistd.h>
+
+namespace gridbridge::folder {
+namespace {
+
+constexpr std::uint64_t kNoEscape = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
+
+Fd open2(int dir, const std::string& path, int flags, mode_t mode, std::uint64_t resolve) {
+    open_how how{};
+    // The kernel refuses O_NONBLOCK where nothing is opened.
+    const int waiting = (flags & O_PATH) != 0 ? 0 : O_NONBLOCK;
+    how.flags = static_cast<unsigned>(flags | waiting | O_NOFOLLOW | O_CLOEXEC);
+    how.mode = mode;
+    how.resolve = resolve;
+    return Fd(static_cast<int>(::syscall(SYS_openat2, dir, path.c_str(), &how, sizeof(how))));
+}
+
+}  // namespace
+
+Fd openBeneath(int dir, const std::string& path, int flags, mode_t mode) {
+    return open2(dir, path, flags, mode, kNoEscape);
+}
+
+Fd openFolder(int dir, const std::string& path) {
+    return open2(dir, path, O_RDONLY | O_DIRECTORY, 0, kNoEscape | RESOLVE_NO_XDEV);
+}
+
+Error fileError(const std::string& label, int code) {
+    switch (code) {
+        case ELOOP:
+            return permanentError(label + " is, or lies behind, a link");
+        case ENXIO:
+            return permanentError(label + " is not a regular file");
+        case EEXIST:
+        case ENOTDIR:
+        case EISDIR:
+        case EACCES:
+        case EPERM:
+        case EXDEV:
+        case ENAMETOOLONG:
+        case ENOENT:
+            return permanentError(label + ": " + std::generic_category().message(code));
+        default:
+            return transientError(label + ": " + std::generic_category().message(code));
+    }
+}
+
+Result<void> checkFile(const Fd& file, uid_t owner, const std::string& label) {
+    struct stat info {};
+    if (::fstat(file.get(), &info) != 0) {
+        return fileError(label, errno);
+    }
+    if (!S_ISREG(info.st_mode)) {
+        return permanentError(label + " is not a regular file");
+    }
+    if (info.st_uid != owner) {
+        return permanentError(label + " belongs to another account");
+    }
+    if (info.st_nlink != 1) {
+        return permanentError(label + " has a second name");
+    }
+    return {};
+}
+
+Result<Fd> openForReading(int dir, const std::string& path, uid_t owner, const std::string& label) {
+    auto file = openBeneath(dir, path, O_RDONLY);
+    if (!file) {
+        if (errno == ENOENT) {
+            return Fd();
+        }
+        return fileError(label, errno);
+    }
+    if (auto checked = checkFile(file, owner, label); !checked) {
+        return checked.error();
+    }
+    return file;
+}
+
+Fd createFile(int dir, const std::string& name, uid_t owner, gid_t group) {
+    auto file = openBeneath(dir, name, O_WRONLY | O_CREAT | O_EXCL, 0600);
+    if (file && !give(file, owner, group)) {
+        return Fd();
+    }
+    return file;
+}
+
+bool writeDurably(const Fd& file, const std::string& content) {
+    std::string_view left = content;
+    while (!left.empty()) {
+        const ssize_t written = ::write(file.get(), left.data(), left.size());
+        if (written < 0 && errno == EINTR) {
+            continue;
+        }
+        if (written < 0) {
+            return false;
+        }
+        left.remove_prefix(static_cast<std::size_t>(written));
+    }
+    return ::fsync(file.get()) == 0;
+}
+
+bool give(const Fd& file, uid_t owner, gid_t group) {
+    return owner == ::geteuid() || ::fchown(file.get(), owner, group) == 0;
+}
+
+Result<Fd> makeFolder(int dir, const std::string& name, uid_t owner, const std::string& label) {
+    if (::mkdirat(dir, name.c_str(), 0700) != 0 && errno != EEXIST) {
+        return fileError(label, errno);
+    }
+    auto made = openFolder(dir, name);
+    struct stat info {};
+    if (!made || ::fstat(made.get(), &info) != 0) {
+        return fileError(label, errno);
+    }
+    // Ours: just made, or left when an earlier call was interrupted before it was given away.
+    if (info.st_uid != owner && info.st_uid != ::geteuid()) {
+        return permanentError(label + " belongs to another account");
+    }
+    return made;
+}
+
+}  // namespace gridbridge::folder

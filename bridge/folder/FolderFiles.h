@@ -1,0 +1,41 @@
+#pragma once
+
+#include <string>
+#include <sys/types.h>
+
+#include "bridge/base/Fd.h"
+#include "bridge/base/Result.h"
+
+namespace gridbridge::folder {
+
+/// Opens `path` below `dir`: through no link, not out of `dir`, without waiting for another side.
+/// Invalid, with errno, when that fails (Linux 5.6 and newer: openat2).
+Fd openBeneath(int dir, const std::string& path, int flags, mode_t mode = 0);
+
+/// As openBeneath, a folder, on the same file system as `dir`.
+Fd openFolder(int dir, const std::string& path);
+
+/// `errno` as an error about the file that `label` names: Transient when it may pass.
+Error fileError(const std::string& label, int code);
+
+/// Refuses all but a regular file of `owner` with one name: Permanent.
+Result<void> checkFile(const Fd& file, uid_t owner, const std::string& label);
+
+/// An existing file for reading, checked; invalid when it is absent.
+Result<Fd> openForReading(int dir, const std::string& path, uid_t owner, const std::string& label);
+
+/// Makes `name` in `dir`, which must not exist, 0600 and owned by the account. errno tells why
+/// the result is invalid.
+Fd createFile(int dir, const std::string& name, uid_t owner, gid_t group);
+
+/// Writes all of it, and asks the disk to keep it. False with errno.
+bool writeDurably(const Fd& file, const std::string& content);
+
+/// `name` in `dir` as a folder, made 0700 and ours when it is absent. Permanent when something
+/// else is there, or when it belongs neither to us nor to `owner`.
+Result<Fd> makeFolder(int dir, const std::string& name, uid_t owner, const std::string& label);
+
+/// Makes the account the owner; false with errno.
+bool give(const Fd& file, uid_t owner, gid_t group);
+
+}  // namespace gridbridge::folder

@@ -1,0 +1,154 @@
+#include "bridge/folder/ProcessTable.h"
+
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <csignal>
+#include <dirent.h>
+#include <fcntl.h>
+#include <memory>
+#include <sched.h>
+#include <stdexcept>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <system_error>
+#include <unistd.h>
+#include <vector>
+
+#include "bridge/base/Fd.h"
+
+namespace gridbridge::folder {
+namespace {
+
+/// A fork bomb is hunted so often; what outlives it is the next caller's.
+constexpr int kKillRounds = 10;
+
+std::string readSmallFile(const std::string& path) {
+    const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    std::array<char, 4096> buffer{};
+    const ssize_t got = file ? ::read(file.get(), buffer.data(), buffer.size()) : -1;
+    return got > 0 ? std::string(buffer.data(), static_cast<std::size_t>(got)) : std::string();
+}
+
+template <typename T>
+std::optional<T> number(std::string_view text) {
+    T value{};
+    const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (code != std::errc() || end != text.data() + text.size()) {
+        return std::nullopt;
+    }
+    return value;
+}
+
+std::vector<pid_t> allProcesses() {
+    const std::unique_ptr<DIR, int (*)(DIR*)> dir(::opendir("/proc"), &::closedir);
+    std::vector<pid_t> pids;
+    while (const dirent* entry = dir ? ::readdir(dir.get()) : nullptr) {
+        if (const auto pid = number<pid_t>(&entry->d_name[0])) {
+            pids.push_back(*pid);
+        }
+    }
+    return pids;
+}
+
+bool isDead(const ProcessStat& stat) {
+    return stat.state == 'Z' || stat.state == 'X';
+}
+
+bool belongsTo(pid_t pid, uid_t owner) {
+    struct stat info {};
+    return ::stat(("/proc/" + std::to_string(pid)).c_str(), &info) == 0 && info.st_uid == owner;
+}
+
+/// Through a handle taken before the last look, so that no other process can be hit.
+Result<void> signalMember(pid_t pid, const ProcessStat& seen, int signal) {
+    const Fd handle(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+    if (!handle && errno != ESRCH) {
+        return transientError("cannot signal pid=" + std::to_string(pid) + ": " +
+                              std::generic_category().message(errno));
+    }
+    const auto now = readProcessStat(pid);
+    if (!handle || !now || now->startTicks != seen.startTicks) {
+        return {};
+    }
+    if (::syscall(SYS_pidfd_send_signal, handle.get(), signal, nullptr, 0) != 0 && errno != ESRCH) {
+        return permanentError("may not signal pid=" + std::to_string(pid) + ": " +
+                              std::generic_category().message(errno));
+    }
+    return {};
+}
+
+}  // namespace
+
+std::optional<ProcessStat> parseProcessStat(std::string_view text) {
+    // Field 2 is the program's name in parentheses, which may itself hold some and spaces.
+    const auto nameEnd = text.rfind(')');
+    if (nameEnd == std::string_view::npos) {
+        return std::nullopt;
+    }
+    std::vector<std::string_view> fields;
+    auto rest = text.substr(nameEnd + 1);
+    while (!rest.empty()) {
+        const auto start = rest.find_first_not_of(" \n");
+        if (start == std::string_view::npos) {
+            break;
+        }
+        const auto end = rest.find_first_of(" \n", start);
+        fields.push_back(rest.substr(start, end - start));
+        rest = end == std::string_view::npos ? std::string_view() : rest.substr(end);
+    }
+    constexpr std::size_t kState = 0;        // field 3
+    constexpr std::size_t kSession = 3;      // field 6
+    constexpr std::size_t kStartTicks = 19;  // field 22
+    if (fields.size() <= kStartTicks || fields[kState].size() != 1) {
+        return std::nullopt;
+    }
+    const auto session = number<pid_t>(fields[kSession]);
+    const auto ticks = number<std::uint64_t>(fields[kStartTicks]);
+    if (!session || !ticks) {
+        return std::nullopt;
+    }
+    return ProcessStat{fields[kState].front(), *session, *ticks};
+}
+
+std::optional<ProcessStat> readProcessStat(pid_t pid) {
+    return parseProcessStat(readSmallFile("/proc/" + std::to_string(pid) + "/stat"));
+}
+
+std::string currentBootId() {
+    auto id = readSmallFile("/proc/sys/kernel/random/boot_id");
+    id.resize(id.find_last_not_of('\n') + 1);
+    if (id.empty()) {
+        throw std::runtime_error("cannot read /proc/sys/kernel/random/boot_id");
+    }
+    return id;
+}
+
+Result<void> signalSession(const ProcessId& leader, uid_t owner, int signal) {
+    Result<void> outcome;
+    for (int round = 0; round < kKillRounds; ++round) {
+        const auto first = readProcessStat(leader.pid);
+        if (first && first->startTicks != leader.startTicks) {
+            return {};
+        }
+        bool found = false;
+        for (const pid_t pid : allProcesses()) {
+            const auto stat = readProcessStat(pid);
+            if (!stat || stat->session != leader.pid || isDead(*stat) ||
+                (!first && !belongsTo(pid, owner))) {
+                continue;
+            }
+            found = true;
+            if (auto sent = signalMember(pid, *stat, signal); !sent) {
+                outcome = sent;
+            }
+        }
+        if (!found || signal != SIGKILL || !outcome) {
+            break;
+        }
+        ::sched_yield();
+    }
+    return outcome;
+}
+
+}  // namespace gridbridge::folder

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <sys/types.h>
+
+#include "bridge/base/Result.h"
+#include "bridge/folder/JobFolders.h"
+
+namespace gridbridge::folder {
+
+/// What /proc/<pid>/stat says about a process (man 5 proc).
+struct ProcessStat {
+    char state = '?';              ///< Z and X: dead, not yet reaped.
+    pid_t session = 0;             ///< Pid of the process that leads, or led, its session.
+    std::uint64_t startTicks = 0;  ///< Clock ticks from boot to its start.
+    bool operator==(const ProcessStat&) const = default;
+};
+
+/// Strict; nothing when `text` is no such line. The program's name in it may hold anything.
+std::optional<ProcessStat> parseProcessStat(std::string_view text);
+
+/// Nothing when there is no such process.
+std::optional<ProcessStat> readProcessStat(pid_t pid);
+
+/// Identifies this boot of the machine. Throws std::runtime_error when the kernel does not tell.
+std::string currentBootId();
+
+/// Sends `signal` to every process of the session that `leader`, started in this boot, leads or
+/// led. While the leader is there, alive or not reaped, its session is beyond doubt; once it is
+/// gone only processes of `owner` are taken. A number that belongs to another process by now is
+/// left alone. With SIGKILL, processes started meanwhile are sought again.
+Result<void> signalSession(const ProcessId& leader, uid_t owner, int signal);
+
+}  // namespace gridbridge::folder

@@ -1,0 +1,69 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <pwd.h>
+#include <string>
+#include <unistd.h>
+
+#include "bridge/folder/Account.h"
+
+namespace gridbridge::folder {
+namespace {
+
+TEST(AccountTest, AnUnknownAccountIsAPermanentErrorThatNamesIt) {
+    const auto account = findAccount("gb-no-such-account");
+
+    ASSERT_FALSE(account.ok());
+    EXPECT_EQ(account.error().kind, ErrorKind::Permanent);
+    EXPECT_NE(account.error().message.find("gb-no-such-account"), std::string::npos);
+}
+
+TEST(AccountTest, NamesThatAreNoNamesAreRefused) {
+    for (const char* name : {"../root", ".local", "-x", "a b", "a\nb", "a/b"}) {
+        EXPECT_FALSE(findAccount(name).ok()) << name;
+    }
+}
+
+TEST(AccountTest, TheServicesOwnAccountNeedsNoChange) {
+    const auto account = findAccount("");
+    const std::vector<std::string> argv{"/bin/true", "x y"};
+
+    ASSERT_TRUE(account.ok());
+    EXPECT_TRUE(account->own);
+    EXPECT_EQ(account->uid, ::geteuid());
+    EXPECT_EQ(argvAs(*account, argv), argv);
+}
+
+TEST(AccountTest, AnotherAccountIsReachedWithItsNumbersAndItsGroupsOrNotAtAll) {
+    const passwd* other = ::getpwnam("daemon");
+    ASSERT_NE(other, nullptr);
+    const auto uid = "--reuid=" + std::to_string(other->pw_uid);
+    const std::vector<std::string> argv{"/bin/true"};
+
+    const auto account = findAccount("daemon");
+
+    if (::geteuid() == 0) {
+        ASSERT_TRUE(account.ok());
+        const auto words = argvAs(*account, argv);
+        EXPECT_EQ(words.front(), "/usr/bin/setpriv");
+        EXPECT_EQ(words.back(), "/bin/true");
+        EXPECT_NE(std::find(words.begin(), words.end(), uid), words.end());
+    } else {
+        ASSERT_FALSE(account.ok());
+        EXPECT_NE(account.error().message.find("not root"), std::string::npos);
+    }
+}
+
+TEST(AccountTest, TheEnvironmentIsThatOfTheAccountAlone) {
+    const Account account{.name = "ci", .uid = 1000, .gid = 1000, .home = "/home/ci"};
+
+    const auto environment = environmentOf(account);
+
+    EXPECT_EQ(environment.size(), 5U);
+    for (const char* entry : {"HOME=/home/ci", "USER=ci", "LOGNAME=ci", "LANG=C.UTF-8"}) {
+        EXPECT_NE(std::find(environment.begin(), environment.end(), entry), environment.end());
+    }
+}
+
+}  // namespace
+}  // namespace gridbridge::folder

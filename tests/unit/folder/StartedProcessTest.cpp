@@ -1,0 +1,194 @@
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <pwd.h>
+#include <sstream>
+
+#include "tests/unit/folder/FolderFixture.h"
+
+namespace gridbridge::folder {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::readFile;
+using testing::waitUntil;
+
+class StartedProcessTest : public FolderFixture {
+protected:
+    void SetUp() override { stageEmpty(ref()); }
+    std::string batchLog(const FolderRef& folder) { return readFile(out(folder, "batch.log")); }
+    static bool isGone(pid_t pid) {
+        const auto stat = readProcessStat(pid);
+        return !stat || stat->state == 'Z';
+    }
+    /// A leader with a child that ignores SIGTERM, both running: the child's pid in out/child.
+    ProcessId startFamily() {
+        const auto process =
+            startScript(ref(),
+                        "(trap '' TERM; echo $BASHPID >out/part; "
+                        "mv out/part out/child; while :; do sleep 1; done) & wait");
+        EXPECT_TRUE(process.ok());
+        EXPECT_TRUE(waitUntil([&] { return std::filesystem::exists(out(ref(), "child")); }, 20s));
+        return *process;
+    }
+    pid_t child() { return std::stoi(readFile(out(ref(), "child"))); }
+};
+
+TEST_F(StartedProcessTest, RunsTheWordsAsTheyAreWithOutputsInTheBatchLog) {
+    const std::string nasty = "a b'\"$HOME`id`\n*\\";
+    const std::vector<std::string> argv{"bash", "-c", "printf %s \"$1\"; echo err >&2", "x", nasty};
+
+    const auto process = folders_.start(ref(), argv, [](const ProcessId&) { return true; });
+
+    ASSERT_TRUE(process.ok());
+    EXPECT_EQ(waitFor(*process), 0);
+    EXPECT_EQ(batchLog(ref()), nasty + "err\n");
+    EXPECT_EQ(modeOf(out(ref(), "batch.log")), 0600U);
+}
+
+TEST_F(StartedProcessTest, TheEnvironmentInputAndSessionAreItsOwn) {
+    ASSERT_EQ(::setenv("GB_OF_THE_SERVICE", "leak", 1), 0);
+
+    const auto process = startScript(ref(),
+                                     "exec 2>&1; tr '\\0' '\\n' </proc/$$/environ | cut -d= -f1 | "
+                                     "sort | tr '\\n' ' '; wc -c; ps -o sid= -p $$; pwd");
+
+    ASSERT_TRUE(process.ok());
+    EXPECT_EQ(waitFor(*process), 0);
+    std::istringstream seen(batchLog(ref()));
+    std::string names;
+    std::getline(seen, names, '0');  // the size of its input
+    EXPECT_EQ(names, "HOME LANG LOGNAME PATH USER ");
+    pid_t session = 0;
+    std::string folder;
+    seen >> session >> folder;
+    EXPECT_EQ(session, process->pid);
+    EXPECT_EQ(folder, folders_.path(ref()).string());
+}
+
+TEST_F(StartedProcessTest, NothingRunsBeforeItIsRecorded) {
+    bool ranEarly = false;
+
+    const auto process = startScript(ref(), ": >out/ran", [&](const ProcessId& id) {
+        // The gate is certainly waiting once the shell sleeps in its read.
+        EXPECT_TRUE(waitUntil([&] { return readProcessStat(id.pid)->state == 'S'; }, 10s));
+        ranEarly = std::filesystem::exists(out(ref(), "ran"));
+        return true;
+    });
+
+    ASSERT_TRUE(process.ok());
+    EXPECT_EQ(waitFor(*process), 0);
+    EXPECT_FALSE(ranEarly);
+    EXPECT_TRUE(std::filesystem::exists(out(ref(), "ran")));
+}
+
+TEST_F(StartedProcessTest, WithoutARecordNothingRunsAtAll) {
+    ProcessId shown;
+
+    const auto process = startScript(ref(), ": >out/ran", [&](const ProcessId& id) {
+        shown = id;
+        return false;
+    });
+
+    ASSERT_FALSE(process.ok());
+    EXPECT_EQ(process.error().kind, ErrorKind::Transient);
+    EXPECT_FALSE(readProcessStat(shown.pid).has_value());
+    EXPECT_FALSE(std::filesystem::exists(out(ref(), "ran")));
+}
+
+TEST_F(StartedProcessTest, WhenTheServiceDiesBeforeTheRecordNothingRuns) {
+    const auto note = temp_.path() / "pid";
+    const pid_t service = ::fork();
+    if (service == 0) {
+        (void)startScript(ref(), ": >out/ran", [&](const ProcessId& id) -> bool {
+            write(note, std::to_string(id.pid));
+            ::_exit(137);
+        });
+        ::_exit(1);
+    }
+    int status = 0;
+    ASSERT_EQ(::waitpid(service, &status, 0), service);
+    ASSERT_EQ(WEXITSTATUS(status), 137);
+
+    EXPECT_TRUE(waitUntil([&] { return isGone(std::stoi(readFile(note))); }, 10s));
+    EXPECT_FALSE(std::filesystem::exists(out(ref(), "ran")));
+}
+
+TEST_F(StartedProcessTest, TheIdentityIsThatOfTheRunningProcess) {
+    const auto process = startScript(ref(), "exec sleep 1000");
+
+    ASSERT_TRUE(process.ok());
+    EXPECT_EQ(readProcessStat(process->pid)->startTicks, process->startTicks);
+    EXPECT_EQ(readProcessStat(process->pid)->session, process->pid);
+    EXPECT_EQ(process->bootId, currentBootId());
+    ASSERT_TRUE(folders_.signal(ref(), *process, SIGKILL).ok());
+    EXPECT_EQ(waitFor(*process), 1000 + SIGKILL);
+}
+
+TEST_F(StartedProcessTest, ASignalReachesTheWholeSession) {
+    const auto process = startFamily();
+
+    ASSERT_TRUE(folders_.signal(ref(), process, SIGTERM).ok());
+    EXPECT_EQ(waitFor(process), 1000 + SIGTERM);
+    EXPECT_FALSE(isGone(child()));
+
+    // The leader is gone and reaped: its child still is of its session.
+    ASSERT_TRUE(folders_.signal(ref(), process, SIGKILL).ok());
+    EXPECT_TRUE(waitUntil([&] { return isGone(child()); }, 10s));
+    EXPECT_TRUE(folders_.signal(ref(), process, SIGKILL).ok());
+}
+
+TEST_F(StartedProcessTest, AProcessThatOnlyHasTheNumberIsLeftAlone) {
+    const auto process = startFamily();
+    auto later = process;
+    later.startTicks += 1;
+    auto otherBoot = process;
+    otherBoot.bootId = "of another boot";
+
+    EXPECT_TRUE(folders_.signal(ref(), later, SIGKILL).ok());
+    EXPECT_TRUE(folders_.signal(ref(), otherBoot, SIGKILL).ok());
+
+    EXPECT_FALSE(isGone(process.pid));
+    EXPECT_FALSE(isGone(child()));
+    ASSERT_TRUE(folders_.signal(ref(), process, SIGKILL).ok());
+    waitFor(process);
+}
+
+TEST_F(StartedProcessTest, AnotherAccountsProcessHasItsIdentityAndNoPowerOrIsRefused) {
+    const auto folder = ref("gb-test-2-1", "daemon");
+    if (!isRoot()) {
+        EXPECT_FALSE(startScript(folder, "true").ok());
+        return;
+    }
+    stageEmpty(folder);
+    write(temp_.path() / "precious", "secret of the service");
+    std::filesystem::permissions(temp_.path() / "precious", std::filesystem::perms::owner_read);
+    const std::string script =
+        "exec 2>&1; id -u; id -g; id -G; grep -E 'Cap(Prm|Eff|Inh|Amb)' "
+        "/proc/$$/status | sort -u -k 2 | cut -f 2; cat " +
+        (temp_.path() / "precious").string() + " " + (folders_.path(ref()) / "out").string();
+
+    const auto process = startScript(folder, script);
+
+    ASSERT_TRUE(process.ok()) << process.error().message;
+    waitFor(*process);
+    const passwd* other = ::getpwnam("daemon");
+    const auto log = batchLog(folder);
+    const auto uid = std::to_string(other->pw_uid);
+    const auto gid = std::to_string(other->pw_gid);
+    EXPECT_TRUE(log.starts_with(uid + "\n" + gid + "\n" + gid + "\n0000000000000000\n")) << log;
+    EXPECT_EQ(log.find("secret of the service"), std::string::npos);
+    EXPECT_NE(log.find("precious: Permission denied"), std::string::npos) << log;
+    EXPECT_NE(log.find("out: Permission denied"), std::string::npos) << log;
+}
+
+TEST_F(StartedProcessTest, AFolderThatIsNotThereIsAnErrorAndStartsNothing) {
+    const auto process = startScript(ref("gb-test-3-1"), "true");
+
+    ASSERT_FALSE(process.ok());
+    EXPECT_EQ(process.error().kind, ErrorKind::Permanent);
+    EXPECT_NE(process.error().message.find("gb-test-3-1"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace gridbridge::folder

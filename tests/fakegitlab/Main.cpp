@@ -20,6 +20,7 @@ constexpr auto kTick = Millis(100);
 
 struct Arguments {
     std::string folder;
+    std::string repositories;
     std::string portFile;
     std::string results;
     std::string traces;
@@ -50,6 +51,8 @@ void describe(CLI::App& app, Arguments& a) {
         "[expect] says or a client broke the protocol.");
     app.add_option("--folder", a.folder, "job files *.toml and repositories/GROUP/PROJECT/")
         ->required();
+    app.add_option("--repositories", a.repositories,
+                   "GROUP/PROJECT/ folders (default: repositories in the folder)");
     app.add_option("--port", a.port, "port on 127.0.0.1 (default: the system chooses)");
     app.add_option("--port-file", a.portFile, "file that gets the server's URL");
     app.add_option("--runner-token", a.runnerToken, "token of the one runner")
@@ -227,7 +230,9 @@ int run(const Arguments& a) {
     FakeGitLab server(clock, optionsFor(a, scratch.path));
     setFaults(server, a);
     server.addRunner(RunnerSpec{.token = a.runnerToken, .tags = a.tags});
-    commitRepositories(server, std::filesystem::path(a.folder) / "repositories");
+    commitRepositories(server, a.repositories.empty()
+                                   ? std::filesystem::path(a.folder) / "repositories"
+                                   : std::filesystem::path(a.repositories));
     const auto jobs = addJobs(server, folder);
     if (!a.portFile.empty()) {
         writeFile(a.portFile, server.url() + "\n");

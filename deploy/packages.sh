@@ -1,0 +1,17 @@
+# Sourced by the two commands: installs the Debian packages named in its arguments that are missing.
+install_packages() {
+    local package missing=() as_root=()
+    for package in "$@"; do
+        dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+    done
+    [ "${#missing[@]}" -gt 0 ] || return 0
+    echo "Installing: ${missing[*]}"
+    [ "$(id -u)" = 0 ] || as_root=(sudo)
+    "${as_root[@]}" apt-get update -qq
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y -qq --no-install-recommends "${missing[@]}"
+}
+
+build_packages=(g++ make cmake ninja-build ccache git curl procps sqlite3 unzip
+    libpoco-dev libsqlitecpp-dev libsqlite3-dev libspdlog-dev libtomlplusplus-dev libcli11-dev
+    libarchive-dev zlib1g-dev libssl-dev libgtest-dev libgmock-dev)

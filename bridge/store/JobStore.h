@@ -65,12 +65,17 @@ struct Load {
     std::int64_t jobs;
 };
 
+/// How long a call waits for the lock of another program before it throws StoreError Busy.
+constexpr Millis kPatience{5000};
+
 /// All persistent facts; the only user of SQL. Owner thread only, except `receive`, which is safe
-/// for concurrent use. Every method throws StoreError. `clock` must outlive it.
+/// for concurrent use. Every method throws StoreError; then nothing of its call was stored (after
+/// an Io error perhaps all of it), and the call may be repeated. `clock` must outlive it.
 class JobStore {
 public:
     /// Opens or creates `<folder>/gridbridge.db` and `<folder>/secret.key` and migrates.
-    JobStore(const std::filesystem::path& folder, const Clock& clock, Random& random);
+    JobStore(const std::filesystem::path& folder, const Clock& clock, Random& random,
+             Millis patience = kPatience);
     ~JobStore();
     JobStore(const JobStore&) = delete;
     JobStore& operator=(const JobStore&) = delete;
@@ -91,7 +96,8 @@ public:
     std::vector<JobRow> open();
     std::vector<Load> loads();
 
-    /// Stores all changes in one transaction; false for those whose compare failed.
+    /// Stores all changes in one transaction; false for those whose compare failed, or whose
+    /// `gitlabId` another row of that server already has.
     std::vector<bool> commit(std::span<const Change> changes);
 
     /// The raw body; nothing once it was forgotten.

@@ -1,0 +1,71 @@
+#include <utility>
+
+#include "bridge/store/Connection.h"
+#include "bridge/store/JobStore.h"
+#include "bridge/store/JobTables.h"
+#include "bridge/store/Migrations.h"
+#include "bridge/store/RunnerTables.h"
+
+namespace gridbridge::store {
+namespace {
+
+Connection opened(const std::filesystem::path& folder) {
+    const auto file = databaseFile(folder);
+    auto connection = Connection::forReading(file, kPatience);
+    requireCurrentSchema(connection, file);
+    return connection;
+}
+
+}  // namespace
+
+struct JobReader::Impl {
+    explicit Impl(const std::filesystem::path& folder)
+        : connection(opened(folder)), reads(connection.database()) {}
+
+    /// All statements of `action` see one state of the database, whatever the service writes.
+    template <typename Action>
+    auto look(Action action) {
+        return connection.use([&] {
+            SQLite::Transaction view(connection.database());
+            return action();
+        });
+    }
+
+    Connection connection;
+    JobReads reads;
+};
+
+JobReader::JobReader(const std::filesystem::path& folder) try
+    : impl_(std::make_unique<Impl>(folder)) {
+} catch (const SQLite::Exception& failure) {
+    throw storeError(databaseFile(folder), failure);
+}
+JobReader::~JobReader() = default;
+
+std::vector<JobRecord> JobReader::jobs(const JobFilter& filter) {
+    return impl_->look([&] { return impl_->reads.jobs(filter); });
+}
+
+std::vector<JobRecord> JobReader::byGitlabId(std::int64_t id) {
+    return impl_->look([&] { return impl_->reads.byGitlabId(id); });
+}
+
+std::vector<SubmissionRecord> JobReader::submissions(JobRow row) {
+    return impl_->look([&] { return impl_->reads.submissions(row); });
+}
+
+std::vector<Transition> JobReader::transitions(JobRow row) {
+    return impl_->look([&] { return impl_->reads.transitions(row); });
+}
+
+Installation JobReader::installation() {
+    const auto found =
+        impl_->look([&] { return RunnerTables(impl_->connection.database()).installation(); });
+    if (!found) {
+        throw StoreError(StoreError::Kind::Other,
+                         "the database is not complete yet: start the service once");
+    }
+    return *found;
+}
+
+}  // namespace gridbridge::store

@@ -1,0 +1,205 @@
+#include "bridge/store/JobStore.h"
+
+#include <mutex>
+#include <utility>
+
+#include "bridge/base/CrashPoint.h"
+#include "bridge/base/Random.h"
+#include "bridge/store/Connection.h"
+#include "bridge/store/JobTables.h"
+#include "bridge/store/Migrations.h"
+#include "bridge/store/RunnerTables.h"
+#include "bridge/store/SealingKey.h"
+
+namespace gridbridge::store {
+namespace {
+
+constexpr std::size_t kInstallationLength = 8;
+
+Connection migrated(const std::filesystem::path& folder, Millis patience) {
+    const auto file = databaseFile(folder);
+    auto connection = Connection::forWriting(file, patience);
+    migrate(connection, file, migrations());
+    return connection;
+}
+
+Installation ensuredInstallation(Connection& connection, const Clock& clock, Random& random) {
+    return connection.use([&] {
+        RunnerTables tables(connection.database());
+        tables.ensureInstallation(random.name(kInstallationLength), migrations().back().version,
+                                  clock.wallNow());
+        return tables.installation().value();
+    });
+}
+
+/// A lost key is not replaced while something is sealed with it: the jobs could not be ended.
+SealingKey ensuredKey(const std::filesystem::path& folder, bool inUse) {
+    const auto file = folder / "secret.key";
+    if (std::filesystem::exists(std::filesystem::symlink_status(file))) {
+        return SealingKey::read(file);
+    }
+    if (inUse) {
+        throw StoreError(StoreError::Kind::Corrupt,
+                         file.string() + " is missing, and the database holds secrets sealed " +
+                             "with it: restore it from a backup");
+    }
+    return SealingKey::create(file);
+}
+
+}  // namespace
+
+struct JobStore::Impl {
+    Impl(const std::filesystem::path& folder, const Clock& time, Random& random, Millis wait)
+        : clock(time),
+          owner(migrated(folder, wait)),
+          receiver(Connection::forWriting(databaseFile(folder), wait)),
+          installation(ensuredInstallation(owner, time, random)),
+          reads(owner.database()),
+          writes(owner.database()),
+          runners(owner.database()),
+          received(receiver.database()),
+          key(ensuredKey(folder, writes.hasSecrets())),
+          patience(wait) {}
+
+    std::unique_lock<std::timed_mutex> lockForWriting() {
+        std::unique_lock lock(writing, patience);
+        if (!lock) {
+            throw StoreError(StoreError::Kind::Busy,
+                             "the database waits for the lock of another program");
+        }
+        return lock;
+    }
+
+    void apply(const Change& change, WallTime now) {
+        const auto& to = change.to;
+        if (to.submission.attempt > 0) {
+            writes.save(to.row, to.submission);
+        }
+        if (change.from != to.state || !change.cause.empty()) {
+            writes.note(to.row, now, change.from, to.state, change.cause);
+        }
+        if (change.forgetSecrets) {
+            writes.deleteSecret(to.row);
+        }
+    }
+
+    const Clock& clock;
+    Connection owner;
+    Connection receiver;
+    const Installation installation;
+    JobReads reads;
+    JobWrites writes;
+    RunnerTables runners;
+    JobWrites received;
+    const SealingKey key;
+    /// SQLite would let our own two writers wait for each other by sleeping; this wakes at once.
+    std::timed_mutex writing;
+    const Millis patience;
+};
+
+JobStore::JobStore(const std::filesystem::path& folder, const Clock& clock, Random& random,
+                   Millis patience) try
+    : impl_(std::make_unique<Impl>(folder, clock, random, patience)) {
+} catch (const SQLite::Exception& failure) {
+    throw storeError(databaseFile(folder), failure);
+}
+JobStore::~JobStore() = default;
+
+const Installation& JobStore::installation() const {
+    return impl_->installation;
+}
+
+JobRow JobStore::receive(const std::string& runner, const std::string& serverUrl,
+                         const std::string& backend, const std::string& account,
+                         const Secret& body) {
+    const auto lock = impl_->lockForWriting();
+    return impl_->receiver.use([&] {
+        SQLite::Transaction transaction(impl_->receiver.database(),
+                                        SQLite::TransactionBehavior::IMMEDIATE);
+        const WallTime now = impl_->clock.wallNow();
+        const JobRow row = impl_->received.insert(runner, serverUrl, backend, account, now);
+        impl_->received.insertSecret(row, impl_->key.seal(row, body));
+        impl_->received.note(row, now, std::nullopt, State::Received, "GitLab handed the job out");
+        crashPoint("received-uncommitted");
+        transaction.commit();
+        crashPoint("received");
+        return row;
+    });
+}
+
+std::vector<JobRow> JobStore::due(WallTime now) {
+    return impl_->owner.use([&] { return impl_->reads.due(now); });
+}
+
+std::optional<WallTime> JobStore::nextDue() {
+    return impl_->owner.use([&] { return impl_->reads.nextDue(); });
+}
+
+std::vector<JobRecord> JobStore::load(std::span<const JobRow> rows) {
+    return impl_->owner.use([&] {
+        // One transaction, so that SQLite takes its read lock once and not per row.
+        SQLite::Transaction view(impl_->owner.database());
+        std::vector<JobRecord> records;
+        records.reserve(rows.size());
+        for (const auto row : rows) {
+            if (auto record = impl_->reads.job(row)) {
+                records.push_back(std::move(*record));
+            }
+        }
+        return records;
+    });
+}
+
+std::vector<JobRow> JobStore::open() {
+    return impl_->owner.use([&] { return impl_->reads.open(); });
+}
+
+std::vector<Load> JobStore::loads() {
+    return impl_->owner.use([&] { return impl_->reads.loads(); });
+}
+
+std::vector<bool> JobStore::commit(std::span<const Change> changes) {
+    if (changes.empty()) {
+        return {};
+    }
+    const auto lock = impl_->lockForWriting();
+    return impl_->owner.use([&] {
+        SQLite::Transaction transaction(impl_->owner.database(),
+                                        SQLite::TransactionBehavior::IMMEDIATE);
+        const WallTime now = impl_->clock.wallNow();
+        std::vector<bool> stored;
+        stored.reserve(changes.size());
+        for (const auto& change : changes) {
+            stored.push_back(impl_->writes.update(change.to, change.from));
+            if (stored.back()) {
+                impl_->apply(change, now);
+            }
+        }
+        transaction.commit();
+        return stored;
+    });
+}
+
+std::optional<Secret> JobStore::payload(JobRow row) {
+    const auto sealed = impl_->owner.use([&] { return impl_->writes.secret(row); });
+    return sealed ? std::optional(impl_->key.open(row, *sealed)) : std::nullopt;
+}
+
+void JobStore::saveRunner(const RunnerRecord& runner) {
+    const auto lock = impl_->lockForWriting();
+    impl_->owner.use([&] { impl_->runners.save(runner); });
+}
+
+std::vector<RunnerRecord> JobStore::runners() {
+    return impl_->owner.use([&] { return impl_->runners.runners(); });
+}
+
+std::string jobKey(const Installation& installation, JobRow row) {
+    return "gb-" + installation.id + "-" + std::to_string(static_cast<std::int64_t>(row));
+}
+
+SubmissionKey submissionKey(const Installation& installation, JobRow row, int attempt) {
+    return {jobKey(installation, row) + "-" + std::to_string(attempt)};
+}
+
+}  // namespace gridbridge::store

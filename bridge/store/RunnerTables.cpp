@@ -1,0 +1,57 @@
+#include "bridge/store/RunnerTables.h"
+
+#include "bridge/store/Query.h"
+
+namespace gridbridge::store {
+
+void RunnerTables::ensureInstallation(const std::string& id, int schemaVersion, WallTime now) {
+    SQLite::Statement insert(database_,
+                             "INSERT INTO installation (only_row, id, schema_version, created_at) "
+                             "VALUES (1, ?, ?, ?) ON CONFLICT (only_row) DO NOTHING");
+    Query(insert).with(id, schemaVersion, now).run();
+}
+
+std::optional<Installation> RunnerTables::installation() {
+    SQLite::Statement select(database_, "SELECT id, created_at FROM installation");
+    Query query(select);
+    if (!query.next()) {
+        return std::nullopt;
+    }
+    Installation found;
+    found.id = query.text();
+    found.createdAt = query.time();
+    return found;
+}
+
+void RunnerTables::save(const RunnerRecord& runner) {
+    SQLite::Statement upsert(
+        database_,
+        "INSERT INTO runner (name, server_url, gitlab_id, system_id, last_contact_at, health) "
+        "VALUES (?,?,?,?,?,?) ON CONFLICT (name) DO UPDATE SET server_url = excluded.server_url, "
+        "gitlab_id = excluded.gitlab_id, system_id = excluded.system_id, "
+        "last_contact_at = excluded.last_contact_at, health = excluded.health");
+    Query(upsert)
+        .with(Required{runner.name}, Required{runner.serverUrl}, runner.gitlabId, runner.systemId,
+              runner.lastContact, runner.health)
+        .run();
+}
+
+std::vector<RunnerRecord> RunnerTables::runners() {
+    SQLite::Statement select(database_,
+                             "SELECT name, server_url, gitlab_id, system_id, last_contact_at, "
+                             "health FROM runner ORDER BY name");
+    Query query(select);
+    std::vector<RunnerRecord> found;
+    while (query.next()) {
+        auto& runner = found.emplace_back();
+        runner.name = query.text();
+        runner.serverUrl = query.text();
+        runner.gitlabId = query.maybeInteger();
+        runner.systemId = query.text();
+        runner.lastContact = query.maybeTime();
+        runner.health = query.text();
+    }
+    return found;
+}
+
+}  // namespace gridbridge::store

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <SQLiteCpp/SQLiteCpp.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "bridge/base/Clock.h"
+#include "bridge/store/JobStore.h"
+
+namespace gridbridge::store {
+
+/// Tables `installation` and `runner` over one connection, which must outlive it.
+/// Throws SQLite::Exception. One thread at a time.
+class RunnerTables {
+public:
+    explicit RunnerTables(SQLite::Database& database) : database_(database) {}
+
+    /// Makes the row where there is none yet.
+    void ensureInstallation(const std::string& id, int schemaVersion, WallTime now);
+    /// Nothing in a database whose first start was cut short.
+    std::optional<Installation> installation();
+
+    void save(const RunnerRecord& runner);
+    /// By name.
+    std::vector<RunnerRecord> runners();
+
+private:
+    SQLite::Database& database_;
+};
+
+}  // namespace gridbridge::store

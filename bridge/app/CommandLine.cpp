@@ -65,12 +65,16 @@ public:
     }
 
     int run(std::vector<std::string> arguments, const CommandWorld& world) {
+        if (const auto fault = commandFault(arguments); !fault.empty()) {
+            world.err << "gridbridge: " << printable(fault) << '\n';
+            return kExitUsage;
+        }
         std::reverse(arguments.begin(), arguments.end());
         try {
             app_.parse(std::move(arguments));
         } catch (const CLI::CallForHelp&) {
             const auto chosen = app_.get_subcommands();
-            world.out << (chosen.empty() ? app_.help() : chosen.front()->help());
+            world.out << (chosen.empty() ? app_.help() : chosen.front()->help("gridbridge"));
             return kExitWell;
         } catch (const CLI::ParseError& fault) {
             world.err << "gridbridge: " << printable(fault.what()) << "; see gridbridge --help\n";
@@ -80,6 +84,24 @@ public:
     }
 
 private:
+    /// CLI11 itself only says that some command is missing.
+    std::string commandFault(const std::vector<std::string>& arguments) {
+        if (arguments.empty() || arguments.front().starts_with('-')) {
+            return "";
+        }
+        std::vector<std::string_view> known;
+        for (const CLI::App* command : app_.get_subcommands({})) {
+            known.emplace_back(command->get_name());
+        }
+        const std::string& name = arguments.front();
+        if (std::find(known.begin(), known.end(), name) != known.end()) {
+            return "";
+        }
+        const auto near = nearest(name, known);
+        return "there is no command " + name + "; " +
+               (near.empty() ? "see gridbridge --help" : "did you mean " + std::string(near) + "?");
+    }
+
     CLI::App* add(const std::string& name, const std::string& what, const std::string& example,
                   Command command) {
         CLI::App* sub = app_.add_subcommand(name, what);
@@ -140,7 +162,12 @@ private:
 
 int runCommandLine(const std::vector<std::string>& arguments, const CommandWorld& world) {
     try {
-        return CommandLine().run(arguments, world);
+        const int code = CommandLine().run(arguments, world);
+        if (!world.out.flush()) {
+            world.err << "gridbridge: the output could not be written\n";
+            return kExitIo;
+        }
+        return code;
     } catch (const ConfigError& error) {
         for (const ConfigProblem& problem : error.problems) {
             world.err << "gridbridge: " << problem.sentence() << '\n';

@@ -72,6 +72,7 @@ struct JobDescription {
     std::chrono::seconds timeout{7200};
     std::vector<JobVariable> variables;
     std::vector<Step> steps;
+    std::vector<Step> hooks;  ///< `pre_get_sources_script`, `post_get_sources_script`.
     bool hasRun = false;    ///< The payload has `run:` steps.
     std::string imageName;  ///< Empty = none.
     bool hasServices = false;

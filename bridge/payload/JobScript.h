@@ -1,8 +1,10 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "bridge/base/Clock.h"
@@ -18,9 +20,9 @@ struct ScriptContext {
     std::string bridgeHost;                     ///< For `Running on NODE via HOST...`.
     std::string version;                        ///< Of gridbridge.
     std::vector<std::string> environment = {};  ///< NAME=value of the runner's configuration.
-    std::string nonce;           ///< Guards against stale status files; unique per submission.
-    WallTime deadline;           ///< Absolute; the wrapper ends the job then.
-    std::string tlsCaFile = {};  ///< Path on the service; its content travels with the job.
+    std::string nonce;       ///< Guards against stale status files; unique per submission.
+    WallTime deadline;       ///< Absolute; the wrapper ends the job then.
+    std::string tlsCa = {};  ///< Certificates (PEM text) that GitLab's own must be signed by.
 };
 
 struct ScriptFile {
@@ -56,7 +58,10 @@ struct Status {
 /// Strict: at most 4 KiB, known keys, each once. Permanent error otherwise.
 Result<Status> parseStatus(std::string_view text, std::string_view nonce);
 
-/// Whether an artifact entry is uploaded for that outcome.
+/// The node's tarball of the job's artifact entry `index`, in `out/`.
+std::string tarballName(std::size_t index);
+
+/// Whether an artifact entry is uploaded for that outcome. Never for reports: not supported yet.
 bool wantsUpload(const gitlab::ArtifactEntry& entry, bool success);
 
 struct PackedArtifact {
@@ -67,7 +72,9 @@ struct PackedArtifact {
 
 /// Reads the node's tarball of entry `index` from `tarball` (a descriptor, read to its end;
 /// -1 = nothing was collected), matches it again, and writes a zip that is the same for the same
-/// input to `zip`. Hostile archives are an error (Permanent). Never extracts.
+/// input to `zipPath` (0600, whole or not at all; none when nothing matched). Needs room for the
+/// unpacked files beside it while it runs. Never extracts. Permanent error = the archive is
+/// hostile, damaged or too large; Transient = the service's own disk failed it.
 Result<PackedArtifact> packArtifact(const gitlab::JobDescription& job, std::size_t index,
                                     int tarball, const std::string& zipPath);
 

@@ -1,0 +1,221 @@
+#include "bridge/payload/JobScript.h"
+
+#include <algorithm>
+#include <set>
+
+#include "bridge/payload/ArtifactPlan.h"
+#include "bridge/payload/Settings.h"
+#include "bridge/payload/Shell.h"
+#include "bridge/payload/Stages.h"
+#include "bridge/payload/Variables.h"
+#include "bridge/payload/Wrapper.h"
+
+namespace gridbridge::payload {
+
+namespace {
+
+using gitlab::JobDescription;
+using gitlab::Step;
+
+/// One line for the job's log when the job cannot run here; nullptr = it can.
+const char* refusal(const JobDescription& job, const Variables& variables,
+                    const Settings& settings) {
+    if (!job.imageName.empty()) {
+        return "this runner cannot run jobs in container images: remove `image` or choose another "
+               "runner by tags";
+    }
+    if (job.hasServices) {
+        return "this runner cannot start `services`: remove them or choose another runner by tags";
+    }
+    if (job.hasSecrets) {
+        return "this runner cannot fetch `secrets`: remove them or choose another runner by tags";
+    }
+    if (job.hasRun) {
+        return "this runner cannot execute `run` steps: use `script`";
+    }
+    if (std::any_of(job.dependencies.begin(), job.dependencies.end(),
+                    [](const gitlab::Dependency& d) { return d.hasFile; })) {
+        return "this runner cannot download artifacts of earlier jobs yet: set `dependencies: []`";
+    }
+    if (settings.submodules == SubmoduleStrategy::Unknown) {
+        return "unknown GIT_SUBMODULE_STRATEGY: it must be none, normal or recursive";
+    }
+    const bool checksOut = settings.gitCheckout && settings.gitStrategy != GitStrategy::None &&
+                           settings.gitStrategy != GitStrategy::Empty;
+    if (checksOut && settings.submodules != SubmoduleStrategy::None) {
+        return "this runner cannot check out submodules yet: set GIT_SUBMODULE_STRATEGY to none";
+    }
+    if (!variables.setting("GIT_CLONE_PATH").empty()) {
+        return "setting GIT_CLONE_PATH is not allowed on this runner";
+    }
+    return nullptr;
+}
+
+bool hasNul(const std::vector<std::string>& script) {
+    return std::any_of(script.begin(), script.end(), [](const std::string& item) {
+        return item.find('\0') != std::string::npos;
+    });
+}
+
+bool anyNul(const JobDescription& job) {
+    const auto inStep = [](const Step& step) { return hasNul(step.script); };
+    return std::any_of(job.steps.begin(), job.steps.end(), inStep) ||
+           std::any_of(job.hooks.begin(), job.hooks.end(), inStep) || hasNul(job.git.refspecs) ||
+           hasNul({job.git.repoUrl, job.git.ref, job.git.sha, job.git.objectFormat});
+}
+
+void warnOfUnsupported(const JobDescription& job, std::vector<std::string>& warnings) {
+    if (job.hasCache) {
+        warnings.emplace_back("Cache is not supported by this runner, skipping");
+    }
+    const auto& entries = job.artifacts;
+    if (std::any_of(entries.begin(), entries.end(), [](const gitlab::ArtifactEntry& entry) {
+            return entry.type != "archive" || entry.format != "zip";
+        })) {
+        warnings.emplace_back("artifacts:reports is not supported by this runner, skipping");
+    }
+    if (std::any_of(entries.begin(), entries.end(),
+                    [](const gitlab::ArtifactEntry& entry) { return !entry.exclude.empty(); })) {
+        warnings.emplace_back(
+            "artifacts:exclude is not supported by this runner, nothing is excluded");
+    }
+}
+
+/// Names come from the server: they become file names, section names and words of the status file.
+std::string stageName(const std::string& step, std::set<std::string>& taken) {
+    constexpr std::size_t kLongestName = 60;
+    std::string name = "step_" + step.substr(0, kLongestName);
+    std::replace_if(
+        name.begin(), name.end(),
+        [](char c) {
+            return !((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                     c == '_');
+        },
+        '_');
+    auto unique = name;
+    for (int n = 2; !taken.insert(unique).second; ++n) {
+        unique = name + "_" + std::to_string(n);
+    }
+    return unique;
+}
+
+/// Release steps are the only ones in which the runner itself replaces references.
+std::vector<std::string> scriptOf(const Step& step, const Variables& variables) {
+    if (step.name != "release") {
+        return step.script;
+    }
+    constexpr std::size_t kLongestItem = std::size_t{1} << 20;
+    std::vector<std::string> items;
+    for (const auto& item : step.script) {
+        auto budget = kLongestItem;
+        items.push_back(plainText(variables.expand(item, budget)));
+    }
+    return items;
+}
+
+std::string slugOf(const JobDescription& job) {
+    const auto& path = job.projectPath;
+    const bool plain = std::all_of(path.begin(), path.end(), [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+               std::string_view("/._-").find(c) != std::string_view::npos;
+    });
+    const bool contained = ("/" + path + "/").find("/../") == std::string::npos &&
+                           path.find("//") == std::string::npos && !path.starts_with('/') &&
+                           !path.ends_with('/') && path != ".";
+    return plain && contained && !path.empty() && path.size() <= 512
+               ? path
+               : "project-" + std::to_string(job.projectId);
+}
+
+class Builder {
+public:
+    Builder(const JobDescription& job, const ScriptContext& context)
+        : job_(job), context_(context), variables_(job, context) {}
+
+    Result<JobScript> build() {
+        const auto settings =
+            readSettings(variables_, job_.allowGitFetch, job_.timeout, script_.warnings);
+        if (const char* why = refusal(job_, variables_, settings)) {
+            return permanentError(why);
+        }
+        if (anyNul(job_)) {
+            return permanentError("the script contains a NUL byte, which no shell can read");
+        }
+        warnOfUnsupported(job_, script_.warnings);
+        const auto environment = variables_.environmentFile(script_.warnings);
+        if (!environment) {
+            return environment.error();
+        }
+        add("env.sh", *environment);
+        add("get_sources.sh", getSourcesStage(job_, settings, context_));
+        add("clear_worktree.sh", clearWorktreeStage());
+        addSteps(settings);
+        addCollection();
+        plan_.slug = slugOf(job_);
+        plan_.sections = job_.traceSections;
+        add("job.sh", wrapperScript(plan_, settings, context_));
+        script_.loader = loaderScript();
+        script_.maskPhrases = variables_.maskPhrases();
+        script_.maskPhrases.push_back(job_.token.reveal());
+        return std::move(script_);
+    }
+
+private:
+    void add(std::string name, std::string content) {
+        script_.inputs.push_back({std::move(name), std::move(content)});
+    }
+
+    void addSteps(const Settings& settings) {
+        std::set<std::string> taken;
+        for (const auto& step : job_.steps) {
+            if (step.script.empty()) {
+                continue;
+            }
+            if (step.name == "after_script") {
+                plan_.hasAfterScript = true;
+                add("after_script.sh", afterScriptStage(step.script, settings.debugTrace));
+                continue;
+            }
+            const auto name = stageName(step.name, taken);
+            plan_.steps.push_back(name);
+            add(name + ".sh", stepStage(scriptOf(step, variables_), settings.debugTrace));
+        }
+    }
+
+    void addCollection() {
+        std::vector<CollectedEntry> entries;
+        script_.outputs = {"log", "status"};
+        for (std::size_t i = 0; i < job_.artifacts.size(); ++i) {
+            const auto& entry = job_.artifacts[i];
+            if (!isArchive(entry)) {
+                continue;
+            }
+            entries.push_back({i, wantsUpload(entry, true), wantsUpload(entry, false),
+                               planArtifact(job_, entry)});
+            plan_.collectsOnSuccess |= entries.back().onSuccess;
+            plan_.collectsOnFailure |= entries.back().onFailure;
+            plan_.tarballs.push_back(tarballName(i));
+            script_.outputs.push_back(tarballName(i));
+            for (const auto& name : entries.back().plan.unknownNames) {
+                script_.warnings.push_back(
+                    "artifacts:paths: $" + name +
+                    " is not known before the job runs and is taken as empty");
+            }
+        }
+        add("collect.sh", collectStage(entries));
+    }
+
+    const JobDescription& job_;
+    const ScriptContext& context_;
+    Variables variables_;
+    WrapperPlan plan_;
+    JobScript script_;
+};
+
+}  // namespace
+
+Result<JobScript> makeScript(const JobDescription& job, const ScriptContext& context) {
+    return Builder(job, context).build();
+}
+
+}  // namespace gridbridge::payload

@@ -1,0 +1,209 @@
+#include "bridge/payload/Settings.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <optional>
+
+#include "bridge/payload/Shell.h"
+
+namespace gridbridge::payload {
+
+namespace {
+
+using Seconds = std::chrono::duration<double>;
+
+/// Seconds of the unit at the start of `text`, which is taken away; nothing when there is none.
+std::optional<double> takeUnit(std::string_view& text) {
+    struct Unit {
+        std::string_view name;
+        double seconds;
+    };
+    // Longer names first: "ms" begins with "m".
+    constexpr Unit kUnits[] = {{"ns", 1e-9}, {"us", 1e-6}, {"\u00b5s", 1e-6}, {"ms", 1e-3},
+                               {"s", 1},     {"m", 60},    {"h", 3600}};
+    for (const auto& unit : kUnits) {
+        if (text.starts_with(unit.name)) {
+            text.remove_prefix(unit.name.size());
+            return unit.seconds;
+        }
+    }
+    return std::nullopt;
+}
+
+/// A duration as Go writes it: `1h30m`, `1.5h`, `-5m`, `0`.
+std::optional<Seconds> parseDuration(std::string_view text) {
+    const bool negative = text.starts_with('-');
+    if (negative || text.starts_with('+')) {
+        text.remove_prefix(1);
+    }
+    if (text == "0") {
+        return Seconds(0);
+    }
+    double total = 0;
+    do {
+        double number = 0;
+        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number,
+                                                  std::chars_format::fixed);
+        if (error != std::errc() || std::signbit(number)) {
+            return std::nullopt;
+        }
+        text.remove_prefix(static_cast<std::size_t>(end - text.data()));
+        const auto unit = takeUnit(text);
+        if (!unit) {
+            return std::nullopt;
+        }
+        total += number * *unit;
+    } while (!text.empty());
+    // Go counts nanoseconds in 64 bits; this also refuses "inf" and "nan".
+    if (!(total < 9.2e9)) {
+        return std::nullopt;
+    }
+    return Seconds(negative ? -total : total);
+}
+
+std::vector<std::string> words(std::string_view text) {
+    std::vector<std::string> result;
+    for (text = trimmed(text); !text.empty(); text = trimmed(text)) {
+        const auto end = std::min(text.find_first_of(" \t\n\v\f\r"), text.size());
+        result.emplace_back(text.substr(0, end));
+        text.remove_prefix(end);
+    }
+    return result;
+}
+
+class Reader {
+public:
+    Reader(const Variables& variables, std::vector<std::string>& warnings)
+        : variables_(variables), warnings_(warnings) {}
+
+    bool flag(const std::string& name, bool fallback) {
+        const auto value = variables_.setting(name);
+        const auto is = [&](std::initializer_list<std::string_view> texts) {
+            return std::find(texts.begin(), texts.end(), value) != texts.end();
+        };
+        if (value.empty() || is({"1", "t", "T", "TRUE", "true", "True"})) {
+            return value.empty() ? fallback : true;
+        }
+        if (!is({"0", "f", "F", "FALSE", "false", "False"})) {
+            warn(name + ": expected bool got \"" + oneLine(value) +
+                 "\", using default value: " + (fallback ? "true" : "false"));
+            return fallback;
+        }
+        return false;
+    }
+
+    int attempts(const std::string& name) {
+        const auto value = variables_.setting(name);
+        if (value.empty()) {
+            return 1;
+        }
+        long long number = 0;
+        const auto* last = value.data() + value.size();
+        const auto [end, error] = std::from_chars(value.data(), last, number);
+        if (error != std::errc() || end != last) {
+            warn(name + ": expected int got \"" + oneLine(value) + "\", using default value: 1");
+            return 1;
+        }
+        const auto clamped = static_cast<int>(std::clamp(number, 1LL, 10LL));
+        if (clamped != number) {
+            warn(name + ": number of attempts out of the range [1, 10], clamping to: " +
+                 std::to_string(clamped));
+        }
+        return clamped;
+    }
+
+    std::chrono::seconds limit(const std::string& name, std::chrono::seconds fallback,
+                               std::chrono::seconds jobTimeout) {
+        const auto value = variables_.setting(name);
+        if (value.empty()) {
+            return fallback;
+        }
+        const auto duration = parseDuration(value);
+        if (!duration) {
+            warn("Ignoring malformed " + name + " timeout: " + oneLine(value));
+            return fallback;
+        }
+        if (duration->count() < 0) {
+            warn("Ignoring relative " + name + " timeout: " + oneLine(value));
+            return fallback;
+        }
+        if (*duration > jobTimeout) {
+            warn(name + " timeout: " + oneLine(value) +
+                 " is longer than job timeout. Setting to job timeout");
+            return jobTimeout;
+        }
+        return duration->count() == 0 ? fallback
+                                      : std::chrono::ceil<std::chrono::seconds>(*duration);
+    }
+
+    GitStrategy strategy(bool allowFetch) {
+        const auto value = variables_.setting("GIT_STRATEGY");
+        if (value.empty()) {
+            return allowFetch ? GitStrategy::Fetch : GitStrategy::Clone;
+        }
+        if (value == "clone") {
+            return GitStrategy::Clone;
+        }
+        if (value == "none") {
+            return GitStrategy::None;
+        }
+        if (value == "empty") {
+            return GitStrategy::Empty;
+        }
+        if (value != "fetch") {
+            warn("GIT_STRATEGY: expected either 'clone', 'fetch', 'none' or 'empty' got \"" +
+                 oneLine(value) + "\", using default value 'fetch'");
+        }
+        return GitStrategy::Fetch;
+    }
+
+    SubmoduleStrategy submodules() {
+        const auto value = variables_.setting("GIT_SUBMODULE_STRATEGY");
+        if (value.empty() || value == "none") {
+            return SubmoduleStrategy::None;
+        }
+        if (value == "normal") {
+            return SubmoduleStrategy::Normal;
+        }
+        return value == "recursive" ? SubmoduleStrategy::Recursive : SubmoduleStrategy::Unknown;
+    }
+
+    /// Empty when the value is `none`.
+    std::vector<std::string> flags(const std::string& name, std::vector<std::string> fallback) {
+        const auto value = variables_.setting(name);
+        if (value == "none") {
+            return {};
+        }
+        return trimmed(value).empty() ? fallback : words(value);
+    }
+
+private:
+    void warn(std::string line) { warnings_.push_back(std::move(line)); }
+
+    const Variables& variables_;
+    std::vector<std::string>& warnings_;
+};
+
+}  // namespace
+
+Settings readSettings(const Variables& variables, bool allowGitFetch,
+                      std::chrono::seconds jobTimeout, std::vector<std::string>& warnings) {
+    Reader read(variables, warnings);
+    Settings settings;
+    settings.debugTrace = read.flag("CI_DEBUG_TRACE", false);
+    settings.gitStrategy = read.strategy(allowGitFetch);
+    settings.gitCheckout = read.flag("GIT_CHECKOUT", true);
+    settings.gitCleanFlags = read.flags("GIT_CLEAN_FLAGS", settings.gitCleanFlags);
+    settings.gitFetchFlags = read.flags("GIT_FETCH_EXTRA_FLAGS", settings.gitFetchFlags);
+    settings.submodules = read.submodules();
+    settings.getSourcesAttempts = read.attempts("GET_SOURCES_ATTEMPTS");
+    settings.afterScriptIgnoresErrors = read.flag("AFTER_SCRIPT_IGNORE_ERRORS", true);
+    settings.scriptTimeout =
+        read.limit("RUNNER_SCRIPT_TIMEOUT", settings.scriptTimeout, jobTimeout);
+    settings.afterScriptTimeout =
+        read.limit("RUNNER_AFTER_SCRIPT_TIMEOUT", settings.afterScriptTimeout, jobTimeout);
+    return settings;
+}
+
+}  // namespace gridbridge::payload

@@ -1,0 +1,42 @@
+#include "bridge/payload/Shell.h"
+
+namespace gridbridge::payload {
+
+std::string quoted(std::string_view text) {
+    std::string word = "'";
+    for (const char c : text) {
+        if (c == '\'') {
+            word += "'\\''";
+        } else {
+            word += c;
+        }
+    }
+    return word + "'";
+}
+
+std::string_view trimmed(std::string_view text) {
+    constexpr std::string_view kSpace = " \t\n\v\f\r";
+    const auto begin = text.find_first_not_of(kSpace);
+    if (begin == std::string_view::npos) {
+        return {};
+    }
+    return text.substr(begin, text.find_last_not_of(kSpace) - begin + 1);
+}
+
+std::string oneLine(std::string_view text) {
+    constexpr std::size_t kLongest = 200;
+    std::string line(text.substr(0, kLongest));
+    for (char& c : line) {
+        const auto byte = static_cast<unsigned char>(c);
+        if (byte < 0x20 || byte == 0x7f) {
+            c = '?';
+        }
+    }
+    return text.size() > kLongest ? line + "..." : line;
+}
+
+std::string printGreen(std::string_view text) {
+    return "printf '\\033[32;1m%s\\033[0;m\\n' " + quoted(text) + "\n";
+}
+
+}  // namespace gridbridge::payload

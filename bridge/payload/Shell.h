@@ -1,0 +1,20 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace gridbridge::payload {
+
+/// One word of a bash script that stands for exactly these bytes (none may be NUL).
+std::string quoted(std::string_view text);
+
+/// Without white space at both ends.
+std::string_view trimmed(std::string_view text);
+
+/// For a line of the job's log: control characters become `?`, cut after 200 bytes.
+std::string oneLine(std::string_view text);
+
+/// A statement that prints `text` as GitLab shows notices and commands: bold green.
+std::string printGreen(std::string_view text);
+
+}  // namespace gridbridge::payload

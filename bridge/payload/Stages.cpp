@@ -1,0 +1,260 @@
+#include "bridge/payload/Stages.h"
+
+#include <algorithm>
+
+#include "bridge/payload/Shell.h"
+
+namespace gridbridge::payload {
+
+namespace {
+
+/// `set -o xtrace` comes after the variables: their values stay out of the log.
+std::string head(bool debugTrace) {
+    return std::string(
+               "trap 'exit 1' TERM\nset -eo pipefail\nset +o noclobber\n"
+               ". \"$GB_IN/env.sh\"\n") +
+           (debugTrace ? "set -o xtrace\n" : "");
+}
+
+std::string items(const std::vector<std::string>& script) {
+    std::string text;
+    for (const auto& item : script) {
+        const auto body = trimmed(item);
+        if (body.empty()) {
+            text += "echo\n";
+            continue;
+        }
+        const auto end = body.find('\n');
+        const auto first = trimmed(body.substr(0, end));
+        text +=
+            printGreen("$ " + std::string(first) +
+                       (end == std::string_view::npos ? "" : " # collapsed multi-line command"));
+        text += std::string(body) + "\n";
+    }
+    return text;
+}
+
+const std::vector<std::string>& hook(const gitlab::JobDescription& job, std::string_view name) {
+    static const std::vector<std::string> none;
+    const auto found = std::find_if(job.hooks.begin(), job.hooks.end(),
+                                    [&](const gitlab::Step& step) { return step.name == name; });
+    return found == job.hooks.end() ? none : found->script;
+}
+
+/// `scheme://host[:port]` of an HTTP address; empty for any other, or one that needs quoting.
+std::string siteOf(std::string_view url) {
+    const auto scheme = url.find("://");
+    if (scheme == std::string_view::npos ||
+        (url.substr(0, scheme) != "https" && url.substr(0, scheme) != "http")) {
+        return {};
+    }
+    const auto site = url.substr(0, url.find('/', scheme + 3));
+    const bool plain = std::all_of(site.begin(), site.end(), [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+               std::string_view(":/.-_[]").find(c) != std::string_view::npos;
+    });
+    return plain ? std::string(site) : std::string();
+}
+
+/// Without `user:password@`: no secret may reach a command line or a file of git's.
+std::string withoutCredentials(const std::string& url) {
+    const auto scheme = url.find("://");
+    if (scheme == std::string::npos) {
+        return url;
+    }
+    const auto host = scheme + 3;
+    const auto at = url.substr(0, url.find('/', host)).rfind('@');
+    return at == std::string::npos || at < host ? url : url.substr(0, host) + url.substr(at + 1);
+}
+
+/// The job token comes out of the environment when git asks for it, and is nowhere else.
+std::string credentials(const std::string& site, bool hasCa) {
+    if (site.empty()) {
+        return {};
+    }
+    const std::string config = "[credential \"" + site + "\"]\n" +
+                               "\thelper =\n"
+                               "\thelper = \"!f(){ test \\\"$1\\\" = get && "
+                               "printf \\\"password=%s\\\\n\\\" \\\"$CI_JOB_TOKEN\\\"; }; f\"\n"
+                               "\tusername = gitlab-ci-token\n";
+    std::string text = "printf '%s' " + quoted(config) + " >\"$GB_HOME_DIR/.gitconfig\"\n";
+    if (hasCa) {
+        text += "git config -f \"$GB_HOME_DIR/.gitconfig\" " +
+                quoted("http." + site + ".sslCAInfo") + " \"$GB_TMP_DIR/CI_SERVER_TLS_CA_FILE\"\n";
+    }
+    return text;
+}
+
+std::string emptyProject() {
+    return "rm -rf -- \"$GB_PROJECT_DIR\" || {\n"
+           "  chmod -R u+rwX -- \"$GB_PROJECT_DIR\"\n"
+           "  rm -rf -- \"$GB_PROJECT_DIR\"\n"
+           "}\n"
+           "mkdir -p -- \"$GB_PROJECT_DIR\"\n";
+}
+
+std::string initialise(const gitlab::GitInfo& git, bool hasSite) {
+    std::string text =
+        "gb_template=$GB_TMP_DIR/git-template\n"
+        "rm -rf -- \"$gb_template\"\n"
+        "mkdir -p -- \"$gb_template\"\n"
+        "printf '%s\\n' '[init]' '\tdefaultBranch = none' '[fetch]' '\trecurseSubmodules = false' "
+        "'[credential]' '\tinteractive = never' '[gc]' '\tautoDetach = false' "
+        ">\"$gb_template/config\"\n";
+    if (hasSite) {
+        // So that git finds the credentials even when a script changes HOME.
+        text += "git config -f \"$gb_template/config\" include.path \"$GB_HOME_DIR/.gitconfig\"\n";
+    }
+    text += "git -c init.defaultBranch=none init --template \"$gb_template\" ";
+    if (git.objectFormat != "sha1") {
+        text += "--object-format " + quoted(git.objectFormat) + " ";
+    }
+    return text + "\"$GB_PROJECT_DIR\"\ncd -- \"$GB_PROJECT_DIR\"\ngit remote add origin " +
+           quoted(withoutCredentials(git.repoUrl)) + "\n" + printGreen("Created fresh repository.");
+}
+
+std::string fetch(const gitlab::GitInfo& git, const Settings& settings,
+                  const ScriptContext& context) {
+    std::string text = "git -c http.userAgent=" + quoted("gridbridge " + context.version) +
+                       " fetch origin --no-recurse-submodules";
+    for (const auto& refspec : git.refspecs) {
+        text += " " + quoted(refspec);
+    }
+    if (git.depth > 0) {
+        text += " --depth " + std::to_string(git.depth);
+    }
+    for (const auto& flag : settings.gitFetchFlags) {
+        text += " " + quoted(flag);
+    }
+    return text + "\n";
+}
+
+std::string checkout(const gitlab::GitInfo& git, const Settings& settings) {
+    if (!settings.gitCheckout) {
+        return printGreen("Skipping Git checkout");
+    }
+    std::string text = printGreen("Checking out " + git.sha.substr(0, 8) +
+                                  " as detached HEAD (ref is " + oneLine(git.ref) + ")...");
+    text += "git -c submodule.recurse=false checkout -f -q " + quoted(git.sha) + "\n";
+    if (!settings.gitCleanFlags.empty()) {
+        text += "git clean";
+        for (const auto& flag : settings.gitCleanFlags) {
+            text += " " + quoted(flag);
+        }
+        text += "\n";
+    }
+    text +=
+        "if [ \"$GIT_LFS_SKIP_SMUDGE\" = 1 ] && git grep -q 'filter=lfs' -- '*.gitattributes'; "
+        "then\n"
+        "  printf '\\033[0;33mWARNING: %s\\033[0;m\\n' "
+        "'this runner does not fetch files from Git LFS: they are left as pointers'\n"
+        "fi\n";
+    return text + printGreen("Skipping Git submodules setup");
+}
+
+}  // namespace
+
+std::string getSourcesStage(const gitlab::JobDescription& job, const Settings& settings,
+                            const ScriptContext& context) {
+    const auto site = siteOf(withoutCredentials(job.git.repoUrl));
+    auto text = head(settings.debugTrace) +
+                "export GIT_TERMINAL_PROMPT=0 GCM_INTERACTIVE=Never\n"
+                "export GIT_LFS_SKIP_SMUDGE=\"${GIT_LFS_SKIP_SMUDGE-1}\"\n" +
+                credentials(site, !context.tlsCa.empty());
+    const bool empty = settings.gitStrategy == GitStrategy::Empty;
+    if (empty || settings.gitStrategy == GitStrategy::None) {
+        text += printGreen(empty ? "Skipping Git repository setup and creating an empty build "
+                                   "directory"
+                                 : "Skipping Git repository setup");
+        text += empty ? emptyProject() : "mkdir -p -- \"$GB_PROJECT_DIR\"\n";
+        return text + printGreen("Skipping Git checkout") +
+               printGreen("Skipping Git submodules setup");
+    }
+    text += emptyProject() + "cd -- \"$GB_BUILDS_DIR\"\n";
+    text += items(hook(job, "pre_get_sources_script"));
+    text += printGreen(job.git.depth > 0 ? "Fetching changes with git depth set to " +
+                                               std::to_string(job.git.depth) + "..."
+                                         : "Fetching changes...");
+    text += initialise(job.git, !site.empty());
+    text += fetch(job.git, settings, context) + checkout(job.git, settings);
+    return text + items(hook(job, "post_get_sources_script"));
+}
+
+std::string clearWorktreeStage() {
+    return "trap 'exit 1' TERM\n"
+           "cd -- \"$GB_PROJECT_DIR\" && [ -d .git ] || exit 0\n"
+           "git rm -rf --ignore-unmatch --quiet . || true\n"
+           "git clean -ffdx -q || true\n";
+}
+
+std::string stepStage(const std::vector<std::string>& script, bool debugTrace) {
+    return head(debugTrace) + "cd -- \"$GB_PROJECT_DIR\"\n" + items(script);
+}
+
+std::string afterScriptStage(const std::vector<std::string>& script, bool debugTrace) {
+    return head(debugTrace) + "cd -- \"$GB_PROJECT_DIR\"\n" +
+           printGreen("Running after script...") + items(script);
+}
+
+std::string collectStage(const std::vector<CollectedEntry>& entries) {
+    // Names begin with `./`, so that none is taken for an option.
+    std::string text = R"(trap 'exit 1' TERM
+cd -- "$GB_PROJECT_DIR" || exit 1
+export LC_ALL=C
+gb_find() {
+  [ -e "$1" ] || [ -L "$1" ] || return 0
+  find "$1" \( -type f -o -type d -o -type l \) -print0
+}
+gb_match() {
+  local gb_name
+  gb_find "$1" | while IFS= read -r -d '' gb_name; do
+    [[ ${gb_name#./} =~ $2 ]] && printf '%s\0' "$gb_name"
+  done
+}
+gb_untracked() {
+  local gb_name
+  git ls-files -o -z | while IFS= read -r -d '' gb_name; do printf './%s\0' "$gb_name"; done
+}
+gb_pack() {
+  local gb_list=$GB_CTL/list gb_to=$GB_OUT/artifact.$1.tar.gz gb_rc
+  rm -f -- "$gb_to"
+  cat >"$gb_list"
+  [ -s "$gb_list" ] || return 0
+  (
+    ulimit -f 10485760
+    tar --format=posix --hard-dereference --null --no-recursion -T "$gb_list" -cf - |
+      gzip -1 >"$gb_to.part"
+    gb_rc=("${PIPESTATUS[@]}")
+    # 1 = a file changed while it was read: what was read is kept.
+    [ "${gb_rc[0]}" -le 1 ] && [ "${gb_rc[1]}" -eq 0 ]
+  ) && mv -f -- "$gb_to.part" "$gb_to"
+}
+)";
+    for (const auto& entry : entries) {
+        std::string condition;
+        if (entry.onSuccess != entry.onFailure) {
+            condition = std::string("[ \"$GB_JOB_STATUS\" ") + (entry.onSuccess ? "=" : "!=") +
+                        " success ]";
+        }
+        text += condition.empty() ? "" : "if " + condition + "; then\n";
+        text += "{\n  :\n";
+        for (const auto& path : entry.plan.paths) {
+            if (!path.glob) {
+                continue;
+            }
+            const auto& glob = *path.glob;
+            if (glob.path()) {
+                text += "  gb_find " + quoted("./" + *glob.path()) + "\n";
+            } else {
+                text += "  gb_match " + quoted(glob.folder().empty() ? "." : "./" + glob.folder()) +
+                        " " + quoted("^" + glob.expression() + "(/.*)?$") + "\n";
+            }
+        }
+        text += entry.plan.untracked ? "  gb_untracked\n" : "";
+        text += "} | gb_pack " + std::to_string(entry.index) + " || exit 1\n";
+        text += condition.empty() ? "" : "fi\n";
+    }
+    return text;
+}
+
+}  // namespace gridbridge::payload

@@ -1,0 +1,300 @@
+#include "bridge/payload/Wrapper.h"
+
+#include <utility>
+
+#include "bridge/payload/Shell.h"
+
+namespace gridbridge::payload {
+
+namespace {
+
+// The log goes through a pipe: `echo x >/dev/stderr` in a script would cut off a file.
+// Waiting reads from a FIFO that nobody writes to: it costs no process per second and job.
+constexpr std::string_view kPrologue =
+    R"gb(gb_grace=30        # seconds between SIGTERM and SIGKILL of a stage
+gb_term_grace=5    # the same once the batch system wants us gone
+gb_term_budget=20  # seconds for after_script and files once the batch system wants us gone
+gb_retry_wait=5    # seconds before the second attempt; doubles
+gb_folder=${0%/in/job.sh}
+gb_in=$gb_folder/in gb_out=$gb_folder/out
+gb_outcome=system gb_why= gb_stage=prepare_script gb_code= gb_root= gb_log=
+cd /
+umask 077
+exec </dev/null >>"$gb_out/log" 2>/dev/null
+unset BASH_ENV ENV CDPATH X509_USER_PROXY X509_USER_CERT X509_USER_KEY KRB5CCNAME \
+  BEARER_TOKEN BEARER_TOKEN_FILE _CONDOR_CREDS SLURM_JWT DIRACX_CREDENTIALS_PATH
+
+gb_warn() { printf '\033[0;33mWARNING: %s\033[0;m\n' "$1"; }
+gb_section() {
+  [ "$gb_sections" = 1 ] || return 0
+  printf 'section_start:%(%s)T:%s\r\033[0K\033[0K\033[36;1m%s\033[0;m\033[0;m\n' -1 "$1" "$2"
+}
+gb_section_end() {
+  [ "$gb_sections" = 1 ] || return 0
+  printf 'section_end:%(%s)T:%s\r\033[0K' -1 "$1"
+}
+gb_pause() {
+  local gb_void
+  IFS= read -r -t "$1" -u 9 gb_void
+  [ $? -gt 128 ] || sleep 1
+}
+# Ends the log's pipe; what a stray process still prints into it is lost.
+gb_close_log() {
+  local n
+  [ -n "$gb_log" ] || return 0
+  exec >/dev/null
+  for ((n = 0; n < 400; n++)); do
+    kill -0 "$gb_log" || return 0
+    gb_pause 0.005
+  done
+  kill -KILL "$gb_log"
+  wait "$gb_log"
+}
+gb_finish() {
+  local text line name LC_ALL=C
+  trap '' TERM INT HUP
+  gb_close_log
+  printf -v text 'version=1\nnonce=%s\noutcome=%s\nwhy=%s\nstage=%s\nexit_code=%s\nhost=%s\n' \
+    "$gb_nonce" "$gb_outcome" "$gb_why" "$gb_stage" "$gb_code" "${HOSTNAME//[!A-Za-z0-9._-]/}"
+  for name in "${gb_tarballs[@]}"; do
+    [ -f "$gb_out/$name" ] && text+="output.$name=$(($(wc -c <"$gb_out/$name")))"$'\n'
+  done
+  printf -v line 'log_bytes=%s\nended_at=%(%s)T\n' "$(($(wc -c <"$gb_out/log")))" -1
+  printf '%s' "$text$line" >"$gb_out/status.part" && mv -f "$gb_out/status.part" "$gb_out/status"
+  [ -n "$gb_root" ] || return
+  rm -rf -- "$gb_root" || { chmod -R u+rwX -- "$gb_root"; rm -rf -- "$gb_root"; }
+}
+gb_unprepared() {
+  printf '\033[31;1mERROR: prepare environment: %s\033[0;m\n' "$1"
+  exit 0
+}
+trap gb_finish EXIT
+
+gb_scratch=${_CONDOR_SCRATCH_DIR:-${SLURM_TMPDIR:-${TMPDIR:-/tmp}}}
+gb_root=$(mktemp -d "$gb_scratch/gb.XXXXXXXX") || gb_unprepared "no folder can be made in $gb_scratch"
+export GB_IN=$gb_in GB_OUT=$gb_out GB_CTL=$gb_root/ctl GB_HOME_DIR=$gb_root/home
+export GB_BUILDS_DIR=$gb_root/builds GB_PROJECT_DIR=$gb_root/builds/$gb_slug
+export GB_TMP_DIR=$GB_PROJECT_DIR.tmp GB_JOB_STATUS=running HOME=$GB_HOME_DIR
+mkdir "$GB_CTL" "$GB_HOME_DIR" && mkfifo "$GB_CTL/log" "$GB_CTL/tick" &&
+  (umask 022 && mkdir -p "$GB_PROJECT_DIR" "$GB_TMP_DIR") || gb_unprepared "$gb_root is not writable"
+exec 9<>"$GB_CTL/tick"
+(trap '' TERM INT HUP; exec cat "$GB_CTL/log" 9<&-) &
+gb_log=$!
+exec >"$GB_CTL/log"
+trap 'gb_signal=1; [ -s "$GB_CTL/term" ] || printf "%(%s)T\n" -1 >"$GB_CTL/term"' TERM INT HUP
+)gb";
+
+constexpr std::string_view kRun = R"gb(
+# gb_cause CANCELABLE END: sets gb_why when the stage must not go on; fails when it may.
+gb_cause() {
+  local now term=
+  printf -v now '%(%s)T' -1
+  [ -s "$GB_CTL/term" ] && read -r term <"$GB_CTL/term"
+  if [ "$now" -ge "$gb_deadline" ]; then gb_why=job_timeout
+  elif [ "$1" = 1 ] && [ -e "$gb_in/cancel" ]; then gb_why=canceled
+  elif [ -n "$term" ] && { [ "$1" = 1 ] || [ "$now" -ge $((term + gb_term_budget)) ]; }; then
+    gb_why=terminated
+  elif [ "$2" -gt 0 ] && [ "$now" -ge "$2" ]; then gb_why=stage_timeout
+  else return 1
+  fi
+}
+# gb_watch PID CANCELABLE END: ends the process group when there is a cause.
+gb_watch() {
+  local n grace=$gb_grace
+  until gb_cause "$2" "$3"; do
+    gb_pause 1
+    kill -0 "$1" || return
+  done
+  echo "$gb_why" >"$GB_CTL/why"
+  [ "$gb_why" = terminated ] && grace=$gb_term_grace
+  kill -TERM -- "-$1"
+  for ((n = 0; n < grace; n++)); do
+    kill -0 -- "-$1" || return
+    gb_pause 1
+  done
+  kill -KILL -- "-$1"
+}
+# gb_stage_process NAME CANCELABLE END: runs the stage in a process group of its own; sets gb_rc
+# and gb_why. What it leaves behind is killed.
+gb_stage_process() {
+  local pid watch
+  set -m
+  (umask 022; exec bash --login "$gb_in/$1.sh" 2>&1 9<&-) &
+  pid=$!
+  (trap - EXIT; trap '' TERM INT HUP; gb_watch "$pid" "$2" "$3") >/dev/null &
+  watch=$!
+  set +m
+  while :; do
+    gb_signal=
+    wait "$pid"
+    gb_rc=$?
+    [ -n "$gb_signal" ] || break
+  done
+  kill -KILL -- "-$watch"
+  wait "$watch"
+  kill -KILL -- "-$pid"
+  if [ -s "$GB_CTL/why" ]; then
+    read -r gb_why <"$GB_CTL/why"
+    : >"$GB_CTL/why"
+  elif [ "$2" = 1 ] && [ "$gb_rc" -ne 0 ] && [ -s "$GB_CTL/term" ]; then
+    gb_why=terminated
+  fi
+}
+# gb_run NAME HEADER END CANCELABLE: sets gb_outcome, gb_why, gb_code, gb_rc, and gb_began when it
+# ran at all. END is a time, 0 = none. After the job's own deadline nothing more happens.
+gb_run() {
+  gb_stage=$1 gb_why= gb_code= gb_rc=0 gb_began=
+  if ! gb_cause "$4" "$3"; then
+    gb_began=1
+    [ -n "$2" ] && gb_section "$1" "$2"
+    gb_stage_process "$1" "$4" "$3"
+    [ -n "$2" ] && gb_section_end "$1"
+    case $gb_why in *_timeout)
+      [ -n "$2" ] && gb_warn "$1 could not run to completion because the timeout was exceeded. For more control over job and script timeouts see: https://docs.gitlab.com/ci/runners/configure_runners/#set-script-and-after_script-timeouts" ;;
+    esac
+  fi
+  case $gb_why in
+    canceled | terminated) gb_outcome=canceled ;;
+    *_timeout) gb_outcome=timedout ;;
+    *) if [ "$gb_rc" -eq 0 ]; then gb_outcome=success; else gb_outcome=failed gb_code=$gb_rc; fi ;;
+  esac
+  [ "$gb_why" != job_timeout ] || exit 0
+}
+gb_keep() { gb_kept=("$gb_outcome" "$gb_why" "$gb_stage" "$gb_code"); }
+gb_restore() {
+  gb_outcome=${gb_kept[0]} gb_why=${gb_kept[1]} gb_stage=${gb_kept[2]} gb_code=${gb_kept[3]}
+}
+# gb_end_of SECONDS: sets gb_end to the time so far away, 0 for 0.
+gb_end_of() {
+  printf -v gb_end '%(%s)T' -1
+  gb_end=$(($1 > 0 ? gb_end + $1 : 0))
+}
+)gb";
+
+constexpr std::string_view kSequence = R"gb(
+gb_section prepare_script 'Preparing environment'
+printf 'Running on %s via %s...\n' "$HOSTNAME" "$gb_via"
+gb_section_end prepare_script
+
+gb_try=1
+while
+  gb_run get_sources 'Getting source from Git repository' 0 1
+  [ "$gb_outcome" = failed ] && [ "$gb_try" -lt "$gb_attempts" ]
+do
+  gb_warn 'Retrying...'
+  gb_wait=$((gb_retry_wait << (gb_try - 1)))
+  for ((gb_n = 0; gb_n < gb_wait && gb_n < 300; gb_n++)); do
+    gb_cause 1 0 && break
+    gb_pause 1
+  done
+  gb_try=$((gb_try + 1))
+  gb_run clear_worktree 'Deleting all tracked and untracked files due to source fetch failure' 0 1
+done
+
+gb_script_began=
+if [ "$gb_outcome" = success ]; then
+  gb_end_of "$gb_script_limit"
+  for gb_name in "${gb_steps[@]}"; do
+    gb_run "$gb_name" "Executing \"$gb_name\" stage of the job script" "$gb_end" 1
+    gb_script_began=${gb_script_began:-$gb_began}
+    [ "$gb_outcome" = success ] || break
+  done
+  [ "$gb_why" = canceled ] && gb_warn 'script canceled externally (UI, API)'
+elif [ "$gb_outcome" != failed ]; then
+  exit 0
+fi
+[ -n "$gb_script_began" ] || case $gb_outcome in canceled | timedout) exit 0 ;; esac
+
+if [ -n "$gb_script_began" ] && [ "$gb_after" = 1 ]; then
+  gb_keep
+  GB_JOB_STATUS=$gb_outcome
+  gb_end_of "$gb_after_limit"
+  gb_run after_script 'Running after_script' "$gb_end" 0
+  if [ "$gb_outcome" = success ]; then
+    gb_restore
+  elif [ "$gb_soft_after" = 1 ]; then
+    case $gb_why in
+      stage_timeout) gb_reason='context deadline exceeded' ;;
+      terminated) gb_reason=terminated ;;
+      *) gb_reason="exit status $gb_rc" ;;
+    esac
+    gb_warn "after_script failed, but job will continue unaffected: $gb_reason"
+    gb_restore
+  elif [ "${gb_kept[0]}" != success ]; then
+    gb_restore
+  fi
+fi
+
+gb_wanted=$gb_collect_failure
+[ "$gb_outcome" = success ] && gb_wanted=$gb_collect_success
+if [ "$gb_wanted" = 1 ]; then
+  gb_keep
+  GB_JOB_STATUS=$gb_outcome
+  gb_run collect '' 0 0
+  if [ "$gb_why" != terminated ] || [ "${gb_kept[0]}" != success ]; then
+    [ "$gb_outcome" = success ] || gb_kept[1]=${gb_kept[1]:-collect_failed}
+    gb_restore
+  fi
+fi
+exit 0
+)gb";
+
+std::string constant(std::string_view name, std::string_view value) {
+    return std::string(name) + "=" + quoted(value) + "\n";
+}
+
+std::string constant(std::string_view name, long long value) {
+    return std::string(name) + "=" + std::to_string(value) + "\n";
+}
+
+std::string list(std::string_view name, const std::vector<std::string>& values) {
+    std::string text = std::string(name) + "=(";
+    for (const auto& value : values) {
+        text += quoted(value) + " ";
+    }
+    return text + ")\n";
+}
+
+}  // namespace
+
+std::string wrapperScript(const WrapperPlan& plan, const Settings& settings,
+                          const ScriptContext& context) {
+    // Rounded up: the node must not end a job early.
+    const auto deadline = std::chrono::ceil<std::chrono::seconds>(sinceEpoch(context.deadline));
+    std::string text = "#!/bin/bash\n# Written by gridbridge: runs the stages of one job.\n";
+    text += constant("gb_nonce", context.nonce);
+    text += constant("gb_slug", plan.slug);
+    text += constant("gb_via", oneLine(context.bridgeHost));
+    text += constant("gb_deadline", deadline.count());
+    text += constant("gb_script_limit", settings.scriptTimeout.count());
+    text += constant("gb_after_limit", settings.afterScriptTimeout.count());
+    text += constant("gb_attempts", settings.getSourcesAttempts);
+    text += list("gb_steps", plan.steps);
+    text += constant("gb_after", plan.hasAfterScript ? 1 : 0);
+    text += constant("gb_soft_after", settings.afterScriptIgnoresErrors ? 1 : 0);
+    text += list("gb_tarballs", plan.tarballs);
+    text += constant("gb_collect_success", plan.collectsOnSuccess ? 1 : 0);
+    text += constant("gb_collect_failure", plan.collectsOnFailure ? 1 : 0);
+    text += constant("gb_sections", plan.sections ? 1 : 0);
+    text += kPrologue;
+    text += kRun;
+    text += kSequence;
+    return text;
+}
+
+std::string loaderScript() {
+    // The here-document keeps any byte of the folder's name from being read as shell.
+    return R"gb(#!/bin/bash
+# gridbridge: takes the start marker, then runs the job. Exit 71: another copy has it.
+IFS= read -r gb_folder <<'gb-end-of-folder'
+@FOLDER@
+gb-end-of-folder
+set -C
+{ printf '' >"$gb_folder/out/started"; } 2>/dev/null || exit 71
+set +C
+unset BASH_ENV ENV
+exec bash --noprofile --norc "$gb_folder/in/job.sh"
+)gb";
+}
+
+}  // namespace gridbridge::payload

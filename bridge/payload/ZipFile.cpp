@@ -1,0 +1,293 @@
+#include "bridge/payload/ZipFile.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+
+#include <algorithm>
+#include <array>
+#include <clocale>
+#include <locale.h>
+#include <memory>
+#include <optional>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "bridge/payload/Utf8.h"
+
+namespace gridbridge::payload {
+
+namespace {
+
+/// GitLab refuses archives of more entries (its index grows too large).
+constexpr std::int64_t kMostEntries = 500'000;
+constexpr std::int64_t kMostBytes = std::int64_t{10} << 30;
+constexpr std::size_t kLongestPath = 4096;
+constexpr std::size_t kBlock = std::size_t{64} << 10;
+
+using Block = std::array<char, kBlock>;
+
+/// libarchive converts names by the thread's locale: in the C locale it loses all but ASCII.
+class Utf8Locale {
+public:
+    Utf8Locale()
+        : locale_(newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr)),
+          before_(locale_ == nullptr ? nullptr : uselocale(locale_)) {}
+    Utf8Locale(const Utf8Locale&) = delete;
+    Utf8Locale& operator=(const Utf8Locale&) = delete;
+    ~Utf8Locale() {
+        if (locale_ != nullptr) {
+            uselocale(before_);
+            freelocale(locale_);
+        }
+    }
+
+private:
+    locale_t locale_;
+    locale_t before_;
+};
+
+struct ReadFree {
+    void operator()(archive* a) const { archive_read_free(a); }
+};
+struct WriteFree {
+    void operator()(archive* a) const { archive_write_free(a); }
+};
+struct EntryFree {
+    void operator()(archive_entry* e) const { archive_entry_free(e); }
+};
+using Reader = std::unique_ptr<archive, ReadFree>;
+using Writer = std::unique_ptr<archive, WriteFree>;
+using Entry = std::unique_ptr<archive_entry, EntryFree>;
+
+/// The name as it goes into the zip; empty = the folder itself; nothing = it may not lead there.
+std::optional<std::string> safeName(std::string_view path) {
+    while (path.starts_with("./")) {
+        path.remove_prefix(2);
+    }
+    while (path.ends_with('/')) {
+        path.remove_suffix(1);
+    }
+    if (path.empty() || path == ".") {
+        return std::string();
+    }
+    if (path.size() > kLongestPath) {
+        return std::nullopt;
+    }
+    for (std::size_t at = 0; at <= path.size();) {
+        const auto end = std::min(path.find('/', at), path.size());
+        const auto part = path.substr(at, end - at);
+        if (part.empty() || part == "." || part == "..") {
+            return std::nullopt;
+        }
+        at = end + 1;
+    }
+    return std::string(path);
+}
+
+std::optional<Member> memberOf(archive_entry* entry) {
+    Member member;
+    const auto type = archive_entry_filetype(entry);
+    if (archive_entry_hardlink(entry) != nullptr ||
+        (type != AE_IFREG && type != AE_IFDIR && type != AE_IFLNK)) {
+        return std::nullopt;
+    }
+    member.mode = static_cast<unsigned>(archive_entry_perm(entry)) & 0777U;
+    member.modifiedAt = archive_entry_mtime(entry);
+    if (type == AE_IFDIR) {
+        member.kind = Member::Kind::Folder;
+    } else if (type == AE_IFLNK) {
+        member.kind = Member::Kind::Link;
+        member.mode = 0777;
+        const char* target = archive_entry_symlink(entry);
+        member.target = target == nullptr ? "" : target;
+    } else {
+        member.size = archive_entry_size(entry);
+    }
+    return member;
+}
+
+bool writeAll(int file, const char* bytes, std::size_t size, std::int64_t offset) {
+    while (size > 0) {
+        const auto written = pwrite(file, bytes, size, offset);
+        if (written <= 0) {
+            return false;
+        }
+        bytes += written;
+        size -= static_cast<std::size_t>(written);
+        offset += written;
+    }
+    return true;
+}
+
+Error damaged() {
+    return permanentError("the artifact archive from the node is damaged");
+}
+
+Error hostile(const char* what) {
+    return permanentError(std::string("the artifact archive from the node is refused: ") + what);
+}
+
+class TarReader {
+public:
+    TarReader(int spool, const std::function<bool(const std::string&)>& wanted,
+              std::int64_t& unreadable)
+        : spool_(spool), wanted_(wanted), unreadable_(unreadable) {}
+
+    Result<Members> read(int tarball) {
+        archive_read_support_filter_gzip(archive_.get());
+        archive_read_support_format_tar(archive_.get());
+        if (archive_read_open_fd(archive_.get(), tarball, kBlock) != ARCHIVE_OK) {
+            return damaged();
+        }
+        archive_entry* entry = nullptr;
+        int state = ARCHIVE_OK;
+        while ((state = archive_read_next_header(archive_.get(), &entry)) != ARCHIVE_EOF) {
+            // A warning is about a name that cannot be converted.
+            if (state != ARCHIVE_OK && state != ARCHIVE_WARN) {
+                return damaged();
+            }
+            if (auto done = take(entry); !done) {
+                return done.error();
+            }
+        }
+        return std::move(members_);
+    }
+
+private:
+    Result<void> take(archive_entry* entry) {
+        if (++entries_ > kMostEntries) {
+            return permanentError("the artifacts are more than 500000 files");
+        }
+        auto member = memberOf(entry);
+        if (!member) {
+            return hostile("it holds something other than files, folders and links");
+        }
+        // Also of what is left out: it costs the time to unpack it.
+        if (member->size < 0 || member->size > kMostBytes - bytes_) {
+            return permanentError("the artifacts are larger than 10 GiB");
+        }
+        bytes_ += member->size;
+        const char* path = archive_entry_pathname(entry);
+        if (path == nullptr || !isValidUtf8(path) || !isValidUtf8(member->target)) {
+            ++unreadable_;
+            return {};
+        }
+        const auto name = safeName(path);
+        if (!name) {
+            return hostile("a name in it leads out of the project folder");
+        }
+        if (name->empty() || !wanted_(*name)) {
+            return {};
+        }
+        member->offset = spooled_;
+        if (auto copied = copy(member->size); !copied) {
+            return copied;
+        }
+        members_[*name] = std::move(*member);
+        return {};
+    }
+
+    Result<void> copy(std::int64_t size) {
+        while (size > 0) {
+            const auto got = archive_read_data(archive_.get(), block_->data(), block_->size());
+            if (got <= 0 || got > size) {
+                return damaged();
+            }
+            if (!writeAll(spool_, block_->data(), static_cast<std::size_t>(got), spooled_)) {
+                return transientError("the artifacts do not fit on the disk of the service");
+            }
+            spooled_ += got;
+            size -= got;
+        }
+        return {};
+    }
+
+    Reader archive_{archive_read_new()};
+    std::unique_ptr<Block> block_ = std::make_unique<Block>();
+    int spool_;
+    const std::function<bool(const std::string&)>& wanted_;
+    std::int64_t& unreadable_;
+    Members members_;
+    std::int64_t entries_ = 0;
+    std::int64_t bytes_ = 0;
+    std::int64_t spooled_ = 0;
+};
+
+/// Whoever unpacks "a" as a link and then "a/b" writes where the link leads.
+bool hasFileInNoFolder(const Members& members) {
+    return std::any_of(members.begin(), members.end(), [&](const auto& item) {
+        for (auto slash = item.first.rfind('/'); slash != std::string::npos && slash > 0;
+             slash = item.first.rfind('/', slash - 1)) {
+            const auto above = members.find(item.first.substr(0, slash));
+            if (above != members.end() && above->second.kind != Member::Kind::Folder) {
+                return true;
+            }
+        }
+        return false;
+    });
+}
+
+Entry headerOf(const std::string& name, const Member& member) {
+    Entry entry(archive_entry_new());
+    const bool folder = member.kind == Member::Kind::Folder;
+    archive_entry_set_pathname(entry.get(), (folder ? name + "/" : name).c_str());
+    archive_entry_set_filetype(entry.get(), folder                              ? AE_IFDIR
+                                            : member.kind == Member::Kind::Link ? AE_IFLNK
+                                                                                : AE_IFREG);
+    archive_entry_set_perm(entry.get(), static_cast<mode_t>(member.mode));
+    archive_entry_set_mtime(entry.get(), member.modifiedAt, 0);
+    archive_entry_set_size(entry.get(), member.size);
+    if (member.kind == Member::Kind::Link) {
+        archive_entry_set_symlink(entry.get(), member.target.c_str());
+    }
+    return entry;
+}
+
+bool writeContent(archive* out, const Member& member, int spool, Block& block) {
+    auto offset = member.offset;
+    auto left = member.size;
+    while (left > 0) {
+        const auto want = std::min<std::int64_t>(left, kBlock);
+        const auto got = pread(spool, block.data(), static_cast<std::size_t>(want), offset);
+        if (got <= 0 || archive_write_data(out, block.data(), static_cast<std::size_t>(got)) !=
+                            static_cast<la_ssize_t>(got)) {
+            return false;
+        }
+        offset += got;
+        left -= got;
+    }
+    return true;
+}
+
+}  // namespace
+
+Result<Members> readTarball(int tarball, int spool,
+                            const std::function<bool(const std::string&)>& wanted,
+                            std::int64_t& unreadable) {
+    const Utf8Locale utf8;
+    auto members = TarReader(spool, wanted, unreadable).read(tarball);
+    if (members && hasFileInNoFolder(*members)) {
+        return hostile("a file in it lies below something that is no folder");
+    }
+    return members;
+}
+
+Result<void> writeZip(const Members& members, int spool, int zip) {
+    const Utf8Locale utf8;
+    const Writer out(archive_write_new());
+    const auto block = std::make_unique<Block>();
+    bool good = archive_write_set_format_zip(out.get()) == ARCHIVE_OK &&
+                archive_write_open_fd(out.get(), zip) == ARCHIVE_OK;
+    for (auto item = members.begin(); good && item != members.end(); ++item) {
+        const auto header = headerOf(item->first, item->second);
+        good = archive_write_header(out.get(), header.get()) == ARCHIVE_OK &&
+               writeContent(out.get(), item->second, spool, *block);
+    }
+    good = good && archive_write_close(out.get()) == ARCHIVE_OK;
+    if (!good) {
+        return transientError("the artifacts cannot be packed on the disk of the service");
+    }
+    return {};
+}
+
+}  // namespace gridbridge::payload

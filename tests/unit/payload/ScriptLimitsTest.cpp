@@ -1,0 +1,210 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "tests/unit/payload/ScriptRun.h"
+
+namespace gridbridge::payload {
+namespace {
+
+using std::chrono::seconds;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+constexpr auto kTimeoutWarning =
+    "step_script could not run to completion because the timeout was exceeded. For more control "
+    "over job and script timeouts see: https://docs.gitlab.com/ci/runners/configure_runners/"
+    "#set-script-and-after_script-timeouts\n";
+
+gitlab::JobDescription withArchive(gitlab::JobDescription job) {
+    job.artifacts.push_back(archiveOf({"out"}));
+    job.artifacts.back().when = "always";
+    return job;
+}
+
+ScriptContext endingIn(seconds time) {
+    auto context = contextNow();
+    context.deadline = SystemClock().wallNow() + time;
+    return context;
+}
+
+TEST(ScriptLimitsTest, ScriptTimeoutStopsTheScriptAndRunsAfterScript) {
+    auto job = withArchive(jobWith({"echo x >out", "sleep 60"}, {"echo after=$CI_JOB_STATUS"}));
+    setVariable(job, "RUNNER_SCRIPT_TIMEOUT", "1s");
+    ScriptRun run(job);
+
+    run.run();
+
+    EXPECT_EQ(run.status().outcome, "timedout");
+    EXPECT_EQ(run.status().why, "stage_timeout");
+    EXPECT_EQ(run.status().stage, "step_script");
+    EXPECT_THAT(run.text(), HasSubstr(std::string("WARNING: ") + kTimeoutWarning));
+    EXPECT_THAT(run.text(), HasSubstr("\nafter=timedout\n"));
+    EXPECT_TRUE(run.exists("out/artifact.0.tar.gz"));
+}
+
+TEST(ScriptLimitsTest, StepsShareTheScriptTimeout) {
+    auto job = jobWith({"sleep 1.2"});
+    job.steps.push_back({"more", {"sleep 60"}});
+    setVariable(job, "RUNNER_SCRIPT_TIMEOUT", "2s");
+    ScriptRun run(job);
+    const auto started = SystemClock().steadyNow();
+
+    run.run();
+
+    EXPECT_EQ(run.status().stage, "step_more");
+    EXPECT_LT(SystemClock().steadyNow() - started, seconds(30));
+}
+
+TEST(ScriptLimitsTest, AfterScriptTimeoutLeavesTheVerdict) {
+    auto job = jobWith({"true"}, {"sleep 60"});
+    setVariable(job, "RUNNER_AFTER_SCRIPT_TIMEOUT", "1s");
+    ScriptRun run(job);
+
+    run.run();
+
+    EXPECT_EQ(run.status().outcome, "success");
+    EXPECT_THAT(run.text(), HasSubstr("WARNING: after_script could not run to completion"));
+    EXPECT_THAT(run.text(), HasSubstr("but job will continue unaffected: context deadline"));
+}
+
+TEST(ScriptLimitsTest, DeadlineEndsEverythingWithoutAfterScriptOrArtifacts) {
+    ScriptRun run(withArchive(jobWith({"echo x >out", "sleep 60"}, {"echo never-after"})),
+                  endingIn(seconds(2)));
+
+    run.run();
+
+    EXPECT_EQ(run.status().outcome, "timedout");
+    EXPECT_EQ(run.status().why, "job_timeout");
+    EXPECT_THAT(run.text(), Not(HasSubstr("never-after\n")));
+    EXPECT_TRUE(run.status().outputs.empty());
+    EXPECT_FALSE(run.exists("out/artifact.0.tar.gz"));
+}
+
+TEST(ScriptLimitsTest, DeadlineInThePastStartsNoStage) {
+    ScriptRun run(jobWith({"echo never"}), endingIn(seconds(-5)));
+
+    run.run();
+
+    EXPECT_EQ(run.status().why, "job_timeout");
+    EXPECT_EQ(run.status().stage, "get_sources");
+    EXPECT_THAT(run.text(), Not(HasSubstr("never")));
+}
+
+TEST(ScriptLimitsTest, DeadlineDuringAfterScriptIsAJobTimeout) {
+    ScriptRun run(jobWith({"true"}, {"sleep 60"}), endingIn(seconds(2)));
+
+    run.run();
+
+    EXPECT_EQ(run.status().why, "job_timeout");
+    EXPECT_EQ(run.status().stage, "after_script");
+}
+
+TEST(ScriptLimitsTest, CancelFlagStopsTheScriptAndRunsAfterScriptAsCanceled) {
+    ScriptRun run(withArchive(jobWith({"echo x >out", ": >\"$GB_IN/cancel\"", "sleep 60"},
+                                      {"echo after=$CI_JOB_STATUS"})));
+
+    run.run();
+
+    EXPECT_EQ(run.status().outcome, "canceled");
+    EXPECT_EQ(run.status().why, "canceled");
+    EXPECT_THAT(run.text(), HasSubstr("WARNING: script canceled externally (UI, API)\n"));
+    EXPECT_THAT(run.text(), HasSubstr("\nafter=canceled\n"));
+    EXPECT_TRUE(run.exists("out/artifact.0.tar.gz"));
+}
+
+TEST(ScriptLimitsTest, CancelFlagDuringAfterScriptHasNoEffect) {
+    ScriptRun run(jobWith({"true"}, {": >\"$GB_IN/cancel\"", "sleep 1.5", "echo finished"}));
+
+    run.run();
+
+    EXPECT_EQ(run.status().outcome, "success");
+    EXPECT_THAT(run.text(), HasSubstr("\nfinished\n"));
+}
+
+TEST(ScriptLimitsTest, CancelFlagBeforeTheStartRunsNothing) {
+    auto job = withArchive(jobWith({"echo never"}, {"echo never"}));
+    ScriptRun run(job);
+    { std::ofstream(run.folder() / "in/cancel") << ""; }
+
+    run.run();
+
+    EXPECT_EQ(run.status().outcome, "canceled");
+    EXPECT_EQ(run.status().why, "canceled");
+    EXPECT_THAT(run.text(), Not(HasSubstr("never")));
+}
+
+TEST(ScriptLimitsTest, CancelFlagDuringSourcesRunsNeitherScriptNorAfterScript) {
+    auto job = jobWith({"echo never"}, {"echo never"});
+    job.variables.clear();
+    job.hooks.push_back({"pre_get_sources_script", {": >\"$GB_IN/cancel\"", "sleep 60"}});
+    ScriptRun run(job);
+
+    run.run();
+
+    EXPECT_EQ(run.status().outcome, "canceled");
+    EXPECT_EQ(run.status().stage, "get_sources");
+    EXPECT_THAT(run.text(), Not(HasSubstr("\nnever\n")));
+}
+
+TEST(ScriptLimitsTest, ScriptThatIgnoresTheSignalIsKilledAfterTheGrace) {
+    auto job = jobWith({"trap '' TERM", ": >\"$GB_IN/cancel\"", "while :; do sleep 0.2; done"},
+                       {"echo after=$CI_JOB_STATUS"});
+    ScriptRun run(job);
+    run.shorten("gb_grace", 1);
+
+    run.run();
+
+    EXPECT_EQ(run.status().outcome, "canceled");
+    EXPECT_THAT(run.text(), HasSubstr("\nafter=canceled\n"));
+}
+
+TEST(ScriptLimitsTest, SignalToTheWrapperStopsTheScriptAndRunsAfterScript) {
+    ScriptRun run(jobWith({"kill -TERM $PPID", "sleep 60"}, {"echo after=$CI_JOB_STATUS"}));
+
+    run.run();
+
+    EXPECT_EQ(run.status().outcome, "canceled");
+    EXPECT_EQ(run.status().why, "terminated");
+    EXPECT_EQ(run.status().stage, "step_script");
+    EXPECT_THAT(run.text(), HasSubstr("\nafter=canceled\n"));
+}
+
+TEST(ScriptLimitsTest, SignalToAllProcessesIsTheSameAndKeepsTheLog) {
+    ScriptRun run(jobWith({"echo before", "kill -TERM $PPID $$ $(pgrep -s 0 cat)"},
+                          {"echo after=$CI_JOB_STATUS"}));
+
+    run.run();
+
+    EXPECT_EQ(run.status().why, "terminated");
+    EXPECT_THAT(run.text(), HasSubstr("\nbefore\n"));
+    EXPECT_THAT(run.text(), HasSubstr("\nafter=canceled\n"));
+}
+
+TEST(ScriptLimitsTest, AfterScriptGetsOnlyTheBudgetOnceTheWrapperWasSignalled) {
+    ScriptRun run(jobWith({"kill -TERM $PPID", "sleep 60"}, {"echo in-after", "sleep 60"}));
+    run.shorten("gb_term_budget", 3);
+
+    run.run();
+
+    EXPECT_EQ(run.status().outcome, "canceled");
+    EXPECT_EQ(run.status().why, "terminated");
+    EXPECT_THAT(run.text(), HasSubstr("\nin-after\n"));
+    EXPECT_THAT(run.text(), HasSubstr("will continue unaffected: terminated\n"));
+}
+
+TEST(ScriptLimitsTest, NodeThatGoesDuringCollectionIsNotTheScriptsFault) {
+    // The script has ended by itself when the signal comes, and the budget is over at once.
+    ScriptRun run(withArchive(jobWith({"echo x >out"}, {"kill -TERM $PPID"})));
+    run.shorten("gb_term_budget", 0);
+
+    run.run();
+
+    EXPECT_EQ(run.status().outcome, "canceled");
+    EXPECT_EQ(run.status().why, "terminated");
+    EXPECT_EQ(run.status().stage, "collect");
+}
+
+}  // namespace
+}  // namespace gridbridge::payload

@@ -49,26 +49,16 @@ SealingKey ensuredKey(const std::filesystem::path& folder, bool inUse) {
 }  // namespace
 
 struct JobStore::Impl {
-    Impl(const std::filesystem::path& folder, const Clock& time, Random& random, Millis wait)
+    Impl(const std::filesystem::path& folder, const Clock& time, Random& random, Millis patience)
         : clock(time),
-          owner(migrated(folder, wait)),
-          receiver(Connection::forWriting(databaseFile(folder), wait)),
+          owner(migrated(folder, patience)),
+          receiver(Connection::forWriting(databaseFile(folder), patience)),
           installation(ensuredInstallation(owner, time, random)),
           reads(owner.database()),
           writes(owner.database()),
           runners(owner.database()),
           received(receiver.database()),
-          key(ensuredKey(folder, writes.hasSecrets())),
-          patience(wait) {}
-
-    std::unique_lock<std::timed_mutex> lockForWriting() {
-        std::unique_lock lock(writing, patience);
-        if (!lock) {
-            throw StoreError(StoreError::Kind::Busy,
-                             "the database waits for the lock of another program");
-        }
-        return lock;
-    }
+          key(ensuredKey(folder, writes.hasSecrets())) {}
 
     void apply(const Change& change, WallTime now) {
         const auto& to = change.to;
@@ -93,8 +83,7 @@ struct JobStore::Impl {
     JobWrites received;
     const SealingKey key;
     /// SQLite would let our own two writers wait for each other by sleeping; this wakes at once.
-    std::timed_mutex writing;
-    const Millis patience;
+    std::mutex writing;
 };
 
 JobStore::JobStore(const std::filesystem::path& folder, const Clock& clock, Random& random,
@@ -112,7 +101,7 @@ const Installation& JobStore::installation() const {
 JobRow JobStore::receive(const std::string& runner, const std::string& serverUrl,
                          const std::string& backend, const std::string& account,
                          const Secret& body) {
-    const auto lock = impl_->lockForWriting();
+    const std::lock_guard lock(impl_->writing);
     return impl_->receiver.use([&] {
         SQLite::Transaction transaction(impl_->receiver.database(),
                                         SQLite::TransactionBehavior::IMMEDIATE);
@@ -162,7 +151,7 @@ std::vector<bool> JobStore::commit(std::span<const Change> changes) {
     if (changes.empty()) {
         return {};
     }
-    const auto lock = impl_->lockForWriting();
+    const std::lock_guard lock(impl_->writing);
     return impl_->owner.use([&] {
         SQLite::Transaction transaction(impl_->owner.database(),
                                         SQLite::TransactionBehavior::IMMEDIATE);
@@ -186,7 +175,7 @@ std::optional<Secret> JobStore::payload(JobRow row) {
 }
 
 void JobStore::saveRunner(const RunnerRecord& runner) {
-    const auto lock = impl_->lockForWriting();
+    const std::lock_guard lock(impl_->writing);
     impl_->owner.use([&] { impl_->runners.save(runner); });
 }
 

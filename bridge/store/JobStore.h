@@ -65,7 +65,8 @@ struct Load {
     std::int64_t jobs;
 };
 
-/// How long a call waits for the lock of another program before it throws StoreError Busy.
+/// How long a call waits for the lock of another program before it throws StoreError Busy. Writes
+/// of one store wait for each other, so that the last of n threads may wait n times as long.
 constexpr Millis kPatience{5000};
 
 /// All persistent facts; the only user of SQL. Owner thread only, except `receive`, which is safe

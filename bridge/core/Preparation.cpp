@@ -71,7 +71,7 @@ Result<payload::JobScript> Reconciler::script(const gitlab::JobDescription& job,
     context.environment = runner.environment;
     context.nonce = record.submission.key.value;
     context.deadline = record.deadline.value_or(record.claimedAt + job.timeout);
-    context.tlsCaFile = runner.tlsCaFile;
+    context.tlsCa = runner.tlsCa;
     return payload::makeScript(job, context);
 }
 

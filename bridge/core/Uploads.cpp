@@ -73,8 +73,8 @@ void Effects::upload(BackendEntry& entry, const store::JobRecord& job, Live& liv
                                                       " job"));
             }
             fact.lines.push_back(infoLine("Uploading artifacts..."));
-            const auto tarball = entry.folders.open({job.submission.key, job.account},
-                                                    "artifact." + std::to_string(i) + ".tar.gz");
+            const auto tarball =
+                entry.folders.open({job.submission.key, job.account}, payload::tarballName(i));
             const std::string zip =
                 world_.scratch + "/" + job.submission.key.value + "." + std::to_string(i);
             const auto packed =

@@ -43,7 +43,7 @@ struct RunnerEntry {
     std::string description;
     std::int64_t outputLimit = 4096 * 1024;  ///< Bytes.
     std::vector<std::string> environment;
-    std::string tlsCaFile;
+    std::string tlsCa;  ///< PEM text; empty = the system's authorities.
 };
 
 /// Everything outside the core, by name. The maps do not change after start.

@@ -182,7 +182,8 @@ TEST_F(JobHttpTest, ManyJobsAreServedAtOnceOverFewConnections) {
         }));
     }
     for (std::size_t i = 0; i < jobs.size(); ++i) {
-        EXPECT_EQ(threads[i].get(), server->job(jobs[i].id).trace);
+        const auto trace = threads[i].get();
+        EXPECT_EQ(server->job(jobs[i].id).trace, trace);
         EXPECT_EQ(server->status(jobs[i].id), Status::Success);
     }
 }
@@ -241,7 +242,6 @@ TEST_F(UploadHttpTest, RefusedUploadIsNotRepeated) {
     const auto job = running(withArchive());
     EXPECT_EQ(upload(job, zip("more than thirty bytes")).outcome, CallOutcome::Rejected);
     EXPECT_EQ(upload(job, zip()).outcome, CallOutcome::Done);
-    EXPECT_EQ(upload(job, zip("other")).outcome, CallOutcome::Rejected);
     finish(job, success(""));
 
     EXPECT_EQ(upload(job, zip()).outcome, CallOutcome::Ended);

@@ -5,14 +5,8 @@
 
 namespace gridbridge::gitlab {
 
-/// CRC-32 (IEEE polynomial, as in zlib) of bytes that come in parts: GitLab's trace checksum.
-class Crc32 {
-public:
-    void update(std::string_view bytes);
-    std::uint32_t value() const { return value_; }
-
-private:
-    std::uint32_t value_ = 0;
-};
+/// CRC-32 (IEEE, as zlib's) of all bytes so far followed by `bytes`; `soFar` is 0 at the start.
+/// What TraceEnd::crc32 holds.
+std::uint32_t crc32(std::uint32_t soFar, std::string_view bytes);
 
 }  // namespace gridbridge::gitlab

@@ -29,7 +29,7 @@ enum class VerifyOutcome { Valid, Invalid, Unreachable };
 struct VerifyAnswer {
     VerifyOutcome outcome = VerifyOutcome::Unreachable;
     std::int64_t runnerId = 0;  ///< 0 = the server did not say.
-    std::string message;        ///< Why, when not Valid.
+    std::string message = {};   ///< Why, when not Valid.
 };
 
 enum class ClaimOutcome {
@@ -42,10 +42,10 @@ enum class ClaimOutcome {
 };
 struct ClaimAnswer {
     ClaimOutcome outcome = ClaimOutcome::Retry;
-    std::string body;
-    std::string lastUpdate;  ///< New value to remember; empty = keep the old one.
-    std::optional<std::chrono::seconds> retryAfter;
-    std::string message;
+    std::string body = {};
+    std::string lastUpdate = {};  ///< New value to remember; empty = keep the old one.
+    std::optional<std::chrono::seconds> retryAfter = {};
+    std::string message = {};
 };
 
 /// What any answer about a job says of its life.
@@ -60,19 +60,20 @@ enum class CallOutcome {
     Deferred,  ///< 202 to a final report: repeat the identical call after `retryAfter`.
     Mismatch,  ///< 416 to a PATCH: `serverSize` is the offset to continue at.
     Retry,     ///< 409, 429, 5xx, network, a lost answer: the same call may be repeated.
-    NotFound,  ///< 404: a proxy's, transient for a bounded time.
+    NotFound,  ///< 404, or a web page instead of GitLab's answer: a proxy's, transient for a
+               ///< bounded time.
     Rejected,  ///< 400, 413, redirects and the like: repeating cannot help.
     Ended,     ///< The job is Gone.
 };
 struct JobAnswer {
     CallOutcome outcome = CallOutcome::Retry;
     JobStatus status = JobStatus::Alive;
-    std::string serverStatus;  ///< `Job-Status` as sent; empty = none. `success` with Ended means
-                               ///< that an earlier final report had been accepted.
-    std::optional<std::int64_t> serverSize;
-    std::optional<std::chrono::seconds> retryAfter;
-    std::optional<std::chrono::seconds> updateInterval;  ///< X-GitLab-Trace-Update-Interval
-    std::string message;                                 ///< One line, for Retry and Rejected.
+    std::string serverStatus = {};  ///< `Job-Status` as sent; empty = none. `success` with Ended
+                                    ///< means that an earlier final report had been accepted.
+    std::optional<std::int64_t> serverSize = {};
+    std::optional<std::chrono::seconds> retryAfter = {};
+    std::optional<std::chrono::seconds> updateInterval = {};  ///< X-GitLab-Trace-Update-Interval
+    std::string message = {};  ///< One line: why, when neither Done nor Deferred.
 };
 
 struct JobCredentials {
@@ -87,17 +88,17 @@ struct TraceEnd {
 
 struct FinalReport {
     bool success = false;
-    std::string failureReason;         ///< Already one the server knows; only when not success.
-    std::optional<int> exitCode;       ///< 1 to 32767; only when not success.
-    std::optional<TraceEnd> traceEnd;  ///< Absent = answered at once, without a check.
+    std::string failureReason = {};    ///< Already one the server knows; only when not success.
+    std::optional<int> exitCode = {};  ///< 1 to 32767; only when not success.
+    std::optional<TraceEnd> traceEnd = {};  ///< Absent = answered at once, without a check.
 };
 
 struct Upload {
-    std::filesystem::path file;
-    std::string filename;
-    std::string type;
-    std::string format;
-    std::string expireIn;
+    std::filesystem::path file = {};
+    std::string filename = {};
+    std::string type = {};
+    std::string format = {};
+    std::string expireIn = {};
 };
 
 /// The calls of the runner protocol with named outcomes (protocol sections 1 to 6). Stateless;
@@ -147,6 +148,9 @@ std::string reportableReason(std::string_view wanted, const std::vector<std::str
 
 /// When the token is certainly dead, read from a JWT's `exp`; nothing for an opaque token.
 std::optional<WallTime> tokenExpiry(const Secret& jobToken);
+
+/// How this program calls itself in the header User-Agent: name, version, platform.
+std::string userAgent();
 
 /// The 9 characters that GitLab shows of a runner token (job-execution 2.1).
 std::string shortToken(const Secret& runnerToken);

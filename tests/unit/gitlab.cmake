@@ -1,4 +1,8 @@
 # Tests of this room; included by tests/CMakeLists.txt, paths are relative to tests/.
 bridge_test(gitlab_test LABEL unit
-  SOURCES unit/gitlab/Crc32Test.cpp unit/gitlab/MaskerTest.cpp
+  SOURCES unit/gitlab/JobDescriptionTest.cpp unit/gitlab/MaskerTest.cpp
+    unit/gitlab/RunnerApiTest.cpp unit/gitlab/TokensTest.cpp
   DEPS gridbridge::gitlab)
+bridge_test(gitlab_http_test LABEL contract
+  SOURCES unit/gitlab/ClaimHttpTest.cpp unit/gitlab/JobHttpTest.cpp
+  DEPS gridbridge::gitlab gridbridge::fakegitlab Poco::Net)

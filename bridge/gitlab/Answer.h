@@ -1,0 +1,35 @@
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "bridge/base/Clock.h"
+#include "bridge/base/Secret.h"
+#include "bridge/http/Transport.h"
+
+namespace gridbridge::gitlab {
+
+/// One line for people: the call, the status, what the server said or where it redirects to,
+/// and the request's id. `secret` never appears in it.
+std::string describe(const http::Request& request, const http::Response& response,
+                     const Secret& secret);
+
+/// A web page: the answer of a proxy or a login, never of GitLab's API.
+bool isWebPage(const http::Response& response);
+
+/// When to come back: RateLimit-ResetTime, else Retry-After (protocol 0.4); at most an hour.
+std::optional<std::chrono::seconds> retryAfter(const http::Response& response, WallTime now);
+
+/// A header of seconds; nothing unless positive.
+std::optional<std::chrono::seconds> secondsIn(const http::Response& response,
+                                              std::string_view header);
+
+/// Worth repeating whatever the call: overload, upgrades, proxies.
+bool isPassing(int status);
+
+/// 32 hexadecimal digits, new each time.
+std::string newRequestId();
+
+}  // namespace gridbridge::gitlab

@@ -1,0 +1,87 @@
+#include "backends/api/SharedFolder.h"
+
+#include <string_view>
+
+namespace gridbridge {
+namespace {
+
+/// Schedulers cap and store scripts.
+constexpr std::size_t kMaxLoader = 4096;
+/// One more than a status file may have, so that a longer one is recognised.
+constexpr std::size_t kStatusLimit = 4097;
+
+std::string withFolder(std::string_view loader, const std::string& folder) {
+    constexpr std::string_view kPlace = "@FOLDER@";
+    std::string text;
+    for (auto at = loader.find(kPlace); at != std::string_view::npos; at = loader.find(kPlace)) {
+        text.append(loader.substr(0, at)).append(folder);
+        loader.remove_prefix(at + kPlace.size());
+    }
+    return text.append(loader);
+}
+
+bool isPassing(const Result<folder::ReadChunk>& chunk) {
+    return !chunk && chunk.error().kind != ErrorKind::Permanent;
+}
+
+Result<LogChunk> join(Result<folder::ReadChunk> status, Result<folder::ReadChunk> log) {
+    if (isPassing(status)) {
+        return status.error();
+    }
+    if (isPassing(log) || (!status && !log)) {
+        return log.error();
+    }
+    LogChunk chunk;
+    if (log) {
+        chunk.bytes = std::move(log).value().bytes;
+    }
+    if (!status) {
+        chunk.status = "";
+    } else if (status->exists) {
+        chunk.status = std::move(status).value().bytes;
+    }
+    return chunk;
+}
+
+}  // namespace
+
+Result<void> stageJob(folder::JobFolders& folders, const BatchJob& job) {
+    const folder::FolderRef folder{job.key, job.account};
+    if (job.loader.size() > kMaxLoader) {
+        return permanentError("the loader of " + job.key.value + " is longer than 4 KiB");
+    }
+    std::vector<folder::StagedFile> files;
+    for (const auto& input : job.inputs) {
+        if (input.name == kLoaderName) {
+            return permanentError("an input of " + job.key.value + " has the loader's name");
+        }
+        files.push_back({input.name, input.content});
+    }
+    files.push_back({kLoaderName, withFolder(job.loader, folders.path(folder).string())});
+    return folders.stage(folder, files);
+}
+
+std::vector<Result<LogChunk>> readSharedLogs(folder::JobFolders& folders,
+                                             std::span<const LogRequest> requests) {
+    std::vector<folder::ReadRequest> reads;
+    for (const auto& request : requests) {
+        const folder::FolderRef folder{request.ref.key, request.ref.account};
+        // The status first: where it is seen, the log read after it is complete.
+        reads.push_back({folder, "status", 0, kStatusLimit});
+        reads.push_back({folder, "log", request.offset, request.limit});
+    }
+    auto chunks = folders.read(reads);
+    std::vector<Result<LogChunk>> results;
+    for (std::size_t i = 0; i < requests.size(); ++i) {
+        results.push_back(join(std::move(chunks[2 * i]), std::move(chunks[2 * i + 1])));
+    }
+    return results;
+}
+
+bool isMarked(folder::JobFolders& folders, const folder::FolderRef& folder) {
+    const std::vector<folder::ReadRequest> requests{{folder, "started", 0, 0}};
+    const auto chunk = folders.read(requests).front();
+    return !chunk || chunk->exists;
+}
+
+}  // namespace gridbridge

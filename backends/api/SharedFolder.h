@@ -1,0 +1,30 @@
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "backends/api/Backend.h"
+#include "bridge/folder/JobFolders.h"
+
+namespace gridbridge {
+
+/// What backends have in common whose nodes see the submission's folder itself.
+
+/// The loader's name in `in/`.
+inline constexpr const char* kLoaderName = "loader.sh";
+
+/// Makes the folder with the inputs and the loader, in which `@FOLDER@` is replaced. Repeatable.
+/// Permanent: the job cannot be submitted as it is.
+Result<void> stageJob(folder::JobFolders& folders, const BatchJob& job);
+
+/// `out/log` from each request's offset, and `out/status` once it is there. What the job itself
+/// made unreadable counts as an empty log or an empty, hence invalid, status; an error only when
+/// neither of the two can be read.
+std::vector<Result<LogChunk>> readSharedLogs(folder::JobFolders& folders,
+                                             std::span<const LogRequest> requests);
+
+/// Whether somebody took the start marker. Also true when that cannot be told: a script must
+/// rather not start than start twice.
+bool isMarked(folder::JobFolders& folders, const folder::FolderRef& folder);
+
+}  // namespace gridbridge

@@ -1,0 +1,434 @@
+#include "tests/contract/BackendContract.h"
+
+#include <algorithm>
+
+namespace gridbridge::testing {
+
+using namespace std::chrono_literals;
+
+void BackendContract::SetUp() {
+    harness_ = GetParam().make();
+}
+
+void BackendContract::TearDown() {
+    for (const auto& ref : submitted_) {
+        (void)cancel(ref, CancelKind::Hard);
+    }
+    for (const auto& ref : submitted_) {
+        EXPECT_TRUE(eventually([&] { return release(ref).ok(); }, "a job that can be released"));
+    }
+}
+
+Backend& BackendContract::backend() {
+    if (GetParam().restartsBeforeEachCall) {
+        harness_->restart();
+    }
+    return harness_->backend();
+}
+
+CallContext BackendContract::ctx() {
+    return {.deadline = harness_->clock().steadyNow() + 30s};
+}
+
+BatchJob BackendContract::plan(const JobPlan& what) {
+    return harness_->job(++number_, what);
+}
+
+JobRef BackendContract::refOf(const BatchJob& job) {
+    return {.key = job.key, .account = job.account, .id = {}, .submittedAt = {}};
+}
+
+JobRef BackendContract::submit(const BatchJob& job) {
+    submitted_.push_back(refOf(job));
+    const auto result = backend().submit(ctx(), std::vector{job}).at(0);
+    EXPECT_TRUE(result.ok()) << result.error().message;
+    auto ref = refOf(job);
+    if (result.ok() && result->accepted) {
+        ref.id = result->accepted->id;
+        ref.submittedAt = result->accepted->submittedAt;
+    } else {
+        ADD_FAILURE() << job.key.value << " was not accepted";
+    }
+    return ref;
+}
+
+std::vector<BatchJob> BackendContract::fillSlots() {
+    std::vector<BatchJob> jobs;
+    for (int i = 0; i < harness_->slots(); ++i) {
+        jobs.push_back(plan({.held = true}));
+        const auto ref = submit(jobs.back());
+        EXPECT_TRUE(reaches(ref, BatchState::Running));
+    }
+    return jobs;
+}
+
+Observation BackendContract::observe(const JobRef& ref) {
+    const auto seen = backend().observe(ctx(), std::vector{ref});
+    EXPECT_TRUE(seen.ok());
+    return seen.ok() ? seen->at(0) : Observation{};
+}
+
+::testing::AssertionResult BackendContract::eventually(const std::function<bool()>& condition,
+                                                       const std::string& what) {
+    const auto end = harness_->clock().steadyNow() + 30s;
+    while (!condition()) {
+        if (harness_->clock().steadyNow() >= end) {
+            return ::testing::AssertionFailure() << "never saw " << what;
+        }
+        harness_->pass();
+    }
+    return ::testing::AssertionSuccess();
+}
+
+::testing::AssertionResult BackendContract::reaches(const JobRef& ref, BatchState state) {
+    return eventually([&] { return observe(ref).state == state; },
+                      ref.key.value + " in state " + std::to_string(static_cast<int>(state)));
+}
+
+Observation BackendContract::ended(const JobRef& ref) {
+    EXPECT_TRUE(reaches(ref, BatchState::Ended));
+    return observe(ref);
+}
+
+LogChunk BackendContract::log(const JobRef& ref, std::int64_t offset, std::size_t limit) {
+    const std::vector<LogRequest> requests{{ref, 1, offset, limit}};
+    auto chunk = backend().readLogs(ctx(), requests).at(0);
+    EXPECT_TRUE(chunk.ok()) << chunk.error().message;
+    return chunk.ok() ? std::move(chunk).value() : LogChunk{};
+}
+
+Result<CancelOutcome> BackendContract::cancel(const JobRef& ref, CancelKind kind) {
+    const std::vector<CancelRequest> requests{{ref, kind}};
+    return backend().cancel(ctx(), requests).at(0);
+}
+
+Result<void> BackendContract::release(const JobRef& ref) {
+    return backend().release(ctx(), std::vector{ref}).at(0);
+}
+
+namespace {
+
+const JobRef kNeverSubmitted{{"gb-contract-999-1"}, {}, {"1"}, {}};
+
+TEST_P(BackendContract, GivesOneOutcomePerJobInOrderAndRefusalsHarmNoOther) {
+    const std::vector<BatchJob> jobs{plan({.exitCode = 1}), harness_->rejectedJob(900),
+                                     plan({.exitCode = 2})};
+
+    const auto results = backend().submit(ctx(), jobs);
+
+    ASSERT_EQ(results.size(), 3U);
+    ASSERT_FALSE(results[1].ok());
+    EXPECT_EQ(results[1].error().kind, ErrorKind::Permanent);
+    EXPECT_FALSE(results[1].error().message.empty());
+    ASSERT_TRUE(results[0].ok() && results[2].ok());
+    EXPECT_NE(results[0]->accepted->id, results[2]->accepted->id);
+    EXPECT_EQ(observe(refOf(jobs[1])).state, BatchState::Absent);
+    EXPECT_EQ(ended(submit(jobs[0])).exitCode, 1);
+    EXPECT_EQ(ended(submit(jobs[2])).exitCode, 2);
+}
+
+TEST_P(BackendContract, TellsExitCodesAndSignalsOfJobsThatEndByThemselves) {
+    const auto well = ended(run({.exitCode = 0}));
+    const auto code = ended(run({.exitCode = 3}));
+    const auto killed = ended(run({.signal = 9}));
+
+    EXPECT_EQ(well.exitCode, 0);
+    EXPECT_EQ(code.exitCode, 3);
+    EXPECT_EQ(killed.signal, 9);
+    for (const auto& seen : {well, code, killed}) {
+        EXPECT_EQ(seen.cause, EndCause::Exited);
+        EXPECT_TRUE(seen.started);
+        ASSERT_TRUE(seen.startedAt && seen.endedAt);
+        EXPECT_LE(*seen.startedAt, *seen.endedAt);
+    }
+}
+
+TEST_P(BackendContract, AnEndIsFinalAlsoAfterARestart) {
+    const auto ref = run({.exitCode = 4});
+    const auto before = ended(ref);
+
+    harness_->restart();
+
+    EXPECT_EQ(observe(ref), before);
+}
+
+TEST_P(BackendContract, FindsJobsByKeyAfterARestartAndNoOthers) {
+    const auto ref = run({.held = true});
+    const auto other = run({});
+    ASSERT_TRUE(backend().capabilities().findsByKey);
+
+    harness_->restart();
+    const auto found = backend().find(ctx(), std::vector{kNeverSubmitted.key, ref.key});
+
+    ASSERT_TRUE(found.ok());
+    ASSERT_EQ(found->size(), 1U);
+    EXPECT_EQ(found->at(0).key, ref.key);
+    EXPECT_EQ(found->at(0).id, ref.id);
+    EXPECT_EQ(found->at(0).submittedAt, ref.submittedAt);
+    EXPECT_NE(ref.id, other.id);
+}
+
+TEST_P(BackendContract, SubmittingAKeyTwiceGivesOneJob) {
+    const auto job = plan({.output = "once"});
+    const auto first = submit(job);
+    const auto second = submit(job);
+    ended(first);
+
+    harness_->restart();
+    const auto third = submit(job);
+
+    EXPECT_EQ(first.id, second.id);
+    EXPECT_EQ(first.id, third.id);
+    EXPECT_EQ(first.submittedAt, third.submittedAt);
+    EXPECT_EQ(ended(third).state, BatchState::Ended);
+    EXPECT_EQ(harness_->starts(job), 1);
+}
+
+TEST_P(BackendContract, AnUnknownJobIsAbsentAndNothingIsDoneToIt) {
+    EXPECT_EQ(observe(kNeverSubmitted).state, BatchState::Absent);
+    EXPECT_EQ(cancel(kNeverSubmitted, CancelKind::Soft).value(), CancelOutcome::AlreadyGone);
+    EXPECT_EQ(cancel(kNeverSubmitted, CancelKind::Hard).value(), CancelOutcome::AlreadyGone);
+    EXPECT_TRUE(release(kNeverSubmitted).ok());
+    EXPECT_EQ(log(kNeverSubmitted).bytes, "");
+    EXPECT_FALSE(log(kNeverSubmitted).status.has_value());
+}
+
+TEST_P(BackendContract, ARunningJobIsSeenRunningAndStarted) {
+    const auto job = plan({.output = "here", .held = true});
+    const auto ref = submit(job);
+
+    EXPECT_TRUE(eventually([&] { return observe(ref).started; }, "evidence of the start"));
+    const auto seen = observe(ref);
+    EXPECT_EQ(seen.state, BatchState::Running);
+    EXPECT_EQ(seen.cause, EndCause::None);
+    EXPECT_EQ(seen.run, 1);
+    EXPECT_TRUE(seen.startedAt.has_value());
+    EXPECT_FALSE(seen.endedAt.has_value());
+    harness_->letEnd(job);
+    EXPECT_EQ(ended(ref).exitCode, 0);
+}
+
+TEST_P(BackendContract, AWaitingJobThatIsCancelledNeverStartsAndMakesNoRoomForItself) {
+    for (const auto kind : {CancelKind::Soft, CancelKind::Hard}) {
+        const auto blockers = fillSlots();
+        const auto job = plan({});
+        const auto ref = submit(job);
+        EXPECT_EQ(observe(ref).state, BatchState::Pending);
+        EXPECT_FALSE(observe(ref).reason.empty());
+
+        EXPECT_EQ(cancel(ref, kind).value(), CancelOutcome::Requested);
+
+        const auto seen = ended(ref);
+        EXPECT_EQ(seen.cause, EndCause::RemovedByUs);
+        EXPECT_FALSE(seen.started);
+        EXPECT_EQ(cancel(ref, kind).value(), CancelOutcome::AlreadyGone);
+        for (const auto& blocker : blockers) {
+            harness_->letEnd(blocker);
+        }
+        ended(run({}));  // one that came later has had its turn
+        EXPECT_EQ(harness_->starts(job), 0);
+    }
+}
+
+TEST_P(BackendContract, AHardCancelEndsAJobThatDoesNotWantToAndMayBeRepeated) {
+    const auto ref = run({.output = "busy", .held = true, .ignoresTerm = true});
+    EXPECT_TRUE(eventually([&] { return observe(ref).started; }, "the start"));
+
+    EXPECT_EQ(cancel(ref, CancelKind::Hard).value(), CancelOutcome::Requested);
+    EXPECT_TRUE(cancel(ref, CancelKind::Hard).ok());
+
+    const auto seen = ended(ref);
+    EXPECT_EQ(seen.cause, EndCause::RemovedByUs);
+    EXPECT_EQ(cancel(ref, CancelKind::Hard).value(), CancelOutcome::AlreadyGone);
+    EXPECT_EQ(log(ref).bytes, "busy");
+}
+
+TEST_P(BackendContract, ASoftCancelLetsTheJobEndByItself) {
+    ASSERT_TRUE(backend().capabilities().softCancel);
+    const auto ref = run({.output = "busy ", .status = "stopped\n", .held = true});
+    EXPECT_TRUE(eventually([&] { return observe(ref).started; }, "the start"));
+
+    EXPECT_EQ(cancel(ref, CancelKind::Soft).value(), CancelOutcome::Requested);
+    EXPECT_TRUE(cancel(ref, CancelKind::Soft).ok());
+
+    const auto seen = ended(ref);
+    EXPECT_EQ(seen.cause, EndCause::Exited);
+    EXPECT_EQ(seen.exitCode, 0);
+    EXPECT_EQ(log(ref).bytes, "busy canceled");
+    EXPECT_EQ(log(ref).status, "stopped\n");
+}
+
+TEST_P(BackendContract, CancellingAnEndedJobChangesNothing) {
+    const auto ref = run({.exitCode = 5});
+    const auto before = ended(ref);
+
+    EXPECT_EQ(cancel(ref, CancelKind::Soft).value(), CancelOutcome::AlreadyGone);
+    EXPECT_EQ(cancel(ref, CancelKind::Hard).value(), CancelOutcome::AlreadyGone);
+
+    EXPECT_EQ(observe(ref), before);
+}
+
+TEST_P(BackendContract, AnyBytesOfTheLogComeThroughByteByByte) {
+    std::string output;
+    for (int i = 0; i < 256; ++i) {
+        output += static_cast<char>(i);
+    }
+    const auto ref = run({.output = output});
+    ended(ref);
+
+    std::string read;
+    for (std::size_t i = 0; i <= output.size(); ++i) {
+        read += log(ref, static_cast<std::int64_t>(i), 1).bytes;
+    }
+
+    EXPECT_EQ(read, output);
+}
+
+TEST_P(BackendContract, TheLogIsLiveAndItsBytesStayTheSame) {
+    ASSERT_TRUE(backend().capabilities().liveLog);
+    const auto job = plan({.output = "while it runs", .held = true});
+    const auto ref = submit(job);
+    EXPECT_TRUE(eventually([&] { return log(ref).bytes == "while it runs"; }, "the live log"));
+    EXPECT_FALSE(log(ref).status.has_value());
+
+    harness_->letEnd(job);
+    ended(ref);
+    harness_->restart();
+
+    EXPECT_EQ(log(ref).bytes, "while it runs");
+    EXPECT_EQ(log(ref, 6).bytes, "it runs");
+    EXPECT_EQ(log(ref, 13).bytes, "");
+    EXPECT_EQ(log(ref, 1000).bytes, "");
+    EXPECT_EQ(log(ref).status, "status\n");
+}
+
+TEST_P(BackendContract, AnEmptyLogIsEmptyAndTheStatusIsThere) {
+    const auto ref = run({.output = ""});
+    ended(ref);
+
+    EXPECT_EQ(log(ref).bytes, "");
+    EXPECT_EQ(log(ref).status, "status\n");
+}
+
+TEST_P(BackendContract, AnOverlongStatusIsCutWhereItCanBeRecognised) {
+    const auto ref = run({.status = std::string(100'000, 's')});
+    ended(ref);
+
+    EXPECT_EQ(log(ref).status, std::string(4097, 's'));
+}
+
+TEST_P(BackendContract, CollectTellsThatTheOutputsAreThere) {
+    const auto ref = run({.output = "x"});
+    ended(ref);
+
+    EXPECT_EQ(backend().collect(ctx(), std::vector{ref}).at(0).value(), CollectOutcome::Done);
+    EXPECT_EQ(backend().collect(ctx(), std::vector{kNeverSubmitted}).at(0).value(),
+              CollectOutcome::Never);
+}
+
+TEST_P(BackendContract, WithoutTimeLeftOrAfterAStopRequestNothingIsDone) {
+    const auto held = plan({.held = true});
+    const auto running = submit(held);
+    EXPECT_TRUE(eventually([&] { return observe(running).started; }, "the start"));
+    const auto late = plan({});
+    std::stop_source stop;
+    stop.request_stop();
+    const CallContext past{.deadline = harness_->clock().steadyNow() - 1s};
+    const CallContext stopped{.deadline = ctx().deadline, .stop = stop.get_token()};
+
+    for (const auto& without : {past, stopped}) {
+        const auto submission = backend().submit(without, std::vector{late}).at(0);
+        const auto canceled =
+            backend()
+                .cancel(without, std::vector<CancelRequest>{{running, CancelKind::Hard}})
+                .at(0);
+
+        ASSERT_FALSE(submission.ok());
+        EXPECT_EQ(submission.error().kind, ErrorKind::Transient);
+        EXPECT_FALSE(canceled.ok());
+    }
+
+    EXPECT_EQ(observe(refOf(late)).state, BatchState::Absent);
+    harness_->letEnd(held);
+    const auto seen = ended(running);
+    EXPECT_EQ(seen.cause, EndCause::Exited);
+    EXPECT_FALSE(backend().release(past, std::vector{running}).at(0).ok());
+    EXPECT_EQ(observe(running), seen);
+}
+
+TEST_P(BackendContract, ReleaseForgetsTheJobAndFreesItsFolder) {
+    const auto job = plan({.output = "x"});
+    const auto ref = submit(job);
+    ended(ref);
+    ASSERT_TRUE(harness_->folderExists(job));
+
+    ASSERT_TRUE(release(ref).ok());
+    EXPECT_TRUE(release(ref).ok());
+
+    EXPECT_FALSE(harness_->folderExists(job));
+    EXPECT_EQ(observe(ref).state, BatchState::Absent);
+    EXPECT_TRUE(backend().find(ctx(), std::vector{ref.key}).value().empty());
+    harness_->restart();
+    EXPECT_EQ(observe(ref).state, BatchState::Absent);
+}
+
+TEST_P(BackendContract, ARunningJobIsNotReleased) {
+    const auto job = plan({.output = "x", .held = true});
+    const auto ref = submit(job);
+    EXPECT_TRUE(eventually([&] { return observe(ref).started; }, "the start"));
+
+    const auto released = release(ref);
+
+    ASSERT_FALSE(released.ok());
+    EXPECT_EQ(released.error().kind, ErrorKind::Permanent);
+    harness_->letEnd(job);
+    EXPECT_EQ(ended(ref).exitCode, 0);
+    EXPECT_EQ(log(ref).bytes, "x");
+}
+
+TEST_P(BackendContract, AWaitingJobThatIsReleasedNeverStarts) {
+    const auto blockers = fillSlots();
+    const auto job = plan({});
+    const auto ref = submit(job);
+
+    ASSERT_TRUE(release(ref).ok());
+
+    EXPECT_EQ(observe(ref).state, BatchState::Absent);
+    for (const auto& blocker : blockers) {
+        harness_->letEnd(blocker);
+    }
+    ended(run({}));
+    EXPECT_EQ(harness_->starts(job), 0);
+}
+
+TEST_P(BackendContract, ACallTakesAsManyJobsAsItPromises) {
+    fillSlots();
+    std::vector<BatchJob> jobs;
+    std::vector<JobRef> refs;
+    for (std::size_t i = 0; i < backend().capabilities().maxBatch; ++i) {
+        jobs.push_back(plan({}));
+        refs.push_back(refOf(jobs.back()));
+    }
+
+    const auto results = backend().submit(ctx(), jobs);
+    const auto seen = backend().observe(ctx(), refs);
+    const auto released = backend().release(ctx(), refs);
+
+    ASSERT_EQ(results.size(), jobs.size());
+    EXPECT_TRUE(std::all_of(results.begin(), results.end(),
+                            [](const auto& result) { return result.ok() && result->accepted; }));
+    ASSERT_TRUE(seen.ok());
+    ASSERT_EQ(seen->size(), refs.size());
+    EXPECT_TRUE(std::all_of(seen->begin(), seen->end(), [](const auto& observation) {
+        return observation.state == BatchState::Pending;
+    }));
+    EXPECT_TRUE(std::all_of(released.begin(), released.end(),
+                            [](const auto& result) { return result.ok(); }));
+}
+
+TEST_P(BackendContract, AHealthySystemIsProbedAsHealthy) {
+    EXPECT_TRUE(backend().probe(ctx()).ok());
+}
+
+}  // namespace
+}  // namespace gridbridge::testing

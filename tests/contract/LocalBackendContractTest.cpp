@@ -1,0 +1,16 @@
+#include "tests/contract/LocalHarness.h"
+
+namespace gridbridge::testing {
+namespace {
+
+std::unique_ptr<BackendHarness> makeLocal() {
+    return std::make_unique<LocalHarness>();
+}
+
+INSTANTIATE_TEST_SUITE_P(Local, BackendContract,
+                         ::testing::Values(BackendParam{"local", &makeLocal, false},
+                                           BackendParam{"localRestarted", &makeLocal, true}),
+                         [](const auto& p) { return p.param.name; });
+
+}  // namespace
+}  // namespace gridbridge::testing

@@ -11,6 +11,7 @@ namespace {
 // Longer than a long poll may be held (protocol 2.2).
 constexpr Millis kCallLimit{120000};
 constexpr Millis kFullPause{500};
+constexpr Millis kStoreRetry{1000};
 constexpr Millis kLongestPause{60000};
 
 }  // namespace
@@ -35,10 +36,30 @@ Millis Claimer::step(std::stop_token stop) {
         return stop.stop_requested() ? Millis(0) : handle(answer);
     }
     failures_ = 0;
-    const auto row = store_.receive(runner_.name, runner_.url, runner_.backend, runner_.account,
-                                    Secret(answer.body));
-    answers_.post({row, 0, [](Facts&, Live&) {}});
+    if (const auto row = keep(Secret(answer.body), stop)) {
+        answers_.post({*row, 0, [](Facts&, Live&) {}});
+    }
     return Millis(0);
+}
+
+std::optional<JobRow> Claimer::keep(const Secret& body, std::stop_token stop) {
+    // A lock or a full disk passes; the claim must not be lost to it.
+    for (;;) {
+        try {
+            return store_.receive(runner_.name, runner_.url, runner_.backend, runner_.account,
+                                  body);
+        } catch (const store::StoreError& e) {
+            if (e.kind != store::StoreError::Kind::Busy &&
+                e.kind != store::StoreError::Kind::Full) {
+                throw;
+            }
+            log_.critical("a claimed job cannot be stored, trying again runner={} error=\"{}\"",
+                          runner_.name, e.what());
+        }
+        if (!clock_.sleepUntil(clock_.steadyNow() + kStoreRetry, stop)) {
+            return std::nullopt;
+        }
+    }
 }
 
 Millis Claimer::handle(const gitlab::ClaimAnswer& answer) {

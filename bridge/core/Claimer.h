@@ -2,6 +2,7 @@
 
 #include <spdlog/logger.h>
 
+#include <optional>
 #include <stop_token>
 
 #include "bridge/base/Random.h"
@@ -32,6 +33,8 @@ public:
     Millis step(std::stop_token stop);
 
 private:
+    /// Stores a claim; nothing only when the service stops while it cannot.
+    std::optional<JobRow> keep(const Secret& body, std::stop_token stop);
     Millis handle(const gitlab::ClaimAnswer& answer);
 
     Clock& clock_;

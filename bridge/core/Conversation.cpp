@@ -106,7 +106,7 @@ ReportFact reportFact(const JobAnswer& answer, bool success) {
 
 std::optional<gitlab::TraceEnd> endOf(const Trace& trace, const std::string& key,
                                       std::int64_t length) {
-    gitlab::Crc32 crc;
+    std::uint32_t crc = 0;
     for (std::int64_t at = 0; at < length;) {
         const auto part =
             trace.read(key, at,
@@ -115,10 +115,10 @@ std::optional<gitlab::TraceEnd> endOf(const Trace& trace, const std::string& key
         if (!part.ok() || part->empty()) {
             return std::nullopt;
         }
-        crc.update(*part);
+        crc = gitlab::crc32(crc, *part);
         at += static_cast<std::int64_t>(part->size());
     }
-    return gitlab::TraceEnd{crc.value(), length};
+    return gitlab::TraceEnd{crc, length};
 }
 
 }  // namespace

@@ -286,8 +286,7 @@ void Reconciler::start(const std::vector<Ready>& ready) {
     for (const auto& one : ready) {
         facts_.erase(one.before.row);
         if (!one.committed) {
-            log_.warn("change dropped, the row was changed elsewhere job={}",
-                      static_cast<std::int64_t>(one.before.row));
+            dropped(one.before);
             continue;
         }
         remember(one);
@@ -299,6 +298,26 @@ void Reconciler::start(const std::vector<Ready>& ready) {
         effects_.submit(*world_.backends.at(name), std::move(jobs));
     }
     submissions_.clear();
+}
+
+void Reconciler::dropped(const JobRecord& job) {
+    if (job.state != State::Received) {
+        log_.warn("change dropped, the row was changed elsewhere job={}", lives_.at(job.row).key);
+        return;
+    }
+    // The other row of this job, which is older, carries it.
+    log_.error("GitLab gave the same job twice job={}", lives_.at(job.row).key);
+    Ready close{job, {}};
+    close.decision.next = job;
+    close.decision.next.state = State::Done;
+    close.decision.next.outcome = store::Outcome::Dropped;
+    close.decision.next.dueAt.reset();
+    close.decision.cause = "GitLab gave the same job twice";
+    const std::vector<store::Change> changes{
+        {State::Received, close.decision.next, close.decision.cause, true}};
+    if (store_.commit(changes).front()) {
+        remember(close);
+    }
 }
 
 void Reconciler::startOne(const Ready& ready) {

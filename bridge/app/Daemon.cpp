@@ -1,0 +1,319 @@
+#include "bridge/app/Daemon.h"
+
+#include <spdlog/logger.h>
+
+#include <array>
+#include <atomic>
+#include <charconv>
+#include <csignal>
+#include <fstream>
+#include <random>
+#include <thread>
+#include <unistd.h>
+
+#include "backends/local/LocalBackend.h"
+#include "bridge/app/ExitCode.h"
+#include "bridge/app/Log.h"
+#include "bridge/base/Random.h"
+#include "bridge/core/Claimer.h"
+#include "bridge/core/Reconciler.h"
+#include "bridge/folder/Account.h"
+#include "bridge/folder/DirectFolders.h"
+#include "bridge/http/PocoTransport.h"
+#include "bridge/store/JobStore.h"
+
+namespace gridbridge::app {
+
+namespace {
+
+constexpr int kControlWidth = 8;
+constexpr int kFilesWidth = 2;
+constexpr Millis kStoreRetry{1000};
+constexpr Millis kAskLimit{30000};
+constexpr std::string_view kVersion = GRIDBRIDGE_VERSION;
+
+/// `info.features`: exactly what works today (protocol 2.3).
+std::vector<std::string> features() {
+    return {"variables",      "artifacts",         "refspecs",         "masking",
+            "raw_variables",  "multi_build_steps", "return_exit_code", "trace_reset",
+            "trace_checksum", "trace_size",        "cancelable",       "cancel_gracefully"};
+}
+
+std::string userAgent() {
+    return "gridbridge " + std::string(kVersion);
+}
+
+std::string hostName() {
+    std::array<char, 256> name{};
+    return ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "localhost";
+}
+
+/// `<job row>-<attempt>` at the end of a submission key.
+std::optional<std::pair<JobRow, int>> rowOf(const SubmissionKey& key) {
+    const std::string& text = key.value;
+    const auto last = text.rfind('-');
+    const auto before =
+        last == std::string::npos || last == 0 ? std::string::npos : text.rfind('-', last - 1);
+    if (before == std::string::npos) {
+        return std::nullopt;
+    }
+    std::int64_t row = 0;
+    int attempt = 0;
+    const auto first = std::from_chars(text.data() + before + 1, text.data() + last, row);
+    const auto second = std::from_chars(text.data() + last + 1, text.data() + text.size(), attempt);
+    if (first.ec != std::errc{} || second.ec != std::errc{}) {
+        return std::nullopt;
+    }
+    return std::pair(JobRow{row}, attempt);
+}
+
+struct BackendParts {
+    std::unique_ptr<folder::DirectFolders> folders;
+    std::unique_ptr<Backend> backend;
+};
+
+struct RunnerParts {
+    std::unique_ptr<http::PocoTransport> transport;
+    std::unique_ptr<gitlab::HttpRunnerApi> api;
+};
+
+/// Everything that runs, in the order in which it depends on each other.
+class Daemon {
+public:
+    Daemon(const Config& config, const Log& log, Random& random)
+        : config_(config),
+          log_(log.named("core")),
+          claimLog_(log.named("claim")),
+          store_(config.stateDir, clock_, random),
+          trace_(config.stateDir / "traces"),
+          control_(std::make_unique<Lane>("gitlab", kControlWidth, defect())),
+          files_(std::make_unique<Lane>("files", kFilesWidth, defect())),
+          world_{{}, {}, *control_, *files_, hostName(), std::string(kVersion), scratch()},
+          capacity_(config.concurrent, runnerLimits(), backendLimits()) {
+        for (const auto& backend : config.backends) {
+            add(backend);
+        }
+        for (const auto& runner : config.runners) {
+            add(runner);
+        }
+        reconciler_ = std::make_unique<core::Reconciler>(clock_, store_, world_, answers_, trace_,
+                                                         capacity_, *log_);
+    }
+    ~Daemon() {
+        threads_.clear();
+        // Calls under way end, or reach their deadline; only then may go what they use.
+        lanes_.clear();
+        files_.reset();
+        control_.reset();
+    }
+    Daemon(const Daemon&) = delete;
+    Daemon& operator=(const Daemon&) = delete;
+
+    /// Starts core and claimers; returns the exit code once a signal has come.
+    int run(const sigset_t& signals) {
+        log_->info("started installation={} runners={} backends={}", store_.installation().id,
+                   world_.runners.size(), world_.backends.size());
+        threads_.emplace_back(
+            [this](std::stop_token stop) { guarded("core", [&] { core(stop); }); });
+        for (const auto& [name, runner] : world_.runners) {
+            threads_.emplace_back([this, &entry = *runner](std::stop_token stop) {
+                guarded("claim", [&] { claim(entry, stop); });
+            });
+        }
+        for (int signal = SIGHUP; signal == SIGHUP;) {
+            ::sigwait(&signals, &signal);
+            if (signal == SIGHUP) {
+                log_->warn("the configuration is read at start only: restart the service");
+            }
+        }
+        log_->info("stopping; jobs go on in the batch system");
+        return exitCode_;
+    }
+
+private:
+    std::function<void(const std::string&)> defect() {
+        return
+            [this](const std::string& text) { log_->error("defect in a call error=\"{}\"", text); };
+    }
+
+    /// Archives on their way to GitLab; what a killed service left there is made again.
+    std::string scratch() const {
+        const auto folder = config_.stateDir / "uploads";
+        std::filesystem::remove_all(folder);
+        std::filesystem::create_directories(folder);
+        std::filesystem::permissions(folder, std::filesystem::perms::owner_all);
+        return folder.string();
+    }
+
+    std::map<std::string, int> runnerLimits() const {
+        std::map<std::string, int> limits;
+        for (const auto& runner : config_.runners) {
+            limits[runner.name] = runner.limit;
+        }
+        return limits;
+    }
+    std::map<std::string, int> backendLimits() const {
+        std::map<std::string, int> limits;
+        for (const auto& backend : config_.backends) {
+            limits[backend.name] = backend.maxPending;
+        }
+        return limits;
+    }
+
+    Lane& lane(const std::string& name) {
+        lanes_.push_back(std::make_unique<Lane>(name, 1, defect()));
+        return *lanes_.back();
+    }
+
+    void add(const BackendConfig& backend) {
+        auto& parts = backends_[backend.name];
+        parts.folders = std::make_unique<folder::DirectFolders>(backend.workDir);
+        const auto changed = [this](const SubmissionKey& key) {
+            if (const auto row = rowOf(key)) {
+                answers_.post({row->first, row->second,
+                               [](core::Facts&, core::Live& live) { live.lookWanted = true; }});
+            }
+        };
+        parts.backend = std::make_unique<LocalBackend>(
+            LocalConfig{.workDir = backend.workDir, .slots = backend.slots, .node = hostName()},
+            *parts.folders, clock_, changed);
+        core::Policy policy;
+        policy.poll = backend.pollInterval;
+        policy.capabilities = parts.backend->capabilities();
+        policy.backendName = backend.name;
+        policy.backendType = backend.type;
+        policy.installation = store_.installation().id;
+        world_.backends[backend.name] = std::unique_ptr<core::BackendEntry>(
+            new core::BackendEntry{backend.name, *parts.backend, *parts.folders, policy,
+                                   lane("read." + backend.name), lane("do." + backend.name)});
+    }
+
+    void add(const RunnerConfig& runner) {
+        auto& parts = runners_[runner.name];
+        parts.transport = std::make_unique<http::PocoTransport>(runner.url, clock_, userAgent(),
+                                                                runner.tlsCaFile);
+        parts.api = std::make_unique<gitlab::HttpRunnerApi>(*parts.transport, clock_);
+        const auto* backend = config_.backend(runner.backend);
+        const gitlab::RunnerIdentity identity{runner.token, "r_grid" + store_.installation().id,
+                                              features(), backend->type};
+        store_.saveRunner({runner.name, runner.url, {}, identity.systemId, {}, "ok"});
+        std::string ca;
+        if (!runner.tlsCaFile.empty()) {
+            std::ifstream in(runner.tlsCaFile);
+            ca.assign(std::istreambuf_iterator<char>(in), {});
+        }
+        world_.runners[runner.name] = std::unique_ptr<core::RunnerEntry>(new core::RunnerEntry{
+            runner.name, runner.url, *parts.api, identity, runner.backend, backend->runAs,
+            runner.name, runner.outputLimitKib * 1024, runner.environment, ca});
+    }
+
+    void core(std::stop_token stop) {
+        while (!stop.stop_requested()) {
+            SteadyTime next;
+            try {
+                next = reconciler_->step();
+            } catch (const store::StoreError& e) {
+                if (e.kind != store::StoreError::Kind::Busy &&
+                    e.kind != store::StoreError::Kind::Full) {
+                    throw;
+                }
+                log_->error("the database is not available, trying again error=\"{}\"", e.what());
+                next = clock_.steadyNow() + kStoreRetry;
+                clock_.sleepUntil(next, stop);
+            }
+            answers_.waitUntil(next, stop);
+        }
+    }
+
+    void claim(const core::RunnerEntry& runner, std::stop_token stop) {
+        // The features must reach GitLab with the first contact: it keeps them (protocol 1.3).
+        const auto verified =
+            runner.api.verify({clock_.steadyNow() + kAskLimit, stop}, runner.identity);
+        if (verified.outcome == gitlab::VerifyOutcome::Invalid) {
+            claimLog_->error("GitLab refuses the token runner={} error=\"{}\"", runner.name,
+                             verified.message);
+        }
+        core::Claimer(clock_, store_, runner, capacity_, answers_, *claimLog_,
+                      config_.checkInterval)
+            .run(stop);
+    }
+
+    /// What escapes a thread ends the service: nothing can be promised without that thread.
+    template <typename Body>
+    void guarded(const char* what, Body body) {
+        try {
+            body();
+        } catch (const store::StoreError& e) {
+            fail(what, e.what(), exitCodeOf(e.kind));
+        } catch (const std::exception& e) {
+            fail(what, e.what(), kExitFailed);
+        }
+    }
+    void fail(const char* what, const char* why, int code) {
+        log_->critical("{} cannot go on error=\"{}\"", what, why);
+        exitCode_ = code;
+        ::kill(::getpid(), SIGTERM);
+    }
+
+    const Config& config_;
+    SystemClock clock_;
+    std::shared_ptr<spdlog::logger> log_;
+    std::shared_ptr<spdlog::logger> claimLog_;
+    store::JobStore store_;
+    core::Trace trace_;
+    core::Answers answers_;
+    std::map<std::string, RunnerParts> runners_;
+    std::map<std::string, BackendParts> backends_;
+    std::unique_ptr<Lane> control_;
+    std::unique_ptr<Lane> files_;
+    std::vector<std::unique_ptr<Lane>> lanes_;
+    core::World world_;
+    core::Capacity capacity_;
+    std::unique_ptr<core::Reconciler> reconciler_;
+    std::atomic<int> exitCode_{0};
+    std::vector<std::jthread> threads_;
+};
+
+}  // namespace
+
+int runDaemon(const Config& config) {
+    sigset_t signals;
+    sigemptyset(&signals);
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+        sigaddset(&signals, signal);
+    }
+    const Log log(config.logLevel);
+    try {
+        Random random(std::random_device{}());
+        return Daemon(config, log, random).run(signals);
+    } catch (const store::StoreError&) {
+        throw;
+    } catch (const std::exception& e) {
+        log.named("app")->critical("cannot start error=\"{}\"", e.what());
+        return kExitFailed;
+    }
+}
+
+gitlab::VerifyAnswer verifyToken(const RunnerConfig& runner) {
+    SystemClock clock;
+    try {
+        http::PocoTransport transport(runner.url, clock, userAgent(), runner.tlsCaFile);
+        gitlab::HttpRunnerApi api(transport, clock);
+        // Without a system id: a check is no runner manager.
+        return api.verify({clock.steadyNow() + kAskLimit}, {runner.token, "", features(), ""});
+    } catch (const std::exception& e) {
+        return {gitlab::VerifyOutcome::Unreachable, 0, e.what()};
+    }
+}
+
+Result<void> probeBackend(const BackendConfig& backend) {
+    try {
+        folder::DirectFolders folders(backend.workDir);
+        const auto account = folder::findAccount(backend.runAs);
+        return account.ok() ? Result<void>() : Result<void>(account.error());
+    } catch (const std::exception& e) {
+        return permanentError(e.what());
+    }
+}
+
+}  // namespace gridbridge::app

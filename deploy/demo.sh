@@ -1,0 +1,101 @@
+#!/bin/bash
+# The whole way once: a stand-in GitLab with a small project and a pipeline of ten jobs in three stages, the
+# service with its local backend, kill -9 in the middle, and a judgement of what GitLab recorded.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. deploy/packages.sh
+
+install_packages "${build_packages[@]}"
+echo 'Building (build/dev)'
+cmake --preset dev >/dev/null
+cmake --build --preset dev --target gridbridge fakegitlab | tail -n 1
+bin=$PWD/build/dev/bridge/app/gridbridge
+fake=$PWD/build/dev/tests/fakegitlab
+
+demo=$(mktemp -d "${TMPDIR:-/tmp}/gridbridge-demo-XXXXXX")
+chmod 711 "$demo"
+account= gitlab= service=
+finish() {
+    local code=$?
+    for pid in $service $gitlab; do kill "$pid" 2>/dev/null || true; wait "$pid" 2>/dev/null || true; done
+    if [ -n "$account" ]; then userdel "$account" 2>/dev/null || true; fi
+    [ "$code" = 0 ] || { echo "--- the end of the service's log"; tail -n 20 "$demo/service.log" 2>/dev/null; }
+    exit "$code"
+}
+trap finish EXIT
+
+mkdir -m 700 "$demo/state"
+mkdir "$demo/work"
+if [ "$(id -u)" = 0 ]; then
+    account=gbdemo$$
+    useradd --system --no-create-home --shell /usr/sbin/nologin "$account"
+    how="run_as = \"$account\""
+    echo "Jobs run as the account $account, which exists for this demo only"
+else
+    how='trusted_jobs = true'
+fi
+
+"$fake" --folder deploy/demo/jobs --repositories deploy/demo/repositories --port-file "$demo/url" --until-done \
+    --allow-repeats 3 --update-interval 1 --results "$demo/results.json" --traces "$demo/traces" \
+    >"$demo/gitlab.log" 2>&1 & gitlab=$!
+for _ in $(seq 100); do [ -s "$demo/url" ] && break; sleep 0.1; done
+url=$(cat "$demo/url")
+echo "The stand-in GitLab serves the pipeline at $url"
+
+(umask 077; cat >"$demo/config.toml" <<C
+check_interval = 1
+state_dir = "$demo/state"
+
+[[runners]]
+name = "demo"
+url = "$url"
+token = "glrt-fakegitlab"
+backend = "here"
+limit = 10
+
+[backends.here]
+type = "local"
+work_dir = "$demo/work"
+slots = 4
+$how
+C
+)
+"$bin" check --config "$demo/config.toml"
+start() { "$bin" run --config "$demo/config.toml" >>"$demo/service.log" 2>&1 & service=$!; }
+count() { sqlite3 -readonly "$demo/state/gridbridge.db" "$1" 2>/dev/null || echo 0; }
+
+start
+killed=
+for _ in $(seq 240); do
+    kill -0 "$gitlab" 2>/dev/null || break
+    if [ -z "$killed" ] && [ "$(count "SELECT count(*) FROM job WHERE state = 'running' AND stage = 'test'")" -ge 3 ]; then
+        "$bin" jobs --all --config "$demo/config.toml"
+        echo "kill -9 $service, while jobs run"
+        kill -9 "$service"
+        wait "$service" 2>/dev/null || true
+        killed=yes
+        start
+        echo 'started again'
+    fi
+    sleep 0.5
+done
+rc=0
+wait "$gitlab" || rc=$?
+gitlab=
+for _ in $(seq 60); do [ "$(count "SELECT count(*) FROM open_jobs")" = 0 ] && break; sleep 0.5; done
+
+echo
+"$bin" jobs --all --config "$demo/config.toml"
+echo
+echo 'The log of one job, as GitLab has it:'
+"$bin" log "$(count "SELECT gitlab_id FROM job WHERE name = 'fails'")" --config "$demo/config.toml"
+echo
+echo 'What GitLab recorded, beside what each job file expects:'
+sed -n '/^JOB /,$p' "$demo/gitlab.log"
+kill "$service"
+wait "$service" || rc=$?
+service=
+[ -n "$killed" ] || { echo 'the service was never killed: the demo has shown nothing'; rc=1; }
+echo
+echo "Look further:  sqlite3 -readonly $demo/state/gridbridge.db 'SELECT * FROM job_overview'"
+exit "$rc"

@@ -1,0 +1,94 @@
+// Conformance cases 29 to 34: sources over git's HTTP, with the job's token.
+#include "tests/e2e/Service.h"
+
+namespace gridbridge::testing {
+namespace {
+
+using fakegitlab::JobSnapshot;
+using fakegitlab::JobSpec;
+using fakegitlab::Status;
+
+class GitEndToEnd : public EndToEnd {
+protected:
+    void SetUp() override {
+        repository({{"main.txt", "one\n"}});
+        repository({{"main.txt", "two\n"}, {"sub/more.txt", "more\n"}});
+    }
+    JobSnapshot withGit(JobSpec spec) {
+        start();
+        return finished(gitlab->addJob(std::move(spec)));
+    }
+    static bool says(const JobSnapshot& job, const std::string& text) {
+        return plain(job.trace).find(text) != std::string::npos;
+    }
+};
+
+TEST_F(GitEndToEnd, Case29ShallowCloneOfThePipelinesCommit) {
+    const auto job =
+        withGit({.gitDepth = 1,
+                 .script = {"cat main.txt sub/more.txt", "echo count=$(git rev-list --count HEAD)",
+                            "[ $(git rev-parse HEAD) = $CI_COMMIT_SHA ] && echo exact",
+                            "git symbolic-ref -q HEAD || echo detached"}});
+    EXPECT_EQ(job.status, Status::Success);
+    EXPECT_TRUE(says(job, "\ntwo\nmore\n"));
+    EXPECT_TRUE(says(job, "count=1"));
+    EXPECT_TRUE(says(job, "\nexact\n"));
+    EXPECT_TRUE(says(job, "\ndetached\n"));
+    EXPECT_TRUE(says(job, "Fetching changes with git depth set to 1..."));
+    EXPECT_TRUE(says(job, "Created fresh repository."));
+}
+
+TEST_F(GitEndToEnd, Case30WholeHistory) {
+    EXPECT_TRUE(
+        says(withGit({.gitDepth = 0, .script = {"echo count=$(git rev-list --count HEAD)"}}),
+             "count=2"));
+}
+
+TEST_F(GitEndToEnd, Case31TokenStandsInNoFileOfGitAndInNoArgument) {
+    const auto job = withGit(
+        {.script = {"grep -rqF \"$CI_JOB_TOKEN\" .git \"$RUNNER_TEMP_PROJECT_DIR\" && echo leaked "
+                    "|| echo clean",
+                    "git config --list | grep -cF \"$CI_JOB_TOKEN\" || true"}});
+    EXPECT_TRUE(says(job, "\nclean\n"));
+    EXPECT_TRUE(says(job, "\n0\n"));
+}
+
+TEST_F(GitEndToEnd, Case32FetchInTheScriptAuthenticates) {
+    const auto job =
+        withGit({.script = {"git fetch origin main", "git ls-remote origin | head -1"}});
+    EXPECT_EQ(job.status, Status::Success);
+}
+
+TEST_F(GitEndToEnd, Case33NoRepositoryForStrategiesNoneAndEmpty) {
+    const auto none = withGit({.script = {"[ -e .git ] || echo bare"},
+                               .variables = {{.key = "GIT_STRATEGY", .value = "none"}}});
+    const auto empty = withGit({.script = {"[ -e .git ] || echo bare"},
+                                .variables = {{.key = "GIT_STRATEGY", .value = "empty"}}});
+    EXPECT_TRUE(says(none, "\nbare\n"));
+    EXPECT_TRUE(says(none, "Skipping Git repository setup"));
+    EXPECT_TRUE(says(empty, "\nbare\n"));
+    EXPECT_TRUE(says(empty, "Skipping Git repository setup and creating an empty build directory"));
+}
+
+TEST_F(GitEndToEnd, Case34FetchWithoutCheckout) {
+    const auto job = withGit({.script = {"[ -e .git ] && [ ! -e main.txt ] && echo unchecked"},
+                              .variables = {{.key = "GIT_CHECKOUT", .value = "false"}}});
+    EXPECT_TRUE(says(job, "\nunchecked\n"));
+    EXPECT_TRUE(says(job, "Skipping Git checkout"));
+}
+
+TEST_F(GitEndToEnd, UnreachableRepositoryFailsThatJobAndNoOther) {
+    const auto lost =
+        withGit({.script = {"echo never"},
+                 .afterScript = {"echo never"},
+                 .merge = R"({"git_info":{"repo_url":"http://127.0.0.1:9/x/y.git"}})"});
+    const auto good = withGit({.script = {"cat main.txt"}});
+
+    EXPECT_EQ(lost.status, Status::Failed);
+    EXPECT_EQ(lost.failureReason, "script_failure");
+    EXPECT_FALSE(says(lost, "never"));
+    EXPECT_EQ(good.status, Status::Success);
+}
+
+}  // namespace
+}  // namespace gridbridge::testing

@@ -1,0 +1,90 @@
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <sys/types.h>
+#include <vector>
+
+#include "bridge/base/Clock.h"
+#include "tests/fakegitlab/FakeGitLab.h"
+
+namespace gridbridge::testing {
+
+/// A private folder, removed at the end.
+class TempFolder {
+public:
+    TempFolder();
+    ~TempFolder();
+    TempFolder(const TempFolder&) = delete;
+    TempFolder& operator=(const TempFolder&) = delete;
+    const std::filesystem::path path;
+};
+
+/// The real executable with a configuration of its own.
+class Service {
+public:
+    Service(std::string gitlabUrl, std::filesystem::path folder);
+    ~Service();
+    Service(const Service&) = delete;
+    Service& operator=(const Service&) = delete;
+
+    /// Lines put into the configuration; before start().
+    void configure(const std::string& runnerLines, const std::string& backendLines);
+    void start(const std::map<std::string, std::string>& environment = {});
+    /// SIGTERM; the exit code.
+    int stop();
+    void killHard();
+    /// Waits for its end by itself; the exit status, or 128 + signal.
+    int wait();
+    bool running() const { return pid_ > 0; }
+
+    /// Runs a command of the executable; its standard output.
+    std::string command(const std::vector<std::string>& arguments, int* exitCode = nullptr) const;
+    std::string sql(const std::string& query) const;
+
+    std::filesystem::path stateDir() const { return folder_ / "state"; }
+    std::filesystem::path workDir() const { return folder_ / "work"; }
+    std::filesystem::path config() const { return folder_ / "config.toml"; }
+    std::string log() const;
+
+private:
+    std::string gitlabUrl_;
+    std::filesystem::path folder_;
+    pid_t pid_ = 0;
+};
+
+std::string readFile(const std::filesystem::path& path);
+void writeFile(const std::filesystem::path& path, const std::string& text);
+/// The log as a person reads it: without colours, section markers and their carriage returns.
+std::string plain(const std::string& trace);
+
+/// One stand-in GitLab and one service with the local backend.
+class EndToEnd : public ::testing::Test {
+protected:
+    EndToEnd();
+    void TearDown() override;
+
+    fakegitlab::Options options();
+    void start();
+    /// Adds a job, waits for its end and for the service to be done with it.
+    fakegitlab::JobSnapshot run(fakegitlab::JobSpec spec);
+    fakegitlab::JobSnapshot finished(fakegitlab::JobId id);
+    /// A repository with one commit of these files.
+    void repository(const std::map<std::string, std::string>& files);
+    ::testing::AssertionResult waitFor(const std::function<bool()>& condition,
+                                       const std::string& what) const;
+    bool strict = true;  ///< A violation of the protocol fails the test.
+
+    SystemClock clock;
+    TempFolder folder;
+    std::optional<fakegitlab::FakeGitLab> gitlab;
+    std::optional<Service> service;
+};
+
+}  // namespace gridbridge::testing

@@ -76,7 +76,7 @@ protected:
             EXPECT_EQ(scriptLines(job.trace), expectedLines()) << ids[i];
             EXPECT_EQ(job.trace.find(kSecret), std::string::npos);
             const auto key = service->sql(
-                "SELECT 'gb-' || (SELECT id FROM installation) || '-' || row FROM job WHERE "
+                "SELECT 'gb-' || (SELECT id FROM installation) || '-' || id FROM job WHERE "
                 "gitlab_id = " +
                 std::to_string(ids[i]));
             EXPECT_EQ(

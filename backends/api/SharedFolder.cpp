@@ -2,6 +2,8 @@
 
 #include <string_view>
 
+#include "bridge/folder/FolderFiles.h"
+
 namespace gridbridge {
 namespace {
 
@@ -45,20 +47,24 @@ Result<LogChunk> join(Result<folder::ReadChunk> status, Result<folder::ReadChunk
 
 }  // namespace
 
-Result<void> stageJob(folder::JobFolders& folders, const BatchJob& job) {
-    const folder::FolderRef folder{job.key, job.account};
+Result<std::vector<folder::StagedFile>> filesOf(const folder::JobFolders& folders,
+                                                const BatchJob& job) {
     if (job.loader.size() > kMaxLoader) {
         return permanentError("the loader of " + job.key.value + " is longer than 4 KiB");
     }
     std::vector<folder::StagedFile> files;
     for (const auto& input : job.inputs) {
+        if (auto checked = folder::checkFileName(input.name); !checked) {
+            return checked.error();
+        }
         if (input.name == kLoaderName) {
             return permanentError("an input of " + job.key.value + " has the loader's name");
         }
         files.push_back({input.name, input.content});
     }
-    files.push_back({kLoaderName, withFolder(job.loader, folders.path(folder).string())});
-    return folders.stage(folder, files);
+    const auto path = folders.path({job.key, job.account}).string();
+    files.push_back({kLoaderName, withFolder(job.loader, path)});
+    return files;
 }
 
 std::vector<Result<LogChunk>> readSharedLogs(folder::JobFolders& folders,

@@ -13,9 +13,10 @@ namespace gridbridge {
 /// The loader's name in `in/`.
 inline constexpr const char* kLoaderName = "loader.sh";
 
-/// Makes the folder with the inputs and the loader, in which `@FOLDER@` is replaced. Repeatable.
-/// Permanent: the job cannot be submitted as it is.
-Result<void> stageJob(folder::JobFolders& folders, const BatchJob& job);
+/// The files that `in/` must hold before the job starts: its inputs, and the loader, in which
+/// `@FOLDER@` is replaced. Permanent: the job cannot be submitted as it is.
+Result<std::vector<folder::StagedFile>> filesOf(const folder::JobFolders& folders,
+                                                const BatchJob& job);
 
 /// `out/log` from each request's offset, and `out/status` once it is there. What the job itself
 /// made unreadable counts as an empty log or an empty, hence invalid, status; an error only when

@@ -34,7 +34,7 @@ LocalBackend::LocalBackend(LocalConfig config, folder::JobFolders& folders, Cloc
       jobs_(config_.slots, config_.bootId, records_, folders, clock, std::move(changed)) {}
 
 Capabilities LocalBackend::capabilities() const {
-    // A submission asks the disk several times for durability: so many take about a second.
+    // A submission waits for the disk: so many take about a second.
     return {.maxBatch = 200,
             .liveLog = true,
             .softCancel = true,
@@ -57,12 +57,18 @@ Result<LocalRecord> LocalBackend::record(const CallContext& ctx, const BatchJob&
     if (auto time = timeLeft(ctx); !time) {
         return time.error();
     }
-    if (auto staged = stageJob(folders_, job); !staged) {
-        return staged.error();
+    const auto files = filesOf(folders_, job);
+    if (!files) {
+        return files.error();
+    }
+    // Only the folder: whether the account is there, and whether it may be served, must be known
+    // now. The files follow at the start; until then the record holds them durably.
+    if (auto made = folders_.stage({job.key, job.account}, {}); !made) {
+        return made.error();
     }
     auto record = jobs_.prepare(job.key, job.account);
-    if (auto written = records_.write(record); !written) {
-        return written.error();
+    if (auto created = records_.create(record, *files); !created) {
+        return created.error();
     }
     return record;
 }

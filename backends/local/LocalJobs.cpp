@@ -144,7 +144,7 @@ void LocalJobs::wakeUp() {
 }
 
 void LocalJobs::persist(const LocalRecord& record) {
-    if (records_.save(record)) {
+    if (records_.update(record)) {
         unsaved_.erase(record.key);
     } else {
         unsaved_.insert(record.key);
@@ -194,7 +194,7 @@ Result<CancelOutcome> LocalJobs::cancel(const SubmissionKey& key, CancelKind kin
     if (!entry->record.removedAt) {
         auto changed = entry->record;
         changed.removedAt = clock_.wallNow();
-        if (auto saved = records_.save(changed); !saved) {
+        if (auto saved = records_.update(changed); !saved) {
             return saved.error();
         }
         entry->record = std::move(changed);
@@ -222,7 +222,7 @@ Result<CancelOutcome> LocalJobs::removePending(const SubmissionKey& key) {
     } else {
         setEnded(record, EndCause::RemovedByUs, "");
         record.scriptStarted = marked && *marked == folder::MarkOutcome::AlreadyStarted;
-        outcome = records_.save(record);
+        outcome = records_.update(record);
     }
     entry = find(key);
     if (entry == nullptr) {
@@ -303,13 +303,24 @@ void LocalJobs::startNext() {
     entry->starting = true;
     const auto folder = folderOf(entry->record);
     lock.unlock();
-    const std::vector<std::string> argv{"bash",
-                                        (folders_.path(folder) / "in" / kLoaderName).string()};
-    const auto started = folders_.start(
-        folder, argv,
-        [this, &key](const folder::ProcessId& process) { return recordStart(key, process); });
+    const auto started = start(folder);
     afterStart(key, started);
     changed_(key);
+}
+
+Result<folder::ProcessId> LocalJobs::start(const folder::FolderRef& folder) {
+    const auto inputs = records_.inputs(folder.key);
+    if (!inputs) {
+        return inputs.error();
+    }
+    if (auto staged = folders_.stage(folder, *inputs); !staged) {
+        return staged.error();
+    }
+    const std::vector<std::string> argv{"bash",
+                                        (folders_.path(folder) / "in" / kLoaderName).string()};
+    return folders_.start(folder, argv, [this, &folder](const folder::ProcessId& process) {
+        return recordStart(folder.key, process);
+    });
 }
 
 bool LocalJobs::recordStart(const SubmissionKey& key, const folder::ProcessId& process) {
@@ -319,7 +330,7 @@ bool LocalJobs::recordStart(const SubmissionKey& key, const folder::ProcessId& p
     record.state = LocalState::Running;
     record.process = process;
     record.startedAt = clock_.wallNow();
-    if (!records_.save(record)) {
+    if (!records_.update(record)) {
         return false;
     }
     entry->record = std::move(record);

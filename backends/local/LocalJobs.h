@@ -65,6 +65,8 @@ private:
     void watch(std::stop_token stop);
     bool mayStart() const;
     void startNext();
+    /// Places the inputs only now: a waiting job needs none.
+    Result<folder::ProcessId> start(const folder::FolderRef& folder);
     bool recordStart(const SubmissionKey& key, const folder::ProcessId& process);
     void afterStart(const SubmissionKey& key, const Result<folder::ProcessId>& started);
     void sendSignals();

@@ -182,4 +182,35 @@ Result<LocalRecord> parseRecord(const SubmissionKey& key, std::string_view text)
     return record;
 }
 
+std::string formatInputs(std::span<const folder::StagedFile> files) {
+    std::string text;
+    for (const auto& file : files) {
+        text.append(file.name).append(" ").append(std::to_string(file.content.size()));
+        text.append("\n").append(file.content);
+    }
+    return text;
+}
+
+Result<std::vector<folder::StagedFile>> parseInputs(const SubmissionKey& key,
+                                                    std::string_view text) {
+    std::vector<folder::StagedFile> files;
+    while (!text.empty()) {
+        const auto line = text.substr(0, text.find('\n'));
+        const auto space = line.find(' ');
+        const auto digits = line.substr(std::min(space, line.size() - 1) + 1);
+        std::size_t size = 0;
+        const auto [end, code] =
+            std::from_chars(digits.data(), digits.data() + digits.size(), size);
+        if (code != std::errc() || end != digits.data() + digits.size() ||
+            line.size() == text.size() || size > text.size() - line.size() - 1) {
+            return permanentError("the inputs that the local backend keeps for " + key.value +
+                                  " are damaged");
+        }
+        files.push_back(
+            {std::string(line.substr(0, space)), std::string(text.substr(line.size() + 1, size))});
+        text.remove_prefix(line.size() + 1 + size);
+    }
+    return files;
+}
+
 }  // namespace gridbridge

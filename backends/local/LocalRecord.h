@@ -2,8 +2,10 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "backends/api/Backend.h"
 #include "bridge/folder/JobFolders.h"
@@ -31,10 +33,17 @@ struct LocalRecord {
     bool operator==(const LocalRecord&) const = default;
 };
 
-/// The record's file: lines `name=value`, without the key, which is the file's name.
+/// Lines `name=value`, without the key, which is the file's name.
 std::string formatRecord(const LocalRecord& record);
 
 /// Strict. Permanent: `text` is not what formatRecord writes.
 Result<LocalRecord> parseRecord(const SubmissionKey& key, std::string_view text);
+
+/// Names, sizes and contents, one file after the other.
+std::string formatInputs(std::span<const folder::StagedFile> files);
+
+/// Strict. Permanent: `text` is not what formatInputs writes.
+Result<std::vector<folder::StagedFile>> parseInputs(const SubmissionKey& key,
+                                                    std::string_view text);
 
 }  // namespace gridbridge

@@ -47,16 +47,6 @@ Result<void> checkRef(const FolderRef& folder) {
     return {};
 }
 
-Result<void> checkName(const std::string& name) {
-    static constexpr std::string_view kAllowed =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
-    if (name.empty() || name.size() > 128 || name == "." || name == ".." ||
-        name.find_first_not_of(kAllowed) != std::string::npos) {
-        return permanentError("a file of a submission must be named with A-Z a-z 0-9 . _ - only");
-    }
-    return {};
-}
-
 std::runtime_error unusable(const std::filesystem::path& workDir, const std::string& why) {
     return std::runtime_error("work_dir " + workDir.string() + ": " + why);
 }
@@ -181,7 +171,7 @@ Result<void> DirectFolders::writeInput(const Fd& in, const StagedFile& file, con
         return fileError(label, errno);
     }
     const auto made = createFile(in.get(), file.name, account.uid, account.gid);
-    if (!made || !writeDurably(made, file.content)) {
+    if (!made || !writeAll(made, file.content)) {
         return fileError(label, errno);
     }
     return {};
@@ -193,7 +183,7 @@ Result<void> DirectFolders::stage(const FolderRef& folder, std::span<const Stage
         return account.error();
     }
     for (const auto& file : files) {
-        if (auto checked = checkName(file.name); !checked) {
+        if (auto checked = checkFileName(file.name); !checked) {
             return checked;
         }
     }
@@ -278,7 +268,7 @@ Result<Fd> DirectFolders::openOutput(const FolderRef& folder, const std::string&
     if (!account) {
         return account.error();
     }
-    if (auto checked = checkName(name); !checked) {
+    if (auto checked = checkFileName(name); !checked) {
         return checked.error();
     }
     return openForReading(root_.get(), relativePath(folder, "out/" + name), account->uid,

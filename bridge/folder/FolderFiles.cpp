@@ -27,6 +27,16 @@ Fd open2(int dir, const std::string& path, int flags, mode_t mode, std::uint64_t
 
 }  // namespace
 
+Result<void> checkFileName(const std::string& name) {
+    static constexpr std::string_view kAllowed =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+    if (name.empty() || name.size() > 128 || name == "." || name == ".." ||
+        name.find_first_not_of(kAllowed) != std::string::npos) {
+        return permanentError("a file of a submission must be named with A-Z a-z 0-9 . _ - only");
+    }
+    return {};
+}
+
 Fd openBeneath(int dir, const std::string& path, int flags, mode_t mode) {
     return open2(dir, path, flags, mode, kNoEscape);
 }
@@ -94,19 +104,18 @@ Fd createFile(int dir, const std::string& name, uid_t owner, gid_t group) {
     return file;
 }
 
-bool writeDurably(const Fd& file, const std::string& content) {
-    std::string_view left = content;
-    while (!left.empty()) {
-        const ssize_t written = ::write(file.get(), left.data(), left.size());
+bool writeAll(const Fd& file, std::string_view content) {
+    while (!content.empty()) {
+        const ssize_t written = ::write(file.get(), content.data(), content.size());
         if (written < 0 && errno == EINTR) {
             continue;
         }
         if (written < 0) {
             return false;
         }
-        left.remove_prefix(static_cast<std::size_t>(written));
+        content.remove_prefix(static_cast<std::size_t>(written));
     }
-    return ::fsync(file.get()) == 0;
+    return true;
 }
 
 bool give(const Fd& file, uid_t owner, gid_t group) {

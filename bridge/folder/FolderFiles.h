@@ -1,12 +1,16 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <sys/types.h>
 
 #include "bridge/base/Fd.h"
 #include "bridge/base/Result.h"
 
 namespace gridbridge::folder {
+
+/// Permanent unless `name` is a plain file name of A-Z a-z 0-9 . _ - as submissions use them.
+Result<void> checkFileName(const std::string& name);
 
 /// Opens `path` below `dir`: through no link, not out of `dir`, without waiting for another side.
 /// Invalid, with errno, when that fails (Linux 5.6 and newer: openat2).
@@ -28,8 +32,8 @@ Result<Fd> openForReading(int dir, const std::string& path, uid_t owner, const s
 /// the result is invalid.
 Fd createFile(int dir, const std::string& name, uid_t owner, gid_t group);
 
-/// Writes all of it, and asks the disk to keep it. False with errno.
-bool writeDurably(const Fd& file, const std::string& content);
+/// Writes all of it. False with errno.
+bool writeAll(const Fd& file, std::string_view content);
 
 /// `name` in `dir` as a folder, made 0700 and ours when it is absent. Permanent when something
 /// else is there, or when it belongs neither to us nor to `owner`.

@@ -60,7 +60,8 @@ public:
     virtual ~JobFolders() = default;
 
     virtual std::filesystem::path path(const FolderRef& folder) const = 0;
-    /// Makes the folder (0700, owned by the account) and the files of `in/`. Repeatable.
+    /// Makes the folder (0700, owned by the account) and the files of `in/`. Repeatable. A power
+    /// failure soon after may undo it.
     virtual Result<void> stage(const FolderRef& folder, std::span<const StagedFile> files) = 0;
     /// Starts `argv` as the account in its own session, with `argv` as given, an environment of
     /// PATH, HOME, USER, LOGNAME, LANG only, stdin from the null device and both outputs in

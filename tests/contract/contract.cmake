@@ -4,6 +4,18 @@
 add_library(backend_contract OBJECT contract/BackendContract.cpp)
 target_link_libraries(backend_contract PUBLIC bridge_flags gridbridge::backends_api GTest::gtest)
 
+add_executable(local_service contract/LocalService.cpp)
+target_link_libraries(local_service PRIVATE bridge_flags gridbridge::backend_local GTest::gtest)
+
 bridge_test(local_contract_test LABEL contract
-  SOURCES contract/LocalBackendContractTest.cpp
+  SOURCES contract/LocalBackendContractTest.cpp contract/LocalBackendTest.cpp
+    contract/LocalRestartTest.cpp
   DEPS backend_contract gridbridge::backend_local)
+target_compile_definitions(local_contract_test PRIVATE
+  LOCAL_SERVICE="$<TARGET_FILE:local_service>")
+add_dependencies(local_contract_test local_service)
+
+bridge_test(backends_test LABEL unit
+  SOURCES unit/backends/LocalRecordTest.cpp unit/backends/LocalRecordsTest.cpp
+    unit/backends/SharedFolderTest.cpp
+  DEPS gridbridge::backend_local)

@@ -2,7 +2,7 @@
 
 namespace gridbridge::payload {
 
-std::string quoted(std::string_view text) {
+std::string shellQuoted(std::string_view text) {
     std::string word = "'";
     for (const char c : text) {
         if (c == '\'') {
@@ -36,7 +36,7 @@ std::string oneLine(std::string_view text) {
 }
 
 std::string printGreen(std::string_view text) {
-    return "printf '\\033[32;1m%s\\033[0;m\\n' " + quoted(text) + "\n";
+    return "printf '\\033[32;1m%s\\033[0;m\\n' " + shellQuoted(text) + "\n";
 }
 
 }  // namespace gridbridge::payload

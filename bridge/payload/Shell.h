@@ -6,7 +6,7 @@
 namespace gridbridge::payload {
 
 /// One word of a bash script that stands for exactly these bytes (none may be NUL).
-std::string quoted(std::string_view text);
+std::string shellQuoted(std::string_view text);
 
 /// Without white space at both ends.
 std::string_view trimmed(std::string_view text);

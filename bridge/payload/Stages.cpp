@@ -77,10 +77,11 @@ std::string credentials(const std::string& site, bool hasCa) {
                                "\thelper = \"!f(){ test \\\"$1\\\" = get && "
                                "printf \\\"password=%s\\\\n\\\" \\\"$CI_JOB_TOKEN\\\"; }; f\"\n"
                                "\tusername = gitlab-ci-token\n";
-    std::string text = "printf '%s' " + quoted(config) + " >\"$GB_HOME_DIR/.gitconfig\"\n";
+    std::string text = "printf '%s' " + shellQuoted(config) + " >\"$GB_HOME_DIR/.gitconfig\"\n";
     if (hasCa) {
         text += "git config -f \"$GB_HOME_DIR/.gitconfig\" " +
-                quoted("http." + site + ".sslCAInfo") + " \"$GB_TMP_DIR/CI_SERVER_TLS_CA_FILE\"\n";
+                shellQuoted("http." + site + ".sslCAInfo") +
+                " \"$GB_TMP_DIR/CI_SERVER_TLS_CA_FILE\"\n";
     }
     return text;
 }
@@ -107,24 +108,25 @@ std::string initialise(const gitlab::GitInfo& git, bool hasSite) {
     }
     text += "git -c init.defaultBranch=none init --template \"$gb_template\" ";
     if (git.objectFormat != "sha1") {
-        text += "--object-format " + quoted(git.objectFormat) + " ";
+        text += "--object-format " + shellQuoted(git.objectFormat) + " ";
     }
     return text + "\"$GB_PROJECT_DIR\"\ncd -- \"$GB_PROJECT_DIR\"\ngit remote add origin " +
-           quoted(withoutCredentials(git.repoUrl)) + "\n" + printGreen("Created fresh repository.");
+           shellQuoted(withoutCredentials(git.repoUrl)) + "\n" +
+           printGreen("Created fresh repository.");
 }
 
 std::string fetch(const gitlab::GitInfo& git, const Settings& settings,
                   const ScriptContext& context) {
-    std::string text = "git -c http.userAgent=" + quoted("gridbridge " + context.version) +
+    std::string text = "git -c http.userAgent=" + shellQuoted("gridbridge " + context.version) +
                        " fetch origin --no-recurse-submodules";
     for (const auto& refspec : git.refspecs) {
-        text += " " + quoted(refspec);
+        text += " " + shellQuoted(refspec);
     }
     if (git.depth > 0) {
         text += " --depth " + std::to_string(git.depth);
     }
     for (const auto& flag : settings.gitFetchFlags) {
-        text += " " + quoted(flag);
+        text += " " + shellQuoted(flag);
     }
     return text + "\n";
 }
@@ -135,11 +137,11 @@ std::string checkout(const gitlab::GitInfo& git, const Settings& settings) {
     }
     std::string text = printGreen("Checking out " + git.sha.substr(0, 8) +
                                   " as detached HEAD (ref is " + oneLine(git.ref) + ")...");
-    text += "git -c submodule.recurse=false checkout -f -q " + quoted(git.sha) + "\n";
+    text += "git -c submodule.recurse=false checkout -f -q " + shellQuoted(git.sha) + "\n";
     if (!settings.gitCleanFlags.empty()) {
         text += "git clean";
         for (const auto& flag : settings.gitCleanFlags) {
-            text += " " + quoted(flag);
+            text += " " + shellQuoted(flag);
         }
         text += "\n";
     }
@@ -244,10 +246,11 @@ gb_pack() {
             }
             const auto& glob = *path.glob;
             if (glob.path()) {
-                text += "  gb_find " + quoted("./" + *glob.path()) + "\n";
+                text += "  gb_find " + shellQuoted("./" + *glob.path()) + "\n";
             } else {
-                text += "  gb_match " + quoted(glob.folder().empty() ? "." : "./" + glob.folder()) +
-                        " " + quoted("^" + glob.expression() + "(/.*)?$") + "\n";
+                text += "  gb_match " +
+                        shellQuoted(glob.folder().empty() ? "." : "./" + glob.folder()) + " " +
+                        shellQuoted("^" + glob.expression() + "(/.*)?$") + "\n";
             }
         }
         text += entry.plan.untracked ? "  gb_untracked\n" : "";

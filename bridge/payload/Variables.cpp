@@ -143,7 +143,7 @@ std::string shellWord(const Value& value) {
     }
     std::string word;
     for (const auto& piece : value) {
-        word += piece.late ? "\"$" + piece.text + "\"" : quoted(piece.text);
+        word += piece.late ? "\"$" + piece.text + "\"" : shellQuoted(piece.text);
     }
     return word;
 }

@@ -240,7 +240,7 @@ exit 0
 )gb";
 
 std::string constant(std::string_view name, std::string_view value) {
-    return std::string(name) + "=" + quoted(value) + "\n";
+    return std::string(name) + "=" + shellQuoted(value) + "\n";
 }
 
 std::string constant(std::string_view name, long long value) {
@@ -250,7 +250,7 @@ std::string constant(std::string_view name, long long value) {
 std::string list(std::string_view name, const std::vector<std::string>& values) {
     std::string text = std::string(name) + "=(";
     for (const auto& value : values) {
-        text += quoted(value) + " ";
+        text += shellQuoted(value) + " ";
     }
     return text + ")\n";
 }

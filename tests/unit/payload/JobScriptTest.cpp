@@ -1,0 +1,157 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "bridge/payload/JobScript.h"
+#include "tests/unit/payload/ScriptRun.h"
+
+namespace gridbridge::payload {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+using ::testing::UnorderedElementsAre;
+
+/// The one line with which the job is refused; empty = it is not.
+std::string refusal(const gitlab::JobDescription& job) {
+    const auto script = makeScript(job, contextNow());
+    if (script) {
+        return {};
+    }
+    EXPECT_EQ(script.error().kind, ErrorKind::Permanent);
+    EXPECT_EQ(script.error().message.find('\n'), std::string::npos);
+    return script.error().message;
+}
+
+TEST(JobScriptTest, WhatTheRunnerCannotDoIsRefusedBeforeSubmission) {
+    const auto job = jobWith({"true"});
+    auto image = job;
+    image.imageName = "debian:12";
+    auto services = job;
+    services.hasServices = true;
+    auto secrets = job;
+    secrets.hasSecrets = true;
+    auto run = job;
+    run.hasRun = true;
+    auto dependency = job;
+    dependency.dependencies.push_back({.id = 1, .name = "build", .hasFile = true});
+
+    EXPECT_EQ(refusal(job), "");
+    EXPECT_THAT(refusal(image), HasSubstr("`image`"));
+    EXPECT_THAT(refusal(services), HasSubstr("`services`"));
+    EXPECT_THAT(refusal(secrets), HasSubstr("`secrets`"));
+    EXPECT_THAT(refusal(run), HasSubstr("`run`"));
+    EXPECT_THAT(refusal(dependency), HasSubstr("artifacts of earlier jobs"));
+    dependency.dependencies[0].hasFile = false;
+    EXPECT_EQ(refusal(dependency), "");
+}
+
+TEST(JobScriptTest, SubmodulesAreRefusedWhereTheyWouldBeCheckedOut) {
+    auto job = jobWith({"true"});
+    setVariable(job, "GIT_SUBMODULE_STRATEGY", "recursive");
+    EXPECT_EQ(refusal(job), "");
+    setVariable(job, "GIT_STRATEGY", "fetch");
+    EXPECT_THAT(refusal(job), HasSubstr("submodules"));
+    setVariable(job, "GIT_CHECKOUT", "false");
+    EXPECT_EQ(refusal(job), "");
+    setVariable(job, "GIT_SUBMODULE_STRATEGY", "foo");
+    EXPECT_THAT(refusal(job), HasSubstr("unknown GIT_SUBMODULE_STRATEGY"));
+}
+
+TEST(JobScriptTest, ClonePathAndNulInTheScriptAreRefused) {
+    auto path = jobWith({"true"});
+    setVariable(path, "GIT_CLONE_PATH", "$CI_BUILDS_DIR/x");
+    EXPECT_THAT(refusal(path), HasSubstr("GIT_CLONE_PATH"));
+    EXPECT_THAT(refusal(jobWith({std::string("a\0b", 3)})), HasSubstr("NUL"));
+}
+
+TEST(JobScriptTest, WhatIsLeftOutIsSaidInOneLineEach) {
+    auto job = jobWith({"true"});
+    EXPECT_THAT(makeScript(job, contextNow())->warnings, IsEmpty());
+
+    job.hasCache = true;
+    job.artifacts.push_back(archiveOf({"out/$NOT_KNOWN/x"}));
+    job.artifacts[0].exclude = {"out/*.o"};
+    for (const auto* type : {"junit", "dotenv"}) {
+        job.artifacts.push_back(archiveOf({"report.xml"}));
+        job.artifacts.back().type = type;
+        job.artifacts.back().format = "gzip";
+    }
+
+    EXPECT_THAT(
+        makeScript(job, contextNow())->warnings,
+        UnorderedElementsAre(
+            "Cache is not supported by this runner, skipping",
+            "artifacts:reports is not supported by this runner, skipping",
+            "artifacts:exclude is not supported by this runner, nothing is excluded",
+            "artifacts:paths: $NOT_KNOWN is not known before the job runs and is taken as empty"));
+}
+
+TEST(JobScriptTest, LoaderIsSmallAndHoldsNeitherSecretsNorNames) {
+    auto job = jobWith({"echo in-the-script"});
+    job.variables.push_back({.key = "SECRET", .value = "hunter2", .masked = true});
+
+    const auto script = makeScript(job, contextNow());
+
+    ASSERT_TRUE(script);
+    EXPECT_LT(script->loader.size(), 4096U);
+    EXPECT_THAT(script->loader, HasSubstr("@FOLDER@"));
+    for (const auto* text : {"hunter2", "group/project", "in-the-script", "nonce-1"}) {
+        EXPECT_THAT(script->loader, Not(HasSubstr(text)));
+    }
+}
+
+TEST(JobScriptTest, OutputsAreTheLogTheStatusAndTheTarballOfEachArchive) {
+    auto job = jobWith({"true"});
+    job.artifacts.push_back(archiveOf({"junit.xml"}));
+    job.artifacts.back().type = "junit";
+    job.artifacts.push_back(archiveOf({"out"}));
+    job.artifacts.push_back(archiveOf({}));
+
+    EXPECT_THAT(makeScript(job, contextNow())->outputs,
+                ElementsAre("log", "status", "artifact.1.tar.gz"));
+    EXPECT_EQ(tarballName(1), "artifact.1.tar.gz");
+}
+
+TEST(JobScriptTest, FileNamesAreOnesThatEveryBackendTakes) {
+    auto job = jobWith({"true"}, {"true"});
+    job.steps.push_back({"../../etc/x y\n" + std::string(300, 'z'), {"true"}});
+
+    const auto script = makeScript(job, contextNow());
+
+    ASSERT_TRUE(script);
+    for (const auto& input : script->inputs) {
+        EXPECT_LE(input.name.size(), 80U);
+        EXPECT_EQ(input.name.find_first_not_of("abcdefghijklmnopqrstuvwxyz_."), std::string::npos)
+            << input.name;
+    }
+}
+
+TEST(JobScriptTest, ProjectPathThatLeadsElsewhereIsNotUsed) {
+    for (const auto* path : {"../../etc", "/etc", "a//b", "a/..", "", "a b", "."}) {
+        auto job = jobWith({"pwd"});
+        job.projectPath = path;
+        job.projectId = 5;
+        ScriptRun run(job);
+        run.run();
+        EXPECT_THAT(run.text(), HasSubstr("/builds/project-5\n")) << path;
+    }
+}
+
+TEST(JobScriptTest, UploadIsWantedForTheOutcomesOfWhen) {
+    auto entry = archiveOf({"out"});
+    const auto wanted = [&](const std::string& when) {
+        entry.when = when;
+        return std::pair(wantsUpload(entry, true), wantsUpload(entry, false));
+    };
+    EXPECT_EQ(wanted("on_success"), std::pair(true, false));
+    EXPECT_EQ(wanted("on_failure"), std::pair(false, true));
+    EXPECT_EQ(wanted("always"), std::pair(true, true));
+    EXPECT_EQ(wanted(""), std::pair(true, false));
+    entry.type = "junit";
+    EXPECT_EQ(wanted("always"), std::pair(false, false));
+}
+
+}  // namespace
+}  // namespace gridbridge::payload

@@ -73,8 +73,8 @@ struct JobDescription {
     std::vector<JobVariable> variables;
     std::vector<Step> steps;
     std::vector<Step> hooks;  ///< `pre_get_sources_script`, `post_get_sources_script`.
-    bool hasRun = false;    ///< The payload has `run:` steps.
-    std::string imageName;  ///< Empty = none.
+    bool hasRun = false;      ///< The payload has `run:` steps.
+    std::string imageName;    ///< Empty = none.
     bool hasServices = false;
     bool hasSecrets = false;
     bool hasCache = false;

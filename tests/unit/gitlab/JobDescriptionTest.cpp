@@ -228,7 +228,8 @@ TEST(JobDescriptionTest, WhatIsTooLargeIsRefused) {
     }
     EXPECT_THAT(errorOf(job(R"("features":{"failure_reasons":)" + many + "]}")),
                 HasSubstr("features.failure_reasons has more than"));
-    EXPECT_THAT(errorOf(job("\"deep\":" + std::string(100000, '[') + std::string(100000, ']'))), HasSubstr("not one JSON"));
+    EXPECT_THAT(errorOf(job("\"deep\":" + std::string(100000, '[') + std::string(100000, ']'))),
+                HasSubstr("not one JSON"));
     EXPECT_TRUE(
         decodeJob(job(R"("variables":[{"key":"a","value":")" + std::string(10 << 20, 'v') + "\"}]"))
             .ok());

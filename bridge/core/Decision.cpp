@@ -77,7 +77,7 @@ Decision claimed(Step& step) {
     if (auto stop = stopBeforeSubmission(step)) {
         return *stop;
     }
-    if (step.job.dueAt && step.now < *step.job.dueAt) {
+    if (!step.due()) {
         return step.decision;
     }
     if (step.facts.backendFull) {
@@ -179,7 +179,7 @@ Decision submitting(Step& step) {
     }
     const bool asking = facts.inFlight.has(Effect::Submit) || facts.inFlight.has(Effect::Find) ||
                         facts.inFlight.has(Effect::Mark);
-    if (!asking && (!step.job.dueAt || step.now >= *step.job.dueAt)) {
+    if (!asking && step.due()) {
         // The service was restarted with the outcome unknown, or an answer did not help.
         step.decision.effects.add(Effect::Find);
         return step.wait(step.policy.poll);
@@ -212,7 +212,7 @@ Decision collecting(Step& step) {
     if (facts.inFlight.has(Effect::Collect) || facts.inFlight.has(Effect::Upload)) {
         return step.decision;
     }
-    if (facts.collected || !step.job.dueAt || step.now >= *step.job.dueAt) {
+    if (facts.collected || step.due()) {
         step.decision.effects.add(Effect::Collect);
         return step.wait(facts.collected ? step.backoff() : step.policy.poll);
     }

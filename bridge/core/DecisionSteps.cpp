@@ -25,6 +25,10 @@ Decision& Step::wait(Millis howLong) {
     return decision;
 }
 
+bool Step::due() const {
+    return facts.restarted || !job.dueAt || now >= *job.dueAt;
+}
+
 Millis Step::backoff() const {
     return std::min(policy.longestBackoff,
                     policy.firstBackoff * (1 << std::min(facts.failures, 10)));
@@ -398,8 +402,7 @@ void report(Step& step) {
         step.wait(reported->after.count() > 0 ? reported->after : step.backoff());
         return;
     }
-    if (!step.facts.inFlight.has(Effect::Report) &&
-        (!step.job.dueAt || step.now >= *step.job.dueAt)) {
+    if (!step.facts.inFlight.has(Effect::Report) && step.due()) {
         step.decision.effects.add(Effect::Report);
         step.wait(step.policy.poll);
     }

@@ -30,6 +30,8 @@ struct Step {
     /// Completes the trace and begins to report.
     Decision& finish(const Ending& ending);
     Millis backoff() const;
+    /// Whether what failed, or was interrupted by a restart, is tried again now.
+    bool due() const;
     bool pastDeadline() const { return job.deadline && now >= *job.deadline; }
 };
 

@@ -48,6 +48,7 @@ Reconciler::Reconciler(Clock& clock, store::JobStore& store, World& world, Answe
     const auto open = store_.open();
     for (const auto& job : store_.load(open)) {
         adopt(job, false);
+        facts_[job.row].restarted = true;
     }
 }
 
@@ -135,7 +136,7 @@ std::set<JobRow> Reconciler::dueRows() {
 }
 
 bool Reconciler::newsworthy(const Facts& facts, const Live& live) const {
-    if (facts.decoded || facts.contact || facts.submitted || facts.found || facts.marked ||
+    if (facts.restarted || facts.decoded || facts.contact || facts.submitted || facts.found || facts.marked ||
         facts.end || facts.collected || facts.uploaded || facts.reported || facts.released) {
         return true;
     }

@@ -2,6 +2,7 @@
 
 #include <spdlog/logger.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <charconv>
@@ -230,12 +231,16 @@ private:
         const auto verified =
             runner.api.verify({clock_.steadyNow() + kAskLimit, stop}, runner.identity);
         if (verified.outcome == gitlab::VerifyOutcome::Invalid) {
-            claimLog_->error("GitLab refuses the token runner={} error=\"{}\"", runner.name,
-                             verified.message);
+            claimLog_->error("{}", tokenRefused(configOf(runner), verified.message).sentence());
         }
         core::Claimer(clock_, store_, runner, capacity_, answers_, *claimLog_,
                       config_.checkInterval)
             .run(stop);
+    }
+
+    const RunnerConfig& configOf(const core::RunnerEntry& runner) const {
+        return *std::find_if(config_.runners.begin(), config_.runners.end(),
+                             [&](const auto& each) { return each.name == runner.name; });
     }
 
     /// What escapes a thread ends the service: nothing can be promised without that thread.
@@ -306,14 +311,17 @@ gitlab::VerifyAnswer verifyToken(const RunnerConfig& runner) {
     }
 }
 
-Result<void> probeBackend(const BackendConfig& backend) {
+std::optional<BackendFault> probeBackend(const BackendConfig& backend) {
     try {
         folder::DirectFolders folders(backend.workDir);
-        const auto account = folder::findAccount(backend.runAs);
-        return account.ok() ? Result<void>() : Result<void>(account.error());
     } catch (const std::exception& e) {
-        return permanentError(e.what());
+        return BackendFault{"work_dir", e.what(), "name a folder of the service's own"};
     }
+    const auto account = folder::findAccount(backend.runAs);
+    if (!account) {
+        return BackendFault{"run_as", account.error().message, "name another account"};
+    }
+    return std::nullopt;
 }
 
 }  // namespace gridbridge::app

@@ -1,7 +1,7 @@
 #pragma once
 
+#include "bridge/app/Commands.h"
 #include "bridge/app/Config.h"
-#include "bridge/base/Result.h"
 #include "bridge/gitlab/RunnerApi.h"
 
 namespace gridbridge::app {
@@ -14,6 +14,6 @@ int runDaemon(const Config& config);
 gitlab::VerifyAnswer verifyToken(const RunnerConfig& runner);
 
 /// Asks the batch system whether it would take jobs. Blocks for at most half a minute.
-Result<void> probeBackend(const BackendConfig& backend);
+std::optional<BackendFault> probeBackend(const BackendConfig& backend);
 
 }  // namespace gridbridge::app

@@ -24,7 +24,8 @@ struct BackendFault {
     std::string what = {};
     std::string cure = {};
 };
-using BackendProbe = std::function<std::optional<BackendFault>(const BackendConfig&)>;
+using BackendProbe =
+    std::function<std::optional<BackendFault>(const Config&, const BackendConfig&)>;
 
 /// What commands use of the world. All references must outlive it.
 struct CommandWorld {

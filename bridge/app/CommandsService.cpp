@@ -82,7 +82,7 @@ ConfigProblem problemOf(const ConfigReading& reading, const BackendConfig& backe
 
 void checkBackend(const ConfigReading& reading, const BackendConfig& backend,
                   const CommandWorld& world, CheckList& list) {
-    if (const auto fault = world.probeBackend(backend)) {
+    if (const auto fault = world.probeBackend(reading.config, backend)) {
         list.fail(problemOf(reading, backend, *fault).sentence());
     } else {
         list.well("backend " + backend.name + ": takes jobs");
@@ -99,7 +99,7 @@ std::vector<ConfigProblem> unusable(const ConfigReading& reading, const CommandW
         problems.push_back(problemAt(reading, "state_dir", fault->what, fault->cure));
     }
     for (const BackendConfig& backend : reading.config.backends) {
-        const auto fault = world.probeBackend(backend);
+        const auto fault = world.probeBackend(reading.config, backend);
         if (fault && !fault->key.empty()) {
             problems.push_back(problemOf(reading, backend, *fault));
         }

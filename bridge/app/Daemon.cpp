@@ -20,6 +20,7 @@
 #include "bridge/core/Reconciler.h"
 #include "bridge/folder/Account.h"
 #include "bridge/folder/DirectFolders.h"
+#include "bridge/folder/Reach.h"
 #include "bridge/http/PocoTransport.h"
 #include "bridge/store/JobStore.h"
 
@@ -311,7 +312,41 @@ gitlab::VerifyAnswer verifyToken(const RunnerConfig& runner) {
     }
 }
 
-std::optional<BackendFault> probeBackend(const BackendConfig& backend) {
+namespace {
+
+/// What the jobs' account must reach, and what it must not.
+std::optional<BackendFault> accountFault(const Config& config, const BackendConfig& backend,
+                                         const folder::Account& account) {
+    const auto closed = folder::firstClosed(account, backend.workDir);
+    if (!closed) {
+        return BackendFault{"run_as", closed.error().message, "name another account"};
+    }
+    if (*closed) {
+        const auto name = (*closed)->string();
+        return BackendFault{"work_dir",
+                            "the account " + account.name + " of the jobs cannot enter " + name,
+                            "run chmod o+x " + name};
+    }
+    std::vector<std::filesystem::path> secrets{config.stateDir};
+    for (const auto& runner : config.runners) {
+        secrets.push_back(std::filesystem::absolute(runner.tokenPlace.file));
+    }
+    for (const auto& secret : secrets) {
+        const auto open = folder::canRead(account, secret);
+        if (!open || *open) {
+            return BackendFault{
+                "run_as",
+                open ? "the account " + account.name + " of the jobs can read " + secret.string()
+                     : open.error().message,
+                "close it to that account, or name another"};
+        }
+    }
+    return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<BackendFault> probeBackend(const Config& config, const BackendConfig& backend) {
     try {
         folder::DirectFolders folders(backend.workDir);
     } catch (const std::exception& e) {
@@ -321,7 +356,7 @@ std::optional<BackendFault> probeBackend(const BackendConfig& backend) {
     if (!account) {
         return BackendFault{"run_as", account.error().message, "name another account"};
     }
-    return std::nullopt;
+    return account->own ? std::nullopt : accountFault(config, backend, *account);
 }
 
 }  // namespace gridbridge::app

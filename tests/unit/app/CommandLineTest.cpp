@@ -38,7 +38,7 @@ protected:
                                  clock_,
                                  ConfigFolder::host(),
                                  [](const RunnerConfig&) { return gitlab::VerifyAnswer{}; },
-                                 [](const BackendConfig&) { return std::nullopt; },
+                                 [](const Config&, const BackendConfig&) { return std::nullopt; },
                                  [](const Config&) { return 0; }};
         return runCommandLine(arguments, world);
     }

@@ -32,7 +32,7 @@ protected:
                 clock_,
                 ConfigFolder::host(),
                 [this](const RunnerConfig&) { return answer_; },
-                [this](const BackendConfig&) { return health_; },
+                [this](const Config&, const BackendConfig&) { return health_; },
                 [this](const Config& config) {
                     ran_ = config.runners.at(0).name;
                     holderWhileRunning_ = gridbridge::testing::holderSeenElsewhere(config.stateDir);

@@ -101,6 +101,10 @@ void Reconciler::hear() {
         if (answer.attempt == 0 || answer.attempt == live->second.attempt) {
             answer.apply(facts_[answer.row], live->second);
             schedule(answer.row, live->second);
+        } else {
+            // Of an attempt that is over: it says nothing, but its effect is not under way any more.
+            Facts nobody;
+            answer.apply(nobody, live->second);
         }
     }
 }

@@ -102,7 +102,8 @@ void Reconciler::hear() {
             answer.apply(facts_[answer.row], live->second);
             schedule(answer.row, live->second);
         } else {
-            // Of an attempt that is over: it says nothing, but its effect is not under way any more.
+            // Of an attempt that is over: it says nothing, but its effect is not under way any
+            // more.
             Facts nobody;
             answer.apply(nobody, live->second);
         }
@@ -140,8 +141,9 @@ std::set<JobRow> Reconciler::dueRows() {
 }
 
 bool Reconciler::newsworthy(const Facts& facts, const Live& live) const {
-    if (facts.restarted || facts.decoded || facts.contact || facts.submitted || facts.found || facts.marked ||
-        facts.end || facts.collected || facts.uploaded || facts.reported || facts.released) {
+    if (facts.restarted || facts.decoded || facts.contact || facts.submitted || facts.found ||
+        facts.marked || facts.end || facts.collected || facts.uploaded || facts.reported ||
+        facts.released) {
         return true;
     }
     if (facts.log &&
@@ -252,6 +254,12 @@ void Reconciler::remember(const Ready& ready) {
         log_.info("{} job={} gitlab={} from={} cause=\"{}\"", store::nameOf(next.state), live.key,
                   next.gitlabId.value_or(0), store::nameOf(ready.before.state),
                   ready.decision.cause);
+        if (next.state == State::Done && !next.gitlabId) {
+            log_.error(
+                "a claimed job cannot be read, so GitLab cannot be told; its body is kept in "
+                "the database job={} error=\"{}\"",
+                live.key, ready.decision.cause);
+        }
         if (next.state == State::Submitting) {
             crashPoint("intent");
         } else if (next.state == State::Queued) {

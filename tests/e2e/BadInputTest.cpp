@@ -83,7 +83,10 @@ protected:
                                "job_secret.job WHERE gitlab_id IS NULL AND payload IS NOT NULL"),
                   "1\n");
         const auto table = service->command({"jobs", "--all"});
-        std::cout << table << service->log();
+        EXPECT_THAT(linesOf(service->log()),
+                    Contains(AllOf(HasSubstr(" error [core] a claimed job cannot be read, so "
+                                             "GitLab cannot be told; its body is kept"),
+                                   HasSubstr(" error=\"the job cannot be understood: "))));
         EXPECT_THAT(linesOf(table), Contains(StartsWith("-     pool    done   failed")));
     }
 
@@ -226,24 +229,28 @@ TEST_F(BadInputEndToEnd, StepsOfAnyNameRunAndAreNamed) {
     EXPECT_THAT(lines, Contains("Executing \"step_deploy\" stage of the job script"));
     EXPECT_THAT(lines, Contains(StartsWith("Executing \"step_")).Times(3));
     EXPECT_FALSE(std::filesystem::exists(touched));
-    std::cout << job.trace;
 }
 
-TEST_F(BadInputEndToEnd, WithoutStepsThereIsNothingToRun) {
+TEST_F(BadInputEndToEnd, WithoutAScriptNothingSucceeds) {
     auto spec = usual();
     spec.without = {"steps"};
-    const auto job = finished(add(spec));
-    std::cout << job.trace << job.failureReason;
+    expectRefused(add(spec), "runner_configuration_error",
+                  "ERROR: Job failed (system failure): GitLab sent no `script` for this job: there "
+                  "is nothing to run");
 }
 
 TEST_F(BadInputEndToEnd, UnreachableRepositoryFailsOnlyItsJob) {
-    auto spec = usual();
-    spec.variables.clear();
-    spec.merge = R"({"git_info":{"repo_url":"http://gitlab-ci-token:secret@127.0.0.1:1/a/b.git"}})";
-    spec.variables = {{.key = "GET_SOURCES_ATTEMPTS", .value = "1"}};
-    const auto job = finished(add(spec));
+    const auto id =
+        add({.merge = R"({"git_info":{"repo_url":"http://x:hush@127.0.0.1:1/a/b.git"}})"});
+    const auto job = finished(id);
     EXPECT_EQ(job.status, Status::Failed);
-    std::cout << job.trace << job.failureReason << "\n";
+    EXPECT_EQ(job.failureReason, "script_failure");
+    const auto lines = linesOf(plain(job.trace));
+    EXPECT_THAT(lines, Contains(AllOf(StartsWith("fatal: unable to access "),
+                                      HasSubstr("http://127.0.0.1:1/a/b.git")))
+                           .Times(1));
+    EXPECT_THAT(errors(job), ElementsAre("ERROR: Job failed: exit code 128"));
+    EXPECT_THAT(job.trace, Not(HasSubstr("hush")));
 }
 
 TEST_F(BadInputEndToEnd, AddressThatIsAnOptionOfGit) {
@@ -254,7 +261,8 @@ TEST_F(BadInputEndToEnd, AddressThatIsAnOptionOfGit) {
 
     const auto job = finished(add(spec));
     EXPECT_EQ(job.status, Status::Failed);
-    std::cout << job.trace << job.failureReason << "\n";
+    EXPECT_THAT(errors(job), SizeIs(1));
+    EXPECT_FALSE(std::filesystem::exists(touched));
 }
 
 }  // namespace

@@ -122,6 +122,26 @@ TEST_F(BadInputEndToEnd, TenMegabytesThatAreNoJob) {
                   "JSON object");
 }
 
+TEST_F(BadInputEndToEnd, TenMegabytesInAFileVariable) {
+    auto spec = usual({"echo size=$(wc -c <$BIG)"});
+    spec.variables.push_back(
+        {.key = "BIG", .value = std::string(std::size_t{10} << 20U, 'x'), .file = true});
+    const auto job = finished(add(spec));
+    EXPECT_EQ(job.status, Status::Success);
+    EXPECT_THAT(linesOf(plain(job.trace)), Contains("size=10485760"));
+}
+
+TEST_F(BadInputEndToEnd, TenMegabytesInTheEnvironmentAreSaidToBeTheReason) {
+    auto spec = usual();
+    spec.variables.push_back({.key = "BIG", .value = std::string(std::size_t{10} << 20U, 'x')});
+    const auto job = finished(add(spec));
+    EXPECT_EQ(job.status, Status::Failed);
+    EXPECT_THAT(linesOf(plain(job.trace)),
+                Contains("WARNING: variable \"BIG\" is longer than 100 KiB: programs may not start "
+                         "because of it"));
+    EXPECT_THAT(errors(job), ElementsAre("ERROR: Job failed: exit code 126"));
+}
+
 TEST_F(BadInputEndToEnd, NestingWithoutEnd) {
     const auto id =
         add({.rawBody = R"({"id":@ID@,"token":"@TOKEN@","x":)" + std::string(1'000'000, '[')});

@@ -11,6 +11,11 @@ extern char** environ;
 
 namespace gridbridge::testing {
 
+std::ostream& operator<<(std::ostream& out, const Printed& printed) {
+    return out << "exit code " << printed.exitCode << "\nout: " << printed.out
+               << "\nerr: " << printed.err;
+}
+
 Printed runProgram(std::vector<std::string> argv, uid_t account) {
     constexpr auto kLimit = std::chrono::minutes(1);
     constexpr std::size_t kMostOutput = 16U << 20U;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <iosfwd>
 #include <string>
 #include <sys/types.h>
 #include <vector>
@@ -13,6 +14,7 @@ struct Printed {
     std::string err = {};
     bool operator==(const Printed&) const = default;
 };
+std::ostream& operator<<(std::ostream& out, const Printed& printed);
 
 /// Runs a program until it ends by itself, at most a minute. `account` other than 0 needs root.
 Printed runProgram(std::vector<std::string> argv, uid_t account = 0);

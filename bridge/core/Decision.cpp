@@ -16,7 +16,28 @@ namespace {
 
 constexpr std::string_view kPrepare = "prepare_executor";
 
+/// The job is gone at GitLab: nothing more is sent; what runs is ended and freed.
+Decision abandon(Step& step, const std::string& why = "GitLab took the job back") {
+    JobRecord& next = step.decision.next;
+    next.outcome = Outcome::Dropped;
+    next.cancel = Cancel::Hard;
+    next.reportedAt = step.now;
+    next.endedAt = next.endedAt.value_or(step.now);
+    next.traceState = store::TraceState::Complete;
+    if (next.submission.attempt == 0) {
+        next.dueAt.reset();
+        step.decision.forgetSecrets = true;
+        return step.to(State::Done, why);
+    }
+    step.decision.effects.add(Effect::CancelHard);
+    step.wait(step.policy.poll);
+    return step.to(State::Reporting, why);
+}
+
 Decision received(Step& step) {
+    if (step.facts.duplicate) {
+        return abandon(step, "GitLab gave the same job twice");
+    }
     if (!step.facts.decoded) {
         return step.wait(step.policy.firstBackoff);
     }
@@ -74,6 +95,9 @@ std::optional<Decision> stopBeforeSubmission(Step& step) {
 }
 
 Decision claimed(Step& step) {
+    if (step.job.cancel == Cancel::Hard) {
+        return abandon(step);
+    }
     if (auto stop = stopBeforeSubmission(step)) {
         return *stop;
     }
@@ -169,9 +193,11 @@ Decision submitting(Step& step) {
         if (!**facts.marked) {
             return accepted(step, {}, step.now, "its script has started");
         }
-        step.decision.next.submission.cause = "never_started";
+        auto& submission = step.decision.next.submission;
+        submission.cause = "never_started";
         step.decision.effects.add(Effect::Release);
-        step.decision.next.dueAt = step.now;
+        step.wait(std::min(step.policy.longestBackoff,
+                           step.policy.firstBackoff * (1 << std::min(submission.attempt, 10))));
         return step.to(State::Claimed, "certainly never started");
     }
     if (facts.found) {
@@ -217,24 +243,6 @@ Decision collecting(Step& step) {
         return step.wait(facts.collected ? step.backoff() : step.policy.poll);
     }
     return step.decision;
-}
-
-/// The job is gone at GitLab: nothing more is sent; what runs is ended and freed.
-Decision abandon(Step& step) {
-    JobRecord& next = step.decision.next;
-    next.outcome = Outcome::Dropped;
-    next.cancel = Cancel::Hard;
-    next.reportedAt = step.now;
-    next.endedAt = next.endedAt.value_or(step.now);
-    next.traceState = store::TraceState::Complete;
-    if (next.submission.attempt == 0) {
-        next.dueAt.reset();
-        step.decision.forgetSecrets = true;
-        return step.to(State::Done, "GitLab took the job back");
-    }
-    step.decision.effects.add(Effect::CancelHard);
-    step.wait(step.policy.poll);
-    return step.to(State::Reporting, "GitLab took the job back");
 }
 
 }  // namespace

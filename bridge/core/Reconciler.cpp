@@ -67,12 +67,18 @@ SteadyTime Reconciler::step() {
     }
     poll();
     const auto talk = converse();
-    auto next = std::min(talk, retryAt_ > clock_.steadyNow() ? retryAt_ : SteadyTime::max());
+    auto next = talk;
     for (const auto& [name, entry] : world_.backends) {
         next = std::min(next, entry->polling ? SteadyTime::max() : entry->nextPoll);
     }
+    const auto now = clock_.steadyNow();
     if (const auto due = store_.nextDue()) {
-        next = std::min(next, clock_.steadyNow() + std::max(Millis(1), *due - clock_.wallNow()));
+        // What is due already was not stored now, and is not tried before `retryAt_`.
+        const auto soon = now + std::max(Millis(1), *due - clock_.wallNow());
+        next = std::min(next, std::max(soon, retryAt_));
+    }
+    if (retryAt_ > now) {
+        next = std::min(next, retryAt_);
     }
     return next;
 }
@@ -102,7 +108,8 @@ void Reconciler::hear() {
             answer.apply(facts_[answer.row], live->second);
             schedule(answer.row, live->second);
         } else {
-            // Of an attempt that is over: it says nothing, but its effect is not under way any more.
+            // Of an attempt that is over: it says nothing, but its effect is not under way any
+            // more.
             Facts nobody;
             answer.apply(nobody, live->second);
         }
@@ -140,8 +147,9 @@ std::set<JobRow> Reconciler::dueRows() {
 }
 
 bool Reconciler::newsworthy(const Facts& facts, const Live& live) const {
-    if (facts.restarted || facts.decoded || facts.contact || facts.submitted || facts.found || facts.marked ||
-        facts.end || facts.collected || facts.uploaded || facts.reported || facts.released) {
+    if (facts.restarted || facts.decoded || facts.contact || facts.submitted || facts.found ||
+        facts.marked || facts.end || facts.collected || facts.uploaded || facts.reported ||
+        facts.released) {
         return true;
     }
     if (facts.log &&
@@ -155,6 +163,7 @@ bool Reconciler::newsworthy(const Facts& facts, const Live& live) const {
 }
 
 void Reconciler::complete(const JobRecord& job, Facts& facts, Live& live) {
+    facts.duplicate = live.duplicate;
     if (job.state == State::Received) {
         facts.decoded = decode(job, live);
     }
@@ -306,22 +315,13 @@ void Reconciler::start(const std::vector<Ready>& ready) {
 }
 
 void Reconciler::dropped(const JobRecord& job) {
-    if (job.state != State::Received) {
-        log_.warn("change dropped, the row was changed elsewhere job={}", lives_.at(job.row).key);
-        return;
-    }
-    // The other row of this job, which is older, carries it.
-    log_.error("GitLab gave the same job twice job={}", lives_.at(job.row).key);
-    Ready close{job, {}};
-    close.decision.next = job;
-    close.decision.next.state = State::Done;
-    close.decision.next.outcome = store::Outcome::Dropped;
-    close.decision.next.dueAt.reset();
-    close.decision.cause = "GitLab gave the same job twice";
-    const std::vector<store::Change> changes{
-        {State::Received, close.decision.next, close.decision.cause, true}};
-    if (store_.commit(changes).front()) {
-        remember(close);
+    auto& live = lives_.at(job.row);
+    if (job.state == State::Received) {
+        // The other row of this job, which is older, carries it.
+        log_.error("GitLab gave the same job twice job={}", live.key);
+        live.duplicate = true;
+    } else {
+        log_.warn("change dropped, the row was changed elsewhere job={}", live.key);
     }
 }
 

@@ -63,7 +63,8 @@ struct Live {
     std::string backend;
     std::string key;  ///< Job key.
     bool waiting = true;
-    bool counted = false;  ///< In the backend's number of waiting jobs.
+    bool duplicate = false;  ///< An older row is the same job of the same server.
+    bool counted = false;    ///< In the backend's number of waiting jobs.
 
     gitlab::JobCredentials credentials;
     std::vector<std::string> failureReasons;
@@ -112,5 +113,9 @@ public:
 private:
     Queue<Answer> queue_;
 };
+
+/// For a backend that learns of changes by itself: has the core look at the job at once.
+/// `answers` must outlive the listener.
+ChangeListener changeListener(Answers& answers);
 
 }  // namespace gridbridge::core

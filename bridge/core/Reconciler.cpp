@@ -373,6 +373,12 @@ void Reconciler::startReport(const JobRecord& job, Live& live) {
         return;
     }
     live.reportWanted = false;
+    if (live.settled) {
+        answers_.post({job.row, 0, [](Facts& facts, Live&) {
+                           facts.reported.emplace().outcome = ReportOutcome::Unwanted;
+                       }});
+        return;
+    }
     gitlab::FinalReport report;
     report.success = job.outcome == store::Outcome::Success;
     if (!report.success) {

@@ -85,6 +85,7 @@ struct Live {
 
     bool talking = false;                   ///< One call about a job at a time.
     bool settled = false;                   ///< Nothing more may be sent.
+    std::optional<bool> reported;           ///< A report of success or failure has gone out.
     bool reporting = false;                 ///< The report sends what is left of the trace.
     SteadyTime talkAt = SteadyTime::max();  ///< Its place in the agenda.
     SteadyTime lastContact = {};

@@ -120,6 +120,11 @@ void CoreFixture::finishControlCalls() {
     drain(*core_->control);
 }
 
+void CoreFixture::finishBatchCalls() {
+    drain(*core_->reads);
+    drain(*core_->effects);
+}
+
 void CoreFixture::finishCalls() {
     for (auto* lane :
          {core_->control.get(), core_->files.get(), core_->reads.get(), core_->effects.get()}) {

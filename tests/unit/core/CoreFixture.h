@@ -44,6 +44,7 @@ protected:
     /// Waits until the calls that are under way are over.
     void finishCalls();
     void finishControlCalls();
+    void finishBatchCalls();
     /// Steps until nothing happens any more; time stands still, but for the millisecond in which
     /// a step asks for the next one.
     void settle();

@@ -212,7 +212,6 @@ void Conversation::report(JobRow row, Live& live, const gitlab::FinalReport& rep
         }
         answers_.post(
             {row, 0, [this, answer, from, sent, ok = last.success](Facts& facts, Live& known) {
-                 const bool gone = answer.outcome == CallOutcome::Ended;
                  if (sent) {
                      known.reported = ok;
                  }
@@ -222,7 +221,7 @@ void Conversation::report(JobRow row, Live& live, const gitlab::FinalReport& rep
                  known.acknowledged = from;
                  known.reporting = false;
                  known.inFlight.remove(Effect::Report);
-                 known.settled = gone || answer.outcome == CallOutcome::Done;
+                 known.settled = known.settled || answer.outcome == CallOutcome::Done;
                  known.failures = known.settled ? 0 : known.failures + 1;
              }});
     });

@@ -34,6 +34,18 @@ Decision abandon(Step& step, const std::string& why = "GitLab took the job back"
     return step.to(State::Reporting, why);
 }
 
+void describe(JobRecord& job, const Decoded& decoded) {
+    job.gitlabId = decoded.gitlabId;
+    job.project = decoded.project;
+    job.ref = decoded.ref;
+    job.sha = decoded.sha;
+    job.name = decoded.name;
+    job.stage = decoded.stage;
+    job.user = decoded.user;
+    job.url = decoded.url;
+    job.timeoutSeconds = decoded.timeoutSeconds;
+}
+
 Decision received(Step& step) {
     if (step.facts.duplicate) {
         return abandon(step, "GitLab gave the same job twice");
@@ -44,15 +56,7 @@ Decision received(Step& step) {
     const Decoded& decoded = *step.facts.decoded;
     JobRecord& next = step.decision.next;
     step.decision.before = decoded.header;
-    next.gitlabId = decoded.gitlabId;
-    next.project = decoded.project;
-    next.ref = decoded.ref;
-    next.sha = decoded.sha;
-    next.name = decoded.name;
-    next.stage = decoded.stage;
-    next.user = decoded.user;
-    next.url = decoded.url;
-    next.timeoutSeconds = decoded.timeoutSeconds;
+    describe(next, decoded);
     if (!decoded.gitlabId) {
         // Neither id nor token can be read: nobody can be told. The body is kept for a person.
         next.outcome = Outcome::Failed;

@@ -326,44 +326,42 @@ void Reconciler::dropped(const JobRecord& job) {
 }
 
 void Reconciler::startOne(const Ready& ready) {
-    const JobRecord& job = ready.decision.next;
-    auto& live = lives_.at(job.row);
+    auto& live = lives_.at(ready.decision.next.row);
+    for (std::size_t i = 0; i < kEffects; ++i) {
+        const auto effect = static_cast<Effect>(i);
+        if (ready.decision.effects.has(effect) && !live.inFlight.has(effect)) {
+            carryOut(effect, ready.decision.next, live);
+        }
+    }
+}
+
+void Reconciler::carryOut(Effect effect, const JobRecord& job, Live& live) {
     auto& backend = backendOf(live);
-    const auto wants = [&](Effect effect) {
-        return ready.decision.effects.has(effect) && !live.inFlight.has(effect);
-    };
-    if (wants(Effect::Submit)) {
-        live.inFlight.add(Effect::Submit);
-        submissions_[live.backend].push_back(prepare(job));
-    }
-    if (wants(Effect::Find)) {
-        effects_.find(backend, job, live);
-    }
-    if (wants(Effect::Mark)) {
-        effects_.mark(backend, job, live);
-    }
-    if (wants(Effect::CancelSoft)) {
-        effects_.cancel(backend, job, live, CancelKind::Soft);
-    }
-    if (wants(Effect::CancelHard)) {
-        effects_.cancel(backend, job, live, CancelKind::Hard);
-    }
-    if (wants(Effect::Collect)) {
-        effects_.collect(backend, job, live);
-    }
-    if (wants(Effect::Upload)) {
-        const auto end = scriptEnd(job.submission.status, job.submission.key.value);
-        effects_.upload(backend, job, live, describe(job.row), end.outcome == "success");
-    }
-    if (wants(Effect::Report)) {
-        startReport(job, live);
-    }
-    if (wants(Effect::Release)) {
-        effects_.release(backend, job, live);
-    }
-    if (wants(Effect::Look)) {
-        live.inFlight.add(Effect::Look);
-        looks_[live.backend].push_back(job);
+    switch (effect) {
+        case Effect::Submit:
+            live.inFlight.add(Effect::Submit);
+            return submissions_[live.backend].push_back(prepare(job));
+        case Effect::Find:
+            return effects_.find(backend, job, live);
+        case Effect::Mark:
+            return effects_.mark(backend, job, live);
+        case Effect::CancelSoft:
+            return effects_.cancel(backend, job, live, CancelKind::Soft);
+        case Effect::CancelHard:
+            return effects_.cancel(backend, job, live, CancelKind::Hard);
+        case Effect::Look:
+            live.inFlight.add(Effect::Look);
+            return looks_[live.backend].push_back(job);
+        case Effect::Collect:
+            return effects_.collect(backend, job, live);
+        case Effect::Upload:
+            return effects_.upload(
+                backend, job, live, describe(job.row),
+                scriptEnd(job.submission.status, job.submission.key.value).outcome == "success");
+        case Effect::Report:
+            return startReport(job, live);
+        case Effect::Release:
+            return effects_.release(backend, job, live);
     }
 }
 

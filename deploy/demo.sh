@@ -62,6 +62,18 @@ C
 )
 "$bin" check --config "$demo/config.toml"
 start() { "$bin" run --config "$demo/config.toml" >>"$demo/service.log" 2>&1 & service=$!; }
+# The table of jobs as it changes: in place on a terminal, one after the other elsewhere.
+shown= lines=0
+table() {
+    local now
+    [ -e "$demo/state/gridbridge.db" ] || return 0
+    now=$("$bin" jobs --all --config "$demo/config.toml")
+    [ "$now" != "$shown" ] || return 0
+    if [ -t 1 ] && [ "$lines" -gt 0 ]; then printf '\033[%dA\033[J' "$lines"; fi
+    printf '%s  %s\n%s\n' "$(date +%T)" "${1:-}" "$now"
+    shown=$now
+    lines=$(($(wc -l <<<"$now") + 1))
+}
 count() { sqlite3 -readonly "$demo/state/gridbridge.db" "$1" 2>/dev/null || echo 0; }
 
 start
@@ -69,14 +81,16 @@ killed=
 for _ in $(seq 240); do
     kill -0 "$gitlab" 2>/dev/null || break
     if [ -z "$killed" ] && [ "$(count "SELECT count(*) FROM job WHERE state = 'running' AND stage = 'test'")" -ge 3 ]; then
-        "$bin" jobs --all --config "$demo/config.toml"
-        echo "kill -9 $service, while jobs run"
+        table 'three jobs of the second stage run'
+        echo "kill -9 $service: the service is gone, its jobs run on"
         kill -9 "$service"
         wait "$service" 2>/dev/null || true
         killed=yes
         start
-        echo 'started again'
+        echo 'and started again'
+        lines=0
     fi
+    table
     sleep 0.5
 done
 rc=0
@@ -84,8 +98,9 @@ wait "$gitlab" || rc=$?
 gitlab=
 for _ in $(seq 60); do [ "$(count "SELECT count(*) FROM open_jobs")" = 0 ] && break; sleep 0.5; done
 
+lines=0 shown=
 echo
-"$bin" jobs --all --config "$demo/config.toml"
+table 'at the end'
 echo
 echo 'The log of one job, as GitLab has it:'
 "$bin" log "$(count "SELECT gitlab_id FROM job WHERE name = 'fails'")" --config "$demo/config.toml"

@@ -1,12 +1,8 @@
 #include "bridge/app/StateLock.h"
 
-#include <array>
 #include <cerrno>
-#include <charconv>
 #include <cstring>
 #include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
 
 namespace gridbridge::app {
 
@@ -18,24 +14,20 @@ std::string reason(int error) {
     return std::strerror(error);
 }
 
-pid_t pidIn(int fd) {
-    std::array<char, 16> text{};
-    const ssize_t size = ::pread(fd, text.data(), text.size(), 0);
-    pid_t pid = 0;
-    if (size > 0) {
-        std::from_chars(text.data(), text.data() + size, pid);
-    }
-    return pid;
+struct flock wholeFile() {
+    struct flock lock {};
+    lock.l_type = F_WRLCK;
+    lock.l_whence = SEEK_SET;
+    return lock;
 }
 
-/// Zero, or the errno.
-int lock(int fd, int operation) {
-    while (::flock(fd, operation | LOCK_NB) != 0) {
-        if (errno != EINTR) {
-            return errno;
-        }
+/// The process that keeps us from the lock; nothing when none does.
+Result<std::optional<pid_t>> holderOf(const Fd& fd, const std::filesystem::path& file) {
+    auto lock = wholeFile();
+    if (::fcntl(fd.get(), F_GETLK, &lock) != 0) {
+        return permanentError(file.string() + " cannot be tested: " + reason(errno));
     }
-    return 0;
+    return lock.l_type == F_UNLCK ? std::optional<pid_t>() : std::optional<pid_t>(lock.l_pid);
 }
 
 }  // namespace
@@ -47,18 +39,17 @@ Result<StateLock> StateLock::take(const std::filesystem::path& stateDir) {
         return permanentError(file.string() + " cannot be opened: " + reason(errno) +
                               "; make the state folder writable for the service");
     }
-    const int error = lock(fd.get(), LOCK_EX);
-    if (error == EWOULDBLOCK) {
-        return transientError(
-            "the state folder " + stateDir.string() + " belongs to a running service, pid=" +
-            std::to_string(pidIn(fd.get())) + "; stop that one or give this one another state_dir");
-    }
-    if (error != 0) {
-        return permanentError(file.string() + " cannot be locked: " + reason(error));
-    }
-    const std::string pid = std::to_string(::getpid()) + "\n";
-    if (::ftruncate(fd.get(), 0) != 0 || ::pwrite(fd.get(), pid.data(), pid.size(), 0) < 0) {
-        return permanentError(file.string() + " cannot be written: " + reason(errno));
+    auto lock = wholeFile();
+    if (::fcntl(fd.get(), F_SETLK, &lock) != 0) {
+        const int error = errno;
+        if (error != EAGAIN && error != EACCES) {
+            return permanentError(file.string() + " cannot be locked: " + reason(error));
+        }
+        const auto other = holderOf(fd, file);
+        return transientError("the state folder " + stateDir.string() +
+                              " belongs to a running service, pid=" +
+                              std::to_string(other.ok() ? other->value_or(0) : 0) +
+                              "; stop that one or give this one another state_dir");
     }
     return StateLock(std::move(fd));
 }
@@ -72,14 +63,7 @@ Result<std::optional<pid_t>> StateLock::holder(const std::filesystem::path& stat
     if (!fd) {
         return permanentError(file.string() + " cannot be opened: " + reason(errno));
     }
-    const int error = lock(fd.get(), LOCK_SH);
-    if (error == EWOULDBLOCK) {
-        return std::optional<pid_t>(pidIn(fd.get()));
-    }
-    if (error != 0) {
-        return permanentError(file.string() + " cannot be tested: " + reason(error));
-    }
-    return std::optional<pid_t>();
+    return holderOf(fd, file);
 }
 
 }  // namespace gridbridge::app

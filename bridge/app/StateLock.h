@@ -10,16 +10,17 @@
 
 namespace gridbridge::app {
 
-/// Keeps a second service out of a state folder for as long as it lives: flock(2) on
-/// `<state_dir>/lock`, which holds the pid. Children do not inherit it; the kernel frees it
-/// however the service ends.
+/// Keeps a second service out of a state folder for as long as it lives: a lock of fcntl(2) on
+/// `<state_dir>/lock`. The kernel frees it however the service ends; a child never has it, not even
+/// before its exec as with flock(2). It belongs to the process: whoever opens the file there and
+/// closes it again frees it.
 class StateLock {
 public:
     /// Does not wait. Transient: another service has it, the message names its pid. Permanent:
     /// the file cannot be used.
     static Result<StateLock> take(const std::filesystem::path& stateDir);
 
-    /// The pid of the service that has the lock (0 = unreadable); nothing when it is free.
+    /// The pid of the service that has the lock; nothing when it is free. Not for that service.
     static Result<std::optional<pid_t>> holder(const std::filesystem::path& stateDir);
 
 private:

@@ -67,9 +67,10 @@ std::vector<JobVariable> variables(const JsonFields& from) {
     return result;
 }
 
-std::vector<Step> steps(const JsonFields& from) {
+/// `steps` or `hooks`: they look alike.
+std::vector<Step> scripts(const JsonFields& from, const char* field) {
     std::vector<Step> result;
-    for (const auto& each : from.objects("steps")) {
+    for (const auto& each : from.objects(field)) {
         result.push_back(
             {.name = each.text("name"), .script = each.texts("script", JsonFields::kLong)});
     }
@@ -99,12 +100,6 @@ std::vector<Dependency> dependencies(const JsonFields& from) {
                           .hasFile = each.filled("artifacts_file")});
     }
     return result;
-}
-
-bool hasHooks(const JsonFields& from) {
-    const auto hooks = from.objects("hooks");
-    return std::any_of(hooks.begin(), hooks.end(),
-                       [](const JsonFields& hook) { return hook.filled("script"); });
 }
 
 /// GitLab's own value of one of its predefined variables: they come first in the list, and what
@@ -154,13 +149,13 @@ JobDescription jobFrom(const JsonFields& all) {
     // Old servers do not send project_full_path.
     job.projectPath =
         orElse(info.text("project_full_path"), first(job.variables, "CI_PROJECT_PATH").c_str());
-    job.steps = steps(all);
+    job.steps = scripts(all, "steps");
+    job.hooks = scripts(all, "hooks");
     job.hasRun = all.filled("run");
     job.imageName = all.isText("image") ? all.text("image") : all.object("image").text("name");
     job.hasServices = all.filled("services");
     job.hasSecrets = all.filled("secrets");
     job.hasCache = all.filled("cache");
-    job.hasHooks = hasHooks(all);
     job.artifacts = artifacts(all);
     job.dependencies = dependencies(all);
     const auto features = all.object("features");

@@ -78,7 +78,6 @@ struct JobDescription {
     bool hasServices = false;
     bool hasSecrets = false;
     bool hasCache = false;
-    bool hasHooks = false;
     std::vector<ArtifactEntry> artifacts;
     std::vector<Dependency> dependencies;
     bool traceSections = false;

@@ -114,25 +114,34 @@ gb_watch() {
   done
   kill -KILL -- "-$1"
 }
+# gb_wait PID: sets gb_rc; fails when nobody can know it. When a signal comes just as bash takes up
+# the end of a child, bash drops that end (seen with 5.2), and would then wait for it for ever.
+gb_wait() {
+  while :; do
+    gb_signal=
+    wait "$1"
+    gb_rc=$?
+    [ -n "$gb_signal" ] || return 0
+    kill -0 "$1" && continue
+    [[ $'\n'$(jobs -rp)$'\n' != *$'\n'"$1"$'\n'* ]] || return 1
+  done
+}
 # gb_stage_process NAME CANCELABLE END: runs the stage in a process group of its own; sets gb_rc
 # and gb_why. What it leaves behind is killed.
 gb_stage_process() {
-  local pid watch
+  local pid watch rc
   set -m
   (umask 022; exec bash --login "$gb_in/$1.sh" 2>&1 9<&-) &
   pid=$!
   (trap - EXIT; trap '' TERM INT HUP; gb_watch "$pid" "$2" "$3") >/dev/null &
   watch=$!
   set +m
-  while :; do
-    gb_signal=
-    wait "$pid"
-    gb_rc=$?
-    [ -n "$gb_signal" ] || break
-  done
+  gb_wait "$pid" || gb_why=terminated
+  rc=$gb_rc
   kill -KILL -- "-$watch"
-  wait "$watch"
+  gb_wait "$watch"
   kill -KILL -- "-$pid"
+  gb_rc=$rc
   if [ -s "$GB_CTL/why" ]; then
     read -r gb_why <"$GB_CTL/why"
     : >"$GB_CTL/why"

@@ -18,9 +18,6 @@ protected:
         start();
         return finished(gitlab->addJob(std::move(spec)));
     }
-    static bool says(const JobSnapshot& job, const std::string& text) {
-        return plain(job.trace).find(text) != std::string::npos;
-    }
 };
 
 TEST_F(GitEndToEnd, Case29ShallowCloneOfThePipelinesCommit) {
@@ -45,18 +42,41 @@ TEST_F(GitEndToEnd, Case30WholeHistory) {
 }
 
 TEST_F(GitEndToEnd, Case31TokenStandsInNoFileOfGitAndInNoArgument) {
-    const auto job = withGit(
-        {.script = {"grep -rqF \"$CI_JOB_TOKEN\" .git \"$RUNNER_TEMP_PROJECT_DIR\" && echo leaked "
-                    "|| echo clean",
-                    "git config --list | grep -cF \"$CI_JOB_TOKEN\" || true"}});
+    const auto bin = folder.path / "bin";
+    const auto argv = (folder.path / "argv").string();
+    writeFile(bin / "git",
+              "#!/bin/bash\nprintf '%s\\n' \"git $*\" >>" + argv + "\nexec /usr/bin/git \"$@\"\n");
+    std::filesystem::permissions(bin / "git", std::filesystem::perms::owner_all);
+    const std::string sampler =
+        "grep -rqF \"$CI_JOB_TOKEN\" .git \"$RUNNER_TEMP_PROJECT_DIR\" \"$HOME\" && echo found || "
+        "echo clean";
+
+    // git itself says what its own processes are called with. At the end the token is planted.
+    const auto job =
+        withGit({.script = {sampler, "git config --list | grep -cF \"$CI_JOB_TOKEN\" || true",
+                            "git fetch origin", "cp " + argv + " " + argv + ".before",
+                            "git rev-parse \"$CI_JOB_TOKEN\" || true",
+                            "echo \"$CI_JOB_TOKEN\" >.git/planted", sampler},
+                 .variables = {{.key = "PATH", .value = bin.string() + ":/usr/bin:/bin"},
+                               {.key = "GIT_TRACE", .value = argv}}});
+
     EXPECT_TRUE(says(job, "\nclean\n"));
     EXPECT_TRUE(says(job, "\n0\n"));
+    EXPECT_TRUE(says(job, "\nfound\n"));
+    const auto before = readFile(argv + ".before");
+    EXPECT_NE(before.find("\ngit -c http.userAgent="), std::string::npos);
+    EXPECT_NE(before.find("remote-http"), std::string::npos);
+    EXPECT_NE(before.find("password="), std::string::npos);
+    EXPECT_EQ(before.find(job.token), std::string::npos);
+    EXPECT_NE(readFile(argv).find(job.token), std::string::npos);
 }
 
 TEST_F(GitEndToEnd, Case32FetchInTheScriptAuthenticates) {
     const auto job =
-        withGit({.script = {"git fetch origin main", "git ls-remote origin | head -1"}});
+        withGit({.script = {"git fetch origin", "git ls-remote origin | head -1",
+                            "CI_JOB_TOKEN=wrong git ls-remote origin || echo refused"}});
     EXPECT_EQ(job.status, Status::Success);
+    EXPECT_TRUE(says(job, "\nrefused\n"));
 }
 
 TEST_F(GitEndToEnd, Case33NoRepositoryForStrategiesNoneAndEmpty) {
@@ -75,6 +95,21 @@ TEST_F(GitEndToEnd, Case34FetchWithoutCheckout) {
                               .variables = {{.key = "GIT_CHECKOUT", .value = "false"}}});
     EXPECT_TRUE(says(job, "\nunchecked\n"));
     EXPECT_TRUE(says(job, "Skipping Git checkout"));
+}
+
+TEST_F(GitEndToEnd, Case47CancelDuringTheSourcesStartsNoScript) {
+    const auto pids = (folder.path / "pid").string();
+    const auto job =
+        withGit({.script = {"echo never"},
+                 .afterScript = {"echo never"},
+                 .preGetSources = {"echo $$ > " + pids,
+                                   "echo waiting; while sleep 0.5; do echo tick; done"},
+                 .cancelWhen = "\nwaiting"});
+
+    EXPECT_EQ(job.status, Status::Canceled);
+    EXPECT_EQ(lastLine(job), "ERROR: Job failed: canceled");
+    EXPECT_FALSE(says(job, "never"));
+    EXPECT_FALSE(runs(readFile(pids)));
 }
 
 TEST_F(GitEndToEnd, UnreachableRepositoryFailsThatJobAndNoOther) {

@@ -1,4 +1,5 @@
-// Conformance cases 1 to 24 of the step script: job in GitLab, real executable, real batch job.
+// Conformance cases of the step script, variables, sections and header: job in GitLab, real
+// executable, real batch job.
 #include "tests/e2e/Service.h"
 
 namespace gridbridge::testing {
@@ -11,13 +12,9 @@ using fakegitlab::Status;
 class ScriptEndToEnd : public EndToEnd {
 protected:
     JobSnapshot script(std::vector<std::string> items) { return run({.script = std::move(items)}); }
-    static bool says(const JobSnapshot& job, const std::string& text) {
-        return plain(job.trace).find(text) != std::string::npos;
-    }
-    static std::string lastLine(const JobSnapshot& job) {
-        auto text = plain(job.trace);
-        text.pop_back();
-        return text.substr(text.rfind('\n') + 1);
+    JobSnapshot withVariables(std::vector<fakegitlab::Variable> variables,
+                              std::vector<std::string> items) {
+        return run({.script = std::move(items), .variables = std::move(variables)});
     }
     static void failedWith(const JobSnapshot& job, int code) {
         EXPECT_EQ(job.status, Status::Failed);
@@ -31,6 +28,7 @@ TEST_F(ScriptEndToEnd, Case01TrueSucceeds) {
     const auto job = script({"true"});
 
     EXPECT_EQ(job.status, Status::Success);
+    EXPECT_EQ(job.exitCode.value_or(0), 0);
     EXPECT_EQ(lastLine(job), "Job succeeded");
     EXPECT_EQ(job.acceptedFinals, 1);
 }
@@ -83,11 +81,18 @@ TEST_F(ScriptEndToEnd, Case10StateIsKeptBetweenItems) {
     EXPECT_TRUE(says(job, "value=1"));
 }
 
-TEST_F(ScriptEndToEnd, Case11And12ItemsRunInOrderBehindTheirGreenEcho) {
+TEST_F(ScriptEndToEnd, Case11BeforeScriptAndScriptAreItemsOfOneShellInOrder) {
+    const auto job = script({"SHARED=1; echo from before_script", "echo shared=$SHARED"});
+    const auto first = plain(job.trace).find("\nfrom before_script\n");
+    ASSERT_NE(first, std::string::npos);
+    EXPECT_NE(plain(job.trace).find("\nshared=1\n", first), std::string::npos);
+}
+
+TEST_F(ScriptEndToEnd, Case12EveryItemIsEchoedInGreenBeforeItRuns) {
     const auto job = script({"echo hi", "echo second"});
-    const auto echo = job.trace.find("\033[32;1m$ echo hi\033[0;m\nhi\n");
-    ASSERT_NE(echo, std::string::npos);
-    EXPECT_GT(job.trace.find("second\n", echo), echo);
+    EXPECT_NE(job.trace.find("\033[32;1m$ echo hi\033[0;m\nhi\n"
+                             "\033[32;1m$ echo second\033[0;m\nsecond\n"),
+              std::string::npos);
 }
 
 TEST_F(ScriptEndToEnd, Case13MultiLineItem) {
@@ -106,57 +111,102 @@ TEST_F(ScriptEndToEnd, Case15HereDocument) {
     EXPECT_TRUE(says(script({"cat <<X\nhere $((1+1))\nX"}), "\nhere 2\n"));
 }
 
-TEST_F(ScriptEndToEnd, Case19To24Variables) {
-    const auto job =
-        run({.script = {"printf '<%s>' \"$RAW\" \"$X\" \"$DOLLAR\" \"$BRACES\" \"$NOPE\" \"$ONCE\" "
-                        "\"$TWICE\" \"$LATE\"",
-                        "cat \"$FILE\"; echo '|'", "[ \"$PATHTO\" = \"$FILE\" ] && echo same path",
-                        "[ \"$LATE\" = \"$PWD/a\" ] && echo late bound"},
-             .variables = {{.key = "B", .value = "x"},
-                           {.key = "RAW", .value = "$B", .raw = true},
-                           {.key = "X", .value = "$B"},
-                           {.key = "DOLLAR", .value = "$$B"},
-                           {.key = "BRACES", .value = "${B}y"},
-                           {.key = "NOPE", .value = "$UNSET_NAME"},
-                           {.key = "C", .value = "$B2"},
-                           {.key = "B2", .value = "1"},
-                           {.key = "ONCE", .value = "$C"},
-                           {.key = "TWICE", .value = "first"},
-                           {.key = "TWICE", .value = "last"},
-                           {.key = "FILE", .value = "content", .file = true},
-                           {.key = "PATHTO", .value = "$FILE"},
-                           {.key = "LATE", .value = "$CI_PROJECT_DIR/a"}}});
-    EXPECT_TRUE(says(job, "<$B><x><$B><xy><><$B2><last><"));
-    EXPECT_TRUE(says(job, "\ncontent|\n"));
-    EXPECT_TRUE(says(job, "\nsame path\n"));
-    EXPECT_TRUE(says(job, "\nlate bound\n"));
+TEST_F(ScriptEndToEnd, Case19RawValueIsNotExpanded) {
+    EXPECT_TRUE(
+        says(withVariables({{.key = "B", .value = "x"}, {.key = "A", .value = "$B", .raw = true}},
+                           {R"(printf '<%s>\n' "$A")"}),
+             "\n<$B>\n"));
 }
 
-TEST_F(ScriptEndToEnd, Case53And54HeaderAndSections) {
+TEST_F(ScriptEndToEnd, Case20ReferencesAreExpanded) {
+    const auto job = withVariables({{.key = "B", .value = "x"},
+                                    {.key = "PLAIN", .value = "$B"},
+                                    {.key = "DOLLAR", .value = "$$B"},
+                                    {.key = "BRACES", .value = "${B}y"},
+                                    {.key = "NOPE", .value = "$UNSET_NAME"}},
+                                   {R"(printf '<%s>' "$PLAIN" "$DOLLAR" "$BRACES" "$NOPE")"});
+    EXPECT_TRUE(says(job, "\n<x><$B><xy><>"));
+}
+
+TEST_F(ScriptEndToEnd, Case21ExpansionIsNotRepeated) {
+    EXPECT_TRUE(says(
+        withVariables(
+            {{.key = "C", .value = "1"}, {.key = "B", .value = "$C"}, {.key = "A", .value = "$B"}},
+            {R"(printf '<%s>\n' "$A")"}),
+        "\n<$C>\n"));
+}
+
+TEST_F(ScriptEndToEnd, Case22LastValueOfANameCounts) {
+    EXPECT_TRUE(
+        says(withVariables({{.key = "TWICE", .value = "first"}, {.key = "TWICE", .value = "last"}},
+                           {"echo value=$TWICE"}),
+             "\nvalue=last\n"));
+}
+
+TEST_F(ScriptEndToEnd, Case23FileVariableIsAPathWithExactlyTheContent) {
+    const auto job =
+        withVariables({{.key = "FILE", .value = "it's $5\nno newline", .raw = true, .file = true},
+                       {.key = "PATHTO", .value = "$FILE"}},
+                      {"case $FILE in \"$RUNNER_TEMP_PROJECT_DIR\"/*) echo in temp;; esac",
+                       "cat \"$FILE\"; echo '|'", "[ \"$PATHTO\" = \"$FILE\" ] && echo same path"});
+    EXPECT_TRUE(says(job, "\nin temp\n"));
+    EXPECT_TRUE(says(job, "\nit's $5\nno newline|\n"));
+    EXPECT_TRUE(says(job, "\nsame path\n"));
+}
+
+TEST_F(ScriptEndToEnd, Case24PathOfTheNodeIsPutIntoValues) {
+    EXPECT_TRUE(says(withVariables({{.key = "LATE", .value = "$CI_PROJECT_DIR/a"}},
+                                   {"[ \"$LATE\" = \"$PWD/a\" ] && echo late bound"}),
+                     "\nlate bound\n"));
+}
+
+TEST_F(ScriptEndToEnd, Case53ExecutedStagesHaveSectionsAndSkippedOnesNone) {
+    const auto full = run({.script = {"echo x > out.txt"},
+                           .afterScript = {"true"},
+                           .artifacts = {{.paths = {"out.txt"}}}});
+    const auto failing = run({.script = {"false"}, .artifacts = {{.paths = {"out.txt"}}}});
+    const auto bare = run({.script = {"true"},
+                           .afterScript = {"true"},
+                           .merge = R"({"features":{"trace_sections":false}})"});
+
+    const auto pairs = [](const std::vector<std::string>& names) {
+        std::vector<std::string> all;
+        for (const auto& name : names) {
+            all.insert(all.end(), {"+" + name, "-" + name});
+        }
+        return all;
+    };
+    EXPECT_EQ(sections(full.trace),
+              pairs({"prepare_executor", "prepare_script", "get_sources", "step_script",
+                     "after_script", "upload_artifacts_on_success"}));
+    EXPECT_EQ(sections(failing.trace),
+              pairs({"prepare_executor", "prepare_script", "get_sources", "step_script"}));
+    EXPECT_EQ(bare.status, Status::Success);
+    EXPECT_EQ(sections(bare.trace), std::vector<std::string>{});
+}
+
+TEST_F(ScriptEndToEnd, Case54HeaderNamesProgramRunnerAndSystem) {
     const auto job = script({"true"});
     const auto text = plain(job.trace);
+    const auto second = text.find('\n') + 1;
     EXPECT_EQ(text.find("Running with gridbridge "), 0U);
-    EXPECT_NE(text.find("\n  on pool test"), std::string::npos);
-    EXPECT_NE(text.find(", system ID: r_grid"), std::string::npos);
-    for (const std::string name :
-         {"prepare_executor", "prepare_script", "get_sources", "step_script"}) {
-        const auto start = job.trace.find(":" + name + "\r");
-        EXPECT_NE(start, std::string::npos) << name;
-        EXPECT_NE(job.trace.find(":" + name + "\r", start + 1), std::string::npos) << name;
-    }
-    EXPECT_EQ(job.trace.find("after_script"), std::string::npos);
+    EXPECT_EQ(text.substr(second, text.find('\n', second) - second),
+              "  on pool test, system ID: " + job.systemId);
+    EXPECT_EQ(job.systemId.find("r_grid"), 0U);
 }
 
-TEST_F(ScriptEndToEnd, Case53NoSectionsWhereTheServerDoesNotWantThem) {
-    const auto job = run({.script = {"true"}, .merge = R"({"features":{"trace_sections":false}})"});
-    EXPECT_EQ(job.status, Status::Success);
-    EXPECT_EQ(job.trace.find("section_"), std::string::npos);
-}
+TEST_F(ScriptEndToEnd, Case80BatchCredentialsAreRemovedAndHomeIsInScratch) {
+    gitlab.emplace(clock, options());
+    gitlab->addRunner("glrt-test");
+    service.emplace(gitlab->url(), folder.path);
+    service->start({{"X509_USER_PROXY", "/tmp/x509up_u0"}, {"BEARER_TOKEN", "of-the-node"}});
 
-TEST_F(ScriptEndToEnd, Case80BatchCredentialsAreRemovedAndHomeIsPrivate) {
     const auto job =
-        script({"echo proxy=${X509_USER_PROXY-none}", "case $HOME in */home) echo private;; esac"});
-    EXPECT_TRUE(says(job, "proxy=none"));
+        script({"echo proxy=${X509_USER_PROXY-none} bearer=${BEARER_TOKEN-none}",
+                "[ \"$HOME\" = \"${CI_BUILDS_DIR%/builds}/home\" ] && [ -O \"$HOME\" ] && echo "
+                "private"});
+
+    EXPECT_TRUE(says(job, "\nproxy=none bearer=none\n"));
     EXPECT_TRUE(says(job, "\nprivate\n"));
 }
 

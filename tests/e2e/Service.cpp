@@ -150,6 +150,46 @@ std::string plain(const std::string& trace) {
     return text;
 }
 
+bool says(const JobSnapshot& job, const std::string& text) {
+    return plain(job.trace).find(text) != std::string::npos;
+}
+
+std::string lastLine(const JobSnapshot& job) {
+    auto text = plain(job.trace);
+    if (!text.empty()) {
+        text.pop_back();
+    }
+    return text.substr(text.rfind('\n') + 1);
+}
+
+std::string finalReport(const JobSnapshot& job) {
+    std::string body;
+    for (const auto& request : job.requests) {
+        const bool running = request.body.find(R"("state":"running")") != std::string::npos;
+        if (request.method == "PUT" && !running) {
+            body = request.body;
+        }
+    }
+    return body;
+}
+
+std::vector<std::string> sections(const std::string& trace) {
+    std::vector<std::string> found;
+    for (auto at = trace.find("section_"); at != std::string::npos;
+         at = trace.find("section_", at + 1)) {
+        const auto marker = trace.substr(at, trace.find('\r', at) - at);
+        const auto name = marker.substr(marker.rfind(':') + 1);
+        found.push_back((marker.starts_with("section_start") ? "+" : "-") + name);
+    }
+    return found;
+}
+
+bool runs(const std::string& pid) {
+    const auto stat = readFile("/proc/" + pid.substr(0, pid.find('\n')) + "/stat");
+    const auto name = stat.rfind(") ");
+    return name != std::string::npos && stat[name + 2] != 'Z';
+}
+
 Service::Service(std::string gitlabUrl, std::filesystem::path folder)
     : gitlabUrl_(std::move(gitlabUrl)), folder_(std::move(folder)) {
     std::filesystem::create_directories(stateDir());

@@ -63,6 +63,15 @@ std::string readFile(const std::filesystem::path& path);
 void writeFile(const std::filesystem::path& path, const std::string& text);
 /// The log as a person reads it: without colours, section markers and their carriage returns.
 std::string plain(const std::string& trace);
+bool says(const fakegitlab::JobSnapshot& job, const std::string& text);
+/// The last line a person reads.
+std::string lastLine(const fakegitlab::JobSnapshot& job);
+/// Body of the last report that says how the job ended; empty = none was sent.
+std::string finalReport(const fakegitlab::JobSnapshot& job);
+/// Section markers in their order: `+name` for a start, `-name` for an end.
+std::vector<std::string> sections(const std::string& trace);
+/// Whether a process runs; one that nobody has reaped yet does not.
+bool runs(const std::string& pid);
 
 /// One stand-in GitLab and one service with the local backend.
 class EndToEnd : public ::testing::Test {

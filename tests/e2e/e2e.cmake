@@ -1,6 +1,7 @@
 # The real executable against the stand-in GitLab; included by tests/CMakeLists.txt.
 bridge_test(e2e_test LABEL e2e TIMEOUT 120
-  SOURCES e2e/CrashTest.cpp e2e/GitTest.cpp e2e/LifeTest.cpp e2e/ScriptTest.cpp
+  SOURCES e2e/CrashTest.cpp e2e/GitTest.cpp e2e/LifeTest.cpp e2e/RecoveryTest.cpp
+    e2e/ScriptTest.cpp
   DEPS gridbridge::fakegitlab)
 target_sources(e2e_test PRIVATE e2e/Service.cpp)
 target_compile_definitions(e2e_test PRIVATE GRIDBRIDGE_EXECUTABLE="$<TARGET_FILE:gridbridge>")

@@ -268,6 +268,7 @@ void Router::record(const Request& request, const Target& target, const Reply& r
                         .headers = request.headers,
                         .body = {},
                         .bodyBytes = request.body.size(),
+                        .bodyHash = std::hash<std::string>{}(request.body),
                         .job = target.job,
                         .status = reply.status,
                         .delivery = reply.delivery,

@@ -163,7 +163,8 @@ struct RequestRecord {
     std::map<std::string, std::string> headers = {};  ///< Lower-case names.
     std::string body = {};                            ///< JSON bodies only.
     std::size_t bodyBytes = 0;
-    JobId job = 0;  ///< 0 = not about one job.
+    std::size_t bodyHash = 0;  ///< Equal for equal bodies.
+    JobId job = 0;             ///< 0 = not about one job.
     int status = 0;
     Delivery delivery = Delivery::Whole;
     bool fault = false;  ///< The answer or its loss was an injected fault.

@@ -6,9 +6,9 @@
 
 #include "bridge/app/Commands.h"
 #include "bridge/app/ExitCode.h"
-#include "bridge/app/StateLock.h"
 #include "tests/fakes/FakeClock.h"
 #include "tests/unit/app/ConfigFolder.h"
+#include "tests/unit/app/OtherProcess.h"
 
 namespace gridbridge::app {
 namespace {
@@ -35,7 +35,7 @@ protected:
                 [this](const BackendConfig&) { return health_; },
                 [this](const Config& config) {
                     ran_ = config.runners.at(0).name;
-                    holderWhileRunning_ = *StateLock::holder(config.stateDir);
+                    holderWhileRunning_ = gridbridge::testing::holderSeenElsewhere(config.stateDir);
                     return 0;
                 }};
     }
@@ -64,7 +64,7 @@ protected:
     gitlab::VerifyAnswer answer_{gitlab::VerifyOutcome::Valid, 7, ""};
     Result<void> health_;
     std::string ran_;
-    std::optional<pid_t> holderWhileRunning_;
+    pid_t holderWhileRunning_ = 0;
 };
 
 TEST_F(ServiceCommands, CheckSaysOneLineForEachThingThatIsWell) {
@@ -123,24 +123,25 @@ TEST_F(ServiceCommands, CheckGivesEveryMistakeOfTheConfigurationItsLine) {
 }
 
 TEST_F(ServiceCommands, CheckIsWellWhileTheServiceRuns) {
-    const auto lock = StateLock::take(state_);
+    const gridbridge::testing::LockedElsewhere service(state_);
     EXPECT_EQ(check(), 0);
-    EXPECT_EQ(lines().at(2),
-              "ok    state lock: held by the running service, pid=" + std::to_string(::getpid()));
+    EXPECT_EQ(lines().at(2), "ok    state lock: held by the running service, pid=" +
+                                 std::to_string(service.pid()));
 }
 
 TEST_F(ServiceCommands, RunHoldsTheLockWhileTheServiceRuns) {
     EXPECT_EQ(runService(folder_.file(), world()), 0);
     EXPECT_EQ(ran_, "pool");
-    EXPECT_EQ(holderWhileRunning_, std::optional(::getpid()));
-    EXPECT_EQ(*StateLock::holder(state_), std::nullopt);
+    EXPECT_EQ(holderWhileRunning_, ::getpid());
+    EXPECT_EQ(gridbridge::testing::holderSeenElsewhere(state_), 0);
 }
 
 TEST_F(ServiceCommands, RunRefusesASecondService) {
-    const auto lock = StateLock::take(state_);
+    const gridbridge::testing::LockedElsewhere service(state_);
     EXPECT_EQ(runService(folder_.file(), world()), 75);
     EXPECT_EQ(ran_, "");
-    EXPECT_THAT(err_.str(), ::testing::HasSubstr("pid=" + std::to_string(::getpid()) + "; stop"));
+    EXPECT_THAT(err_.str(),
+                ::testing::HasSubstr("pid=" + std::to_string(service.pid()) + "; stop"));
 }
 
 TEST_F(ServiceCommands, RunRefusesAStateFolderThatJobsCouldRead) {

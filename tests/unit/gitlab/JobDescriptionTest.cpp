@@ -70,7 +70,7 @@ TEST(JobDescriptionTest, EveryFieldIsTaken) {
     EXPECT_EQ(job.git.depth, 20);
     EXPECT_EQ(job.git.objectFormat, "sha256");
     EXPECT_EQ(job.timeout, std::chrono::hours(24));
-    EXPECT_TRUE(job.hasRun && job.hasServices && job.hasSecrets && job.hasCache && job.hasHooks);
+    EXPECT_TRUE(job.hasRun && job.hasServices && job.hasSecrets && job.hasCache);
     EXPECT_EQ(job.imageName, "el9:1");
     EXPECT_TRUE(job.traceSections);
     EXPECT_THAT(job.failureReasons, ElementsAre("script_failure"));
@@ -85,6 +85,14 @@ TEST(JobDescriptionTest, StepsAreKeptInOrderWhateverTheirName) {
     EXPECT_THAT(job->steps[0].script, ElementsAre("a", "b"));
     EXPECT_EQ(job->steps[1].name, "polish");
     EXPECT_THAT(job->steps[2].script, IsEmpty());
+}
+
+TEST(JobDescriptionTest, HooksAreTakenWithTheirScripts) {
+    const auto job = decodeJob(kWhole);
+
+    ASSERT_EQ(job->hooks.size(), 1U);
+    EXPECT_EQ(job->hooks[0].name, "pre_get_sources_script");
+    EXPECT_THAT(job->hooks[0].script, ElementsAre("echo"));
 }
 
 TEST(JobDescriptionTest, VariablesKeepTheirFlagsAndTheLastOfANameWins) {
@@ -138,7 +146,7 @@ TEST(JobDescriptionTest, NullAndAbsentFieldsGiveAJobThatCanBeRun) {
         EXPECT_EQ(job->timeout, std::chrono::seconds(7200));
         EXPECT_EQ(job->git.objectFormat, "sha1");
         EXPECT_FALSE(job->hasRun || job->hasServices || job->hasSecrets || job->hasCache ||
-                     job->hasHooks || job->traceSections);
+                     job->traceSections);
         EXPECT_TRUE(job->variables.empty() && job->steps.empty() && job->imageName.empty());
     }
 }

@@ -206,5 +206,21 @@ TEST(ScriptLimitsTest, NodeThatGoesDuringCollectionIsNotTheScriptsFault) {
     EXPECT_EQ(run.status().stage, "collect");
 }
 
+TEST(ScriptLimitsTest, SignalInTheMomentInWhichAStageEndsNeverHangsTheWrapper) {
+    // Signal and end of the child reach bash together: nearly every time one of these rounds
+    // meets the moment in which bash forgets the child.
+    for (int round = 0; round < 15 && !HasFailure(); ++round) {
+        ScriptRun run(withArchive(jobWith({"echo x >out; kill -TERM $PPID"},
+                                          {"echo after=$CI_JOB_STATUS; kill -TERM $PPID"})));
+
+        run.run();
+
+        const auto status = run.status();
+        EXPECT_TRUE(status.outcome == "success" || status.why == "terminated") << status.outcome;
+        EXPECT_THAT(run.text(), HasSubstr("\nafter=" + status.outcome + "\n"));
+        EXPECT_TRUE(run.exists("out/artifact.0.tar.gz") || status.why == "terminated");
+    }
+}
+
 }  // namespace
 }  // namespace gridbridge::payload

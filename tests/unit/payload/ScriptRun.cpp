@@ -5,10 +5,15 @@
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
+#include <poll.h>
+#include <signal.h>
 #include <spawn.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "bridge/base/Fd.h"
 
 namespace gridbridge::payload {
 
@@ -140,6 +145,17 @@ int ScriptRun::run() {
     if (failed != 0) {
         ADD_FAILURE() << "bash cannot be started";
         return -1;
+    }
+    return ended(pid);
+}
+
+int ScriptRun::ended(pid_t pid) {
+    constexpr int kPatience = 60'000;  // milliseconds
+    const Fd process(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+    pollfd end{process.get(), POLLIN, 0};
+    if (::poll(&end, 1, kPatience) != 1) {
+        ADD_FAILURE() << "the script does not end; its log:\n" << log();
+        ::kill(-pid, SIGKILL);
     }
     int state = 0;
     waitpid(pid, &state, 0);

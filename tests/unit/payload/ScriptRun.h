@@ -34,7 +34,8 @@ public:
 
     /// Replaces a constant of the wrapper, for limits that would be too long for a test.
     void shorten(const std::string& constant, int value);
-    /// Runs the loader in a session of its own until it has ended; its exit code.
+    /// Runs the loader in a session of its own until it has ended; its exit code. Fails the test
+    /// and kills it when it takes longer than a minute.
     int run();
     void setEnvironment(const std::string& name, const std::string& value);
 
@@ -53,6 +54,8 @@ public:
     const JobScript& script() const { return script_; }
 
 private:
+    int ended(pid_t pid);
+
     std::filesystem::path folder_;
     JobScript script_;
     std::map<std::string, std::string> environment_;

@@ -139,6 +139,17 @@ std::string formatRecord(const LocalRecord& record) {
     return text;
 }
 
+namespace {
+
+void requireSense(const LocalRecord& record, Fields& fields) {
+    const bool ended = record.state == LocalState::Ended;
+    fields.require(ended == record.endedAt.has_value());
+    fields.require(ended == (record.cause != EndCause::None));
+    fields.require(record.state != LocalState::Running || record.process.has_value());
+}
+
+}  // namespace
+
 Result<LocalRecord> parseRecord(const SubmissionKey& key, std::string_view text) {
     Fields fields(text);
     LocalRecord record;
@@ -172,10 +183,7 @@ Result<LocalRecord> parseRecord(const SubmissionKey& key, std::string_view text)
     }
     record.scriptStarted = fields.flag("script_started");
     record.reason = fields.text("reason");
-    const bool ended = record.state == LocalState::Ended;
-    fields.require(ended == record.endedAt.has_value());
-    fields.require(ended == (record.cause != EndCause::None));
-    fields.require(record.state != LocalState::Running || record.process.has_value());
+    requireSense(record, fields);
     if (!fields.allTaken()) {
         return permanentError("the local backend's record of " + key.value + " is damaged");
     }

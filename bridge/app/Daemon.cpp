@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <charconv>
 #include <csignal>
 #include <fstream>
 #include <random>
@@ -48,25 +47,6 @@ std::string userAgent() {
 std::string hostName() {
     std::array<char, 256> name{};
     return ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "localhost";
-}
-
-/// `<job row>-<attempt>` at the end of a submission key.
-std::optional<std::pair<JobRow, int>> rowOf(const SubmissionKey& key) {
-    const std::string& text = key.value;
-    const auto last = text.rfind('-');
-    const auto before =
-        last == std::string::npos || last == 0 ? std::string::npos : text.rfind('-', last - 1);
-    if (before == std::string::npos) {
-        return std::nullopt;
-    }
-    std::int64_t row = 0;
-    int attempt = 0;
-    const auto first = std::from_chars(text.data() + before + 1, text.data() + last, row);
-    const auto second = std::from_chars(text.data() + last + 1, text.data() + text.size(), attempt);
-    if (first.ec != std::errc{} || second.ec != std::errc{}) {
-        return std::nullopt;
-    }
-    return std::pair(JobRow{row}, attempt);
 }
 
 struct BackendParts {
@@ -170,15 +150,9 @@ private:
     void add(const BackendConfig& backend) {
         auto& parts = backends_[backend.name];
         parts.folders = std::make_unique<folder::DirectFolders>(backend.workDir);
-        const auto changed = [this](const SubmissionKey& key) {
-            if (const auto row = rowOf(key)) {
-                answers_.post({row->first, row->second,
-                               [](core::Facts&, core::Live& live) { live.lookWanted = true; }});
-            }
-        };
         parts.backend = std::make_unique<LocalBackend>(
             LocalConfig{.workDir = backend.workDir, .slots = backend.slots, .node = hostName()},
-            *parts.folders, clock_, changed);
+            *parts.folders, clock_, core::changeListener(answers_));
         core::Policy policy;
         policy.poll = backend.pollInterval;
         policy.capabilities = parts.backend->capabilities();

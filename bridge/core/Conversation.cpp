@@ -21,6 +21,34 @@ bool reached(CallOutcome outcome) {
            outcome == CallOutcome::Mismatch;
 }
 
+ReportFact reportFact(const JobAnswer& answer, bool success) {
+    ReportFact fact;
+    fact.canceled = answer.serverStatus == "canceled";
+    fact.why = answer.message;
+    switch (answer.outcome) {
+        case CallOutcome::Done:
+            fact.outcome = ReportOutcome::Settled;
+            break;
+        case CallOutcome::Ended: {
+            // An earlier, lost answer may have settled it.
+            const bool ours = answer.serverStatus == (success ? "success" : "failed");
+            fact.outcome = ours || fact.canceled ? ReportOutcome::Settled : ReportOutcome::Unwanted;
+            break;
+        }
+        case CallOutcome::Rejected:
+        case CallOutcome::NotFound:
+            fact.outcome = ReportOutcome::Later;
+            break;
+        case CallOutcome::Deferred:
+        case CallOutcome::Mismatch:
+        case CallOutcome::Retry:
+            fact.outcome = ReportOutcome::Later;
+            fact.after = answer.retryAfter ? Millis(*answer.retryAfter) : Millis(0);
+            break;
+    }
+    return fact;
+}
+
 /// What every answer means for the conversation and for the job.
 void hear(const JobAnswer& answer, SteadyTime now, Facts& facts, Live& live) {
     live.talking = false;
@@ -37,8 +65,13 @@ void hear(const JobAnswer& answer, SteadyTime now, Facts& facts, Live& live) {
             now + std::min(kLongestQuiet, answer.retryAfter ? Millis(*answer.retryAfter) : wait);
     }
     if (answer.outcome == CallOutcome::Ended) {
-        facts.contact = Contact::Gone;
         live.settled = true;
+        if (live.reported) {
+            // The report may have ended it, and only its answer was lost.
+            facts.reported = reportFact(answer, *live.reported);
+        } else {
+            facts.contact = Contact::Gone;
+        }
     } else if (answer.status == JobStatus::Canceling && facts.contact != Contact::Gone) {
         facts.contact = Contact::Canceling;
     }
@@ -67,41 +100,16 @@ JobAnswer sendPart(gitlab::RunnerApi& api, const CallContext& ctx,
         from = at + static_cast<std::int64_t>(bytes.size());
         crashPoint("patched");
     } else if (answer.outcome == CallOutcome::Mismatch && answer.serverSize &&
-               *answer.serverSize <= length) {
+               *answer.serverSize <= length && *answer.serverSize != at) {
         from = *answer.serverSize;
     } else if (answer.outcome == CallOutcome::Mismatch) {
         answer.outcome = CallOutcome::Rejected;
-        answer.message = "GitLab has more log than was ever sent: another runner uses this token";
+        answer.message = answer.serverSize.value_or(0) > length
+                             ? "GitLab has more log than was ever sent: another runner uses this "
+                               "token"
+                             : "GitLab refuses the log at the size that it names itself";
     }
     return answer;
-}
-
-ReportFact reportFact(const JobAnswer& answer, bool success) {
-    ReportFact fact;
-    fact.canceled = answer.serverStatus == "canceled";
-    fact.why = answer.message;
-    switch (answer.outcome) {
-        case CallOutcome::Done:
-            fact.outcome = ReportOutcome::Settled;
-            break;
-        case CallOutcome::Ended: {
-            // An earlier, lost answer may have settled it.
-            const bool ours = answer.serverStatus == (success ? "success" : "failed");
-            fact.outcome = ours || fact.canceled ? ReportOutcome::Settled : ReportOutcome::Unwanted;
-            break;
-        }
-        case CallOutcome::Rejected:
-        case CallOutcome::NotFound:
-            fact.outcome = ReportOutcome::Later;
-            break;
-        case CallOutcome::Deferred:
-        case CallOutcome::Mismatch:
-        case CallOutcome::Retry:
-            fact.outcome = ReportOutcome::Later;
-            fact.after = answer.retryAfter ? Millis(*answer.retryAfter) : Millis(0);
-            break;
-    }
-    return fact;
 }
 
 std::optional<gitlab::TraceEnd> endOf(const Trace& trace, const std::string& key,
@@ -180,7 +188,9 @@ void Conversation::patch(JobRow row, Live& live) {
 
 void Conversation::report(JobRow row, Live& live, const gitlab::FinalReport& report, bool checked) {
     live.reporting = true;
-    const bool greet = live.lastContact == SteadyTime{};
+    // The claim is acknowledged before any log, and reports that fail starve no heartbeat.
+    const bool greet =
+        live.lastContact == SteadyTime{} || clock_.steadyNow() >= live.lastContact + kRunningBeat;
     live.inFlight.add(Effect::Report);
     world_.control.post([this, row, job = live.credentials, from = live.acknowledged,
                          length = live.traceLength, key = live.key, &gitlab = api(live),
@@ -189,7 +199,7 @@ void Conversation::report(JobRow row, Live& live, const gitlab::FinalReport& rep
         JobAnswer answer;
         answer.outcome = CallOutcome::Done;
         if (greet) {
-            answer = gitlab.keepAlive(ctx, job);  // The claim is acknowledged before any log.
+            answer = gitlab.keepAlive(ctx, job);
         }
         while (length > 0 && (!from || *from < length) && reached(answer.outcome)) {
             answer = sendPart(gitlab, ctx, job, from, length, key, trace_);
@@ -200,17 +210,20 @@ void Conversation::report(JobRow row, Live& live, const gitlab::FinalReport& rep
             answer = gitlab.finish(ctx, job, last);
             crashPoint("reported");
         }
-        answers_.post({row, 0, [this, answer, from, ok = last.success](Facts& facts, Live& known) {
-                           const bool gone = answer.outcome == CallOutcome::Ended;
-                           hear(answer, clock_.steadyNow(), facts, known);
-                           facts.contact.reset();  // The report says it all.
-                           facts.reported = reportFact(answer, ok);
-                           known.acknowledged = from;
-                           known.reporting = false;
-                           known.inFlight.remove(Effect::Report);
-                           known.settled = gone || answer.outcome == CallOutcome::Done;
-                           known.failures = known.settled ? 0 : known.failures + 1;
-                       }});
+        answers_.post(
+            {row, 0, [this, answer, from, sent, ok = last.success](Facts& facts, Live& known) {
+                 if (sent) {
+                     known.reported = ok;
+                 }
+                 hear(answer, clock_.steadyNow(), facts, known);
+                 facts.contact.reset();  // The report says it all.
+                 facts.reported = reportFact(answer, ok);
+                 known.acknowledged = from;
+                 known.reporting = false;
+                 known.inFlight.remove(Effect::Report);
+                 known.settled = known.settled || answer.outcome == CallOutcome::Done;
+                 known.failures = known.settled ? 0 : known.failures + 1;
+             }});
     });
 }
 

@@ -16,22 +16,47 @@ namespace {
 
 constexpr std::string_view kPrepare = "prepare_executor";
 
+/// The job is gone at GitLab: nothing more is sent; what runs is ended and freed.
+Decision abandon(Step& step, const std::string& why = "GitLab took the job back") {
+    JobRecord& next = step.decision.next;
+    next.outcome = Outcome::Dropped;
+    next.cancel = Cancel::Hard;
+    next.reportedAt = step.now;
+    next.endedAt = next.endedAt.value_or(step.now);
+    next.traceState = store::TraceState::Complete;
+    if (next.submission.attempt == 0) {
+        next.dueAt.reset();
+        step.decision.forgetSecrets = true;
+        return step.to(State::Done, why);
+    }
+    step.decision.effects.add(Effect::CancelHard);
+    step.wait(step.policy.poll);
+    return step.to(State::Reporting, why);
+}
+
+void describe(JobRecord& job, const Decoded& decoded) {
+    job.gitlabId = decoded.gitlabId;
+    job.project = decoded.project;
+    job.ref = decoded.ref;
+    job.sha = decoded.sha;
+    job.name = decoded.name;
+    job.stage = decoded.stage;
+    job.user = decoded.user;
+    job.url = decoded.url;
+    job.timeoutSeconds = decoded.timeoutSeconds;
+}
+
 Decision received(Step& step) {
+    if (step.facts.duplicate) {
+        return abandon(step, "GitLab gave the same job twice");
+    }
     if (!step.facts.decoded) {
         return step.wait(step.policy.firstBackoff);
     }
     const Decoded& decoded = *step.facts.decoded;
     JobRecord& next = step.decision.next;
     step.decision.before = decoded.header;
-    next.gitlabId = decoded.gitlabId;
-    next.project = decoded.project;
-    next.ref = decoded.ref;
-    next.sha = decoded.sha;
-    next.name = decoded.name;
-    next.stage = decoded.stage;
-    next.user = decoded.user;
-    next.url = decoded.url;
-    next.timeoutSeconds = decoded.timeoutSeconds;
+    describe(next, decoded);
     if (!decoded.gitlabId) {
         // Neither id nor token can be read: nobody can be told. The body is kept for a person.
         next.outcome = Outcome::Failed;
@@ -74,6 +99,9 @@ std::optional<Decision> stopBeforeSubmission(Step& step) {
 }
 
 Decision claimed(Step& step) {
+    if (step.job.cancel == Cancel::Hard) {
+        return abandon(step);
+    }
     if (auto stop = stopBeforeSubmission(step)) {
         return *stop;
     }
@@ -169,9 +197,11 @@ Decision submitting(Step& step) {
         if (!**facts.marked) {
             return accepted(step, {}, step.now, "its script has started");
         }
-        step.decision.next.submission.cause = "never_started";
+        auto& submission = step.decision.next.submission;
+        submission.cause = "never_started";
         step.decision.effects.add(Effect::Release);
-        step.decision.next.dueAt = step.now;
+        step.wait(std::min(step.policy.longestBackoff,
+                           step.policy.firstBackoff * (1 << std::min(submission.attempt, 10))));
         return step.to(State::Claimed, "certainly never started");
     }
     if (facts.found) {
@@ -217,24 +247,6 @@ Decision collecting(Step& step) {
         return step.wait(facts.collected ? step.backoff() : step.policy.poll);
     }
     return step.decision;
-}
-
-/// The job is gone at GitLab: nothing more is sent; what runs is ended and freed.
-Decision abandon(Step& step) {
-    JobRecord& next = step.decision.next;
-    next.outcome = Outcome::Dropped;
-    next.cancel = Cancel::Hard;
-    next.reportedAt = step.now;
-    next.endedAt = next.endedAt.value_or(step.now);
-    next.traceState = store::TraceState::Complete;
-    if (next.submission.attempt == 0) {
-        next.dueAt.reset();
-        step.decision.forgetSecrets = true;
-        return step.to(State::Done, "GitLab took the job back");
-    }
-    step.decision.effects.add(Effect::CancelHard);
-    step.wait(step.policy.poll);
-    return step.to(State::Reporting, "GitLab took the job back");
 }
 
 }  // namespace

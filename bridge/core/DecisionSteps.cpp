@@ -116,6 +116,23 @@ Ending schedulersVerdict(const JobRecord& job) {
     return scriptFailure(code > 0 && code < 256 ? code : 1, "no valid status file");
 }
 
+/// A node's word that the time is up.
+Ending timeoutVerdict(const Step& step, const ScriptEnd& end) {
+    const JobRecord& job = step.decision.next;
+    if (end.why == "stage_timeout") {
+        return {Outcome::Failed,
+                "job_execution_timeout",
+                {},
+                "Job failed: script timeout: context deadline exceeded",
+                "script timeout"};
+    }
+    if (job.deadline && step.now + std::chrono::seconds(60) < *job.deadline) {
+        return systemFailure("the clock of node " + job.submission.node +
+                             " is ahead: it ended the job before its time");
+    }
+    return timedOut(job);
+}
+
 /// A script can forge `system`: it counts only from the stage before any user code.
 bool believable(const ScriptEnd& end) {
     return end.stage == "prepare_script";
@@ -141,19 +158,8 @@ Ending verdict(const Step& step) {
     if (end.outcome == "failed") {
         return scriptFailure(end.exitCode.value_or(1), "script failed");
     }
-    if (end.outcome == "timedout" && end.why == "stage_timeout") {
-        return {Outcome::Failed,
-                "job_execution_timeout",
-                {},
-                "Job failed: script timeout: context deadline exceeded",
-                "script timeout"};
-    }
     if (end.outcome == "timedout") {
-        if (job.deadline && step.now + std::chrono::seconds(60) < *job.deadline) {
-            return systemFailure("the clock of node " + job.submission.node +
-                                 " is ahead: it ended the job before its time");
-        }
-        return timedOut(job);
+        return timeoutVerdict(step, end);
     }
     if (end.outcome == "canceled") {
         return {Outcome::Failed,

@@ -26,6 +26,25 @@ Result<T> only(std::vector<Result<T>> outcomes, ErrorKind kind) {
     return std::move(outcomes.front());
 }
 
+/// What a look at one job brought, in one piece.
+Answer seenOf(const store::JobRecord& job, std::optional<Observation> observation,
+              std::optional<LogChunk> chunk) {
+    return {job.row, job.submission.attempt,
+            [observation = std::move(observation), chunk = std::move(chunk), offset = job.rawOffset,
+             nonce = job.submission.key.value](Facts& facts, Live& live) {
+                live.inFlight.remove(Effect::Look);
+                facts.observed = observation ? observation : facts.observed;
+                if (!chunk) {
+                    return;
+                }
+                facts.log = LogFact{chunk->bytes, chunk->bytes.size() < kLogChunk};
+                facts.logOffset = offset;
+                if (chunk->status) {
+                    facts.end = scriptEnd(*chunk->status, nonce);
+                }
+            }};
+}
+
 }  // namespace
 
 JobRef refOf(const store::JobRecord& job) {
@@ -157,56 +176,59 @@ void Effects::release(BackendEntry& entry, const store::JobRecord& job, Live& li
 
 void Effects::look(BackendEntry& entry, std::vector<store::JobRecord> jobs, bool poll) {
     entry.reads.post([this, &entry, jobs = std::move(jobs), poll](std::stop_token stop) {
-        std::vector<JobRef> refs;
-        std::vector<LogRequest> requests;
-        for (const auto& job : jobs) {
-            refs.push_back(refOf(job));
-            if (job.state == store::State::Queued || job.state == store::State::Running) {
-                requests.push_back({refs.back(), job.submission.run, job.rawOffset, kLogChunk});
+        const std::size_t batch = std::max<std::size_t>(1, entry.policy.capabilities.maxBatch);
+        bool healthy = true;
+        for (std::size_t at = 0; at < jobs.size(); at += batch) {
+            const auto some = std::span(jobs).subspan(at, std::min(batch, jobs.size() - at));
+            if (healthy) {
+                healthy = lookAt(entry, some, stop);
+                continue;
             }
-        }
-        const auto seen = entry.backend.observe(within(kReadLimit, stop), refs);
-        std::vector<Result<LogChunk>> chunks;
-        if (!requests.empty()) {
-            chunks = entry.backend.readLogs(within(kReadLimit, stop), requests);
-        }
-        std::size_t next = 0;
-        for (std::size_t i = 0; i < jobs.size(); ++i) {
-            std::optional<Observation> observation;
-            if (seen.ok() && i < seen->size()) {
-                observation = (*seen)[i];
+            // The rest is not asked: each call may take its whole time limit.
+            for (const auto& job : some) {
+                answers_.post(seenOf(job, {}, {}));
             }
-            std::optional<LogChunk> chunk;
-            const bool asked = next < requests.size() && requests[next].ref.key == refs[i].key;
-            if (asked) {
-                if (next < chunks.size() && chunks[next].ok()) {
-                    chunk = *chunks[next];
-                }
-                ++next;
-            }
-            answers_.post({jobs[i].row, jobs[i].submission.attempt,
-                           [observation, chunk, offset = jobs[i].rawOffset,
-                            nonce = jobs[i].submission.key.value](Facts& facts, Live& known) {
-                               known.inFlight.remove(Effect::Look);
-                               facts.observed = observation ? observation : facts.observed;
-                               if (!chunk) {
-                                   return;
-                               }
-                               facts.log = LogFact{chunk->bytes, chunk->bytes.size() < kLogChunk};
-                               facts.logOffset = offset;
-                               if (chunk->status) {
-                                   facts.end = scriptEnd(*chunk->status, nonce);
-                               }
-                           }});
         }
         if (poll) {
-            const bool healthy = seen.ok();
             answers_.post({JobRow{}, 0, [&entry, healthy](Facts&, Live&) {
                                entry.polling = false;
                                entry.healthy = healthy;
                            }});
         }
     });
+}
+
+bool Effects::lookAt(BackendEntry& entry, std::span<const store::JobRecord> jobs,
+                     std::stop_token stop) {
+    std::vector<JobRef> refs;
+    std::vector<LogRequest> requests;
+    for (const auto& job : jobs) {
+        refs.push_back(refOf(job));
+        if (job.state == store::State::Queued || job.state == store::State::Running) {
+            requests.push_back({refs.back(), job.submission.run, job.rawOffset, kLogChunk});
+        }
+    }
+    const auto seen = entry.backend.observe(within(kReadLimit, stop), refs);
+    std::vector<Result<LogChunk>> chunks;
+    if (!requests.empty()) {
+        chunks = entry.backend.readLogs(within(kReadLimit, stop), requests);
+    }
+    std::size_t next = 0;
+    for (std::size_t i = 0; i < jobs.size(); ++i) {
+        std::optional<Observation> observation;
+        if (seen.ok() && i < seen->size()) {
+            observation = (*seen)[i];
+        }
+        std::optional<LogChunk> chunk;
+        if (next < requests.size() && requests[next].ref.key == refs[i].key) {
+            if (next < chunks.size() && chunks[next].ok()) {
+                chunk = *chunks[next];
+            }
+            ++next;
+        }
+        answers_.post(seenOf(jobs[i], std::move(observation), std::move(chunk)));
+    }
+    return seen.ok();
 }
 
 void Effects::probe(BackendEntry& entry) {

@@ -32,11 +32,13 @@ public:
     /// Packs and uploads the archive of a collected job.
     void upload(BackendEntry& entry, const store::JobRecord& job, Live& live,
                 std::shared_ptr<const gitlab::JobDescription> description, bool success);
-    /// One observe call for all of `jobs` and their logs; `done` runs on the core's thread.
+    /// As few observe calls for `jobs` and their logs as the backend's batch limit allows.
     void look(BackendEntry& entry, std::vector<store::JobRecord> jobs, bool poll);
     void probe(BackendEntry& entry);
 
 private:
+    /// False when the backend could not say anything.
+    bool lookAt(BackendEntry& entry, std::span<const store::JobRecord> jobs, std::stop_token stop);
     CallContext within(Millis limit, std::stop_token stop) const {
         return {clock_.steadyNow() + limit, std::move(stop)};
     }

@@ -97,6 +97,7 @@ struct Facts {
     std::optional<ReportFact> reported;
     std::optional<Result<void>> released;
 
+    bool duplicate = false;  ///< GitLab gave the job twice; an older row carries it.
     bool restarted = false;  ///< Nothing is under way: what was asked must be asked again.
     EffectSet inFlight;
     int failures = 0;  ///< Consecutive failed effects, for the back-off.

@@ -67,12 +67,18 @@ SteadyTime Reconciler::step() {
     }
     poll();
     const auto talk = converse();
-    auto next = std::min(talk, retryAt_ > clock_.steadyNow() ? retryAt_ : SteadyTime::max());
+    auto next = talk;
     for (const auto& [name, entry] : world_.backends) {
         next = std::min(next, entry->polling ? SteadyTime::max() : entry->nextPoll);
     }
+    const auto now = clock_.steadyNow();
     if (const auto due = store_.nextDue()) {
-        next = std::min(next, clock_.steadyNow() + std::max(Millis(1), *due - clock_.wallNow()));
+        // What is due already was not stored now, and is not tried before `retryAt_`.
+        const auto soon = now + std::max(Millis(1), *due - clock_.wallNow());
+        next = std::min(next, std::max(soon, retryAt_));
+    }
+    if (retryAt_ > now) {
+        next = std::min(next, retryAt_);
     }
     return next;
 }
@@ -157,6 +163,7 @@ bool Reconciler::newsworthy(const Facts& facts, const Live& live) const {
 }
 
 void Reconciler::complete(const JobRecord& job, Facts& facts, Live& live) {
+    facts.duplicate = live.duplicate;
     if (job.state == State::Received) {
         facts.decoded = decode(job, live);
     }
@@ -314,64 +321,53 @@ void Reconciler::start(const std::vector<Ready>& ready) {
 }
 
 void Reconciler::dropped(const JobRecord& job) {
-    if (job.state != State::Received) {
-        log_.warn("change dropped, the row was changed elsewhere job={}", lives_.at(job.row).key);
-        return;
-    }
-    // The other row of this job, which is older, carries it.
-    log_.error("GitLab gave the same job twice job={}", lives_.at(job.row).key);
-    Ready close{job, {}};
-    close.decision.next = job;
-    close.decision.next.state = State::Done;
-    close.decision.next.outcome = store::Outcome::Dropped;
-    close.decision.next.dueAt.reset();
-    close.decision.cause = "GitLab gave the same job twice";
-    const std::vector<store::Change> changes{
-        {State::Received, close.decision.next, close.decision.cause, true}};
-    if (store_.commit(changes).front()) {
-        remember(close);
+    auto& live = lives_.at(job.row);
+    if (job.state == State::Received) {
+        // The other row of this job, which is older, carries it.
+        log_.error("GitLab gave the same job twice job={}", live.key);
+        live.duplicate = true;
+    } else {
+        log_.warn("change dropped, the row was changed elsewhere job={}", live.key);
     }
 }
 
 void Reconciler::startOne(const Ready& ready) {
-    const JobRecord& job = ready.decision.next;
-    auto& live = lives_.at(job.row);
+    auto& live = lives_.at(ready.decision.next.row);
+    for (std::size_t i = 0; i < kEffects; ++i) {
+        const auto effect = static_cast<Effect>(i);
+        if (ready.decision.effects.has(effect) && !live.inFlight.has(effect)) {
+            carryOut(effect, ready.decision.next, live);
+        }
+    }
+}
+
+void Reconciler::carryOut(Effect effect, const JobRecord& job, Live& live) {
     auto& backend = backendOf(live);
-    const auto wants = [&](Effect effect) {
-        return ready.decision.effects.has(effect) && !live.inFlight.has(effect);
-    };
-    if (wants(Effect::Submit)) {
-        live.inFlight.add(Effect::Submit);
-        submissions_[live.backend].push_back(prepare(job));
-    }
-    if (wants(Effect::Find)) {
-        effects_.find(backend, job, live);
-    }
-    if (wants(Effect::Mark)) {
-        effects_.mark(backend, job, live);
-    }
-    if (wants(Effect::CancelSoft)) {
-        effects_.cancel(backend, job, live, CancelKind::Soft);
-    }
-    if (wants(Effect::CancelHard)) {
-        effects_.cancel(backend, job, live, CancelKind::Hard);
-    }
-    if (wants(Effect::Collect)) {
-        effects_.collect(backend, job, live);
-    }
-    if (wants(Effect::Upload)) {
-        const auto end = scriptEnd(job.submission.status, job.submission.key.value);
-        effects_.upload(backend, job, live, describe(job.row), end.outcome == "success");
-    }
-    if (wants(Effect::Report)) {
-        startReport(job, live);
-    }
-    if (wants(Effect::Release)) {
-        effects_.release(backend, job, live);
-    }
-    if (wants(Effect::Look)) {
-        live.inFlight.add(Effect::Look);
-        looks_[live.backend].push_back(job);
+    switch (effect) {
+        case Effect::Submit:
+            live.inFlight.add(Effect::Submit);
+            return submissions_[live.backend].push_back(prepare(job));
+        case Effect::Find:
+            return effects_.find(backend, job, live);
+        case Effect::Mark:
+            return effects_.mark(backend, job, live);
+        case Effect::CancelSoft:
+            return effects_.cancel(backend, job, live, CancelKind::Soft);
+        case Effect::CancelHard:
+            return effects_.cancel(backend, job, live, CancelKind::Hard);
+        case Effect::Look:
+            live.inFlight.add(Effect::Look);
+            return looks_[live.backend].push_back(job);
+        case Effect::Collect:
+            return effects_.collect(backend, job, live);
+        case Effect::Upload:
+            return effects_.upload(
+                backend, job, live, describe(job.row),
+                scriptEnd(job.submission.status, job.submission.key.value).outcome == "success");
+        case Effect::Report:
+            return startReport(job, live);
+        case Effect::Release:
+            return effects_.release(backend, job, live);
     }
 }
 
@@ -381,6 +377,12 @@ void Reconciler::startReport(const JobRecord& job, Live& live) {
         return;
     }
     live.reportWanted = false;
+    if (live.settled) {
+        answers_.post({job.row, 0, [](Facts& facts, Live&) {
+                           facts.reported.emplace().outcome = ReportOutcome::Unwanted;
+                       }});
+        return;
+    }
     gitlab::FinalReport report;
     report.success = job.outcome == store::Outcome::Success;
     if (!report.success) {

@@ -39,6 +39,7 @@ private:
     void remember(const Ready& ready);
     void start(const std::vector<Ready>& ready);
     void startOne(const Ready& ready);
+    void carryOut(Effect effect, const store::JobRecord& job, Live& live);
     void dropped(const store::JobRecord& job);
     void startReport(const store::JobRecord& job, Live& live);
     void poll();

@@ -50,14 +50,18 @@ struct OneUpload {
     }
 };
 
-}  // namespace
+/// All archives of one job, from its folder through the scratch folder to GitLab.
+struct AllUploads {
+    Clock& clock;
+    folder::JobFolders& folders;
+    std::string scratch;
+    store::JobRecord job;
+    std::shared_ptr<const gitlab::JobDescription> description;
+    bool success;
+    bool sections;
+    OneUpload sender;
 
-void Effects::upload(BackendEntry& entry, const store::JobRecord& job, Live& live,
-                     std::shared_ptr<const gitlab::JobDescription> description, bool success) {
-    live.inFlight.add(Effect::Upload);
-    world_.files.post([this, &entry, job, description, success, credentials = live.credentials,
-                       sections = live.sections,
-                       &api = world_.runners.at(live.runner)->api](std::stop_token stop) {
+    UploadFact run() const {
         UploadFact fact;
         const std::string section =
             success ? "upload_artifacts_on_success" : "upload_artifacts_on_failure";
@@ -67,37 +71,58 @@ void Effects::upload(BackendEntry& entry, const store::JobRecord& job, Live& liv
                 continue;
             }
             if (sections && fact.lines.empty()) {
-                fact.lines.push_back(sectionStart(clock_.wallNow(), section,
+                fact.lines.push_back(sectionStart(clock.wallNow(), section,
                                                   std::string("Uploading artifacts for ") +
                                                       (success ? "successful" : "failed") +
                                                       " job"));
             }
-            fact.lines.push_back(infoLine("Uploading artifacts..."));
-            const auto tarball =
-                entry.folders.open({job.submission.key, job.account}, payload::tarballName(i));
-            const std::string zip =
-                world_.scratch + "/" + job.submission.key.value + "." + std::to_string(i);
-            const auto packed =
-                payload::packArtifact(*description, i, tarball.ok() ? tarball->get() : -1, zip);
-            if (!packed.ok()) {
-                fact.lines.push_back(errorLine(packed.error().message));
-                fact.failed = true;
-            } else {
-                for (const auto& line : packed->lines) {
-                    fact.lines.push_back(plainLine(line));
-                }
-                fact.failed =
-                    packed->entries > 0 &&
-                    !OneUpload{clock_, api, credentials, stop}.send(
-                        {zip, packed->filename, wanted.type, wanted.format, wanted.expireIn},
-                        fact.lines);
-            }
-            std::error_code ignored;
-            std::filesystem::remove(zip, ignored);
+            fact.failed = !pack(i, fact.lines);
         }
         if (sections && !fact.lines.empty()) {
-            fact.lines.push_back(sectionEnd(clock_.wallNow(), section));
+            fact.lines.push_back(sectionEnd(clock.wallNow(), section));
         }
+        return fact;
+    }
+
+private:
+    /// Well when nothing matched: then there is nothing to send.
+    bool pack(std::size_t index, std::vector<std::string>& lines) const {
+        const auto& wanted = description->artifacts[index];
+        lines.push_back(infoLine("Uploading artifacts..."));
+        const auto tarball =
+            folders.open({job.submission.key, job.account}, payload::tarballName(index));
+        const std::string zip =
+            scratch + "/" + job.submission.key.value + "." + std::to_string(index);
+        const auto packed =
+            payload::packArtifact(*description, index, tarball.ok() ? tarball->get() : -1, zip);
+        if (!packed.ok()) {
+            lines.push_back(errorLine(packed.error().message));
+            return false;
+        }
+        for (const auto& line : packed->lines) {
+            lines.push_back(plainLine(line));
+        }
+        const bool sent = packed->entries == 0 || sender.send({zip, packed->filename, wanted.type,
+                                                               wanted.format, wanted.expireIn},
+                                                              lines);
+        std::error_code ignored;
+        std::filesystem::remove(zip, ignored);
+        return sent;
+    }
+};
+
+}  // namespace
+
+void Effects::upload(BackendEntry& entry, const store::JobRecord& job, Live& live,
+                     std::shared_ptr<const gitlab::JobDescription> description, bool success) {
+    live.inFlight.add(Effect::Upload);
+    world_.files.post([this, &entry, job, description, success, credentials = live.credentials,
+                       sections = live.sections,
+                       &api = world_.runners.at(live.runner)->api](std::stop_token stop) {
+        const AllUploads uploads{
+            clock_,      entry.folders, world_.scratch, job,
+            description, success,       sections,       OneUpload{clock_, api, credentials, stop}};
+        const auto fact = uploads.run();
         if (stop.stop_requested()) {
             return;  // The next run of the service uploads the same bytes again.
         }

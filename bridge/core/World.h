@@ -63,7 +63,8 @@ struct Live {
     std::string backend;
     std::string key;  ///< Job key.
     bool waiting = true;
-    bool counted = false;  ///< In the backend's number of waiting jobs.
+    bool duplicate = false;  ///< An older row is the same job of the same server.
+    bool counted = false;    ///< In the backend's number of waiting jobs.
 
     gitlab::JobCredentials credentials;
     std::vector<std::string> failureReasons;
@@ -84,6 +85,7 @@ struct Live {
 
     bool talking = false;                   ///< One call about a job at a time.
     bool settled = false;                   ///< Nothing more may be sent.
+    std::optional<bool> reported;           ///< A report of success or failure has gone out.
     bool reporting = false;                 ///< The report sends what is left of the trace.
     SteadyTime talkAt = SteadyTime::max();  ///< Its place in the agenda.
     SteadyTime lastContact = {};
@@ -112,5 +114,9 @@ public:
 private:
     Queue<Answer> queue_;
 };
+
+/// For a backend that learns of changes by itself: has the core look at the job at once.
+/// `answers` must outlive the listener.
+ChangeListener changeListener(Answers& answers);
 
 }  // namespace gridbridge::core

@@ -36,6 +36,31 @@ std::size_t endOfUnit(std::string_view text, std::size_t at) {
     return text[at] == '[' ? endOfClass(text, at) : at + 1;
 }
 
+/// The choices of the brace at `open`, and where it ends; nothing when it does not end.
+struct Choices {
+    std::vector<std::string_view> texts;
+    std::size_t close = 0;
+};
+std::optional<Choices> choicesAt(std::string_view text, std::size_t open) {
+    Choices choices;
+    std::size_t depth = 1;
+    std::size_t start = open + 1;
+    for (std::size_t at = start; at < text.size(); at = endOfUnit(text, at)) {
+        const char c = text[at];
+        depth += std::size_t{c == '{'};
+        if (depth == 1 && (c == ',' || c == '}')) {
+            choices.texts.push_back(text.substr(start, at - start));
+            start = at + 1;
+        }
+        depth -= std::size_t{c == '}'};
+        if (depth == 0) {
+            choices.close = at;
+            return choices;
+        }
+    }
+    return std::nullopt;
+}
+
 /// Writes the pattern without braces, once for each choice. False when it is malformed.
 bool expandBraces(std::string_view text, std::vector<std::string>& out) {
     std::size_t open = 0;
@@ -49,30 +74,14 @@ bool expandBraces(std::string_view text, std::vector<std::string>& out) {
         out.emplace_back(text);
         return out.size() <= kMostAlternatives;
     }
-    std::vector<std::string_view> choices;
-    std::size_t depth = 1;
-    std::size_t start = open + 1;
-    std::size_t at = start;
-    while (at < text.size()) {
-        const char c = text[at];
-        depth += std::size_t{c == '{'};
-        if (depth == 1 && (c == ',' || c == '}')) {
-            choices.push_back(text.substr(start, at - start));
-            start = at + 1;
-        }
-        depth -= std::size_t{c == '}'};
-        if (depth == 0) {
-            break;
-        }
-        at = endOfUnit(text, at);
-    }
-    if (at >= text.size()) {
+    const auto choices = choicesAt(text, open);
+    if (!choices) {
         return false;
     }
-    for (const auto choice : choices) {
+    for (const auto choice : choices->texts) {
         std::string one(text.substr(0, open));
         one += choice;
-        one += text.substr(at + 1);
+        one += text.substr(choices->close + 1);
         if (!expandBraces(one, out)) {
             return false;
         }

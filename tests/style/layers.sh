@@ -1,9 +1,16 @@
 #!/bin/sh
-# Poco's network classes belong to http and transports, SQL to store. Argument: the source folder.
+# Poco's network classes belong to http and to the stand-in GitLab, SQL to store; the core knows
+# neither Poco nor a certain backend. Argument: the source folder.
 set -eu
 cd "$1"
-found=$(grep -rnE --include='*.cpp' --include='*.h' '#include <Poco/Net/' bridge backends |
-    grep -v '^bridge/http/' || true)
-found="$found$(grep -rnE --include='*.cpp' --include='*.h' '#include <(SQLiteCpp|sqlite3)' bridge backends |
-    grep -v '^bridge/store/' || true)"
+code() { grep -rnE --include='*.cpp' --include='*.h' "$@" || true; }
+sql='\b(SELECT|INSERT (OR [A-Z]+ )?INTO|DELETE FROM|UPDATE [a-z_]+ SET|PRAGMA|BEGIN IMMEDIATE)\b'
+sql="$sql|\b(CREATE|ALTER|DROP) (TABLE|VIEW|INDEX|TRIGGER)\b"
+found=$(
+    code '#include <Poco/Net/|\bPoco::Net\b' bridge backends tests |
+        grep -vE '^(bridge/http|tests/fakegitlab|tests/unit/http)/' || true
+    code '#include <(SQLiteCpp|sqlite3)' bridge backends | grep -v '^bridge/store/' || true
+    code "$sql" bridge backends | grep -v '^bridge/store/' || true
+    code '#include (<Poco/|"backends/)|\bPoco::' bridge/core | grep -v '"backends/api/' || true
+)
 [ -z "$found" ] || { printf 'a layer reaches too far:\n%s\n' "$found"; exit 1; }

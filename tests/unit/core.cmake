@@ -1,4 +1,6 @@
 # Tests of this room; included by tests/CMakeLists.txt, paths are relative to tests/.
 bridge_test(core_test LABEL unit
-  SOURCES unit/core/CapacityTest.cpp unit/core/DecisionTest.cpp unit/core/TraceTest.cpp
-  DEPS gridbridge::core)
+  SOURCES unit/core/CapacityTest.cpp unit/core/ClaimerTest.cpp unit/core/ConversationTest.cpp
+    unit/core/CoreFixture.cpp unit/core/DecisionTest.cpp unit/core/ReconcilerTest.cpp
+    unit/core/RestartTest.cpp unit/core/TraceTest.cpp fakes/DatabaseWatch.cpp
+  DEPS gridbridge::core SQLite::SQLite3)

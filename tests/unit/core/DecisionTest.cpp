@@ -155,6 +155,8 @@ TEST_F(DecisionTest, OnlyATakenMarkerAllowsANewAttempt) {
     facts.marked = Result<bool>(true);
     go();
     ASSERT_EQ(job.state, State::Claimed);
+    EXPECT_GT(*job.dueAt, now);  // A scheduler that loses every submission is not asked in a loop.
+    now = *job.dueAt;
 
     go();
 
@@ -368,6 +370,33 @@ TEST_F(DecisionTest, JobTakenAwayIsKilledAndNeverReported) {
     decision = go();
     EXPECT_EQ(job.state, State::Done);
     EXPECT_TRUE(decision.forgetSecrets);
+}
+
+TEST_F(DecisionTest, JobTakenAwayDuringItsSubmissionIsNotSubmittedAgain) {
+    in(State::Submitting);
+    facts.contact = Contact::Gone;
+    EXPECT_EQ(go().next.state, State::Submitting);  // It may be there, and has to be ended then.
+    facts.submitted = Result<Submission>(transientError("controller down"));
+    go();
+    now = *job.dueAt;
+
+    const auto decision = decided();
+
+    EXPECT_FALSE(decision.effects.has(Effect::Submit));
+    EXPECT_EQ(decision.next.state, State::Reporting);
+    EXPECT_EQ(decision.next.outcome, Outcome::Dropped);
+}
+
+TEST_F(DecisionTest, JobThatGitLabGaveTwiceIsClosedOnce) {
+    in(State::Received);
+    facts.duplicate = true;
+
+    const auto decision = decided();
+
+    EXPECT_EQ(decision.next.state, State::Done);
+    EXPECT_EQ(decision.next.outcome, Outcome::Dropped);
+    EXPECT_TRUE(decision.forgetSecrets);
+    EXPECT_TRUE(decision.effects.empty());
 }
 
 TEST_F(DecisionTest, DoneNeedsTheReportAndTheRelease) {

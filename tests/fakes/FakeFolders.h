@@ -1,0 +1,64 @@
+#pragma once
+
+#include <map>
+#include <mutex>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "bridge/folder/JobFolders.h"
+#include "tests/fakes/Gate.h"
+
+namespace gridbridge::testing {
+
+/// Start markers in memory; no file is ever there. Safe for concurrent use.
+class FakeFolders final : public folder::JobFolders {
+public:
+    /// The script of that submission has started.
+    void start(const SubmissionKey& key) {
+        const std::lock_guard lock(mutex_);
+        marked_.insert(key);
+    }
+    std::size_t calls() const {
+        const std::lock_guard lock(mutex_);
+        return calls_;
+    }
+
+    std::filesystem::path path(const folder::FolderRef& folder) const override {
+        return "/nowhere/" + folder.key.value;
+    }
+    Result<void> stage(const folder::FolderRef&, std::span<const folder::StagedFile>) override {
+        return {};
+    }
+    Result<folder::ProcessId> start(const folder::FolderRef&, std::span<const std::string>,
+                                    const std::function<bool(const folder::ProcessId&)>&) override {
+        return permanentError("nothing is started here");
+    }
+    std::vector<Result<folder::ReadChunk>> read(
+        std::span<const folder::ReadRequest> requests) override {
+        return {requests.size(), folder::ReadChunk{}};
+    }
+    Result<Fd> open(const folder::FolderRef&, const std::string&) override {
+        const std::lock_guard lock(mutex_);
+        ++calls_;
+        return permanentError("there is no such file");
+    }
+    Result<folder::MarkOutcome> mark(const folder::FolderRef& folder) override {
+        const std::lock_guard lock(mutex_);
+        ++calls_;
+        return marked_.insert(folder.key).second ? folder::MarkOutcome::Taken
+                                                 : folder::MarkOutcome::AlreadyStarted;
+    }
+    Result<void> requestCancel(const folder::FolderRef&) override { return {}; }
+    Result<void> signal(const folder::FolderRef&, const folder::ProcessId&, int) override {
+        return {};
+    }
+    Result<void> free(const folder::FolderRef&) override { return {}; }
+
+private:
+    mutable std::mutex mutex_;
+    std::set<SubmissionKey> marked_;
+    std::size_t calls_ = 0;
+};
+
+}  // namespace gridbridge::testing

@@ -1,0 +1,177 @@
+#pragma once
+
+#include <algorithm>
+#include <deque>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "bridge/gitlab/RunnerApi.h"
+#include "tests/fakes/Gate.h"
+
+namespace gridbridge::testing {
+
+/// A GitLab in memory behind the protocol calls: it keeps traces, takes final reports, refuses
+/// what comes for jobs it has ended, and writes down every call. Safe for concurrent use.
+class FakeRunnerApi final : public gitlab::RunnerApi {
+public:
+    enum class Verb { Claim, KeepAlive, Trace, Finish, Upload };
+    struct Call {
+        Verb verb;
+        std::int64_t job;
+        SteadyTime at;
+        std::int64_t offset = 0;     ///< Of a trace.
+        std::size_t bytes = 0;       ///< Of a trace.
+        gitlab::JobAnswer answer{};  ///< What came back.
+    };
+    struct Job {
+        std::string trace;
+        std::string ended;  ///< Its final status; empty = it runs.
+        std::vector<gitlab::FinalReport> reports;
+    };
+
+    explicit FakeRunnerApi(const Clock& clock) : clock_(clock) {}
+
+    // What the test arranges.
+    void offer(std::string body) {
+        const std::lock_guard lock(mutex_);
+        offers_.push_back(std::move(body));
+    }
+    /// The next calls of `verb` are answered so and change nothing.
+    void answerNext(Verb verb, gitlab::JobAnswer answer, int times = 1) {
+        const std::lock_guard lock(mutex_);
+        for (int i = 0; i < times; ++i) {
+            scripted_[verb].push_back(answer);
+        }
+    }
+    /// The next final reports are taken, and the answers to them are lost on the way.
+    void loseAnswers(int times) {
+        const std::lock_guard lock(mutex_);
+        lost_ = times;
+    }
+    void endJob(std::int64_t id, const std::string& status) {
+        const std::lock_guard lock(mutex_);
+        jobs_[id].ended = status;
+    }
+    void truncateTrace(std::int64_t id, std::size_t size) {
+        const std::lock_guard lock(mutex_);
+        jobs_[id].trace.resize(size);
+    }
+    Gate& gate(Verb verb) {
+        const std::lock_guard lock(mutex_);
+        return gates_[verb];
+    }
+
+    // What the test looks at.
+    Job job(std::int64_t id) const {
+        const std::lock_guard lock(mutex_);
+        const auto found = jobs_.find(id);
+        return found == jobs_.end() ? Job{} : found->second;
+    }
+    std::vector<Call> calls() const {
+        const std::lock_guard lock(mutex_);
+        return calls_;
+    }
+    std::vector<Call> calls(Verb verb, std::optional<std::int64_t> job = {}) const {
+        auto all = calls();
+        std::erase_if(
+            all, [&](const Call& call) { return call.verb != verb || (job && call.job != *job); });
+        return all;
+    }
+
+    gitlab::VerifyAnswer verify(const CallContext&, const gitlab::RunnerIdentity&) override {
+        return {gitlab::VerifyOutcome::Valid, 1, ""};
+    }
+    gitlab::ClaimAnswer requestJob(const CallContext&, const gitlab::RunnerIdentity&,
+                                   const std::string&) override {
+        const std::lock_guard lock(mutex_);
+        calls_.push_back({Verb::Claim, 0, clock_.steadyNow()});
+        gitlab::ClaimAnswer answer;
+        if (offers_.empty()) {
+            answer.outcome = gitlab::ClaimOutcome::NoJob;
+        } else {
+            answer.outcome = gitlab::ClaimOutcome::Job;
+            answer.body = std::move(offers_.front());
+            offers_.pop_front();
+        }
+        return answer;
+    }
+    gitlab::JobAnswer keepAlive(const CallContext&, const gitlab::JobCredentials& job) override {
+        return call({Verb::KeepAlive, job.id, {}}, [](Job&) { return done(); });
+    }
+    gitlab::JobAnswer appendTrace(const CallContext&, const gitlab::JobCredentials& job,
+                                  std::int64_t offset, std::string_view bytes) override {
+        return call({Verb::Trace, job.id, {}, offset, bytes.size()}, [&](Job& known) {
+            const auto size = static_cast<std::int64_t>(known.trace.size());
+            // An empty PATCH names the last byte, and is a range that GitLab does not look at.
+            if (offset != size) {
+                gitlab::JobAnswer answer;
+                answer.outcome = gitlab::CallOutcome::Mismatch;
+                answer.serverSize = size;
+                return answer;
+            }
+            known.trace += bytes;
+            return done();
+        });
+    }
+    gitlab::JobAnswer finish(const CallContext&, const gitlab::JobCredentials& job,
+                             const gitlab::FinalReport& report) override {
+        return call({Verb::Finish, job.id, {}}, [&](Job& known) {
+            known.reports.push_back(report);
+            known.ended = report.success ? "success" : "failed";
+            if (lost_ > 0) {
+                --lost_;
+                return gitlab::JobAnswer{};
+            }
+            return done();
+        });
+    }
+    gitlab::JobAnswer uploadArtifact(const CallContext&, const gitlab::JobCredentials& job,
+                                     const gitlab::Upload&) override {
+        return call({Verb::Upload, job.id, {}}, [](Job&) { return done(); });
+    }
+
+    static gitlab::JobAnswer done() {
+        gitlab::JobAnswer answer;
+        answer.outcome = gitlab::CallOutcome::Done;
+        return answer;
+    }
+    static gitlab::JobAnswer ended(const std::string& status) {
+        gitlab::JobAnswer answer;
+        answer.outcome = gitlab::CallOutcome::Ended;
+        answer.status = gitlab::JobStatus::Gone;
+        answer.serverStatus = status;
+        return answer;
+    }
+
+private:
+    template <typename Effect>
+    gitlab::JobAnswer call(Call what, Effect effect) {
+        gate(what.verb).pass();
+        const std::lock_guard lock(mutex_);
+        what.at = clock_.steadyNow();
+        auto& job = jobs_[what.job];
+        auto& script = scripted_[what.verb];
+        if (!script.empty()) {
+            what.answer = script.front();
+            script.pop_front();
+        } else {
+            what.answer = job.ended.empty() ? effect(job) : ended(job.ended);
+        }
+        calls_.push_back(what);
+        return what.answer;
+    }
+
+    const Clock& clock_;
+    mutable std::mutex mutex_;
+    std::deque<std::string> offers_;
+    std::map<std::int64_t, Job> jobs_;
+    std::map<Verb, std::deque<gitlab::JobAnswer>> scripted_;
+    std::map<Verb, Gate> gates_;
+    int lost_ = 0;
+    std::vector<Call> calls_;
+};
+
+}  // namespace gridbridge::testing

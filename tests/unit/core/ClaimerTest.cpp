@@ -1,0 +1,167 @@
+#include <gtest/gtest.h>
+
+#include "bridge/core/Claimer.h"
+#include "tests/unit/core/CoreFixture.h"
+
+namespace gridbridge::core {
+namespace {
+
+using namespace std::chrono_literals;
+using store::State;
+using Verb = testing::ScriptedBackend::Verb;
+using Call = testing::FakeRunnerApi::Verb;
+
+class ClaimerTest : public CoreFixture {
+protected:
+    static constexpr Millis kInterval{3000};
+
+    /// A core that has come to rest, and a GitLab with more jobs than anybody takes.
+    void begin() {
+        restart();
+        settle();
+        for (int id = 1; id <= 20; ++id) {
+            gitlab_.offer(body(id));
+        }
+        makeClaimer();
+    }
+    void makeClaimer() {
+        claimer_.emplace(clock_, *store_, runner(), capacity(), answers(), log_, kInterval);
+    }
+    /// Claims until there is no place; returns how many jobs were claimed.
+    std::size_t claimed() {
+        const auto before = store_->open().size();
+        while (claimer_->step({}) == 0ms) {
+        }
+        const auto now = store_->open().size();
+        settle();
+        return now - before;
+    }
+    std::size_t requests() const { return gitlab_.calls(Call::Claim).size(); }
+
+    std::optional<Claimer> claimer_;
+};
+
+TEST_F(ClaimerTest, StopsAtConcurrentWithoutAskingForMore) {
+    concurrent_ = 3;
+    begin();
+
+    EXPECT_EQ(claimed(), 3U);
+    EXPECT_EQ(claimed(), 0U);
+    EXPECT_EQ(requests(), 3U);
+}
+
+TEST_F(ClaimerTest, StopsAtTheRunnersLimitUntilAJobIsDone) {
+    limit_ = 2;
+    begin();
+    ASSERT_EQ(claimed(), 2U);
+    ASSERT_EQ(claimed(), 0U);
+
+    const auto row = store_->open().front();
+    backend_.run(key(row));
+    backend_.finish(key(row));
+    settle();
+
+    EXPECT_EQ(job(row).state, State::Done);
+    EXPECT_EQ(claimed(), 1U);
+    EXPECT_EQ(requests(), 3U);
+}
+
+TEST_F(ClaimerTest, StopsWhileTooManyJobsWaitInTheBackend) {
+    maxPending_ = 2;
+    begin();
+    ASSERT_EQ(claimed(), 2U);
+    ASSERT_EQ(claimed(), 0U);
+
+    backend_.run(key(store_->open().front()));
+    pass(kPoll);
+
+    EXPECT_EQ(claimed(), 1U);
+    EXPECT_EQ(requests(), 3U);
+}
+
+TEST_F(ClaimerTest, StopsWhileTheBackendSaysThatItIsFull) {
+    begin();
+    backend_.setFull(true);
+    limit_ = 1;
+    gitlab_.offer(body(21));
+    ASSERT_EQ(claimer_->step({}), 0ms);
+    settle();
+
+    EXPECT_EQ(claimed(), 0U);
+
+    backend_.setFull(false);
+    pass(kPoll);
+    EXPECT_GT(claimed(), 0U);
+}
+
+TEST_F(ClaimerTest, StopsWhileTheLoadOfTheBackendIsUnknown) {
+    begin();
+    claimer_->step({});
+    settle();
+    backend_.fail(Verb::Observe, transientError("controller down"));
+    pass(kPoll);
+
+    EXPECT_EQ(claimed(), 0U);
+
+    backend_.fail(Verb::Observe, std::nullopt);
+    pass(kPoll);
+    EXPECT_GT(claimed(), 0U);
+}
+
+TEST_F(ClaimerTest, ClaimsNothingBeforeTheBackendHasAnswered) {
+    backend_.fail(Verb::Probe, transientError("controller down"));
+    begin();
+    EXPECT_EQ(claimed(), 0U);
+
+    backend_.fail(Verb::Probe, std::nullopt);
+    pass(kPoll);
+
+    EXPECT_GT(claimed(), 0U);
+}
+
+TEST_F(ClaimerTest, AsksAgainAfterTheIntervalWhenThereIsNoJob) {
+    restart();
+    settle();
+    makeClaimer();
+
+    EXPECT_EQ(claimer_->step({}), kInterval);
+    gitlab_.offer(body(1));
+    EXPECT_EQ(claimer_->step({}), 0ms);
+    EXPECT_EQ(store_->open().size(), 1U);
+}
+
+TEST_F(ClaimerTest, PlaceOfARequestWithoutAJobIsGivenBack) {
+    concurrent_ = 1;
+    restart();
+    settle();
+    makeClaimer();
+    for (int i = 0; i < 5; ++i) {
+        claimer_->step({});
+    }
+
+    EXPECT_EQ(requests(), 5U);
+}
+
+TEST_F(ClaimerTest, WhatIsClaimedWhileTheDatabaseIsLockedIsStoredOnceItIsFree) {
+    begin();
+    testing::Person person(database());
+    person.execute("BEGIN IMMEDIATE");
+    int tries = 0;
+    watch_.beforeNextWrite([&] {
+        ++tries;
+        watch_.beforeNextWrite([&] {
+            ++tries;
+            person.execute("COMMIT");
+        });
+    });
+
+    EXPECT_EQ(claimer_->step({}), 0ms);
+
+    EXPECT_EQ(tries, 2);
+    ASSERT_EQ(store_->open().size(), 1U);
+    settle();
+    EXPECT_EQ(job(store_->open().front()).gitlabId, 1);
+}
+
+}  // namespace
+}  // namespace gridbridge::core

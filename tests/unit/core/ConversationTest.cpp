@@ -1,0 +1,290 @@
+#include <gtest/gtest.h>
+
+#include <numeric>
+
+#include "bridge/core/Conversation.h"
+#include "bridge/gitlab/Crc32.h"
+#include "tests/unit/core/CoreFixture.h"
+
+namespace gridbridge::core {
+namespace {
+
+using namespace std::chrono_literals;
+using gitlab::CallOutcome;
+using gitlab::JobAnswer;
+using store::Outcome;
+using store::State;
+using Verb = testing::ScriptedBackend::Verb;
+using Call = testing::FakeRunnerApi::Verb;
+
+class ConversationTest : public CoreFixture {
+protected:
+    /// Seconds between one contact about the job and the next, from `since` on.
+    std::vector<std::int64_t> gaps(std::int64_t id, SteadyTime since) const {
+        auto times = contacts(id, since);
+        std::adjacent_difference(times.begin(), times.end(), times.begin());
+        return times.empty() ? times : std::vector(times.begin() + 1, times.end());
+    }
+    std::vector<std::int64_t> contacts(std::int64_t id, SteadyTime since) const {
+        std::vector<GitLab::Call> about;
+        for (const auto& call : gitlab_.calls()) {
+            if (call.job == id && call.at >= since) {
+                about.push_back(call);
+            }
+        }
+        return seconds(about);
+    }
+    void kill(JobRow row) {
+        backend_.finish(key(row), 137);
+        pass(kPoll * 3);
+    }
+};
+
+TEST_F(ConversationTest, RunningJobHasAHeartbeatEveryThirtySeconds) {
+    running(1);
+    pass(30s);
+    const auto since = clock_.steadyNow();
+
+    pass(150s);
+
+    EXPECT_EQ(gaps(1, since), (std::vector<std::int64_t>(5, 30)));
+}
+
+TEST_F(ConversationTest, WaitingJobHasAHeartbeatEveryMinute) {
+    claim(1);
+    pass(60s);
+    const auto since = clock_.steadyNow();
+
+    pass(300s);
+
+    EXPECT_EQ(gaps(1, since), (std::vector<std::int64_t>(5, 60)));
+}
+
+TEST_F(ConversationTest, ClaimIsAcknowledgedBeforeAnyLogIsSent) {
+    running(1);
+    pass(10s);
+
+    const auto calls = gitlab_.calls();
+    ASSERT_FALSE(gitlab_.calls(Call::Trace).empty());
+    EXPECT_EQ(calls.front().verb, Call::KeepAlive);
+}
+
+TEST_F(ConversationTest, HeartbeatsAreStretchedToTheNumberOfOpenJobs) {
+    Lane lane("unused", 1, [](const std::string&) {});
+    World world{{}, {}, lane, lane, "", "", ""};
+    const Trace trace(folder_.path() / "traces");
+    Conversation conversation(clock_, world, answers(), trace);
+    Live live;
+    live.credentials = {1, Secret("token-1")};
+    live.lastContact = clock_.steadyNow();
+    live.waiting = false;
+
+    EXPECT_EQ(conversation.talk(JobRow{1}, live, 1000) - live.lastContact, 30s);
+    EXPECT_EQ(conversation.talk(JobRow{1}, live, 5000) - live.lastContact, 100s);
+    EXPECT_EQ(conversation.talk(JobRow{1}, live, 50000) - live.lastContact, 5min);
+}
+
+TEST_F(ConversationTest, LogThatGitLabLostIsSentAgainFromWhereItSays) {
+    const auto row = running(1);
+    backend_.print(key(row), "first line\n");
+    pass(kPoll);
+    gitlab_.truncateTrace(1, 5);
+    backend_.print(key(row), "second line\n");
+
+    pass(kPoll);
+
+    EXPECT_EQ(gitlab_.job(1).trace, traceOf(row));
+    const auto sent = gitlab_.calls(Call::Trace, 1);
+    EXPECT_EQ(sent.back().offset, 5);
+    EXPECT_EQ(sent.at(sent.size() - 2).answer.outcome, CallOutcome::Mismatch);
+}
+
+TEST_F(ConversationTest, LogLongerThanEverSentIsNotContinued) {
+    const auto row = running(1);
+    pass(kPoll);
+    JobAnswer longer;
+    longer.outcome = CallOutcome::Mismatch;
+    longer.serverSize = 1'000'000;
+    gitlab_.answerNext(Call::Trace, longer, 100000);
+    backend_.print(key(row), "a line\n");
+    const auto before = gitlab_.calls(Call::Trace).size();
+
+    pass(60s);
+
+    EXPECT_LE(gitlab_.calls(Call::Trace).size(), before + 20);
+    EXPECT_EQ(job(row).state, State::Running);
+}
+
+TEST_F(ConversationTest, ServerThatContradictsItselfAboutTheSizeIsNotAskedInALoop) {
+    const auto row = running(1);
+    pass(kPoll);
+    const auto sent = static_cast<std::int64_t>(gitlab_.job(1).trace.size());
+    JobAnswer same;
+    same.outcome = CallOutcome::Mismatch;
+    same.serverSize = sent;
+    gitlab_.answerNext(Call::Trace, same, 100000);
+    backend_.print(key(row), "a line\n");
+    const auto before = gitlab_.calls(Call::Trace).size();
+
+    pass(60s);
+    backend_.finish(key(row));
+    pass(60s);
+
+    EXPECT_LE(gitlab_.calls(Call::Trace).size(), before + 20);
+    EXPECT_EQ(gitlab_.job(1).reports.size(), 1U);
+}
+
+TEST_F(ConversationTest, ReportFollowsTheWholeTrace) {
+    const auto row = running(1);
+    pass(kPoll);
+    std::string text;
+    while (text.size() < 3'000'000) {
+        text += "line " + std::to_string(text.size()) + "\n";
+    }
+    backend_.print(key(row), text);
+    backend_.finish(key(row));
+
+    pass(30s);
+
+    const auto trace = gitlab_.job(1).trace;
+    EXPECT_EQ(trace, traceOf(row));
+    EXPECT_NE(trace.find(text), std::string::npos);
+    ASSERT_EQ(gitlab_.job(1).reports.size(), 1U);
+    const auto end = gitlab_.job(1).reports.front().traceEnd;
+    ASSERT_TRUE(end.has_value());
+    EXPECT_EQ(end->bytes, static_cast<std::int64_t>(trace.size()));
+    EXPECT_EQ(end->crc32, gitlab::crc32(0, trace));
+    EXPECT_EQ(gitlab_.calls().back().verb, Call::Finish);
+    for (const auto& call : gitlab_.calls(Call::Trace)) {
+        EXPECT_LE(call.bytes, Conversation::kPatchBytes);
+    }
+}
+
+TEST_F(ConversationTest, ReportIsSentAgainAfterNetworkErrorsWithPausesAndHeartbeats) {
+    const auto row = running(1);
+    gitlab_.answerNext(Call::Finish, JobAnswer{}, 12);
+    backend_.finish(key(row), 5);
+    settle();
+    const auto since = clock_.steadyNow();
+
+    pass(15min);
+
+    EXPECT_EQ(gitlab_.calls(Call::Finish, 1).size(), 13U);
+    ASSERT_EQ(gitlab_.job(1).reports.size(), 1U);
+    EXPECT_EQ(gitlab_.job(1).reports.front().exitCode, 5);
+    EXPECT_EQ(job(row).state, State::Done);
+    EXPECT_GE(gitlab_.calls(Call::KeepAlive, 1).size(), 9U);
+    for (const auto gap : gaps(1, since)) {
+        EXPECT_LE(gap, 61);
+    }
+}
+
+TEST_F(ConversationTest, DeferredReportIsRepeatedWhenTheServerSays) {
+    const auto row = running(1);
+    JobAnswer deferred;
+    deferred.outcome = CallOutcome::Deferred;
+    deferred.retryAfter = 7s;
+    gitlab_.answerNext(Call::Finish, deferred, 2);
+    backend_.finish(key(row));
+
+    pass(30s);
+
+    const auto times = seconds(gitlab_.calls(Call::Finish, 1));
+    ASSERT_EQ(times.size(), 3U);
+    EXPECT_EQ(times[1] - times[0], 7);
+    EXPECT_EQ(times[2] - times[1], 7);
+    EXPECT_EQ(job(row).state, State::Done);
+}
+
+TEST_F(ConversationTest, JobThatGitLabTookAwayIsKilledAndNothingMoreIsSent) {
+    const auto row = running(1);
+    pass(30s);
+    gitlab_.endJob(1, "canceled");
+
+    pass(30s);
+
+    EXPECT_EQ(backend_.job(key(row)).cancels.front(), CancelKind::Hard);
+    EXPECT_EQ(job(row).outcome, Outcome::Dropped);
+    const auto calls = gitlab_.calls().size();
+    backend_.print(key(row), "last words\n");
+    kill(row);
+    EXPECT_EQ(job(row).state, State::Done);
+    EXPECT_EQ(gitlab_.calls().size(), calls);
+    EXPECT_TRUE(gitlab_.job(1).reports.empty());
+}
+
+TEST_F(ConversationTest, JobTakenAwayWhileItsReportWaitsIsNotReported) {
+    const auto row = running(1);
+    settle();
+    gitlab_.endJob(1, "canceled");
+    gitlab_.gate(Call::KeepAlive).close();
+    clock_.advance(30s);
+    step();
+    gitlab_.gate(Call::KeepAlive).awaitSomebody();
+    backend_.finish(key(row));
+    for (int i = 0; i < 100 && job(row).state != State::Reporting; ++i) {
+        step();
+        finishBatchCalls();
+    }
+    ASSERT_EQ(job(row).state, State::Reporting);
+    const auto before = gitlab_.calls().size();
+    gitlab_.gate(Call::KeepAlive).open();
+
+    pass(30s);
+
+    EXPECT_EQ(gitlab_.calls().size(), before + 1);  // The heartbeat that was on its way.
+    EXPECT_EQ(job(row).state, State::Done);
+    EXPECT_EQ(job(row).outcome, Outcome::Dropped);
+}
+
+TEST_F(ConversationTest, ReportWhoseAnswerWasLostIsSettledByTheNextHeartbeat) {
+    const auto row = running(1);
+    gitlab_.loseAnswers(1);
+    backend_.finish(key(row));
+    settle();
+    ASSERT_EQ(gitlab_.job(1).reports.size(), 1U);
+    ASSERT_EQ(job(row).state, State::Reporting);
+    gitlab_.answerNext(Call::Finish, JobAnswer{}, 100);
+
+    pass(5min);
+
+    EXPECT_EQ(job(row).state, State::Done);
+    EXPECT_EQ(job(row).outcome, Outcome::Success);
+}
+
+TEST_F(ConversationTest, CancelInGitLabReachesTheWrapperAndIsReportedOnce) {
+    const auto row = running(1);
+    pass(10s);
+    auto canceling = GitLab::done();
+    canceling.status = gitlab::JobStatus::Canceling;
+    gitlab_.answerNext(Call::KeepAlive, canceling);
+
+    pass(30s);
+    ASSERT_FALSE(backend_.job(key(row)).cancels.empty());
+    EXPECT_EQ(backend_.job(key(row)).cancels.front(), CancelKind::Soft);
+    kill(row);
+
+    ASSERT_EQ(gitlab_.job(1).reports.size(), 1U);
+    EXPECT_EQ(gitlab_.job(1).reports.front().failureReason, "unknown_failure");
+    EXPECT_EQ(job(row).outcome, Outcome::Canceled);
+}
+
+TEST_F(ConversationTest, ServerSaysHowOftenItWantsLog) {
+    const auto row = running(1);
+    auto slower = GitLab::done();
+    slower.updateInterval = 20s;
+    gitlab_.answerNext(Call::KeepAlive, slower, 1);
+    pass(30s);
+    const auto before = gitlab_.calls(Call::Trace).size();
+
+    for (int i = 0; i < 12; ++i) {
+        backend_.print(key(row), "a line\n");
+        pass(kPoll);
+    }
+
+    EXPECT_GE(gitlab_.calls(Call::Trace).size(), before + 5);
+    EXPECT_LE(gitlab_.calls(Call::Trace).size(), before + 7);
+}
+
+}  // namespace
+}  // namespace gridbridge::core

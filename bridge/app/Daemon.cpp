@@ -328,7 +328,10 @@ std::optional<BackendFault> probeBackend(const Config& config, const BackendConf
     }
     const auto account = folder::findAccount(backend.runAs);
     if (!account) {
-        return BackendFault{"run_as", account.error().message, "name another account"};
+        // A directory server that is away comes back.
+        const bool gone = account.error().kind == ErrorKind::Permanent;
+        return BackendFault{gone ? "run_as" : "", account.error().message,
+                            gone ? "name another account" : "see to the account directory"};
     }
     return account->own ? std::nullopt : accountFault(config, backend, *account);
 }

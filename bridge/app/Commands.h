@@ -3,20 +3,29 @@
 #include <filesystem>
 #include <functional>
 #include <iosfwd>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "bridge/app/Config.h"
 #include "bridge/app/JobName.h"
 #include "bridge/base/Clock.h"
-#include "bridge/base/Result.h"
 #include "bridge/gitlab/RunnerApi.h"
 #include "bridge/store/JobStore.h"
 
 namespace gridbridge::app {
 
 using TokenVerifier = std::function<gitlab::VerifyAnswer(const RunnerConfig&)>;
-using BackendProbe = std::function<Result<void>(const BackendConfig&)>;
+/// Why a backend takes no jobs.
+struct BackendFault {
+    /// The key that has to be changed before the service can start; empty = it is the batch
+    /// system that is ill, and the service waits for it.
+    std::string key = {};
+    std::string what = {};
+    std::string cure = {};
+};
+using BackendProbe =
+    std::function<std::optional<BackendFault>(const Config&, const BackendConfig&)>;
 
 /// What commands use of the world. All references must outlive it.
 struct CommandWorld {

@@ -55,41 +55,56 @@ void checkState(const ConfigReading& reading, CheckList& list) {
 
 void checkRunner(const ConfigReading& reading, const RunnerConfig& runner,
                  const CommandWorld& world, CheckList& list) {
-    const std::string section = "runners." + runner.name + ".";
-    const bool inFile = reading.places.contains(section + "token_file");
     const auto answer = world.verifyToken(runner);
-    const std::string because = answer.message.empty() ? "" : ": " + answer.message;
     switch (answer.outcome) {
         case gitlab::VerifyOutcome::Valid:
             list.well("runner " + runner.name + ": " + runner.url + " knows its token");
             return;
         case gitlab::VerifyOutcome::Invalid:
-            list.fail(problemAt(reading, section + (inFile ? "token_file" : "token"),
-                                runner.url + " refuses the token" + because,
-                                "write the token that GitLab showed when the runner was created, "
-                                "or create a new runner there")
-                          .sentence());
+            list.fail(tokenRefused(runner, answer.message).sentence());
             return;
         case gitlab::VerifyOutcome::Unreachable:
-            list.fail(problemAt(reading, section + "url", runner.url + " cannot be asked" + because,
+            list.fail(problemAt(reading, "runners." + runner.name + ".url",
+                                runner.url + " cannot be asked" +
+                                    (answer.message.empty() ? "" : ": " + answer.message),
                                 "correct the address, or see to the network and the server")
                           .sentence());
             return;
     }
 }
 
+ConfigProblem problemOf(const ConfigReading& reading, const BackendConfig& backend,
+                        const BackendFault& fault) {
+    return problemAt(reading,
+                     "backends." + backend.name + "." + (fault.key.empty() ? "type" : fault.key),
+                     fault.what, fault.cure);
+}
+
 void checkBackend(const ConfigReading& reading, const BackendConfig& backend,
                   const CommandWorld& world, CheckList& list) {
-    const auto healthy = world.probeBackend(backend);
-    if (healthy) {
+    if (const auto fault = world.probeBackend(reading.config, backend)) {
+        list.fail(problemOf(reading, backend, *fault).sentence());
+    } else {
         list.well("backend " + backend.name + ": takes jobs");
-        return;
     }
-    list.fail(problemAt(reading, "backends." + backend.name + ".type",
-                        "the backend takes no jobs: " + healthy.error().message,
-                        healthy.error().kind == ErrorKind::Permanent ? "correct its section"
-                                                                     : "see to the batch system")
-                  .sentence());
+}
+
+/// What `check` would say too, as far as the service cannot start with it.
+std::vector<ConfigProblem> unusable(const ConfigReading& reading, const CommandWorld& world) {
+    std::vector<ConfigProblem> problems = reading.problems;
+    if (!problems.empty()) {
+        return problems;
+    }
+    if (const auto fault = stateFolderFault(reading.config.stateDir)) {
+        problems.push_back(problemAt(reading, "state_dir", fault->what, fault->cure));
+    }
+    for (const BackendConfig& backend : reading.config.backends) {
+        const auto fault = world.probeBackend(reading.config, backend);
+        if (fault && !fault->key.empty()) {
+            problems.push_back(problemOf(reading, backend, *fault));
+        }
+    }
+    return problems;
 }
 
 }  // namespace
@@ -118,11 +133,8 @@ int checkInstallation(const std::filesystem::path& config, const CommandWorld& w
 
 int runService(const std::filesystem::path& file, const CommandWorld& world) {
     const ConfigReading reading = readConfig(file, world.host);
-    if (!reading.problems.empty()) {
-        throw ConfigError(reading.problems);
-    }
-    if (const auto fault = stateFolderFault(reading.config.stateDir)) {
-        throw ConfigError({problemAt(reading, "state_dir", fault->what, fault->cure)});
+    if (auto problems = unusable(reading, world); !problems.empty()) {
+        throw ConfigError(std::move(problems));
     }
     const auto lock = StateLock::take(reading.config.stateDir);
     if (!lock) {

@@ -256,10 +256,11 @@ private:
             section.report("token", "is missing",
                            "write the runner's glrt- token, or name a file with it in token_file");
         }
-        std::string key = "token";
+        const std::string key = section.has("token_file") ? "token_file" : "token";
+        runner.tokenKey = section.keyPath(key);
+        runner.tokenPlace = section.placeOf(key);
         auto text = section.text("token");
         if (const auto file = section.absolutePath("token_file")) {
-            key = "token_file";
             text = tokenFrom(section, *file);
         }
         if (!text) {
@@ -302,8 +303,12 @@ private:
             known.emplace_back(backend.name);
         }
         const auto near = nearest(*name, known);
+        std::string others;
+        for (const std::string_view other : known) {
+            others.append(others.empty() ? "one of: " : ", ").append(other);
+        }
         section.report("backend", "there is no section [backends." + *name + "]",
-                       near.empty() ? "add it or name another"
+                       near.empty() ? "add it or name " + (others.empty() ? "another" : others)
                                     : "did you mean \"" + std::string(near) + "\"?");
     }
 
@@ -364,6 +369,13 @@ std::string ConfigProblem::sentence() const {
         text += key + ": ";
     }
     return printable(text + what + "; " + cure);
+}
+
+ConfigProblem tokenRefused(const RunnerConfig& runner, const std::string& message) {
+    return {runner.tokenPlace, runner.tokenKey,
+            runner.url + " refuses the token" + (message.empty() ? "" : ": " + message),
+            "write the token that GitLab showed when the runner was created, or create a new "
+            "runner there"};
 }
 
 namespace {

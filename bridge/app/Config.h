@@ -15,11 +15,20 @@
 
 namespace gridbridge::app {
 
+/// Where something is written; line 0 = the file as a whole.
+struct Place {
+    std::filesystem::path file;
+    int line = 0;
+    bool operator==(const Place&) const = default;
+};
+
 /// One `[[runners]]` section. docs/configuration.md explains the keys.
 struct RunnerConfig {
     std::string name = {};
-    std::string url = {};  ///< http or https, without a slash at its end.
-    Secret token = {};     ///< From `token` or `token_file`.
+    std::string url = {};       ///< http or https, without a slash at its end.
+    Secret token = {};          ///< From `token` or `token_file`.
+    std::string tokenKey = {};  ///< `runners.NAME.token` or `runners.NAME.token_file`.
+    Place tokenPlace = {};      ///< Where that stands.
     std::string backend = {};
     int limit = 0;  ///< Open jobs of this runner.
     std::int64_t outputLimitKib = 4096;
@@ -54,12 +63,6 @@ struct Config {
     bool operator==(const Config&) const = default;
 };
 
-/// Where something is written; line 0 = the file as a whole.
-struct Place {
-    std::filesystem::path file;
-    int line = 0;
-};
-
 /// One thing wrong with the configuration. Holds no secret.
 struct ConfigProblem {
     Place place;
@@ -70,6 +73,9 @@ struct ConfigProblem {
     /// `FILE:LINE: KEY: WHAT; CURE`, one line without control characters.
     std::string sentence() const;
 };
+
+/// GitLab refused the runner's token; `message` is what it said.
+ConfigProblem tokenRefused(const RunnerConfig& runner, const std::string& message);
 
 /// A configuration that cannot be used, with everything found wrong; never empty.
 class ConfigError : public std::runtime_error {

@@ -132,6 +132,11 @@ std::optional<RawValue> valueOf(const toml::node& node, ValueKind kind) {
     return RawValue(std::move(texts));
 }
 
+struct TokenPlace {
+    Place place;
+    std::string key;
+};
+
 /// Reads one parsed file.
 class FileReader {
 public:
@@ -155,8 +160,8 @@ public:
         }
     }
 
-    /// Where the file holds a token, else line 0.
-    int tokenLine() const { return tokenLine_; }
+    /// Where the file holds its first token.
+    const std::optional<TokenPlace>& token() const { return token_; }
 
 private:
     Place placeOf(const toml::source_region& source) const {
@@ -206,8 +211,8 @@ private:
             RawSection section{name ? "runners." + *name : "runners", placeOf(table.source())};
             for (const auto& [key, value] : table) {
                 readEntry(SectionKind::Runner, key, value, section);
-                if (key.str() == "token") {
-                    tokenLine_ = placeOf(key.source()).line;
+                if (key.str() == "token" && !token_) {
+                    token_ = TokenPlace{placeOf(key.source()), section.keyPath("token")};
                 }
             }
             config_.runners.push_back(std::move(section));
@@ -243,7 +248,7 @@ private:
     FileRole role_;
     RawConfig& config_;
     std::vector<ConfigProblem>& problems_;
-    int tokenLine_ = 0;
+    std::optional<TokenPlace> token_;
 };
 
 }  // namespace
@@ -295,18 +300,18 @@ void readConfigFile(const std::filesystem::path& file, FileRole role, RawConfig&
     try {
         FileReader reader(file, role, config, problems);
         reader.read(toml::parse(content->text));
-        if (reader.tokenLine() != 0 && (content->mode & S_IROTH) != 0) {
-            problems.push_back({{file, reader.tokenLine()},
-                                "runners.token",
+        if (reader.token() && (content->mode & S_IROTH) != 0) {
+            problems.push_back({reader.token()->place, reader.token()->key,
                                 "the file holds a token and can be read by every account",
                                 "run chmod 600 " + file.string()});
         }
     } catch (const toml::parse_error& fault) {
         config.runnersFaulty = config.backendsFaulty = true;
-        problems.push_back({{file, static_cast<int>(fault.source().begin.line)},
-                            "",
-                            "is not valid TOML: " + std::string(fault.description()),
-                            "correct this line"});
+        problems.push_back(
+            {{file, static_cast<int>(fault.source().begin.line)},
+             "",
+             "is not valid TOML: " + std::string(fault.description()),
+             "correct this line: a text stands in quotes, a key only once in its section"});
     }
 }
 

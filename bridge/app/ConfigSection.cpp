@@ -121,10 +121,14 @@ std::vector<std::string> ConfigSection::texts(std::string_view key) {
     return value == nullptr ? std::vector<std::string>() : *value;
 }
 
-void ConfigSection::report(std::string_view key, std::string what, std::string cure) {
+Place ConfigSection::placeOf(std::string_view key) const {
     const auto found = raw_.entries.find(key);
-    const Place place = found == raw_.entries.end() ? raw_.place : found->second.place;
-    reading_.problems.push_back({place, raw_.keyPath(key), std::move(what), std::move(cure)});
+    return found == raw_.entries.end() ? raw_.place : found->second.place;
+}
+
+void ConfigSection::report(std::string_view key, std::string what, std::string cure) {
+    reading_.problems.push_back(
+        {placeOf(key), raw_.keyPath(key), std::move(what), std::move(cure)});
 }
 
 std::optional<std::chrono::seconds> parseDuration(const std::string& text) {

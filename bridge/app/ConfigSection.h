@@ -19,6 +19,9 @@ public:
     ConfigSection(const RawSection& raw, ConfigReading& reading) : raw_(raw), reading_(reading) {}
 
     bool has(std::string_view key) const;
+    std::string keyPath(std::string_view key) const { return raw_.keyPath(key); }
+    /// Of the key, or of the section when the key is absent.
+    Place placeOf(std::string_view key) const;
 
     /// An empty text is reported.
     std::optional<std::string> text(std::string_view key);
@@ -35,7 +38,7 @@ public:
     std::optional<bool> flag(std::string_view key);
     std::vector<std::string> texts(std::string_view key);
 
-    /// At the key, or at the section when the key is absent.
+    /// At placeOf(key).
     void report(std::string_view key, std::string what, std::string cure);
 
 private:

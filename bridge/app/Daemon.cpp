@@ -2,6 +2,7 @@
 
 #include <spdlog/logger.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <csignal>
@@ -18,6 +19,7 @@
 #include "bridge/core/Reconciler.h"
 #include "bridge/folder/Account.h"
 #include "bridge/folder/DirectFolders.h"
+#include "bridge/folder/Reach.h"
 #include "bridge/http/PocoTransport.h"
 #include "bridge/store/JobStore.h"
 
@@ -204,12 +206,16 @@ private:
         const auto verified =
             runner.api.verify({clock_.steadyNow() + kAskLimit, stop}, runner.identity);
         if (verified.outcome == gitlab::VerifyOutcome::Invalid) {
-            claimLog_->error("GitLab refuses the token runner={} error=\"{}\"", runner.name,
-                             verified.message);
+            claimLog_->error("{}", tokenRefused(configOf(runner), verified.message).sentence());
         }
         core::Claimer(clock_, store_, runner, capacity_, answers_, *claimLog_,
                       config_.checkInterval)
             .run(stop);
+    }
+
+    const RunnerConfig& configOf(const core::RunnerEntry& runner) const {
+        return *std::find_if(config_.runners.begin(), config_.runners.end(),
+                             [&](const auto& each) { return each.name == runner.name; });
     }
 
     /// What escapes a thread ends the service: nothing can be promised without that thread.
@@ -280,14 +286,51 @@ gitlab::VerifyAnswer verifyToken(const RunnerConfig& runner) {
     }
 }
 
-Result<void> probeBackend(const BackendConfig& backend) {
+namespace {
+
+/// What the jobs' account must reach, and what it must not.
+std::optional<BackendFault> accountFault(const Config& config, const BackendConfig& backend,
+                                         const folder::Account& account) {
+    const auto closed = folder::firstClosed(account, backend.workDir);
+    if (!closed) {
+        return BackendFault{"run_as", closed.error().message, "name another account"};
+    }
+    if (*closed) {
+        const auto name = (*closed)->string();
+        return BackendFault{"work_dir",
+                            "the account " + account.name + " of the jobs cannot enter " + name,
+                            "run chmod o+x " + name};
+    }
+    std::vector<std::filesystem::path> secrets{config.stateDir};
+    for (const auto& runner : config.runners) {
+        secrets.push_back(std::filesystem::absolute(runner.tokenPlace.file));
+    }
+    for (const auto& secret : secrets) {
+        const auto open = folder::canRead(account, secret);
+        if (!open || *open) {
+            return BackendFault{
+                "run_as",
+                open ? "the account " + account.name + " of the jobs can read " + secret.string()
+                     : open.error().message,
+                "close it to that account, or name another"};
+        }
+    }
+    return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<BackendFault> probeBackend(const Config& config, const BackendConfig& backend) {
     try {
         folder::DirectFolders folders(backend.workDir);
-        const auto account = folder::findAccount(backend.runAs);
-        return account.ok() ? Result<void>() : Result<void>(account.error());
     } catch (const std::exception& e) {
-        return permanentError(e.what());
+        return BackendFault{"work_dir", e.what(), "name a folder of the service's own"};
     }
+    const auto account = folder::findAccount(backend.runAs);
+    if (!account) {
+        return BackendFault{"run_as", account.error().message, "name another account"};
+    }
+    return account->own ? std::nullopt : accountFault(config, backend, *account);
 }
 
 }  // namespace gridbridge::app

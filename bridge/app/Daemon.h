@@ -1,7 +1,7 @@
 #pragma once
 
+#include "bridge/app/Commands.h"
 #include "bridge/app/Config.h"
-#include "bridge/base/Result.h"
 #include "bridge/gitlab/RunnerApi.h"
 
 namespace gridbridge::app {
@@ -13,7 +13,8 @@ int runDaemon(const Config& config);
 /// Asks the runner's GitLab whether it knows the token. Blocks for at most half a minute.
 gitlab::VerifyAnswer verifyToken(const RunnerConfig& runner);
 
-/// Asks the batch system whether it would take jobs. Blocks for at most half a minute.
-Result<void> probeBackend(const BackendConfig& backend);
+/// Whether the batch system would take jobs, and the jobs' account reaches its folders and nothing
+/// of the service's own. Blocks for at most half a minute.
+std::optional<BackendFault> probeBackend(const Config& config, const BackendConfig& backend);
 
 }  // namespace gridbridge::app

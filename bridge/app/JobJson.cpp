@@ -98,7 +98,8 @@ std::string jobsJson(const std::vector<store::JobRecord>& jobs) {
     for (const store::JobRecord& job : jobs) {
         array.add(objectOf(job));
     }
-    return written(array);
+    // Poco puts an empty line into an empty list.
+    return jobs.empty() ? "[]\n" : written(array);
 }
 
 std::string jobJson(const JobHistory& history) {

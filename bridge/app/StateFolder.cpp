@@ -11,6 +11,22 @@
 
 namespace gridbridge::app {
 
+namespace {
+
+/// What another account left there: a service that somebody once started by hand. Empty = nothing.
+std::string unwritableIn(const std::filesystem::path& folder) {
+    for (const char* name : {"gridbridge.db", "gridbridge.db-wal", "gridbridge.db-shm",
+                             "secret.key", "lock", "traces", "uploads"}) {
+        const auto file = folder / name;
+        if (::faccessat(AT_FDCWD, file.c_str(), R_OK | W_OK, AT_EACCESS) != 0 && errno == EACCES) {
+            return file.string();
+        }
+    }
+    return {};
+}
+
+}  // namespace
+
 std::optional<StateFolderFault> stateFolderFault(const std::filesystem::path& folder) {
     const std::string name = folder.string();
     const auto failed = [&](const std::string& what) {
@@ -29,6 +45,10 @@ std::optional<StateFolderFault> stateFolderFault(const std::filesystem::path& fo
     }
     if (::faccessat(AT_FDCWD, folder.c_str(), R_OK | W_OK | X_OK, AT_EACCESS) != 0) {
         return StateFolderFault{failed("is not writable"), "give it to the account of the service"};
+    }
+    if (const auto file = unwritableIn(folder); !file.empty()) {
+        return StateFolderFault{file + " is not writable: " + std::strerror(EACCES),
+                                "give it to the account of the service"};
     }
     struct statfs disk {};
     if (::statfs(folder.c_str(), &disk) != 0) {

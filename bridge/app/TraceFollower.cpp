@@ -1,6 +1,8 @@
 #include "bridge/app/TraceFollower.h"
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <fstream>
 #include <optional>
 #include <ostream>
@@ -13,14 +15,14 @@ constexpr std::chrono::seconds kFollowInterval{1};
 constexpr std::size_t kPiece = 64 * 1024;
 
 /// Copies bytes [from, to) of a trace that may be shorter; gives where it stopped, or nothing
-/// when the file cannot be read.
+/// when the file cannot be opened, with errno saying why.
 std::optional<std::int64_t> copyTrace(const std::filesystem::path& file, std::int64_t from,
                                       std::int64_t to, std::ostream& out) {
     std::ifstream in(file, std::ios::binary);
-    in.seekg(from);
     if (!in) {
         return std::nullopt;
     }
+    in.seekg(from);
     std::string piece(kPiece, '\0');
     while (from < to) {
         const auto wanted = std::min(to - from, static_cast<std::int64_t>(piece.size()));
@@ -45,8 +47,11 @@ Result<void> followTrace(const std::filesystem::path& file,
         const TraceExtent extent = look();
         if (extent.length > shown) {
             const auto copied = copyTrace(file, shown, extent.length, out);
-            if (!copied && extent.done) {
-                return permanentError("the log " + file.string() + " cannot be read");
+            const int fault = errno;
+            if (!copied && (extent.done || fault != ENOENT)) {
+                return permanentError("the log " + file.string() +
+                                      " cannot be read: " + std::strerror(fault) +
+                                      (fault == EACCES ? "; use the account of the service" : ""));
             }
             shown = copied.value_or(shown);
         }

@@ -96,6 +96,9 @@ Ending schedulersVerdict(const JobRecord& job) {
     if (submission.cause == "node_failure") {
         return systemFailure("the node failed: " + submission.reason);
     }
+    if (submission.cause == "never_runnable") {
+        return systemFailure("the batch system cannot start the job: " + submission.reason);
+    }
     if (submission.cause == "preempted" || submission.cause == "removed_by_other") {
         return {Outcome::Failed,
                 "runner_interrupted",

@@ -89,8 +89,7 @@ Decoded Reconciler::decode(const JobRecord& job, Live& live) {
         if (live.credentials.id != 0) {
             decoded.gitlabId = live.credentials.id;
         }
-        decoded.refusal =
-            "GitLab's description of the job cannot be understood: " + description.error().message;
+        decoded.refusal = description.error().message;
         return decoded;
     }
     decoded.gitlabId = description->id;

@@ -261,6 +261,12 @@ void Reconciler::remember(const Ready& ready) {
         log_.info("{} job={} gitlab={} from={} cause=\"{}\"", store::nameOf(next.state), live.key,
                   next.gitlabId.value_or(0), store::nameOf(ready.before.state),
                   ready.decision.cause);
+        if (next.state == State::Done && !next.gitlabId) {
+            log_.error(
+                "a claimed job cannot be read, so GitLab cannot be told; its body is kept in "
+                "the database job={} error=\"{}\"",
+                live.key, ready.decision.cause);
+        }
         if (next.state == State::Submitting) {
             crashPoint("intent");
         } else if (next.state == State::Queued) {

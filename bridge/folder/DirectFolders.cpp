@@ -48,7 +48,7 @@ Result<void> checkRef(const FolderRef& folder) {
 }
 
 std::runtime_error unusable(const std::filesystem::path& workDir, const std::string& why) {
-    return std::runtime_error("work_dir " + workDir.string() + ": " + why);
+    return std::runtime_error(workDir.string() + " " + why);
 }
 
 Fd openWorkDir(const std::filesystem::path& workDir) {
@@ -65,7 +65,7 @@ Fd openWorkDir(const std::filesystem::path& workDir) {
     Fd root(::open(text.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     struct stat info {};
     if (!root || ::fstat(root.get(), &info) != 0) {
-        throw unusable(workDir, std::generic_category().message(errno));
+        throw unusable(workDir, "cannot be opened: " + std::generic_category().message(errno));
     }
     if (info.st_uid != ::geteuid() || (info.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
         throw unusable(workDir, "must belong to the service's account and be writable by it alone");

@@ -33,6 +33,11 @@ const char* refusal(const JobDescription& job, const Variables& variables,
     if (job.hasRun) {
         return "this runner cannot execute `run` steps: use `script`";
     }
+    if (std::none_of(job.steps.begin(), job.steps.end(), [](const Step& step) {
+            return step.name != "after_script" && !step.script.empty();
+        })) {
+        return "GitLab sent no `script` for this job: there is nothing to run";
+    }
     if (std::any_of(job.dependencies.begin(), job.dependencies.end(),
                     [](const gitlab::Dependency& d) { return d.hasFile; })) {
         return "this runner cannot download artifacts of earlier jobs yet: set `dependencies: []`";

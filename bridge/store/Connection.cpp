@@ -104,7 +104,13 @@ Connection Connection::forWriting(const std::filesystem::path& file, Millis pati
 }
 
 Connection Connection::forReading(const std::filesystem::path& file, Millis patience) {
-    if (!std::filesystem::exists(file)) {
+    std::error_code error;
+    const bool there = std::filesystem::exists(file, error);
+    if (error) {
+        throw StoreError(Kind::Io, file.string() + ": " + error.message() +
+                                       "; use an account that may read the state folder");
+    }
+    if (!there) {
         throw StoreError(Kind::Io, file.string() +
                                        ": there is no database yet; the service makes it when " +
                                        "it first starts");

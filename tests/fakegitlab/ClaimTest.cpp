@@ -101,7 +101,10 @@ TEST_F(ClaimTest, LongPollHoldsTheRequestAndEndsWithoutHeader) {
 }
 
 TEST_F(ClaimTest, PayloadCanBeMadeStrange) {
-    server->addJob({.merge = R"({"git_info":{"depth":7}})", .nulls = {"image", "services"}});
+    server->addJob({.merge = R"({"git_info":{"depth":7}, "variables":[null,
+                        {"key":"A","value":null,"masked":null}],
+                        "features":{"failure_reasons":[null]}})",
+                    .nulls = {"image", "services"}});
     const auto strange = claim().json();
     const auto raw = server->addJob({.rawBody = "{\"id\":@ID@,\"token\":\"@TOKEN@\",\"steps\":"});
 

@@ -325,7 +325,8 @@ std::vector<std::string> secretsIn(const Object& payload, const std::string& tok
     const auto list = payload.getArray("variables");
     for (std::size_t i = 0; !list.isNull() && i < list->size(); ++i) {
         const auto variable = list->getObject(static_cast<unsigned>(i));
-        if (variable.isNull() || !variable->optValue("masked", false)) {
+        const auto masked = variable.isNull() ? Poco::Dynamic::Var() : variable->get("masked");
+        if (!masked.isBoolean() || !masked.convert<bool>()) {
             continue;
         }
         const auto value = variable->get("value");
@@ -342,7 +343,10 @@ std::set<std::string> reasonsIn(const Object& payload) {
     const auto listed = payload.getObject("features");
     const auto reasons = listed.isNull() ? Array::Ptr() : listed->getArray("failure_reasons");
     for (std::size_t i = 0; !reasons.isNull() && i < reasons->size(); ++i) {
-        result.insert(reasons->get(static_cast<unsigned>(i)).toString());
+        const auto reason = reasons->get(static_cast<unsigned>(i));
+        if (reason.isString()) {
+            result.insert(reason.toString());
+        }
     }
     return result;
 }

@@ -38,7 +38,7 @@ protected:
                                  clock_,
                                  ConfigFolder::host(),
                                  [](const RunnerConfig&) { return gitlab::VerifyAnswer{}; },
-                                 [](const BackendConfig&) { return Result<void>(); },
+                                 [](const Config&, const BackendConfig&) { return std::nullopt; },
                                  [](const Config&) { return 0; }};
         return runCommandLine(arguments, world);
     }
@@ -147,7 +147,7 @@ TEST_F(CommandLine, LogPrintsTheTraceAlsoOfADoneJob) {
 TEST_F(CommandLine, LogOfAMissingFileIsAnInputError) {
     addJob("pool", 11, store::State::Done);
     EXPECT_EQ(run({"log", "11"}), 74);
-    EXPECT_THAT(err_.str(), HasSubstr("-1.log cannot be read\n"));
+    EXPECT_THAT(err_.str(), HasSubstr("-1.log cannot be read: No such file or directory\n"));
 }
 
 TEST_F(CommandLine, ADatabaseThatIsNotThereIsOneSentence) {

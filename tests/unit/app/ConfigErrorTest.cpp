@@ -55,7 +55,8 @@ TEST_F(ConfigErrors, AFileWithoutEnd) {
 TEST_F(ConfigErrors, BadToml) {
     EXPECT_THAT(before("concurrent = 1\nlog_level = info\n"),
                 ElementsAre(::testing::MatchesRegex(
-                    "config.toml:2: is not valid TOML: .*; correct this line")));
+                    "config.toml:2: is not valid TOML: .*; correct this line: a text stands in "
+                    "quotes, a key only once in its section")));
 }
 
 TEST_F(ConfigErrors, AMisspeltKeyNamesTheNearest) {
@@ -216,15 +217,16 @@ TEST_F(ConfigErrors, ABrokenFileInConfigD) {
 
 TEST_F(ConfigErrors, AReadableFileWithAToken) {
     folder_.write("config.toml", std::string(kRunner) + kBackend, 0644);
-    EXPECT_THAT(folder_.faults(),
-                ElementsAre("config.toml:4: runners.token: the file holds a token and can be read "
-                            "by every account; run chmod 600 config.toml"));
+    EXPECT_THAT(
+        folder_.faults(),
+        ElementsAre("config.toml:4: runners.pool.token: the file holds a token and can be read "
+                    "by every account; run chmod 600 config.toml"));
     folder_.write("config.toml", std::string(kRunner) + kBackend, 0640);
     EXPECT_THAT(folder_.faults(), IsEmpty());
     folder_.write("config.toml", kBackend, 0644);
     folder_.write("config.d/pool.toml", kRunner, 0604);
     EXPECT_THAT(folder_.faults(),
-                ElementsAre(::testing::StartsWith("config.d/pool.toml:4: runners.token: ")));
+                ElementsAre(::testing::StartsWith("config.d/pool.toml:4: runners.pool.token: ")));
 }
 
 TEST_F(ConfigErrors, ATokenFile) {

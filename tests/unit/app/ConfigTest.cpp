@@ -33,6 +33,8 @@ TEST(Config, EveryKeyArrives) {
     const RunnerConfig runner{.name = "pool",
                               .url = "https://gitlab.example.org/git",
                               .token = Secret("glrt-secret"),
+                              .tokenKey = "runners.pool.token_file",
+                              .tokenPlace = {folder.file(), 8},
                               .backend = "here",
                               .limit = 5,
                               .outputLimitKib = 100,

@@ -32,7 +32,7 @@ protected:
                 clock_,
                 ConfigFolder::host(),
                 [this](const RunnerConfig&) { return answer_; },
-                [this](const BackendConfig&) { return health_; },
+                [this](const Config&, const BackendConfig&) { return health_; },
                 [this](const Config& config) {
                     ran_ = config.runners.at(0).name;
                     holderWhileRunning_ = gridbridge::testing::holderSeenElsewhere(config.stateDir);
@@ -62,7 +62,7 @@ protected:
     std::ostringstream err_;
     gridbridge::testing::FakeClock clock_;
     gitlab::VerifyAnswer answer_{gitlab::VerifyOutcome::Valid, 7, ""};
-    Result<void> health_;
+    std::optional<BackendFault> health_;
     std::string ran_;
     pid_t holderWhileRunning_ = 0;
 };
@@ -96,11 +96,26 @@ TEST_F(ServiceCommands, CheckTellsAServerThatIsAwayFromAWrongToken) {
 }
 
 TEST_F(ServiceCommands, CheckTellsAnIllBackend) {
-    health_ = transientError("no answer");
+    health_ = {"", "the batch system does not answer", "see to it"};
     EXPECT_EQ(check(), 1);
     EXPECT_EQ(lines().at(4),
-              "FAIL  DIR/config.toml:8: backends.here.type: the backend takes no "
-              "jobs: no answer; see to the batch system");
+              "FAIL  DIR/config.toml:8: backends.here.type: the batch system does not answer; see "
+              "to it");
+    EXPECT_EQ(runService(folder_.file(), world()), 0) << "the service waits for it";
+}
+
+TEST_F(ServiceCommands, RunSaysWhatCheckSaysOfABackendThatCannotBeUsed) {
+    health_ = {"work_dir", "/jobs is not writable", "name another"};
+    EXPECT_EQ(check(), 1);
+    try {
+        runService(folder_.file(), world());
+        ADD_FAILURE() << "the service started";
+    } catch (const ConfigError& error) {
+        EXPECT_THAT(out_.str(),
+                    ::testing::HasSubstr("FAIL  " + error.problems.at(0).sentence() + "\n"));
+        EXPECT_EQ(error.problems.at(0).place.line, 9);
+    }
+    EXPECT_EQ(ran_, "");
 }
 
 TEST_F(ServiceCommands, CheckTellsAStateFolderThatCannotBeUsed) {

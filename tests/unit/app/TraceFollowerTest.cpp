@@ -63,7 +63,8 @@ TEST_F(TraceFollower, AJobWithoutALineHasAnEmptyTrace) {
 TEST_F(TraceFollower, AFileThatIsGoneIsAnError) {
     const auto followed = follow([] { return TraceExtent{5, true}; });
     ASSERT_FALSE(followed.ok());
-    EXPECT_EQ(followed.error().message, "the log " + file_.string() + " cannot be read");
+    EXPECT_EQ(followed.error().message,
+              "the log " + file_.string() + " cannot be read: No such file or directory");
 }
 
 TEST_F(TraceFollower, AFileShorterThanPromisedEndsWithItsBytes) {

@@ -301,6 +301,7 @@ TEST_F(DecisionTest, MissingStatusFileIsTheSchedulersWordOrElseTheScripts) {
     const std::vector<std::pair<std::string, std::string>> cases{
         {"node_failure", "runner_system_failure"},
         {"lost", "runner_system_failure"},
+        {"never_runnable", "runner_system_failure"},
         {"wall_time", "job_execution_timeout"},
         {"preempted", "runner_interrupted"},
         {"exited", "script_failure"},

@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include "bridge/folder/Account.h"
+#include "bridge/folder/Reach.h"
+#include "tests/fakes/TempDir.h"
 
 namespace gridbridge::folder {
 namespace {
@@ -63,6 +65,28 @@ TEST(AccountTest, TheEnvironmentIsThatOfTheAccountAlone) {
     for (const char* entry : {"HOME=/home/ci", "USER=ci", "LOGNAME=ci", "LANG=C.UTF-8"}) {
         EXPECT_NE(std::find(environment.begin(), environment.end(), entry), environment.end());
     }
+}
+
+TEST(AccountTest, TheKernelSaysWhatAnAccountReaches) {
+    const testing::TempDir temp;
+    const auto closed = temp.path() / "closed";
+    std::filesystem::create_directories(closed / "work");
+    std::filesystem::permissions(temp.path(), std::filesystem::perms(0755));
+    std::filesystem::permissions(closed, std::filesystem::perms(0700));
+    const auto own = findAccount("");
+    ASSERT_TRUE(own.ok());
+    EXPECT_EQ(firstClosed(*own, closed / "work").value(), std::nullopt);
+    EXPECT_TRUE(canRead(*own, closed).value());
+    EXPECT_FALSE(canRead(*own, closed / "nothing").value());
+    if (::geteuid() != 0) {
+        return;
+    }
+    const auto other = findAccount("daemon");
+    ASSERT_TRUE(other.ok());
+    EXPECT_EQ(firstClosed(*other, closed / "work").value(), closed);
+    EXPECT_EQ(firstClosed(*other, temp.path()).value(), std::nullopt);
+    EXPECT_FALSE(canRead(*other, closed).value());
+    EXPECT_TRUE(canRead(*other, temp.path()).value());
 }
 
 }  // namespace

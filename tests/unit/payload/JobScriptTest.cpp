@@ -34,6 +34,8 @@ TEST(JobScriptTest, WhatTheRunnerCannotDoIsRefusedBeforeSubmission) {
     secrets.hasSecrets = true;
     auto run = job;
     run.hasRun = true;
+    auto nothing = job;
+    nothing.steps = {{"script", {}}, {"after_script", {"true"}}};
     auto dependency = job;
     dependency.dependencies.push_back({.id = 1, .name = "build", .hasFile = true});
 
@@ -42,6 +44,7 @@ TEST(JobScriptTest, WhatTheRunnerCannotDoIsRefusedBeforeSubmission) {
     EXPECT_THAT(refusal(services), HasSubstr("`services`"));
     EXPECT_THAT(refusal(secrets), HasSubstr("`secrets`"));
     EXPECT_THAT(refusal(run), HasSubstr("`run`"));
+    EXPECT_THAT(refusal(nothing), HasSubstr("no `script`"));
     EXPECT_THAT(refusal(dependency), HasSubstr("artifacts of earlier jobs"));
     dependency.dependencies[0].hasFile = false;
     EXPECT_EQ(refusal(dependency), "");

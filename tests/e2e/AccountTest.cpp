@@ -1,0 +1,329 @@
+// Jobs of a service with `run_as`: what their accounts can reach. Most of it needs root.
+#include <gmock/gmock.h>
+
+#include <pwd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tests/e2e/Program.h"
+#include "tests/e2e/Service.h"
+
+namespace gridbridge::testing {
+namespace {
+
+using fakegitlab::JobSnapshot;
+using fakegitlab::Status;
+using std::filesystem::path;
+using ::testing::AllOf;
+using ::testing::Contains;
+using ::testing::EndsWith;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+/// A system account without a home, for the life of this object.
+class TemporaryAccount {
+public:
+    explicit TemporaryAccount(const std::string& prefix)
+        : name(prefix + std::to_string(::getpid())) {
+        const auto made =
+            runProgram({"/usr/sbin/useradd", "--system", "--no-create-home", "--home-dir",
+                        "/nonexistent", "--shell", "/usr/sbin/nologin", name});
+        EXPECT_EQ(made.exitCode, 0) << made.err;
+        const auto* entry = ::getpwnam(name.c_str());
+        uid = entry == nullptr ? 0 : entry->pw_uid;
+        EXPECT_NE(uid, 0U);
+    }
+    ~TemporaryAccount() {
+        const auto removed = runProgram({"/usr/sbin/userdel", name});
+        EXPECT_EQ(removed.exitCode, 0) << removed.err;
+    }
+    TemporaryAccount(const TemporaryAccount&) = delete;
+    TemporaryAccount& operator=(const TemporaryAccount&) = delete;
+
+    const std::string name;
+    uid_t uid = 0;
+};
+
+struct Entry {
+    uid_t owner = 0;
+    unsigned mode = 0;
+    bool operator==(const Entry&) const = default;
+};
+
+Entry entryOf(const path& file) {
+    struct stat info {};
+    EXPECT_EQ(::lstat(file.c_str(), &info), 0) << file;
+    return {info.st_uid, info.st_mode & 07777U};
+}
+
+/// All regular files beneath.
+std::vector<std::string> filesIn(const path& folder) {
+    std::vector<std::string> files;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
+        if (entry.is_regular_file()) {
+            files.push_back(entry.path().string());
+        }
+    }
+    return files;
+}
+
+bool needsRoot(const std::string& what) {
+    if (!isRoot()) {
+        std::cout << "this part needs root and is not tested here: " << what << "\n";
+    }
+    return !isRoot();
+}
+
+class AccountEndToEnd : public EndToEnd {
+protected:
+    AccountEndToEnd() {
+        gitlab.emplace(clock, options());
+        gitlab->addRunner("glrt-test");
+        service.emplace(gitlab->url(), folder.path);
+        std::filesystem::create_directory(shared_);
+        std::filesystem::permissions(shared_, std::filesystem::perms(0755));
+    }
+
+    /// The folder of the job's one submission.
+    path submissionFolder(fakegitlab::JobId id, const std::string& account) {
+        std::string key;
+        EXPECT_TRUE(waitFor(
+            [&] {
+                key = service->sql(
+                    "SELECT submission.key FROM submission JOIN job ON job.id = submission.job "
+                    "WHERE job.gitlab_id = " +
+                    std::to_string(id));
+                return key.starts_with("gb-");
+            },
+            "the submission"));
+        return service->workDir() / account / key.substr(0, key.size() - 1);
+    }
+
+    /// Says for each whether the job's account can read it.
+    static std::string tryToRead(const std::vector<std::string>& files) {
+        std::string script = "for f in";
+        for (const auto& file : files) {
+            script += " '" + file + "'";
+        }
+        return script +
+               "; do if cat \"$f\" >/dev/null 2>&1; then echo \"OPEN $f\"; else echo "
+               "\"closed $f\"; fi; done";
+    }
+    std::string untilThereIs(const std::string& file) const {
+        return "until [ -e " + (shared_ / file).string() + " ]; do sleep 0.1; done";
+    }
+    static std::string tryTo(const std::string& command) {
+        return "if " + command + " >/dev/null 2>&1; then echo \"DONE " + command +
+               "\"; else echo \"refused " + command + "\"; fi";
+    }
+
+    void expectUnusable(const std::string& problem) {
+        const auto sentence = service->config().string() + problem + "\n";
+        const auto checked = runGridbridge({"check", "--config", service->config().string()});
+        EXPECT_EQ(checked.exitCode, 1);
+        EXPECT_THAT(checked.out, HasSubstr("\nFAIL  " + sentence));
+        EXPECT_EQ(runGridbridge({"run", "--config", service->config().string()}),
+                  (Printed{78, "", "gridbridge: " + sentence}));
+    }
+
+    const path shared_ = folder.path / "shared";  ///< Readable by all: the control.
+};
+
+TEST_F(AccountEndToEnd, OnlyRootMayNameAnotherAccount) {
+    service->configure("", "run_as = \"daemon\"\n");
+    uid_t account = 0;
+    if (isRoot()) {
+        account = 65534;
+        ASSERT_EQ(::chown(service->config().c_str(), account, account), 0);
+    }
+    const std::string sentence =
+        service->config().string() +
+        ":15: backends.here.run_as: only root can run jobs as another account; start the service "
+        "as root, or remove run_as and write trusted_jobs = true if every job may do what this "
+        "service may\n";
+    EXPECT_EQ(runGridbridge({"check", "--config", service->config().string()}, account),
+              (Printed{78, "FAIL  " + sentence, ""}));
+    EXPECT_EQ(runGridbridge({"run", "--config", service->config().string()}, account),
+              (Printed{78, "", "gridbridge: " + sentence}));
+}
+
+TEST_F(AccountEndToEnd, FoldersOfTrustedJobsAreClosedToo) {
+    start();
+    const auto id = gitlab->addJob(
+        {.script = {untilThereIs("go")}, .variables = {{.key = "GIT_STRATEGY", .value = "none"}}});
+    const auto own = submissionFolder(id, "");
+    EXPECT_TRUE(waitFor([&] { return std::filesystem::exists(own / "out" / "log"); }, "a start"));
+    EXPECT_EQ(entryOf(own), (Entry{::geteuid(), 0700}));
+    EXPECT_EQ(entryOf(service->stateDir() / "secret.key"), (Entry{::geteuid(), 0600}));
+    EXPECT_EQ(entryOf(service->stateDir() / "gridbridge.db"), (Entry{::geteuid(), 0640}));
+    writeFile(shared_ / "go", "");
+    EXPECT_EQ(finished(id).status, Status::Success);
+}
+
+/// A service with two backends of two accounts. A job of the second one, the victim, runs until
+/// release().
+class TwoAccounts : public AccountEndToEnd {
+protected:
+    void startVictim(const std::string& account, const std::string& other) {
+        gitlab->addRunner({.token = "glrt-other", .tags = {"other"}, .runUntagged = false});
+        std::filesystem::create_directory(work2_);
+        service->configure("", "run_as = \"" + account +
+                                   "\"\n[[runners]]\nname = \"second\"\nurl = \"" + gitlab->url() +
+                                   "\"\ntoken = \"glrt-other\"\nbackend = \"there\"\n"
+                                   "[backends.there]\ntype = \"local\"\nwork_dir = \"" +
+                                   work2_.string() + "\"\nrun_as = \"" + other + "\"\n");
+        start();
+        victim_ =
+            gitlab->addJob({.script = {"echo private > mine; echo here=$PWD", untilThereIs("go")},
+                            .variables = {{.key = "GIT_STRATEGY", .value = "none"}},
+                            .tags = {"other"}});
+        ASSERT_TRUE(gitlab->waitForTrace(victim_, "\nhere=/"));
+        theirs_ = work2_ / other / submissionFolder(victim_, other).filename();
+    }
+    void release() { writeFile(shared_ / "go", ""); }
+
+    /// What the other job must not read. All of it exists.
+    std::vector<std::string> secrets() const {
+        auto all = filesIn(service->stateDir());
+        EXPECT_THAT(all, AllOf(Contains(EndsWith("/gridbridge.db")),
+                               Contains(EndsWith("/secret.key")), Contains(EndsWith(".log"))));
+        const auto submission = filesIn(theirs_);
+        EXPECT_THAT(submission, AllOf(Contains(HasSubstr("/in/")), Contains(EndsWith("/out/log"))));
+        all.insert(all.end(), submission.begin(), submission.end());
+        const auto records = filesIn(work2_ / ".local");
+        EXPECT_THAT(records, Not(IsEmpty()));
+        all.insert(all.end(), records.begin(), records.end());
+        const auto lines = linesOf(plain(gitlab->job(victim_).trace));
+        const auto here = std::find_if(lines.begin(), lines.end(),
+                                       [](const auto& line) { return line.starts_with("here=/"); });
+        all.push_back(here->substr(5) + "/mine");
+        EXPECT_EQ(readFile(all.back()), "private\n");
+        all.push_back(service->config().string());
+        all.push_back((folder.path / "service.log").string());
+        return all;
+    }
+    /// What the other job must not do.
+    std::vector<std::string> misdeeds() const {
+        const auto state = service->stateDir().string();
+        const auto work = service->workDir().string();
+        const auto victim = theirs_.string();
+        const auto checked = runGridbridge({"check", "--config", service->config().string()}).out;
+        const auto pid = checked.find("pid=") + 4;
+        EXPECT_NE(pid, 3U) << checked;
+        return {"ls " + state,
+                "touch " + state + "/x",
+                "touch " + work + "/x",
+                "ls " + work + "/.local",
+                "ls " + victim,
+                "ls " + theirs_.parent_path().string(),
+                "touch " + victim + "/out/log",
+                "rm -rf " + victim + "/out",
+                "cat /proc/" + checked.substr(pid, checked.find('\n', pid) - pid) + "/environ"};
+    }
+
+    const path work2_ = folder.path / "work2";
+    fakegitlab::JobId victim_ = 0;
+    path theirs_;
+};
+
+TEST_F(TwoAccounts, AJobRunsAsItsAccountAndReachesNothingElse) {
+    if (needsRoot("a job of another account")) {
+        return;
+    }
+    const TemporaryAccount account("gb-e2e-a");
+    const TemporaryAccount other("gb-e2e-b");
+    startVictim(account.name, other.name);
+    EXPECT_EQ(entryOf(theirs_), (Entry{other.uid, 0700}));
+    const auto control = (shared_ / "control").string();
+    writeFile(control, "all may read this");
+    auto files = secrets();
+    files.push_back(control);
+    const auto deeds = misdeeds();
+    std::vector<std::string> script{
+        "echo me=$(id -un) groups=$(id -Gn)", "echo $(grep CapEff /proc/self/status)",
+        "echo descriptors=$(ls -l /proc/self/fd | grep -c " + service->stateDir().string() + ")",
+        tryToRead(files), "echo result > result.txt"};
+    std::transform(deeds.begin(), deeds.end(), std::back_inserter(script), tryTo);
+
+    const auto job = run({.script = script, .artifacts = {{.paths = {"result.txt"}}}});
+
+    EXPECT_EQ(job.status, Status::Success);
+    const auto lines = linesOf(plain(job.trace));
+    EXPECT_THAT(lines, Contains("me=" + account.name + " groups=" + account.name));
+    EXPECT_THAT(lines, Contains("CapEff: 0000000000000000"));
+    EXPECT_THAT(lines, Contains("descriptors=0"));
+    EXPECT_THAT(lines, Contains("OPEN " + control));
+    for (std::size_t i = 0; i + 1 < files.size(); ++i) {
+        EXPECT_THAT(lines, Contains("closed " + files[i]));
+    }
+    for (const auto& deed : deeds) {
+        EXPECT_THAT(lines, Contains("refused " + deed));
+    }
+    ASSERT_EQ(job.artifacts.size(), 1U);
+    EXPECT_THAT(job.artifacts[0].bytes, HasSubstr("result.txt"));
+    release();
+    EXPECT_EQ(finished(victim_).status, Status::Success) << "nobody disturbed it";
+}
+
+TEST_F(AccountEndToEnd, TheFolderOfAJobBelongsToItsAccountAlone) {
+    if (needsRoot("the folder of a job of another account")) {
+        return;
+    }
+    const TemporaryAccount account("gb-e2e-e");
+    service->configure("", "run_as = \"" + account.name + "\"\n");
+    start();
+    const auto id = gitlab->addJob(
+        {.script = {untilThereIs("go")}, .variables = {{.key = "GIT_STRATEGY", .value = "none"}}});
+    const auto own = submissionFolder(id, account.name);
+    EXPECT_TRUE(waitFor([&] { return std::filesystem::exists(own / "out" / "log"); }, "a start"));
+    EXPECT_EQ(entryOf(own), (Entry{account.uid, 0700}));
+    EXPECT_EQ(entryOf(own / "in"), (Entry{account.uid, 0700}));
+    EXPECT_EQ(entryOf(own / "in" / "env.sh"), (Entry{account.uid, 0600}));
+    EXPECT_EQ(entryOf(own.parent_path()), (Entry{0, 0711}));
+    writeFile(shared_ / "go", "");
+    EXPECT_EQ(finished(id).status, Status::Success);
+    EXPECT_FALSE(std::filesystem::exists(own)) << "freed";
+}
+
+TEST_F(AccountEndToEnd, AWorkFolderThatTheAccountCannotReach) {
+    if (needsRoot("a work folder behind a closed one")) {
+        return;
+    }
+    const TemporaryAccount account("gb-e2e-c");
+    const auto closed = folder.path / "closed";
+    std::filesystem::create_directories(closed / "work");
+    std::filesystem::permissions(closed, std::filesystem::perms(0700));
+    service->configure("", "");
+    auto text = readFile(service->config());
+    const auto work = service->workDir().string();
+    text.replace(text.find(work), work.size(), (closed / "work").string());
+    writeFile(service->config(), text + "run_as = \"" + account.name + "\"\n");
+    expectUnusable(":12: backends.here.work_dir: the account " + account.name +
+                   " of the jobs cannot enter " + closed.string() + "; run chmod o+x " +
+                   closed.string());
+    std::filesystem::permissions(closed, std::filesystem::perms(0711));
+    EXPECT_EQ(run({.script = {"true"}}).status, Status::Success);
+}
+
+TEST_F(AccountEndToEnd, AnAccountThatCanReadTheStateFolder) {
+    if (needsRoot("a state folder that is open to the jobs' group")) {
+        return;
+    }
+    const TemporaryAccount account("gb-e2e-d");
+    service->configure("", "run_as = \"" + account.name + "\"\n");
+    runProgram({"/bin/chgrp", account.name, service->stateDir().string()});
+    std::filesystem::permissions(service->stateDir(), std::filesystem::perms(0750));
+    expectUnusable(":15: backends.here.run_as: the account " + account.name +
+                   " of the jobs can read " + service->stateDir().string() +
+                   "; close it to that account, or name another");
+    std::filesystem::permissions(service->stateDir(), std::filesystem::perms(0700));
+    runProgram({"/bin/chgrp", account.name, service->config().string()});
+    std::filesystem::permissions(service->config(), std::filesystem::perms(0640));
+    expectUnusable(":15: backends.here.run_as: the account " + account.name +
+                   " of the jobs can read " + service->config().string() +
+                   "; close it to that account, or name another");
+}
+
+}  // namespace
+}  // namespace gridbridge::testing

@@ -1,0 +1,278 @@
+// What a person who set something up wrongly is told by `gridbridge check` and `gridbridge run`.
+#include <gmock/gmock.h>
+
+#include "tests/e2e/Program.h"
+#include "tests/e2e/Service.h"
+
+namespace gridbridge::testing {
+namespace {
+
+using std::filesystem::perms;
+using ::testing::AllOf;
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+constexpr uid_t kNobody = 65534;
+const std::string kNobodysName = std::to_string(kNobody);
+
+/// A token that must never be printed; the stand-in knows only "glrt-test".
+constexpr auto kOtherToken = "glrt-SECRET0123456789abcd";
+
+class CheckEndToEnd : public EndToEnd {
+protected:
+    CheckEndToEnd() {
+        gitlab.emplace(clock, options());
+        gitlab->addRunner("glrt-test");
+        service.emplace(gitlab->url(), folder.path);
+        sound_ = readFile(config());
+    }
+
+    std::string config() const { return service->config().string(); }
+
+    void write(const std::string& text) {
+        writeFile(config(), text);
+        std::filesystem::permissions(config(), perms::owner_read | perms::owner_write);
+    }
+    /// The sound configuration with `from` replaced.
+    void change(const std::string& from, const std::string& to) {
+        auto text = sound_;
+        const auto at = text.find(from);
+        ASSERT_NE(at, std::string::npos) << from;
+        write(text.replace(at, from.size(), to));
+    }
+
+    Printed check() const { return runGridbridge({"check", "--config", config()}); }
+    Printed run() const { return runGridbridge({"run", "--config", config()}); }
+
+    /// Both commands refuse the configuration with this one sentence.
+    void expectRefused(const std::string& sentence) {
+        EXPECT_EQ(check(), (Printed{78, "FAIL  " + sentence + "\n", ""}));
+        EXPECT_EQ(run(), (Printed{78, "", "gridbridge: " + sentence + "\n"}));
+    }
+    /// `check` fails in this one line and `run` refuses with the same sentence.
+    void expectUnusable(const std::string& sentence) {
+        const auto checked = check();
+        EXPECT_EQ(checked.exitCode, 1);
+        EXPECT_EQ(failures(checked), std::vector<std::string>{"FAIL  " + sentence});
+        EXPECT_EQ(run(), (Printed{78, "", "gridbridge: " + sentence + "\n"}));
+    }
+    /// The service has written its database.
+    bool hasRun() const { return service->sql("SELECT count(*) FROM runner") == "1\n"; }
+    static std::vector<std::string> failures(const Printed& printed) {
+        auto lines = linesOf(printed.out);
+        std::erase_if(lines, [](const std::string& line) { return line.starts_with("ok    "); });
+        return lines;
+    }
+
+    std::string sound_;
+};
+
+TEST_F(CheckEndToEnd, AllIsWell) {
+    EXPECT_EQ(check(), (Printed{0,
+                                "ok    configuration " + config() + ": runners=1 backends=1\n" +
+                                    "ok    state folder " + service->stateDir().string() + "\n" +
+                                    "ok    state lock: free, no service runs\n" +
+                                    "ok    runner pool: " + gitlab->url() + " knows its token\n" +
+                                    "ok    backend here: takes jobs\n",
+                                ""}));
+}
+
+TEST_F(CheckEndToEnd, AllIsWellWhileTheServiceRuns) {
+    start();
+    EXPECT_TRUE(waitFor([&] { return hasRun(); }, "the service"));
+    const auto printed = check();
+    EXPECT_EQ(printed.exitCode, 0);
+    EXPECT_THAT(linesOf(printed.out),
+                Contains(StartsWith("ok    state lock: held by the running service, pid=")));
+    EXPECT_FALSE(gitlab->managerFeatures("glrt-test", "")) << "a check is no runner manager";
+}
+
+TEST_F(CheckEndToEnd, MissingFile) {
+    std::filesystem::remove(config());
+    expectRefused(config() +
+                  ": cannot be read: No such file or directory; create it or make it readable, or "
+                  "name another with --config");
+}
+
+TEST_F(CheckEndToEnd, FileOfATokenThatOthersCanRead) {
+    change("glrt-test", kOtherToken);
+    std::filesystem::permissions(config(), perms(0644));
+    expectRefused(config() +
+                  ":7: runners.pool.token: the file holds a token and can be read by every "
+                  "account; run chmod 600 " +
+                  config());
+}
+
+TEST_F(CheckEndToEnd, BadTomlPrintsNoToken) {
+    change("\"glrt-test\"", std::string("\"") + kOtherToken);
+    const auto printed = check();
+    EXPECT_EQ(printed.exitCode, 78);
+    EXPECT_THAT(linesOf(printed.out),
+                ElementsAre(AllOf(StartsWith("FAIL  " + config() + ":7: is not valid TOML: "),
+                                  HasSubstr("; correct this line: a text stands in quotes"),
+                                  Not(HasSubstr("SECRET")))));
+    EXPECT_EQ(run().err, "gridbridge: " + printed.out.substr(6));
+    change("\"glrt-test\"", kOtherToken);
+    EXPECT_THAT(linesOf(check().out),
+                ElementsAre(AllOf(StartsWith("FAIL  " + config() + ":7: is not valid TOML: "),
+                                  Not(HasSubstr("SECRET")))));
+}
+
+TEST_F(CheckEndToEnd, UnknownKey) {
+    write("concurent = 5\n" + sound_);
+    expectRefused(config() + ":1: concurent: unknown key; did you mean \"concurrent\"?");
+}
+
+TEST_F(CheckEndToEnd, WrongType) {
+    write("concurrent = \"many\"\n" + sound_);
+    expectRefused(config() + ":1: concurrent: is a text; write an integer, like concurrent = 1000");
+}
+
+TEST_F(CheckEndToEnd, UnknownBackend) {
+    change("backend = \"here\"", "backend = \"condor\"");
+    expectRefused(config() +
+                  ":8: runners.pool.backend: there is no section [backends.condor]; add it or "
+                  "name one of: here");
+}
+
+TEST_F(CheckEndToEnd, TwoRunnersOfOneName) {
+    write(sound_ +
+          "[[runners]]\nname = \"pool\"\nurl = \"https://gitlab.example.org\"\ntoken = \"" +
+          kOtherToken + "\"\nbackend = \"here\"\n");
+    expectRefused(config() +
+                  ":17: runners.pool.name: a second runner has this name; the first is in " +
+                  config() + " line 4; rename or remove one of them");
+}
+
+TEST_F(CheckEndToEnd, EveryMistakeHasItsLine) {
+    write("concurent = 5\nconcurrent = 0\n" + sound_);
+    EXPECT_THAT(linesOf(check().out),
+                ElementsAre(StartsWith("FAIL  " + config() + ":1: concurent: "),
+                            StartsWith("FAIL  " + config() + ":2: concurrent: is 0; write")));
+    EXPECT_EQ(linesOf(run().err).size(), 2U);
+}
+
+TEST_F(CheckEndToEnd, MissingStateFolder) {
+    std::filesystem::remove(service->stateDir());
+    const auto name = service->stateDir().string();
+    expectUnusable(
+        config() + ":2: state_dir: " + name +
+        " cannot be used: No such file or directory; create it with: install -d -m 700 " + name);
+}
+
+TEST_F(CheckEndToEnd, UnwritableStateFolder) {
+    // Root may write everywhere: for it, others play the service.
+    const uid_t account = isRoot() ? kNobody : 0;
+    std::filesystem::permissions(service->stateDir(), perms(0550));
+    if (isRoot()) {
+        runProgram({"/bin/chgrp", kNobodysName, service->stateDir().string()});
+        runProgram({"/bin/chown", kNobodysName, config(), service->workDir().string()});
+    }
+    const auto sentence = config() + ":2: state_dir: " + service->stateDir().string() +
+                          " is not writable: Permission denied; give it to the account of the "
+                          "service";
+    const auto checked = runGridbridge({"check", "--config", config()}, account);
+    EXPECT_EQ(checked.exitCode, 1);
+    EXPECT_EQ(failures(checked), std::vector<std::string>{"FAIL  " + sentence});
+    EXPECT_EQ(runGridbridge({"run", "--config", config()}, account),
+              (Printed{78, "", "gridbridge: " + sentence + "\n"}));
+    std::filesystem::permissions(service->stateDir(), perms(0700));
+}
+
+TEST_F(CheckEndToEnd, DatabaseThatAServiceOfAnotherAccountLeft) {
+    if (!isRoot()) {
+        std::cout << "this part needs root and is not tested here: a database of another account\n";
+        return;
+    }
+    start();
+    ASSERT_TRUE(waitFor([&] { return hasRun(); }, "the service"));
+    service->stop();
+    for (const auto& path : {config(), service->stateDir().string(), service->workDir().string()}) {
+        runProgram({"/bin/chown", kNobodysName, path});
+    }
+    const auto sentence = config() + ":2: state_dir: " + service->stateDir().string() +
+                          "/gridbridge.db is not writable: Permission denied; give it to the "
+                          "account of the service";
+    EXPECT_EQ(failures(runGridbridge({"check", "--config", config()}, kNobody)),
+              std::vector<std::string>{"FAIL  " + sentence});
+    EXPECT_EQ(runGridbridge({"run", "--config", config()}, kNobody),
+              (Printed{78, "", "gridbridge: " + sentence + "\n"}));
+}
+
+TEST_F(CheckEndToEnd, DamagedDatabase) {
+    writeFile(service->stateDir() / "gridbridge.db", std::string(8192, 'x'));
+    const auto printed = run();
+    EXPECT_EQ(printed.exitCode, 74);
+    EXPECT_THAT(linesOf(printed.err),
+                ElementsAre(StartsWith("gridbridge: " + service->stateDir().string() +
+                                       "/gridbridge.db: file is not a database; ")));
+    EXPECT_EQ(runGridbridge({"jobs", "--config", config()}), printed);
+}
+
+TEST_F(CheckEndToEnd, WrongToken) {
+    change("glrt-test", kOtherToken);
+    const auto checked = check();
+    EXPECT_EQ(checked.exitCode, 1);
+    ASSERT_THAT(failures(checked),
+                ElementsAre(AllOf(StartsWith("FAIL  " + config() + ":7: runners.pool.token: " +
+                                             gitlab->url() + " refuses the token: "),
+                                  HasSubstr("; write the token that GitLab showed when the runner "
+                                            "was created, or create a new runner there"))));
+    start();
+    EXPECT_TRUE(waitFor(
+        [&] {
+            const auto log = service->log();
+            return log.find(config() + ":7: runners.pool.token: " + gitlab->url() +
+                            " refuses the token: ") != std::string::npos &&
+                   log.find("; write the token that GitLab showed") != std::string::npos;
+        },
+        "the service to say what check says"));
+    EXPECT_THAT(checked.out + service->log(), Not(HasSubstr("SECRET")));
+}
+
+TEST_F(CheckEndToEnd, ServerThatIsAway) {
+    change(gitlab->url(), "http://127.0.0.1:1");
+    const auto checked = check();
+    EXPECT_EQ(checked.exitCode, 1);
+    EXPECT_THAT(failures(checked),
+                ElementsAre(AllOf(StartsWith("FAIL  " + config() +
+                                             ":6: runners.pool.url: http://127.0.0.1:1 cannot be "
+                                             "asked: "),
+                                  HasSubstr("Connection refused"),
+                                  HasSubstr("; correct the address, or see to the network"))));
+}
+
+TEST_F(CheckEndToEnd, WorkFolderWithinTheStateFolder) {
+    const auto state = service->stateDir().string();
+    change(service->workDir().string(), state + "/work");
+    expectRefused(config() + ":12: backends.here.work_dir: the work folder " + state +
+                  "/work and the state folder " + state +
+                  " lie within each other; jobs must never see the state folder: move one of them");
+}
+
+TEST_F(CheckEndToEnd, WorkFolderThatCannotBeMade) {
+    change(service->workDir().string(), "/proc/work");
+    expectUnusable(config() +
+                   ":12: backends.here.work_dir: /proc/work cannot be opened: No such file or "
+                   "directory; name a folder of the service's own");
+}
+
+TEST_F(CheckEndToEnd, WorkFolderThatOthersCanWrite) {
+    std::filesystem::permissions(service->workDir(), perms(0777));
+    expectUnusable(config() + ":12: backends.here.work_dir: " + service->workDir().string() +
+                   " must belong to the service's account and be writable by it alone; name a "
+                   "folder of the service's own");
+}
+
+TEST_F(CheckEndToEnd, UnknownAccount) {
+    change("trusted_jobs = true", "run_as = \"no-such-account\"");
+    expectRefused(config() +
+                  ":15: backends.here.run_as: there is no account \"no-such-account\"; create it "
+                  "or name another");
+}
+
+}  // namespace
+}  // namespace gridbridge::testing

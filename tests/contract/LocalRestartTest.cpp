@@ -99,7 +99,7 @@ TEST_F(LocalRestartTest, ANewProcessKnowsAllJobsAndGoesOnWithThem) {
     EXPECT_EQ(observe(jobs_[0]).state, BatchState::Running);
     EXPECT_TRUE(observe(jobs_[0]).started);
     EXPECT_EQ(observe(jobs_[2]).state, BatchState::Pending);
-    EXPECT_EQ(log(jobs_[0]), "first");
+    EXPECT_TRUE(waitUntil([&] { return log(jobs_[0]) == "first"; }, 20s));
     harness_->letEnd(jobs_[0]);
     const auto first = ended(jobs_[0]);
     EXPECT_EQ(first.cause, EndCause::Exited);

@@ -201,18 +201,24 @@ TEST_F(ReconcilerTest, WordAboutAKeyThatIsNotOursHarmsNothing) {
 }
 
 TEST_F(ReconcilerTest, NothingIsSubmittedBeforeTheIntentIsStored) {
-    testing::Person person(database());
+    backend_.setFull(true);
     const auto row = claim(1);
+    settle();
+    ASSERT_EQ(job(row).state, State::Claimed);
+    backend_.setFull(false);
+    const auto submits = calls(Verb::Submit);
+    const auto beats = gitlab_.calls(Call::KeepAlive, 1).size();
+    testing::Person person(database());
     person.execute("BEGIN IMMEDIATE");
 
-    pass(5s);
+    pass(70s);
 
-    EXPECT_EQ(calls(Verb::Submit), 0U);
-    EXPECT_EQ(job(row).state, State::Received);
-    EXPECT_GT(gitlab_.calls(Call::KeepAlive, 1).size(), 0U);
+    EXPECT_EQ(calls(Verb::Submit), submits);
+    EXPECT_EQ(job(row).state, State::Claimed);
+    EXPECT_GT(gitlab_.calls(Call::KeepAlive, 1).size(), beats);
     person.execute("COMMIT");
     pass(2s);
-    EXPECT_EQ(backend_.job(key(row)).submits, 1);
+    EXPECT_EQ(calls(Verb::Submit), submits + 1);
     EXPECT_EQ(job(row).state, State::Queued);
 }
 

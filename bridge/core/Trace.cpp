@@ -129,10 +129,12 @@ Result<void> Trace::append(store::JobRecord& job, const std::string& jobKey, con
     std::string bytes = line(news.before);
     auto state = job.traceState;
     if (state != TraceState::Limited) {
+        const auto reserve = std::min(kReserve, limit / 2);
         auto text = validUtf8(step.text);
         const auto room =
-            limit - kReserve - job.traceLength - static_cast<std::int64_t>(bytes.size());
-        if (static_cast<std::int64_t>(text.size()) > room) {
+            limit - reserve - job.traceLength - static_cast<std::int64_t>(bytes.size());
+        // Bridge lines alone never exceed it: at the end there may be no room, and nothing to cut.
+        if (!text.empty() && static_cast<std::int64_t>(text.size()) > room) {
             text.resize(completeUtf8(std::string_view(text).substr(
                 0, static_cast<std::size_t>(std::max<std::int64_t>(room, 0)))));
             text += limitNotice(limit);

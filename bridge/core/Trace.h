@@ -24,7 +24,7 @@ struct TraceNews {
 /// write replaces. Owner thread only, but for `read`, which is safe for concurrent use.
 class Trace {
 public:
-    /// Bytes kept free below the limit for the bridge's own last lines.
+    /// Bytes kept free below the limit for the bridge's own last lines, half of a small limit.
     static constexpr std::int64_t kReserve = 64 * 1024;
 
     explicit Trace(std::filesystem::path folder);

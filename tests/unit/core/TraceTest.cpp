@@ -65,16 +65,25 @@ TEST_F(TraceTest, BridgeLinesAreMaskedToo) {
 }
 
 TEST_F(TraceTest, LimitCutsTheOutputOnceAndKeepsTheLastLine) {
-    const auto limit = Trace::kReserve + 10;
+    const auto limit = 20;
     append({.raw = "12345678\xC3\xA9\xC3\xA9 more"}, limit);
     append({.raw = "and more"}, limit);
-    append({.end = true, .after = "Job succeeded\n"}, limit);
+    append({.end = true}, limit);
+    EXPECT_EQ(job.traceState, store::TraceState::Limited);
+    job.traceState = store::TraceState::Complete;  // As decide() does with the last line.
+    append({.after = "Job succeeded\n"}, limit);
 
     EXPECT_EQ(whole(), "12345678\xC3\xA9\n\033[33;1mJob's log exceeded limit of " +
                            std::to_string(limit) +
                            " bytes.\nJob execution will continue but no more output will be "
                            "collected.\033[0;m\nJob succeeded\n");
-    EXPECT_EQ(job.traceState, store::TraceState::Limited);
+}
+
+TEST_F(TraceTest, BridgeLinesAloneNeverReachTheLimit) {
+    append({.before = "Running with gridbridge, which is longer than the limit\n"}, 20);
+    append({.after = "Job succeeded\n"}, 20);
+
+    EXPECT_EQ(whole(), "Running with gridbridge, which is longer than the limit\nJob succeeded\n");
 }
 
 TEST_F(TraceTest, OnlyTheServiceCanReadIt) {

@@ -68,9 +68,24 @@ Ending neverStarted(const JobRecord& job) {
 
 namespace {
 
-Ending scriptFailure(int code, const std::string& cause) {
+/// A script that could write `system` has run longer than preparing takes (job-execution 11.2).
+constexpr std::chrono::seconds kLongestPreparation{60};
+
+Ending scriptFailure(int code, const std::string& cause, const std::string& explanation = "") {
     return {Outcome::Failed, "script_failure", code,
-            "Job failed: exit code " + std::to_string(code), cause};
+            "Job failed: exit code " + std::to_string(code) + explanation, cause};
+}
+
+/// For a job whose script left no valid status file.
+std::string withoutStatus(const store::SubmissionRecord& submission) {
+    std::string text = ": the batch job left no valid status file (" +
+                       (submission.cause.empty() ? "cause unknown" : submission.cause);
+    if (submission.signal) {
+        text += ", signal " + std::to_string(*submission.signal);
+    } else if (submission.exitCode) {
+        text += ", exit code " + std::to_string(*submission.exitCode);
+    }
+    return text + ")";
 }
 
 Ending systemFailure(const std::string& text) {
@@ -110,10 +125,12 @@ Ending schedulersVerdict(const JobRecord& job) {
         return timedOut(job);
     }
     if (submission.cause == "memory") {
-        return scriptFailure(137, "out of memory");
+        return scriptFailure(137, "out of memory",
+                             ": the job needed more memory than it was given");
     }
     const int code = submission.exitCode.value_or(0);
-    return scriptFailure(code > 0 && code < 256 ? code : 1, "no valid status file");
+    return scriptFailure(code > 0 && code < 256 ? code : 1, "no valid status file",
+                         withoutStatus(submission));
 }
 
 /// A node's word that the time is up.
@@ -133,9 +150,12 @@ Ending timeoutVerdict(const Step& step, const ScriptEnd& end) {
     return timedOut(job);
 }
 
-/// A script can forge `system`: it counts only from the stage before any user code.
-bool believable(const ScriptEnd& end) {
-    return end.stage == "prepare_script";
+/// A script can forge `system`: it counts only from the stage before any user code, and soon.
+bool believable(const JobRecord& job, const ScriptEnd& end) {
+    const auto& submission = job.submission;
+    const auto started = submission.startedAt ? submission.startedAt : job.startedAt;
+    return end.stage == "prepare_script" && started && submission.statusAt &&
+           *submission.statusAt - *started < kLongestPreparation;
 }
 
 }  // namespace
@@ -168,8 +188,9 @@ Ending verdict(const Step& step) {
                 "Job failed (system failure): batch job was terminated by the backend",
                 "terminated"};
     }
-    return believable(end) ? systemFailure("prepare environment: the node could not start the job")
-                           : scriptFailure(1, "forged system failure");
+    return believable(job, end)
+               ? systemFailure("prepare environment: the node could not start the job")
+               : scriptFailure(1, "forged system failure");
 }
 
 namespace {

@@ -2,6 +2,7 @@
 
 #include "bridge/app/Commands.h"
 #include "bridge/app/ExitCode.h"
+#include "bridge/app/OpenJobs.h"
 #include "bridge/app/StateFolder.h"
 #include "bridge/app/StateLock.h"
 #include "bridge/app/Text.h"
@@ -35,6 +36,23 @@ ConfigProblem problemAt(const ConfigReading& reading, const std::string& key, st
     return {place, key, std::move(what), std::move(cure)};
 }
 
+/// What lies in the database; before the first start there is none.
+void checkDatabase(const ConfigReading& reading, CheckList& list) {
+    const auto& folder = reading.config.stateDir;
+    std::error_code error;
+    if (!std::filesystem::exists(folder / "gridbridge.db", error)) {
+        return;
+    }
+    try {
+        const auto problems = missingOwners(reading.config, store::JobReader(folder).jobs({}));
+        for (const ConfigProblem& problem : problems) {
+            list.fail(problem.sentence());
+        }
+    } catch (const store::StoreError& fault) {
+        list.fail(fault.what());
+    }
+}
+
 void checkState(const ConfigReading& reading, CheckList& list) {
     const auto& folder = reading.config.stateDir;
     if (const auto fault = stateFolderFault(folder)) {
@@ -51,6 +69,7 @@ void checkState(const ConfigReading& reading, CheckList& list) {
     } else {
         list.well("state lock: free, no service runs");
     }
+    checkDatabase(reading, list);
 }
 
 void checkRunner(const ConfigReading& reading, const RunnerConfig& runner,

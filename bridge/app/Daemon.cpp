@@ -14,6 +14,7 @@
 #include "backends/local/LocalBackend.h"
 #include "bridge/app/ExitCode.h"
 #include "bridge/app/Log.h"
+#include "bridge/app/OpenJobs.h"
 #include "bridge/base/Random.h"
 #include "bridge/core/Claimer.h"
 #include "bridge/core/Reconciler.h"
@@ -72,6 +73,9 @@ public:
           files_(std::make_unique<Lane>("files", kFilesWidth, defect())),
           world_{{}, {}, *control_, *files_, hostName(), std::string(kVersion), scratch()},
           capacity_(config.concurrent, runnerLimits(), backendLimits()) {
+        if (auto problems = missingOwners(config, store_.load(store_.open())); !problems.empty()) {
+            throw ConfigError(std::move(problems));
+        }
         for (const auto& backend : config.backends) {
             add(backend);
         }
@@ -267,6 +271,8 @@ int runDaemon(const Config& config) {
         Random random(std::random_device{}());
         return Daemon(config, log, random).run(signals);
     } catch (const store::StoreError&) {
+        throw;
+    } catch (const ConfigError&) {
         throw;
     } catch (const std::exception& e) {
         log.named("app")->critical("cannot start error=\"{}\"", e.what());

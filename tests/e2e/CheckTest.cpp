@@ -210,6 +210,34 @@ TEST_F(CheckEndToEnd, DamagedDatabase) {
                 ElementsAre(StartsWith("gridbridge: " + service->stateDir().string() +
                                        "/gridbridge.db: file is not a database; ")));
     EXPECT_EQ(runGridbridge({"jobs", "--config", config()}), printed);
+    EXPECT_THAT(failures(check()),
+                ElementsAre(StartsWith("FAIL  " + service->stateDir().string() +
+                                       "/gridbridge.db: file is not a database; ")));
+}
+
+TEST_F(CheckEndToEnd, RunnerOfOpenJobsThatIsNotConfiguredAnyMore) {
+    start();
+    const auto id =
+        gitlab->addJob({.script = {"echo begun; while [ ! -e " + (folder.path / "go").string() +
+                                   " ]; do sleep 0.1; done"},
+                        .variables = {{.key = "GIT_STRATEGY", .value = "none"}}});
+    ASSERT_TRUE(gitlab->waitForTrace(id, "begun"));
+    EXPECT_EQ(service->stop(), 0);
+    change("name = \"pool\"", "name = \"renamed\"");
+    expectUnusable(config() +
+                   ": runners: 1 open job needs the runner pool, which is not configured; put its "
+                   "section back until gridbridge jobs shows none of them");
+    change("backends.here", "backends.there");
+    const auto renamed = readFile(config());
+    write(std::string(renamed).replace(renamed.find("\"here\""), 6, "\"there\""));
+    expectUnusable(config() +
+                   ": backends: 1 open job needs the backend here, which is not configured; put "
+                   "its section back until gridbridge jobs shows none of them");
+
+    write(sound_);
+    writeFile(folder.path / "go", "");
+    service->start();
+    EXPECT_EQ(finished(id).status, fakegitlab::Status::Success);
 }
 
 TEST_F(CheckEndToEnd, WrongToken) {

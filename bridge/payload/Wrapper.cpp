@@ -18,6 +18,7 @@ gb_retry_wait=5    # seconds before the second attempt; doubles
 gb_folder=${0%/in/job.sh}
 gb_in=$gb_folder/in gb_out=$gb_folder/out
 gb_outcome=system gb_why= gb_stage=prepare_script gb_code= gb_root= gb_log=
+gb_scratch=${_CONDOR_SCRATCH_DIR:-${SLURM_TMPDIR:-${TMPDIR:-$PWD}}}
 cd /
 umask 077
 exec </dev/null >>"$gb_out/log" 2>/dev/null
@@ -70,7 +71,6 @@ gb_unprepared() {
 }
 trap gb_finish EXIT
 
-gb_scratch=${_CONDOR_SCRATCH_DIR:-${SLURM_TMPDIR:-${TMPDIR:-/tmp}}}
 gb_root=$(mktemp -d "$gb_scratch/gb.XXXXXXXX") || gb_unprepared "no folder can be made in $gb_scratch"
 export GB_IN=$gb_in GB_OUT=$gb_out GB_CTL=$gb_root/ctl GB_HOME_DIR=$gb_root/home
 export GB_BUILDS_DIR=$gb_root/builds GB_PROJECT_DIR=$gb_root/builds/$gb_slug

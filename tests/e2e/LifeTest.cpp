@@ -156,6 +156,21 @@ TEST_F(LifeEndToEnd, Case48HardCancelKillsTheBatchJobAndSendsNothingMore) {
     EXPECT_FALSE(runs(readFile(pids)));
 }
 
+TEST_F(LifeEndToEnd, Case82KilledJobLeavesNoFilesBehind) {
+    const auto where = (folder.path / "where").string();
+    const auto job = run({.script = {"trap '' TERM; echo \"$KEY_FILE\" > " + where,
+                                     "echo waiting; while :; do sleep 0.2; done"},
+                          .variables = {{.key = "KEY_FILE", .value = "hunter2-x", .file = true}},
+                          .cancelWhen = "\nwaiting",
+                          .cancelByForce = true});
+    const auto file = readFile(where);
+
+    EXPECT_TRUE(waitFor([&] { return service->sql("SELECT state FROM job") == "done\n"; },
+                        "the service to be done with the killed job"));
+    EXPECT_NE(file.find("/KEY_FILE"), std::string::npos) << file;
+    EXPECT_FALSE(std::filesystem::exists(file.substr(0, file.find('\n'))));
+}
+
 TEST_F(LifeEndToEnd, Case48JobThatGitLabErasedIsKilledAndSendsNothingMore) {
     const auto pids = (folder.path / "pid").string();
     start();

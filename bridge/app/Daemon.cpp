@@ -6,6 +6,7 @@
 #include <array>
 #include <atomic>
 #include <csignal>
+#include <ctime>
 #include <fstream>
 #include <random>
 #include <thread>
@@ -258,6 +259,27 @@ private:
     std::vector<std::jthread> threads_;
 };
 
+/// Somebody's lock on the database is waited for, as it is later on; nullptr when a signal to stop
+/// came first.
+std::unique_ptr<Daemon> started(const Config& config, const Log& log, Random& random,
+                                const sigset_t& signals) {
+    for (;;) {
+        try {
+            return std::make_unique<Daemon>(config, log, random);
+        } catch (const store::StoreError& e) {
+            if (e.kind != store::StoreError::Kind::Busy) {
+                throw;
+            }
+            log.named("app")->critical("cannot start yet, trying again error=\"{}\"", e.what());
+        }
+        const timespec pause{1, 0};
+        const int signal = ::sigtimedwait(&signals, nullptr, &pause);
+        if (signal == SIGTERM || signal == SIGINT) {
+            return nullptr;
+        }
+    }
+}
+
 }  // namespace
 
 int runDaemon(const Config& config) {
@@ -267,9 +289,10 @@ int runDaemon(const Config& config) {
         sigaddset(&signals, signal);
     }
     const Log log(config.logLevel);
+    Random random(std::random_device{}());
     try {
-        Random random(std::random_device{}());
-        return Daemon(config, log, random).run(signals);
+        auto daemon = started(config, log, random, signals);
+        return daemon ? daemon->run(signals) : kExitWell;
     } catch (const store::StoreError&) {
         throw;
     } catch (const ConfigError&) {

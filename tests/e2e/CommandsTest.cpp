@@ -209,6 +209,29 @@ TEST_F(CommandsEndToEnd, BeforeTheFirstStartThereIsNoDatabase) {
     EXPECT_EQ(ask({"log", "1"}), expected);
 }
 
+TEST_F(CommandsEndToEnd, ALockOnTheDatabaseIsWaitedForAtTheStartToo) {
+    startTwoJobs();
+    EXPECT_EQ(service->stop(), 0);
+    const auto locked = (folder.path / "locked").string();
+    const auto release = (folder.path / "release").string();
+    std::jthread person([&] {
+        runProgram(
+            {"/usr/bin/sqlite3", (service->stateDir() / "gridbridge.db").string(),
+             "BEGIN IMMEDIATE",
+             ".shell touch " + locked + "; while [ ! -e " + release + " ]; do sleep 0.05; done",
+             "COMMIT"});
+    });
+    EXPECT_TRUE(waitFor([&] { return std::filesystem::exists(locked); }, "the lock"));
+
+    service->start();
+    EXPECT_TRUE(waitFor(
+        [&] { return service->log().find("cannot start yet, trying again") != std::string::npos; },
+        "the service to meet the lock"));
+    writeFile(release, "");
+
+    letEnd();
+}
+
 TEST_F(CommandsEndToEnd, ASecondServiceIsRefused) {
     startTwoJobs();
     const auto second = ask({"run"});

@@ -15,14 +15,23 @@ fake=$PWD/build/dev/tests/fakegitlab
 demo=$(mktemp -d "${TMPDIR:-/tmp}/gridbridge-demo-XXXXXX")
 chmod 711 "$demo"
 account= gitlab= service=
+# Jobs outlive their service: when the demo is interrupted they are ended with their sessions.
+end_jobs() {
+    local pid session
+    for pid in $(pgrep -f "$demo/work/"); do
+        session=$(ps -o sess= -p "$pid") && pkill -KILL -s "${session// /}" || true
+    done
+}
 finish() {
     local code=$?
     for pid in $service $gitlab; do kill "$pid" 2>/dev/null || true; wait "$pid" 2>/dev/null || true; done
+    end_jobs
     if [ -n "$account" ]; then userdel "$account" 2>/dev/null || true; fi
     [ "$code" = 0 ] || { echo "--- the end of the service's log"; tail -n 20 "$demo/service.log" 2>/dev/null; }
     exit "$code"
 }
 trap finish EXIT
+trap 'exit 130' INT TERM HUP
 
 mkdir -m 700 "$demo/state"
 mkdir "$demo/work"

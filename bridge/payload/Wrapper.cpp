@@ -60,7 +60,8 @@ gb_finish() {
   for name in "${gb_tarballs[@]}"; do
     [ -f "$gb_out/$name" ] && text+="output.$name=$(($(wc -c <"$gb_out/$name")))"$'\n'
   done
-  printf -v line 'log_bytes=%s\nended_at=%(%s)T\n' "$(($(wc -c <"$gb_out/log")))" -1
+  # A job may have put something else there that never ends.
+  printf -v line 'log_bytes=%s\nended_at=%(%s)T\n' "$(($([ -f "$gb_out/log" ] && wc -c <"$gb_out/log")))" -1
   printf '%s' "$text$line" >"$gb_out/status.part" && mv -f "$gb_out/status.part" "$gb_out/status"
   [ -n "$gb_root" ] || return
   rm -rf -- "$gb_root" || { chmod -R u+rwX -- "$gb_root"; rm -rf -- "$gb_root"; }

@@ -105,6 +105,13 @@ TEST_F(RecoveryEndToEnd, Case52PipeOrFolderAsStatusBlocksNothing) {
     isAScriptFailure(leaving("mkdir \"$GB_OUT/status\""));
 }
 
+TEST_F(RecoveryEndToEnd, PipeAsLogBlocksNothing) {
+    const auto job = run({.script = {"rm \"$GB_OUT/log\"; mkfifo \"$GB_OUT/log\"", "exit 3"}});
+
+    EXPECT_EQ(job.status, Status::Failed);
+    EXPECT_EQ(job.exitCode, 3);
+}
+
 TEST_F(RecoveryEndToEnd, Case60RestartInTheMiddleOfTheLogLosesAndRepeatsNoByte) {
     constexpr int kLines = 120;
     const auto id = add({"for i in $(seq " + std::to_string(kLines) +

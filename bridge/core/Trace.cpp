@@ -62,6 +62,19 @@ std::string limitNotice(std::int64_t limit) {
            " bytes.\nJob execution will continue but no more output will be collected.\033[0;m\n";
 }
 
+/// Cuts what does not fit behind `before` bytes, and says so; whether there was such. Bridge lines
+/// alone never exceed the limit: at the end there may be no room, and nothing to cut.
+bool cutToLimit(std::string& text, std::int64_t before, std::int64_t limit) {
+    const auto room =
+        std::max<std::int64_t>(limit - std::min(Trace::kReserve, limit / 2) - before, 0);
+    if (static_cast<std::int64_t>(text.size()) <= room) {
+        return false;
+    }
+    text.resize(completeUtf8(std::string_view(text).substr(0, static_cast<std::size_t>(room))));
+    text += limitNotice(limit);
+    return true;
+}
+
 Result<void> writeAt(int fd, std::string_view bytes, std::int64_t offset) {
     while (!bytes.empty()) {
         const auto written = ::pwrite(fd, bytes.data(), bytes.size(), offset);
@@ -129,16 +142,10 @@ Result<void> Trace::append(store::JobRecord& job, const std::string& jobKey, con
     std::string bytes = line(news.before);
     auto state = job.traceState;
     if (state != TraceState::Limited) {
-        const auto reserve = std::min(kReserve, limit / 2);
         auto text = validUtf8(step.text);
-        const auto room =
-            limit - reserve - job.traceLength - static_cast<std::int64_t>(bytes.size());
-        // Bridge lines alone never exceed it: at the end there may be no room, and nothing to cut.
-        if (!text.empty() && static_cast<std::int64_t>(text.size()) > room) {
-            text.resize(completeUtf8(std::string_view(text).substr(
-                0, static_cast<std::size_t>(std::max<std::int64_t>(room, 0)))));
-            text += limitNotice(limit);
-            state = state == TraceState::Open ? TraceState::Limited : state;
+        const auto before = job.traceLength + static_cast<std::int64_t>(bytes.size());
+        if (cutToLimit(text, before, limit) && state == TraceState::Open) {
+            state = TraceState::Limited;
         }
         bytes += text;
     }

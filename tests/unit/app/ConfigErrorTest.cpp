@@ -334,7 +334,7 @@ TEST_F(ConfigErrors, WorkAndStateFolderWithinEachOther) {
                 ElementsAre("config.toml:10: backends.here.work_dir: the work folder "
                             "/a/state/work and the state folder /a/state" +
                             rest));
-    EXPECT_THAT(with("/a/work/state/", "/a/work"), ::testing::SizeIs(1));
+    EXPECT_THAT(with("/a/jobs/state/", "/a/jobs"), ::testing::SizeIs(1));
     EXPECT_THAT(with("/a/x/", "/a/y/../x"), ::testing::SizeIs(1));
     EXPECT_THAT(with("/a/state", "/a/state-work"), IsEmpty());
     std::filesystem::create_directory(folder_.path() / "state");

@@ -26,6 +26,11 @@ constexpr mode_t kPassThrough = 0711;
 constexpr const char* kGate =
     R"(read -r go || exit 72; unset PWD OLDPWD SHLVL _; exec "$@" </dev/null)";
 
+/// By it a job's processes are known after they have left its session.
+std::string submissionVariable(const FolderRef& folder) {
+    return "GB_SUBMISSION=" + folder.key.value;
+}
+
 std::string inFolder(const FolderRef& folder, const std::string& name) {
     return folder.key.value + "/" + name;
 }
@@ -242,8 +247,10 @@ Result<ProcessId> DirectFolders::start(const FolderRef& folder, std::span<const 
     auto gate = std::move(made).value();
     std::vector<std::string> words{"/bin/sh", "-c", kGate, "sh"};
     words.insert(words.end(), argv.begin(), argv.end());
+    auto environment = environmentOf(*account);
+    environment.push_back(submissionVariable(folder));
     const auto pid = spawn({.argv = argvAs(*account, words),
-                            .environment = environmentOf(*account),
+                            .environment = std::move(environment),
                             .workDir = path(folder).string()},
                            {gate.inside.get(), log->get(), log->get()});
     if (!pid) {
@@ -382,7 +389,7 @@ Result<void> DirectFolders::signal(const FolderRef& folder, const ProcessId& pro
     if (process.bootId != bootId_) {
         return {};
     }
-    return signalSession(process, account->uid, signal);
+    return signalProcesses(process, account->uid, submissionVariable(folder), signal);
 }
 
 Result<void> DirectFolders::free(const FolderRef& folder) {

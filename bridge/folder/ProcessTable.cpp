@@ -23,11 +23,18 @@ namespace {
 /// A fork bomb is hunted so often; what outlives it is the next caller's.
 constexpr int kKillRounds = 10;
 
-std::string readSmallFile(const std::string& path) {
+/// As far as the system's longest environment.
+std::string readProcFile(const std::string& path) {
+    constexpr std::size_t kLongest = std::size_t{8} << 20;
     const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    std::string text;
     std::array<char, 4096> buffer{};
-    const ssize_t got = file ? ::read(file.get(), buffer.data(), buffer.size()) : -1;
-    return got > 0 ? std::string(buffer.data(), static_cast<std::size_t>(got)) : std::string();
+    ssize_t got = 0;
+    while (file && text.size() < kLongest &&
+           (got = ::read(file.get(), buffer.data(), buffer.size())) > 0) {
+        text.append(buffer.data(), static_cast<std::size_t>(got));
+    }
+    return text;
 }
 
 template <typename T>
@@ -58,6 +65,12 @@ bool isDead(const ProcessStat& stat) {
 bool belongsTo(pid_t pid, uid_t owner) {
     struct stat info {};
     return ::stat(("/proc/" + std::to_string(pid)).c_str(), &info) == 0 && info.st_uid == owner;
+}
+
+bool wasStartedWith(pid_t pid, std::string_view variable) {
+    const auto environment = readProcFile("/proc/" + std::to_string(pid) + "/environ");
+    const auto at = ('\0' + environment + '\0').find('\0' + std::string(variable) + '\0');
+    return at != std::string::npos;
 }
 
 /// Through a handle taken before the last look, so that no other process can be hit.
@@ -112,11 +125,11 @@ std::optional<ProcessStat> parseProcessStat(std::string_view text) {
 }
 
 std::optional<ProcessStat> readProcessStat(pid_t pid) {
-    return parseProcessStat(readSmallFile("/proc/" + std::to_string(pid) + "/stat"));
+    return parseProcessStat(readProcFile("/proc/" + std::to_string(pid) + "/stat"));
 }
 
 std::string currentBootId() {
-    auto id = readSmallFile("/proc/sys/kernel/random/boot_id");
+    auto id = readProcFile("/proc/sys/kernel/random/boot_id");
     id.resize(id.find_last_not_of('\n') + 1);
     if (id.empty()) {
         throw std::runtime_error("cannot read /proc/sys/kernel/random/boot_id");
@@ -124,18 +137,21 @@ std::string currentBootId() {
     return id;
 }
 
-Result<void> signalSession(const ProcessId& leader, uid_t owner, int signal) {
+Result<void> signalProcesses(const ProcessId& leader, uid_t owner, std::string_view variable,
+                             int signal) {
     Result<void> outcome;
     for (int round = 0; round < kKillRounds; ++round) {
         const auto first = readProcessStat(leader.pid);
-        if (first && first->startTicks != leader.startTicks) {
-            return {};
-        }
+        const bool numberTaken = first && first->startTicks != leader.startTicks;
         bool found = false;
         for (const pid_t pid : allProcesses()) {
             const auto stat = readProcessStat(pid);
-            if (!stat || stat->session != leader.pid || isDead(*stat) ||
-                (!first && !belongsTo(pid, owner))) {
+            if (!stat || isDead(*stat)) {
+                continue;
+            }
+            const bool inSession = stat->session == leader.pid && !numberTaken;
+            if (!(inSession && first) &&
+                !(belongsTo(pid, owner) && (inSession || wasStartedWith(pid, variable)))) {
                 continue;
             }
             found = true;

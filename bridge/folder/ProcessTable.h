@@ -29,9 +29,12 @@ std::optional<ProcessStat> readProcessStat(pid_t pid);
 std::string currentBootId();
 
 /// Sends `signal` to every process of the session that `leader`, started in this boot, leads or
-/// led. While the leader is there, alive or not reaped, its session is beyond doubt; once it is
-/// gone only processes of `owner` are taken. A number that belongs to another process by now is
-/// left alone. With SIGKILL, processes started meanwhile are sought again.
-Result<void> signalSession(const ProcessId& leader, uid_t owner, int signal);
+/// led, and to every process of `owner` that was started with `variable` (NAME=value) in its
+/// environment: a daemon leaves its session, but not its environment. While the leader is there,
+/// alive or not reaped, its session is beyond doubt; once it is gone only processes of `owner` are
+/// taken. A number that belongs to another process by now is left alone. With SIGKILL, processes
+/// started meanwhile are sought again.
+Result<void> signalProcesses(const ProcessId& leader, uid_t owner, std::string_view variable,
+                             int signal);
 
 }  // namespace gridbridge::folder

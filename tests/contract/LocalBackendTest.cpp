@@ -112,6 +112,16 @@ TEST_F(LocalBackendTest, WhatAJobLeavesRunningIsKilledWhenItEnds) {
     EXPECT_TRUE(isGone(std::stoi(readFile(harness_->file(job, "out/child")))));
 }
 
+TEST_F(LocalBackendTest, ADaemonThatAJobLeavesIsKilledWhenItEnds) {
+    const auto job = run({},
+                         "setsid bash -c 'echo $$ >out/child; exec sleep 1000' &\n"
+                         "until [ -s out/child ]; do sleep 0.05; done\n");
+
+    EXPECT_EQ(ended(job).exitCode, 0);
+
+    EXPECT_TRUE(isGone(std::stoi(readFile(harness_->file(job, "out/child")))));
+}
+
 TEST_F(LocalBackendTest, AHardCancelReachesEveryProcessOfTheJob) {
     const auto job = run({.held = true, .ignoresTerm = true},
                          "(trap '' TERM; exec sleep 1000) & echo $! >out/child\n");

@@ -195,6 +195,17 @@ TEST_F(ScriptEndToEnd, Case54HeaderNamesProgramRunnerAndSystem) {
     EXPECT_EQ(job.systemId.find("r_grid"), 0U);
 }
 
+TEST_F(ScriptEndToEnd, ScriptThatTerminatesItsOwnWrapperIsNoSystemFailure) {
+    const auto job = script({"kill -TERM $PPID; sleep 30"});
+
+    EXPECT_EQ(job.status, Status::Failed);
+    EXPECT_EQ(job.failureReason, "script_failure");
+    EXPECT_EQ(job.exitCode, 143);
+    EXPECT_EQ(lastLine(job),
+              "ERROR: Job failed: exit code 143: the job was sent SIGTERM, and not by the batch "
+              "system");
+}
+
 TEST_F(ScriptEndToEnd, Case80BatchCredentialsAreRemovedAndHomeIsInScratch) {
     gitlab.emplace(clock, options());
     gitlab->addRunner("glrt-test");

@@ -239,78 +239,46 @@ TEST_F(DecisionTest, StatusFileCountsOnceTheLogHasTheSizeItStates) {
     EXPECT_TRUE(decision.endOfLog);
 }
 
-struct VerdictCase {
-    const char* outcome;
-    const char* why;
-    std::optional<int> code;
-    const char* reason;
-    std::optional<int> exitCode;
-    const char* lastLine;
-};
+TEST_F(DecisionTest, SigtermIsJudgedOnceTheSchedulerSaysWhoEndedTheJob) {
+    in(State::Running);
+    ends("canceled", "terminated", {});
+    facts.log = LogFact{};
 
-TEST_F(DecisionTest, StatusFileGivesTheVerdict) {
-    const std::vector<VerdictCase> cases{
-        {"success", "", 0, "", {}, "Job succeeded"},
-        {"success", "collect_failed", 0, "script_failure", 1, "Job failed: exit code 1"},
-        {"failed", "", 42, "script_failure", 42, "Job failed: exit code 42"},
-        {"timedout",
-         "stage_timeout",
-         {},
-         "job_execution_timeout",
-         {},
-         "Job failed: script timeout: context deadline exceeded"},
-        {"timedout",
-         "job_timeout",
-         {},
-         "job_execution_timeout",
-         {},
-         "Job failed: execution took longer than 1h0m0s seconds"},
-        {"canceled",
-         "terminated",
-         {},
-         "runner_interrupted",
-         {},
-         "batch job was terminated by the backend"},
-        {"system", "", {}, "script_failure", 1, "Job failed: exit code 1"}};
-    in(State::Collecting);
-    now = *job.deadline;
-    for (const auto& c : cases) {
-        ends(c.outcome, c.why, c.code);
-        facts.collected = Result<CollectOutcome>(CollectOutcome::Done);
-        const auto decision = decided();
-        EXPECT_EQ(decision.next.state, State::Reporting) << c.outcome;
-        EXPECT_EQ(decision.next.failureReason, c.reason) << c.outcome << c.why;
-        EXPECT_EQ(decision.next.exitCode, c.exitCode) << c.outcome << c.why;
-        EXPECT_NE(decision.after.find(c.lastLine), std::string::npos) << decision.after;
-    }
+    go();
+    EXPECT_EQ(job.state, State::Running);
+
+    ends("canceled", "terminated", {});
+    sees(BatchState::Ended, EndCause::Preempted);
+    go();
+    EXPECT_EQ(job.state, State::Collecting);
+    EXPECT_EQ(job.submission.cause, "preempted");
 }
 
-TEST_F(DecisionTest, NodeThatEndsAJobAnHourEarlyHasAWrongClock) {
-    in(State::Collecting);
-    job.submission.node = "node17";
-    ends("timedout", "job_timeout", {});
-    facts.collected = Result<CollectOutcome>(CollectOutcome::Done);
+TEST_F(DecisionTest, SigtermOfAJobThatTheSchedulerNeverEndsIsJudgedAfterAMinute) {
+    in(State::Running);
+    ends("canceled", "terminated", {});
+    facts.log = LogFact{};
+    go();
+    now += 60s;
+    ends("canceled", "terminated", {});
 
-    const auto decision = decided();
+    go();
 
-    EXPECT_EQ(decision.next.failureReason, "runner_system_failure");
-    EXPECT_NE(decision.after.find("node17"), std::string::npos);
+    EXPECT_EQ(job.state, State::Collecting);
 }
 
-TEST_F(DecisionTest, MissingStatusFileIsTheSchedulersWordOrElseTheScripts) {
-    const std::vector<std::pair<std::string, std::string>> cases{
-        {"node_failure", "runner_system_failure"},
-        {"lost", "runner_system_failure"},
-        {"never_runnable", "runner_system_failure"},
-        {"wall_time", "job_execution_timeout"},
-        {"preempted", "runner_interrupted"},
-        {"exited", "script_failure"},
-        {"memory", "script_failure"}};
-    in(State::Collecting);
-    for (const auto& [cause, reason] : cases) {
-        job.submission.cause = cause;
-        EXPECT_EQ(decided().next.failureReason, reason) << cause;
-    }
+TEST_F(DecisionTest, LogThatBecameShorterThanWhatWasReadSaysSo) {
+    in(State::Running);
+    job.rawOffset = 10;
+    ends("success", "", 0);
+    facts.end->logBytes = 4;
+    facts.log = LogFact{};
+
+    const auto decision = go();
+
+    EXPECT_EQ(job.state, State::Collecting);
+    EXPECT_NE(decision.after.find("WARNING: the job cut its own log"), std::string::npos)
+        << decision.after;
 }
 
 TEST_F(DecisionTest, EndedJobIsJudgedOnlyAfterALaterLookAtItsFolder) {

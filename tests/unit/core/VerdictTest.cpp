@@ -14,16 +14,21 @@ protected:
         job.state = store::State::Collecting;
         job.submission.attempt = 1;
         job.submission.startedAt = now;
+        job.timeoutSeconds = 3600;
         facts.collected = Result<CollectOutcome>(CollectOutcome::Done);
     }
+    void ends(const std::string& outcome, const std::string& why, std::optional<int> code) {
+        facts.end = ScriptEnd{"text", true, outcome, why, "step_script", code, 0};
+    }
+    Decision decided() const { return decide(job, facts, now, {}); }
     /// GitLab's reason after a status file that says `system`, seen so long after the start.
     std::string reasonOfSystem(const std::string& stage, Millis after) {
         facts.end = ScriptEnd{"text", true, "system", "", stage, {}, 0};
         job.submission.statusAt = now + after;
-        return decide(job, facts, now, {}).next.failureReason;
+        return decided().next.failureReason;
     }
     bool lastLineSays(const std::string& text) {
-        return decide(job, facts, now, {}).after.find(text) != std::string::npos;
+        return decided().after.find(text) != std::string::npos;
     }
 
     const WallTime now = fromEpoch(1767225600000ms);
@@ -31,10 +36,98 @@ protected:
     Facts facts;
 };
 
+struct VerdictCase {
+    const char* outcome;
+    const char* why;
+    std::optional<int> code;
+    const char* reason;
+    std::optional<int> exitCode;
+    const char* lastLine;
+};
+
+TEST_F(VerdictTest, StatusFileGivesTheVerdict) {
+    const std::vector<VerdictCase> cases{
+        {"success", "", 0, "", {}, "Job succeeded"},
+        {"success", "collect_failed", 0, "script_failure", 1, "Job failed: exit code 1"},
+        {"failed", "", 42, "script_failure", 42, "Job failed: exit code 42"},
+        {"timedout",
+         "stage_timeout",
+         {},
+         "job_execution_timeout",
+         {},
+         "Job failed: script timeout: context deadline exceeded"},
+        {"timedout",
+         "job_timeout",
+         {},
+         "job_execution_timeout",
+         {},
+         "Job failed: execution took longer than 1h0m0s seconds"},
+        {"canceled",
+         "terminated",
+         {},
+         "script_failure",
+         143,
+         "Job failed: exit code 143: the job was sent SIGTERM, and not by the batch system"},
+        {"system", "", {}, "script_failure", 1, "Job failed: exit code 1"}};
+    job.deadline = now;
+    for (const auto& c : cases) {
+        ends(c.outcome, c.why, c.code);
+        const auto decision = decided();
+        EXPECT_EQ(decision.next.state, store::State::Reporting) << c.outcome;
+        EXPECT_EQ(decision.next.failureReason, c.reason) << c.outcome << c.why;
+        EXPECT_EQ(decision.next.exitCode, c.exitCode) << c.outcome << c.why;
+        EXPECT_NE(decision.after.find(c.lastLine), std::string::npos) << decision.after;
+    }
+}
+
+TEST_F(VerdictTest, NodeThatEndsAJobAnHourEarlyHasAWrongClock) {
+    job.submission.node = "node17";
+    job.deadline = now + 1h;
+    ends("timedout", "job_timeout", {});
+
+    const auto decision = decided();
+
+    EXPECT_EQ(decision.next.failureReason, "runner_system_failure");
+    EXPECT_NE(decision.after.find("node17"), std::string::npos);
+}
+
+TEST_F(VerdictTest, MissingStatusFileIsTheSchedulersWordOrElseTheScripts) {
+    const std::vector<std::pair<std::string, std::string>> cases{
+        {"node_failure", "runner_system_failure"},
+        {"lost", "runner_system_failure"},
+        {"never_runnable", "runner_system_failure"},
+        {"wall_time", "job_execution_timeout"},
+        {"preempted", "runner_interrupted"},
+        {"exited", "script_failure"},
+        {"memory", "script_failure"}};
+    for (const auto& [cause, reason] : cases) {
+        job.submission.cause = cause;
+        EXPECT_EQ(decided().next.failureReason, reason) << cause;
+    }
+}
+
 TEST_F(VerdictTest, SystemFailureOfTheNodeIsBelievedOnlyBeforeAnyScriptCouldForgeIt) {
     EXPECT_EQ(reasonOfSystem("prepare_script", 59s), "runner_system_failure");
     EXPECT_EQ(reasonOfSystem("prepare_script", 60s), "script_failure");
     EXPECT_EQ(reasonOfSystem("step_script", 1s), "script_failure");
+}
+
+TEST_F(VerdictTest, SigtermIsASystemFailureOnlyWhenTheSchedulerEndedTheJob) {
+    const std::vector<std::pair<std::string, std::string>> cases{
+        {"preempted", "runner_interrupted"},
+        {"removed_by_other", "runner_interrupted"},
+        {"removed_by_us", "runner_interrupted"},
+        {"node_failure", "runner_interrupted"},
+        {"wall_time", "job_execution_timeout"},
+        {"memory", "script_failure"},
+        {"exited", "script_failure"},
+        {"unknown", "script_failure"},
+        {"", "script_failure"}};
+    ends("canceled", "terminated", {});
+    for (const auto& [cause, reason] : cases) {
+        job.submission.cause = cause;
+        EXPECT_EQ(decided().next.failureReason, reason) << cause;
+    }
 }
 
 TEST_F(VerdictTest, JobWithoutStatusFileIsToldWhatEndedIt) {

@@ -58,7 +58,7 @@ TEST_F(StartedProcessTest, TheEnvironmentInputAndSessionAreItsOwn) {
     std::istringstream seen(batchLog(ref()));
     std::string names;
     std::getline(seen, names, '0');  // the size of its input
-    EXPECT_EQ(names, "HOME LANG LOGNAME PATH USER ");
+    EXPECT_EQ(names, "GB_SUBMISSION HOME LANG LOGNAME PATH USER ");
     pid_t session = 0;
     std::string folder;
     seen >> session >> folder;
@@ -138,6 +138,20 @@ TEST_F(StartedProcessTest, ASignalReachesTheWholeSession) {
     EXPECT_TRUE(folders_.signal(ref(), process, SIGKILL).ok());
 }
 
+TEST_F(StartedProcessTest, ASignalReachesADaemonThatLeftTheSession) {
+    const auto process = startScript(
+        ref(),
+        "setsid bash -c 'echo $$ >out/part; mv out/part out/child; exec sleep 1000' & wait $!");
+    ASSERT_TRUE(process.ok());
+    EXPECT_TRUE(waitUntil([&] { return std::filesystem::exists(out(ref(), "child")); }, 20s));
+    EXPECT_NE(readProcessStat(child())->session, process->pid);
+
+    ASSERT_TRUE(folders_.signal(ref(), *process, SIGKILL).ok());
+
+    EXPECT_TRUE(waitUntil([&] { return isGone(child()); }, 10s));
+    waitFor(*process);
+}
+
 TEST_F(StartedProcessTest, AProcessThatOnlyHasTheNumberIsLeftAlone) {
     const auto process = startFamily();
     auto later = process;
@@ -145,7 +159,7 @@ TEST_F(StartedProcessTest, AProcessThatOnlyHasTheNumberIsLeftAlone) {
     auto otherBoot = process;
     otherBoot.bootId = "of another boot";
 
-    EXPECT_TRUE(folders_.signal(ref(), later, SIGKILL).ok());
+    EXPECT_TRUE(folders_.signal(ref("gb-test-9-1"), later, SIGKILL).ok());
     EXPECT_TRUE(folders_.signal(ref(), otherBoot, SIGKILL).ok());
 
     EXPECT_FALSE(isGone(process.pid));

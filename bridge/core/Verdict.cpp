@@ -1,0 +1,166 @@
+#include <csignal>
+
+#include "bridge/core/DecisionSteps.h"
+#include "bridge/core/Lines.h"
+
+namespace gridbridge::core {
+
+using store::Cancel;
+using store::JobRecord;
+using store::Outcome;
+
+Ending canceled() {
+    return {Outcome::Canceled, "unknown_failure", {}, "Job failed: canceled", "canceled in GitLab"};
+}
+
+Ending neverStarted(const JobRecord& job) {
+    return {Outcome::Failed,
+            "job_execution_timeout",
+            {},
+            "Job failed: execution took longer than " + goDuration(job.timeoutSeconds) +
+                " seconds; the job never left the queue: raise `timeout:`",
+            "deadline passed in the queue"};
+}
+
+namespace {
+
+/// A script that could write `system` has run longer than preparing takes (job-execution 11.2).
+constexpr std::chrono::seconds kLongestPreparation{60};
+
+Ending scriptFailure(int code, const std::string& cause, const std::string& explanation = "") {
+    return {Outcome::Failed, "script_failure", code,
+            "Job failed: exit code " + std::to_string(code) + explanation, cause};
+}
+
+/// For a job whose script left no valid status file.
+std::string withoutStatus(const store::SubmissionRecord& submission) {
+    std::string text = ": the batch job left no valid status file (" +
+                       (submission.cause.empty() ? "cause unknown" : submission.cause);
+    if (submission.signal) {
+        text += ", signal " + std::to_string(*submission.signal);
+    } else if (submission.exitCode) {
+        text += ", exit code " + std::to_string(*submission.exitCode);
+    }
+    return text + ")";
+}
+
+Ending systemFailure(const std::string& text) {
+    return {
+        Outcome::Failed, "runner_system_failure", {}, "Job failed (system failure): " + text, text};
+}
+
+Ending timedOut(const JobRecord& job) {
+    return {Outcome::Failed,
+            "job_execution_timeout",
+            {},
+            "Job failed: execution took longer than " + goDuration(job.timeoutSeconds) + " seconds",
+            "job timeout"};
+}
+
+Ending interrupted(const store::SubmissionRecord& submission) {
+    return {Outcome::Failed,
+            "runner_interrupted",
+            {},
+            "Job failed (system failure): batch job was terminated by the backend",
+            submission.cause};
+}
+
+/// The scheduler's word, where the script left none: only an infrastructure reason is a system
+/// failure, for a script can remove its own status file (job-execution 10, row 11).
+Ending schedulersVerdict(const JobRecord& job) {
+    const auto& submission = job.submission;
+    if (submission.cause == "lost") {
+        return systemFailure("the batch system does not know the job any more");
+    }
+    if (submission.cause == "node_failure") {
+        return systemFailure("the node failed: " + submission.reason);
+    }
+    if (submission.cause == "never_runnable") {
+        return systemFailure("the batch system cannot start the job: " + submission.reason);
+    }
+    if (submission.cause == "preempted" || submission.cause == "removed_by_other") {
+        return interrupted(submission);
+    }
+    if (submission.cause == "wall_time") {
+        return timedOut(job);
+    }
+    if (submission.cause == "memory") {
+        return scriptFailure(137, "out of memory",
+                             ": the job needed more memory than it was given");
+    }
+    const int code = submission.exitCode.value_or(0);
+    return scriptFailure(code > 0 && code < 256 ? code : 1, "no valid status file",
+                         withoutStatus(submission));
+}
+
+/// A wrapper that was sent SIGTERM without our asking: a script can do that too, so only a
+/// scheduler that says it ended the job makes it a system failure.
+Ending terminatedVerdict(const JobRecord& job) {
+    const std::string& cause = job.submission.cause;
+    if (cause == "removed_by_us" || cause == "node_failure") {
+        return interrupted(job.submission);
+    }
+    if (cause.empty() || cause == "exited" || cause == "unknown") {
+        return scriptFailure(128 + SIGTERM, "terminated",
+                             ": the job was sent SIGTERM, and not by the batch system");
+    }
+    return schedulersVerdict(job);
+}
+
+/// A node's word that the time is up.
+Ending timeoutVerdict(const Step& step, const ScriptEnd& end) {
+    const JobRecord& job = step.decision.next;
+    if (end.why == "stage_timeout") {
+        return {Outcome::Failed,
+                "job_execution_timeout",
+                {},
+                "Job failed: script timeout: context deadline exceeded",
+                "script timeout"};
+    }
+    if (job.deadline && step.now + std::chrono::seconds(60) < *job.deadline) {
+        return systemFailure("the clock of node " + job.submission.node +
+                             " is ahead: it ended the job before its time");
+    }
+    return timedOut(job);
+}
+
+/// A script can forge `system`: it counts only from the stage before any user code, and soon.
+bool believable(const JobRecord& job, const ScriptEnd& end) {
+    const auto& submission = job.submission;
+    const auto started = submission.startedAt ? submission.startedAt : job.startedAt;
+    return end.stage == "prepare_script" && started && submission.statusAt &&
+           *submission.statusAt - *started < kLongestPreparation;
+}
+
+}  // namespace
+
+Ending verdict(const Step& step) {
+    const JobRecord& job = step.decision.next;
+    if (job.cancel == Cancel::Soft) {
+        return canceled();
+    }
+    if (!step.facts.end || !step.facts.end->valid) {
+        return schedulersVerdict(job);
+    }
+    const ScriptEnd& end = *step.facts.end;
+    if (end.outcome == "success") {
+        const bool lost =
+            end.why == "collect_failed" || (step.facts.uploaded && step.facts.uploaded->failed);
+        return lost ? scriptFailure(1, "artifacts failed")
+                    : Ending{Outcome::Success, "", {}, "", "script succeeded"};
+    }
+    if (end.outcome == "failed") {
+        return scriptFailure(end.exitCode.value_or(1), "script failed");
+    }
+    if (end.outcome == "timedout") {
+        return timeoutVerdict(step, end);
+    }
+    if (end.outcome == "canceled") {
+        return terminatedVerdict(job);
+    }
+    return believable(job, end)
+               ? systemFailure("prepare environment: the node could not start the job")
+               : scriptFailure(1, "forged system failure");
+}
+
+}  // namespace gridbridge::core

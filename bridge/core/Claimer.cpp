@@ -35,7 +35,7 @@ Millis Claimer::step(std::stop_token stop) {
         capacity_.giveBack(runner_.name, runner_.backend);
         return stop.stop_requested() ? Millis(0) : handle(answer);
     }
-    failures_ = 0;
+    answered();
     if (const auto row = keep(Secret(answer.body), stop)) {
         answers_.post({*row, 0, [](Facts&, Live&) {}});
     }
@@ -67,14 +67,22 @@ Millis Claimer::handle(const gitlab::ClaimAnswer& answer) {
         lastUpdate_ = answer.lastUpdate;
     }
     if (answer.outcome == ClaimOutcome::NoJob || answer.outcome == ClaimOutcome::Conflict) {
-        failures_ = 0;
+        answered();
         return interval_;
     }
-    if (failures_++ == 0) {
-        log_.warn("claim failed runner={} error=\"{}\"", runner_.name, answer.message);
+    ++failures_;
+    if (outage_.failed(clock_.steadyNow())) {
+        log_.warn("claims fail, trying again runner={} error=\"{}\"", runner_.name, answer.message);
     }
     const Millis backoff = std::min(kLongestPause, interval_ * (1 << std::min(failures_, 6)));
     return answer.retryAfter ? Millis(*answer.retryAfter) : backoff;
+}
+
+void Claimer::answered() {
+    failures_ = 0;
+    if (outage_.worked(clock_.steadyNow())) {
+        log_.info("claims work again runner={}", runner_.name);
+    }
 }
 
 }  // namespace gridbridge::core

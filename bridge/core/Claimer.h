@@ -7,6 +7,7 @@
 
 #include "bridge/base/Random.h"
 #include "bridge/core/Capacity.h"
+#include "bridge/core/Outage.h"
 #include "bridge/core/World.h"
 #include "bridge/store/JobStore.h"
 
@@ -36,6 +37,7 @@ private:
     /// Stores a claim; nothing only when the service stops while it cannot.
     std::optional<JobRow> keep(const Secret& body, std::stop_token stop);
     Millis handle(const gitlab::ClaimAnswer& answer);
+    void answered();
 
     Clock& clock_;
     store::JobStore& store_;
@@ -46,6 +48,7 @@ private:
     Millis interval_;
     std::string lastUpdate_;
     int failures_ = 0;
+    Outage outage_;
 };
 
 }  // namespace gridbridge::core

@@ -11,122 +11,58 @@ using gitlab::CallOutcome;
 using gitlab::JobAnswer;
 using gitlab::JobStatus;
 
+/// The log of one job on its way to GitLab.
+struct Conversation::Sending {
+    gitlab::RunnerApi& api;
+    gitlab::JobCredentials job;
+    std::string key;
+    std::int64_t length = 0;           ///< All of it.
+    std::optional<std::int64_t> from;  ///< What GitLab has; unknown after a restart.
+    std::size_t part = 0;              ///< Most bytes in one call.
+
+    bool complete() const { return length == 0 || (from && *from == length); }
+};
+
 namespace {
 
 constexpr Millis kCallLimit{60000};
 constexpr Millis kLongestQuiet{60000};
+/// No proxy allows less.
+constexpr std::size_t kSmallestPatch = 1024;
+constexpr std::int64_t kReadBytes = std::int64_t{1} << 20U;
+/// GitLab waits five minutes at most for a log that it is still storing (protocol 4.4).
+constexpr Millis kLongestDeferral = std::chrono::minutes(6);
+/// A job token with less life than this cannot wait for GitLab to store the log.
+constexpr Millis kHurry = std::chrono::minutes(5);
 
 bool reached(CallOutcome outcome) {
     return outcome == CallOutcome::Done || outcome == CallOutcome::Deferred ||
-           outcome == CallOutcome::Mismatch;
+           outcome == CallOutcome::Mismatch || outcome == CallOutcome::TooLarge;
+}
+
+/// Whether there has been nothing but refusals, this one included, for too long.
+bool refusedTooLong(CallOutcome outcome, SteadyTime now, std::optional<SteadyTime>& since) {
+    if (outcome != CallOutcome::NotFound && outcome != CallOutcome::Rejected) {
+        since.reset();
+        return false;
+    }
+    since = since.value_or(now);
+    return now - *since >= Conversation::kLongestRefusal;
 }
 
 ReportFact reportFact(const JobAnswer& answer, bool success) {
     ReportFact fact;
     fact.canceled = answer.serverStatus == "canceled";
-    fact.why = answer.message;
-    switch (answer.outcome) {
-        case CallOutcome::Done:
-            fact.outcome = ReportOutcome::Settled;
-            break;
-        case CallOutcome::Ended: {
-            // An earlier, lost answer may have settled it.
-            const bool ours = answer.serverStatus == (success ? "success" : "failed");
-            fact.outcome = ours || fact.canceled ? ReportOutcome::Settled : ReportOutcome::Unwanted;
-            break;
-        }
-        case CallOutcome::Rejected:
-        case CallOutcome::NotFound:
-            fact.outcome = ReportOutcome::Later;
-            break;
-        case CallOutcome::Deferred:
-        case CallOutcome::Mismatch:
-        case CallOutcome::Retry:
-            fact.outcome = ReportOutcome::Later;
-            fact.after = answer.retryAfter ? Millis(*answer.retryAfter) : Millis(0);
-            break;
+    if (answer.outcome == CallOutcome::Done) {
+        fact.outcome = ReportOutcome::Settled;
+    } else if (answer.outcome == CallOutcome::Ended) {
+        // An earlier, lost answer may have settled it.
+        const bool ours = answer.serverStatus == (success ? "success" : "failed");
+        fact.outcome = ours || fact.canceled ? ReportOutcome::Settled : ReportOutcome::Unwanted;
+    } else {
+        fact.after = answer.retryAfter ? Millis(*answer.retryAfter) : Millis(0);
     }
     return fact;
-}
-
-/// What every answer means for the conversation and for the job.
-void hear(const JobAnswer& answer, SteadyTime now, Facts& facts, Live& live) {
-    live.talking = false;
-    if (answer.updateInterval) {
-        live.updateInterval = std::min<Millis>(*answer.updateInterval, std::chrono::seconds(60));
-    }
-    if (reached(answer.outcome)) {
-        live.lastContact = now;
-        live.failedCalls = 0;
-    } else {
-        ++live.failedCalls;
-        const Millis wait = Millis(500) * (1 << std::min(live.failedCalls, 7));
-        live.quietUntil =
-            now + std::min(kLongestQuiet, answer.retryAfter ? Millis(*answer.retryAfter) : wait);
-    }
-    if (answer.outcome == CallOutcome::Ended) {
-        live.settled = true;
-        if (live.reported) {
-            // The report may have ended it, and only its answer was lost.
-            facts.reported = reportFact(answer, *live.reported);
-        } else {
-            facts.contact = Contact::Gone;
-        }
-    } else if (answer.status == JobStatus::Canceling && facts.contact != Contact::Gone) {
-        facts.contact = Contact::Canceling;
-    }
-}
-
-/// Sends trace bytes from `from` on, one PATCH; moves `from` to what GitLab then has.
-JobAnswer sendPart(gitlab::RunnerApi& api, const CallContext& ctx,
-                   const gitlab::JobCredentials& job, std::optional<std::int64_t>& from,
-                   std::int64_t length, const std::string& key, const Trace& trace) {
-    const std::int64_t at = from.value_or(length);
-    std::string bytes;
-    if (from) {
-        auto read =
-            trace.read(key, at,
-                       static_cast<std::size_t>(std::min<std::int64_t>(
-                           length - at, static_cast<std::int64_t>(Conversation::kPatchBytes))));
-        if (!read.ok()) {
-            JobAnswer answer;
-            answer.message = read.error().message;
-            return answer;
-        }
-        bytes = std::move(*read);
-    }
-    auto answer = api.appendTrace(ctx, job, at, bytes);
-    if (answer.outcome == CallOutcome::Done) {
-        from = at + static_cast<std::int64_t>(bytes.size());
-        crashPoint("patched");
-    } else if (answer.outcome == CallOutcome::Mismatch && answer.serverSize &&
-               *answer.serverSize <= length && *answer.serverSize != at) {
-        from = *answer.serverSize;
-    } else if (answer.outcome == CallOutcome::Mismatch) {
-        answer.outcome = CallOutcome::Rejected;
-        answer.message = answer.serverSize.value_or(0) > length
-                             ? "GitLab has more log than was ever sent: another runner uses this "
-                               "token"
-                             : "GitLab refuses the log at the size that it names itself";
-    }
-    return answer;
-}
-
-std::optional<gitlab::TraceEnd> endOf(const Trace& trace, const std::string& key,
-                                      std::int64_t length) {
-    std::uint32_t crc = 0;
-    for (std::int64_t at = 0; at < length;) {
-        const auto part =
-            trace.read(key, at,
-                       static_cast<std::size_t>(std::min<std::int64_t>(
-                           length - at, static_cast<std::int64_t>(Conversation::kPatchBytes))));
-        if (!part.ok() || part->empty()) {
-            return std::nullopt;
-        }
-        crc = gitlab::crc32(crc, *part);
-        at += static_cast<std::int64_t>(part->size());
-    }
-    return gitlab::TraceEnd{crc, length};
 }
 
 }  // namespace
@@ -159,72 +95,208 @@ SteadyTime Conversation::talk(JobRow row, Live& live, std::size_t openJobs) {
 
 void Conversation::beat(JobRow row, Live& live) {
     live.talking = true;
-    world_.control.post(
-        [this, row, job = live.credentials, &gitlab = api(live)](std::stop_token stop) {
-            const auto answer = gitlab.keepAlive({clock_.steadyNow() + kCallLimit, stop}, job);
-            answers_.post({row, 0, [this, answer](Facts& facts, Live& known) {
-                               hear(answer, clock_.steadyNow(), facts, known);
-                           }});
-        });
+    world_.control.post([this, row, job = live.credentials,
+                         &gitlab = world_.runners.at(live.runner)->api](std::stop_token stop) {
+        const auto answer = gitlab.keepAlive({clock_.steadyNow() + kCallLimit, stop}, job);
+        answers_.post(
+            {row, 0, [this, answer](Facts& facts, Live& known) { hear(answer, facts, known); }});
+    });
+}
+
+Conversation::Sending Conversation::sending(const Live& live) const {
+    return {world_.runners.at(live.runner)->api,
+            live.credentials,
+            live.key,
+            live.traceLength,
+            live.acknowledged,
+            live.patchBytes};
 }
 
 void Conversation::patch(JobRow row, Live& live) {
     live.talking = true;
     live.lastPatch = clock_.steadyNow();
-    world_.control.post([this, row, job = live.credentials, from = live.acknowledged,
-                         length = live.traceLength, key = live.key,
-                         &gitlab = api(live)](std::stop_token stop) mutable {
-        const auto answer = sendPart(gitlab, {clock_.steadyNow() + kCallLimit, stop}, job, from,
-                                     length, key, trace_);
-        answers_.post({row, 0, [this, answer, from, length](Facts& facts, Live& known) {
-                           hear(answer, clock_.steadyNow(), facts, known);
+    world_.control.post([this, row, log = sending(live)](std::stop_token stop) mutable {
+        const auto answer = sendPart({clock_.steadyNow() + kCallLimit, stop}, log);
+        answers_.post({row, 0,
+                       [this, answer, from = log.from, part = log.part, whole = log.complete()](
+                           Facts& facts, Live& known) {
+                           hear(answer, facts, known);
                            known.acknowledged = from;
-                           if (reached(answer.outcome) && from && *from < length) {
+                           known.patchBytes = part;
+                           if (reached(answer.outcome) && !whole) {
                                known.lastPatch = {};  // More is there: go on at once.
                            }
                        }});
     });
 }
 
-void Conversation::report(JobRow row, Live& live, const gitlab::FinalReport& report, bool checked) {
+/// One PATCH; moves `log.from` to what GitLab then has.
+JobAnswer Conversation::sendPart(const CallContext& ctx, Sending& log) const {
+    const std::int64_t at = log.from.value_or(log.length);
+    std::string bytes;
+    if (log.from) {
+        const auto wanted =
+            std::min<std::int64_t>(log.length - at, static_cast<std::int64_t>(log.part));
+        auto read = trace_.read(log.key, at, static_cast<std::size_t>(wanted));
+        if (!read.ok()) {
+            return {.message = read.error().message};
+        }
+        bytes = std::move(*read);
+    }
+    auto answer = log.api.appendTrace(ctx, log.job, at, bytes);
+    const auto reject = [&answer](const char* why) {
+        answer.outcome = CallOutcome::Rejected;
+        answer.message = why;
+    };
+    if (answer.outcome == CallOutcome::Done) {
+        log.from = at + static_cast<std::int64_t>(bytes.size());
+        crashPoint("patched");
+    } else if (answer.outcome == CallOutcome::TooLarge) {
+        if (bytes.size() <= kSmallestPatch) {
+            reject("not even a kilobyte of log passes: 413");
+        }
+        log.part = std::max(bytes.size() / 2, kSmallestPatch);
+    } else if (answer.outcome == CallOutcome::Mismatch &&
+               answer.serverSize.value_or(0) > log.length) {
+        reject("GitLab has more log than was ever sent: another runner uses this token");
+    } else if (answer.outcome == CallOutcome::Mismatch && answer.serverSize == at) {
+        reject("GitLab refuses the log at the size that it names itself");
+    } else if (answer.outcome == CallOutcome::Mismatch) {
+        log.from = answer.serverSize;
+    }
+    return answer;
+}
+
+/// What is left of the log; with `greet` a heartbeat before it.
+JobAnswer Conversation::sendAll(const CallContext& ctx, Sending& log, bool greet) const {
+    JobAnswer answer{.outcome = CallOutcome::Done};
+    if (greet) {
+        answer = log.api.keepAlive(ctx, log.job);
+    }
+    while (reached(answer.outcome) && !log.complete()) {
+        answer = sendPart(ctx, log);
+    }
+    return answer;
+}
+
+/// Checksum and size of the whole log; nothing when it cannot be read.
+std::optional<gitlab::TraceEnd> Conversation::endOf(const Sending& log) const {
+    std::uint32_t crc = 0;
+    for (std::int64_t at = 0; at < log.length;) {
+        const auto part = trace_.read(
+            log.key, at, static_cast<std::size_t>(std::min(log.length - at, kReadBytes)));
+        if (!part.ok() || part->empty()) {
+            return std::nullopt;
+        }
+        crc = gitlab::crc32(crc, *part);
+        at += static_cast<std::int64_t>(part->size());
+    }
+    return gitlab::TraceEnd{crc, log.length};
+}
+
+void Conversation::report(JobRow row, Live& live, const gitlab::FinalReport& report) {
     live.reporting = true;
-    // The claim is acknowledged before any log, and reports that fail starve no heartbeat.
-    const bool greet =
-        live.lastContact == SteadyTime{} || clock_.steadyNow() >= live.lastContact + kRunningBeat;
     live.inFlight.add(Effect::Report);
-    world_.control.post([this, row, job = live.credentials, from = live.acknowledged,
-                         length = live.traceLength, key = live.key, &gitlab = api(live),
-                         last = report, checked, greet](std::stop_token stop) mutable {
+    const auto now = clock_.steadyNow();
+    // The claim is acknowledged before any log, and reports that fail starve no heartbeat.
+    const bool greet = live.lastContact == SteadyTime{} || now >= live.lastContact + kRunningBeat;
+    // A report without a checksum is answered at once.
+    const auto expiry = gitlab::tokenExpiry(live.credentials.token);
+    const bool checked = (!expiry || clock_.wallNow() + kHurry < *expiry) &&
+                         (!live.deferredSince || now < *live.deferredSince + kLongestDeferral);
+    world_.control.post([this, row, log = sending(live), last = report, checked,
+                         greet](std::stop_token stop) mutable {
         const CallContext ctx{clock_.steadyNow() + kCallLimit * 2, stop};
-        JobAnswer answer;
-        answer.outcome = CallOutcome::Done;
-        if (greet) {
-            answer = gitlab.keepAlive(ctx, job);
-        }
-        while (length > 0 && (!from || *from < length) && reached(answer.outcome)) {
-            answer = sendPart(gitlab, ctx, job, from, length, key, trace_);
-        }
+        auto answer = sendAll(ctx, log, greet);
         const bool sent = reached(answer.outcome) || answer.outcome == CallOutcome::Rejected;
         if (sent) {
-            last.traceEnd = checked ? endOf(trace_, key, length) : std::nullopt;
-            answer = gitlab.finish(ctx, job, last);
+            last.traceEnd = checked ? endOf(log) : std::nullopt;
+            answer = log.api.finish(ctx, log.job, last);
             crashPoint("reported");
         }
-        answers_.post(
-            {row, 0, [this, answer, from, sent, ok = last.success](Facts& facts, Live& known) {
-                 if (sent) {
-                     known.reported = ok;
-                 }
-                 hear(answer, clock_.steadyNow(), facts, known);
-                 facts.contact.reset();  // The report says it all.
-                 facts.reported = reportFact(answer, ok);
-                 known.acknowledged = from;
-                 known.reporting = false;
-                 known.inFlight.remove(Effect::Report);
-                 known.settled = known.settled || answer.outcome == CallOutcome::Done;
-                 known.failures = known.settled ? 0 : known.failures + 1;
-             }});
+        answers_.post({row, 0,
+                       [this, answer, from = log.from, part = log.part, sent, ok = last.success](
+                           Facts& facts, Live& known) {
+                           known.acknowledged = from;
+                           known.patchBytes = part;
+                           if (sent) {
+                               known.reported = ok;
+                           }
+                           hearReport(answer, ok, facts, known);
+                       }});
     });
+}
+
+/// What every answer means for the conversation and for the job.
+void Conversation::hear(const JobAnswer& answer, Facts& facts, Live& live) {
+    const auto now = clock_.steadyNow();
+    live.talking = false;
+    note(answer, live);
+    if (answer.updateInterval) {
+        live.updateInterval = std::min<Millis>(*answer.updateInterval, std::chrono::seconds(60));
+    }
+    if (reached(answer.outcome)) {
+        live.lastContact = now;
+        live.failedCalls = 0;
+    } else {
+        ++live.failedCalls;
+        const Millis wait = Millis(500) * (1 << std::min(live.failedCalls, 7));
+        live.quietUntil =
+            now + (answer.retryAfter ? std::min(kLongestBeat, Millis(*answer.retryAfter))
+                                     : std::min(kLongestQuiet, wait));
+    }
+    const bool refused = refusedTooLong(answer.outcome, now, live.refusedSince);
+    if (answer.outcome == CallOutcome::Ended || refused) {
+        live.settled = true;
+        if (live.reported) {
+            // The report may have ended it, and only its answer was lost.
+            facts.reported = reportFact(answer, *live.reported);
+        } else {
+            facts.contact = Contact::Gone;
+        }
+    } else if (answer.status == JobStatus::Canceling && facts.contact != Contact::Gone) {
+        facts.contact = Contact::Canceling;
+    }
+}
+
+void Conversation::hearReport(const JobAnswer& answer, bool success, Facts& facts, Live& live) {
+    const auto now = clock_.steadyNow();
+    hear(answer, facts, live);
+    facts.contact.reset();  // The report says it all.
+    auto fact = reportFact(answer, success);
+    if (answer.outcome == CallOutcome::Deferred) {
+        live.deferredSince = live.deferredSince.value_or(now);
+    }
+    const bool refused =
+        refusedTooLong(answer.outcome, now, live.reportRefusedSince) || live.settled;
+    const auto expiry = gitlab::tokenExpiry(live.credentials.token);
+    if (fact.outcome == ReportOutcome::Later &&
+        (refused || (expiry && clock_.wallNow() >= *expiry))) {
+        fact.outcome = ReportOutcome::Unwanted;
+        log_.error("the final report of a job is given up, {} job={} error=\"{}\"",
+                   refused ? "it was refused for an hour" : "the job token is dead", live.key,
+                   answer.message);
+    }
+    facts.reported = fact;
+    live.settled = fact.outcome != ReportOutcome::Later;
+    live.reporting = false;
+    live.inFlight.remove(Effect::Report);
+    live.failures = live.settled ? 0 : live.failures + 1;
+}
+
+/// Tells people once per outage of a server, not once per call.
+void Conversation::note(const JobAnswer& answer, const Live& live) {
+    auto& outage = outages_[live.runner];
+    if (reached(answer.outcome) || answer.outcome == CallOutcome::Ended) {
+        if (outage.worked(clock_.steadyNow())) {
+            log_.info("GitLab answers again about jobs runner={}", live.runner);
+        }
+    } else if (outage.failed(clock_.steadyNow())) {
+        log_.warn(
+            "GitLab does not take what is said about a job, trying again runner={} job={} "
+            "error=\"{}\"",
+            live.runner, live.key, answer.message);
+    }
 }
 
 }  // namespace gridbridge::core

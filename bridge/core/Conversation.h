@@ -1,6 +1,12 @@
 #pragma once
 
+#include <spdlog/logger.h>
+
+#include <map>
+#include <string>
+
 #include "bridge/base/Clock.h"
+#include "bridge/core/Outage.h"
 #include "bridge/core/Trace.h"
 #include "bridge/core/World.h"
 
@@ -13,27 +19,40 @@ public:
     static constexpr Millis kRunningBeat{30000};
     static constexpr Millis kWaitingBeat{60000};
     static constexpr Millis kLongestBeat{300000};
-    static constexpr std::size_t kPatchBytes = 1U << 20U;
+    /// A proxy's 404 or 400 is believed after this: GitLab itself takes back a job that it has
+    /// not heard of for so long (protocol 7.1), and says 403 (protocol 9.4).
+    static constexpr Millis kLongestRefusal = std::chrono::hours(1);
 
-    Conversation(const Clock& clock, World& world, Answers& answers, const Trace& trace)
-        : clock_(clock), world_(world), answers_(answers), trace_(trace) {}
+    Conversation(const Clock& clock, World& world, Answers& answers, const Trace& trace,
+                 spdlog::logger& log)
+        : clock_(clock), world_(world), answers_(answers), trace_(trace), log_(log) {}
 
     /// Sends what is due for the job, if anything: new bytes, or a heartbeat. Returns when it
     /// must be asked again at the latest. `openJobs` stretches heartbeats.
     SteadyTime talk(JobRow row, Live& live, std::size_t openJobs);
 
     /// Sends the rest of the trace and the final report; answers with a ReportFact.
-    void report(JobRow row, Live& live, const gitlab::FinalReport& report, bool checked);
+    void report(JobRow row, Live& live, const gitlab::FinalReport& report);
 
 private:
+    struct Sending;
+
     void beat(JobRow row, Live& live);
     void patch(JobRow row, Live& live);
-    gitlab::RunnerApi& api(const Live& live) const { return world_.runners.at(live.runner)->api; }
+    Sending sending(const Live& live) const;
+    gitlab::JobAnswer sendPart(const CallContext& ctx, Sending& log) const;
+    gitlab::JobAnswer sendAll(const CallContext& ctx, Sending& log, bool greet) const;
+    std::optional<gitlab::TraceEnd> endOf(const Sending& log) const;
+    void hear(const gitlab::JobAnswer& answer, Facts& facts, Live& live);
+    void hearReport(const gitlab::JobAnswer& answer, bool success, Facts& facts, Live& live);
+    void note(const gitlab::JobAnswer& answer, const Live& live);
 
     const Clock& clock_;
     World& world_;
     Answers& answers_;
     const Trace& trace_;
+    spdlog::logger& log_;
+    std::map<std::string, Outage> outages_;  ///< By runner.
 };
 
 }  // namespace gridbridge::core

@@ -77,7 +77,6 @@ struct ReportFact {
     ReportOutcome outcome = ReportOutcome::Later;
     bool canceled = false;  ///< The server records the job as canceled.
     Millis after{0};        ///< For Later.
-    std::string why;
 };
 
 /// Everything that was learnt of one job since its last decision.

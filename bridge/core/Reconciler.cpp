@@ -44,7 +44,7 @@ Reconciler::Reconciler(Clock& clock, store::JobStore& store, World& world, Answe
       capacity_(capacity),
       log_(log),
       effects_(clock, world, answers),
-      conversation_(clock, world, answers, trace) {
+      conversation_(clock, world, answers, trace, log) {
     const auto open = store_.open();
     for (const auto& job : store_.load(open)) {
         adopt(job, false);
@@ -389,9 +389,7 @@ void Reconciler::startReport(const JobRecord& job, Live& live) {
         report.failureReason = gitlab::reportableReason(job.failureReason, live.failureReasons);
         report.exitCode = job.exitCode;
     }
-    const auto expiry = gitlab::tokenExpiry(live.credentials.token);
-    const bool checked = !expiry || clock_.wallNow() + std::chrono::minutes(5) < *expiry;
-    conversation_.report(job.row, live, report, checked);
+    conversation_.report(job.row, live, report);
 }
 
 void Reconciler::poll() {

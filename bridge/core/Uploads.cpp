@@ -36,8 +36,8 @@ struct OneUpload {
             }
             ++tries;
             const bool final = answer.outcome == CallOutcome::Ended ||
+                               answer.outcome == CallOutcome::TooLarge ||
                                (answer.outcome == CallOutcome::Rejected && ++refused >= kTries) ||
-                               answer.message.find("413") != std::string::npos ||
                                tries >= 2 * kTries;
             lines.push_back(warningLine("Uploading artifacts as \"" + upload.type +
                                         "\" to coordinator... " + explain(answer)));

@@ -92,6 +92,10 @@ struct Live {
     SteadyTime lastPatch = {};
     SteadyTime quietUntil = {};  ///< Back-off after a failed call.
     int failedCalls = 0;
+    std::optional<SteadyTime> refusedSince = {};        ///< Nothing but refusals since then.
+    std::optional<SteadyTime> reportRefusedSince = {};  ///< The same of the report.
+    std::optional<SteadyTime> deferredSince = {};       ///< First 202 to the report.
+    std::size_t patchBytes = std::size_t{1} << 20U;     ///< Most log in one call.
     Millis updateInterval{3000};
     std::int64_t traceLength = 0;              ///< Committed.
     std::optional<std::int64_t> acknowledged;  ///< Bytes that GitLab has; unknown after a restart.

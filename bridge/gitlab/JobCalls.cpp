@@ -110,6 +110,9 @@ CallOutcome outcomeOf(Call call, const http::Response& response, const JobAnswer
     if (status == 416 && call == Call::Trace) {
         return seen.serverSize ? CallOutcome::Mismatch : CallOutcome::Retry;
     }
+    if (status == 413) {
+        return CallOutcome::TooLarge;
+    }
     // 401, 407 and 412 are not GitLab's here; the official runner repeats them too.
     const bool repeat = isPassing(status) || status == 401 || status == 407 || status == 412;
     return repeat ? CallOutcome::Retry : CallOutcome::Rejected;

@@ -62,7 +62,8 @@ enum class CallOutcome {
     Retry,     ///< 409, 429, 5xx, network, a lost answer: the same call may be repeated.
     NotFound,  ///< 404, or a web page instead of GitLab's answer: a proxy's, transient for a
                ///< bounded time.
-    Rejected,  ///< 400, 413, redirects and the like: repeating cannot help.
+    TooLarge,  ///< 413, GitLab's or a proxy's: these bytes never pass, fewer may.
+    Rejected,  ///< 400, redirects and the like: repeating cannot help.
     Ended,     ///< The job is Gone.
 };
 struct JobAnswer {

@@ -76,6 +76,40 @@ TEST_F(FaultTest, ErrorAnswersComeBeforeAnyEffect) {
     }
 }
 
+TEST_F(FaultTest, ProxyAnswersWithAPageBeforeGitLabHearsOfIt) {
+    const auto id = running();
+    for (const auto& [kind, status] :
+         {std::pair(FaultKind::ProxyBadRequest, 400), std::pair(FaultKind::ProxyNotFound, 404)}) {
+        server->failNext(kind);
+        const auto answer = putOnce(id, R"("state":"success")");
+        EXPECT_EQ(answer->status, status);
+        EXPECT_EQ(answer->header("Content-Type"), "text/html");
+        EXPECT_EQ(server->status(id), Status::Running);
+    }
+    EXPECT_TRUE(server->violations().empty()) << "the client is not to blame";
+}
+
+TEST_F(FaultTest, ProxyRefusesLongBodies) {
+    start({.proxyLimit = 200});
+    const auto id = running();
+
+    EXPECT_EQ(patch(id, "0-200", std::string(201, 'x')).status, 413);
+    EXPECT_EQ(server->job(id).trace, "");
+    EXPECT_EQ(patch(id, "0-199", std::string(200, 'x')).status, 202);
+}
+
+TEST_F(FaultTest, ThrottleMayNameATimeInsteadOfAWait) {
+    start({.retryAfter = Seconds(5), .resetTime = true});
+    const auto id = running();
+    server->failNext(FaultKind::TooManyRequests);
+
+    const auto answer = putOnce(id, R"("state":"running")");
+
+    EXPECT_EQ(answer->status, 429);
+    EXPECT_EQ(answer->header("Retry-After"), "");
+    EXPECT_EQ(answer->header("RateLimit-ResetTime"), "Thu, 01 Jan 2026 00:00:05 GMT");
+}
+
 TEST_F(FaultTest, RateIsKeptAndTheSameSeedStrikesTheSameCalls) {
     const auto pattern = [this](std::uint64_t seed) {
         start();

@@ -16,6 +16,8 @@ constexpr std::array<std::string_view, kFaultKinds> kNames = {"claim-answer-lost
                                                               "500",
                                                               "502",
                                                               "503",
+                                                              "400",
+                                                              "404",
                                                               "slow-answer",
                                                               "trace-forgotten"};
 
@@ -41,6 +43,8 @@ bool canHit(FaultKind kind, Call at) {
         case FaultKind::InternalError:
         case FaultKind::BadGateway:
         case FaultKind::Unavailable:
+        case FaultKind::ProxyBadRequest:
+        case FaultKind::ProxyNotFound:
         case FaultKind::SlowAnswer:
             return at != Call::Other;
     }

@@ -23,10 +23,12 @@ enum class FaultKind {
     InternalError,      ///< 500
     BadGateway,         ///< 502
     Unavailable,        ///< 503
+    ProxyBadRequest,    ///< 400 with a proxy's page.
+    ProxyNotFound,      ///< 404 with a proxy's page.
     SlowAnswer,         ///< Effect at once, answer late.
     TraceForgotten,     ///< The server has lost the log when the next PATCH comes.
 };
-inline constexpr std::size_t kFaultKinds = 14;
+inline constexpr std::size_t kFaultKinds = 16;
 
 /// The kinds of calls that faults can be aimed at. Any = all of a job's calls and claims.
 enum class Call { Any, Claim, PutRunning, PutFinal, Patch, Upload, Download, Runners, Git, Other };

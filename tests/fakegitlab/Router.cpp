@@ -1,6 +1,8 @@
 #include "tests/fakegitlab/Router.h"
 
 #include <Poco/Base64Decoder.h>
+#include <Poco/DateTimeFormat.h>
+#include <Poco/DateTimeFormatter.h>
 
 #include <charconv>
 #include <sstream>
@@ -67,6 +69,21 @@ Reply faulty(int status) {
     return reply;
 }
 
+/// What a proxy in front of GitLab answers by itself.
+Reply proxys(int status) {
+    return {.status = status,
+            .headers = {{"Content-Type", "text/html"}},
+            .body = "<html><body>a proxy</body></html>",
+            .fault = true};
+}
+
+/// As in `Wed, 21 Oct 2015 07:28:00 GMT`.
+std::string httpDate(WallTime at) {
+    const auto seconds = std::chrono::ceil<Seconds>(at).time_since_epoch().count();
+    return Poco::DateTimeFormatter::format(Poco::Timestamp::fromEpochTime(seconds),
+                                           Poco::DateTimeFormat::HTTP_FORMAT);
+}
+
 Reply dropped() {
     Reply reply;
     reply.delivery = Delivery::Dropped;
@@ -94,7 +111,10 @@ Reply Router::handle(const Request& request) {
     if (auto* job = callersJob(request, target)) {
         arrival(*job, request, target);
     }
-    auto reply = faultBefore(target.call).value_or(Reply{.status = 0});
+    const auto limit = state_.options.proxyLimit;
+    auto reply = limit > 0 && request.body.size() > limit
+                     ? proxys(413)
+                     : faultBefore(target.call).value_or(Reply{.status = 0});
     if (reply.status == 0) {
         reply =
             target.call == Call::Git ? git(request, target, lock) : dispatch(request, target, lock);
@@ -159,8 +179,12 @@ std::optional<Reply> Router::faultBefore(Call call) {
     }
     if (state_.faults.strikes(FaultKind::TooManyRequests, call)) {
         auto reply = faulty(429);
-        reply.headers.emplace_back("Retry-After",
-                                   std::to_string(state_.options.retryAfter.count()));
+        const auto wait = state_.options.retryAfter;
+        if (state_.options.resetTime) {
+            reply.headers.emplace_back("RateLimit-ResetTime", httpDate(state_.now() + wait));
+        } else {
+            reply.headers.emplace_back("Retry-After", std::to_string(wait.count()));
+        }
         return reply;
     }
     if (state_.faults.strikes(FaultKind::InternalError, call)) {
@@ -171,6 +195,12 @@ std::optional<Reply> Router::faultBefore(Call call) {
     }
     if (state_.faults.strikes(FaultKind::Unavailable, call)) {
         return faulty(503);
+    }
+    if (state_.faults.strikes(FaultKind::ProxyBadRequest, call)) {
+        return proxys(400);
+    }
+    if (state_.faults.strikes(FaultKind::ProxyNotFound, call)) {
+        return proxys(404);
     }
     return std::nullopt;
 }

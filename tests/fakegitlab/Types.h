@@ -127,7 +127,9 @@ struct Options {
     Millis timeoutReserve = std::chrono::minutes(15);  ///< Server kills at timeout + this.
     Millis slowAnswer{300};                            ///< Delay of the fault SlowAnswer.
     Seconds retryAfter{1};                             ///< Header of the fault TooManyRequests.
-    Millis keepAlive = std::chrono::seconds(10);       ///< Idle connections close after this.
+    bool resetTime = false;        ///< That header is RateLimit-ResetTime, not Retry-After.
+    std::uint64_t proxyLimit = 0;  ///< Longer bodies get a proxy's 413; 0 = any length passes.
+    Millis keepAlive = std::chrono::seconds(10);  ///< Idle connections close after this.
 
     /// Longer silence of an acknowledged job is a violation; 0 = not checked.
     Millis heartbeatLimit = std::chrono::seconds(330);

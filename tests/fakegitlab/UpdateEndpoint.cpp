@@ -81,7 +81,8 @@ void checkTrace(State& state, const JobState& job, const Report& report) {
         state.violate(job, "final checksum " + report.checksum + " but the trace has " +
                                checksumOf(job.trace));
     }
-    const bool hurry = state.now() + kHurry > *job.claimedAt + job.timeout;
+    const bool hurry = state.now() + kHurry > *job.claimedAt + job.timeout ||
+                       (job.pendingFinal && state.now() - job.pendingFinal->at > kGiveUpLiveTrace);
     if (state.options.requireChecksum && !hurry && (report.checksum.empty() || !report.bytesize)) {
         state.violate(job, "final report without checksum and bytesize");
     }

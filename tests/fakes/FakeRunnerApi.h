@@ -46,10 +46,19 @@ public:
             scripted_[verb].push_back(answer);
         }
     }
+    void answerClaims(gitlab::ClaimAnswer answer, int times) {
+        const std::lock_guard lock(mutex_);
+        claims_.insert(claims_.end(), static_cast<std::size_t>(times), answer);
+    }
     /// The next final reports are taken, and the answers to them are lost on the way.
     void loseAnswers(int times) {
         const std::lock_guard lock(mutex_);
         lost_ = times;
+    }
+    /// A proxy lets no longer log pass in one call from now on.
+    void limitBodies(std::size_t bytes) {
+        const std::lock_guard lock(mutex_);
+        bodyLimit_ = bytes;
     }
     void endJob(std::int64_t id, const std::string& status) {
         const std::lock_guard lock(mutex_);
@@ -95,7 +104,10 @@ public:
         const std::lock_guard lock(mutex_);
         calls_.push_back({Verb::Claim, 0, clock_.steadyNow()});
         gitlab::ClaimAnswer answer;
-        if (offers_.empty()) {
+        if (!claims_.empty()) {
+            answer = claims_.front();
+            claims_.pop_front();
+        } else if (offers_.empty()) {
             answer.outcome = gitlab::ClaimOutcome::NoJob;
         } else {
             answer.outcome = gitlab::ClaimOutcome::Job;
@@ -110,6 +122,9 @@ public:
     gitlab::JobAnswer appendTrace(const CallContext&, const gitlab::JobCredentials& job,
                                   std::int64_t offset, std::string_view bytes) override {
         return call({Verb::Trace, job.id, {}, offset, bytes.size()}, [&](Job& known) {
+            if (bytes.size() > bodyLimit_) {
+                return gitlab::JobAnswer{.outcome = gitlab::CallOutcome::TooLarge};
+            }
             const auto size = static_cast<std::int64_t>(known.trace.size());
             // An empty PATCH names the last byte, and is a range that GitLab does not look at.
             if (offset != size) {
@@ -173,10 +188,12 @@ private:
     const Clock& clock_;
     mutable std::mutex mutex_;
     std::deque<std::string> offers_;
+    std::deque<gitlab::ClaimAnswer> claims_;
     std::map<std::int64_t, Job> jobs_;
     std::map<Verb, std::deque<gitlab::JobAnswer>> scripted_;
     std::map<Verb, Gate> gates_;
     int lost_ = 0;
+    std::size_t bodyLimit_ = std::size_t{1} << 30U;
     std::vector<Call> calls_;
 };
 

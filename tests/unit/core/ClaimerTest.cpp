@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "bridge/core/Claimer.h"
+#include "tests/fakes/LogLines.h"
 #include "tests/unit/core/CoreFixture.h"
 
 namespace gridbridge::core {
@@ -10,6 +11,8 @@ using namespace std::chrono_literals;
 using store::State;
 using Verb = testing::ScriptedBackend::Verb;
 using Call = testing::FakeRunnerApi::Verb;
+
+using testing::LogLines;
 
 class ClaimerTest : public CoreFixture {
 protected:
@@ -128,6 +131,39 @@ TEST_F(ClaimerTest, AsksAgainAfterTheIntervalWhenThereIsNoJob) {
     gitlab_.offer(body(1));
     EXPECT_EQ(claimer_->step({}), 0ms);
     EXPECT_EQ(store_->open().size(), 1U);
+}
+
+TEST_F(ClaimerTest, OutageIsToldOnceAndSoIsItsEnd) {
+    const LogLines lines(log_);
+    restart();
+    settle();
+    makeClaimer();
+    const gitlab::ClaimAnswer unavailable{.outcome = gitlab::ClaimOutcome::Retry, .message = "503"};
+    for (int i = 0; i < 5; ++i) {  // A server that answers now and then.
+        gitlab_.answerClaims(unavailable, 2);
+        for (int call = 0; call < 3; ++call) {
+            clock_.advance(claimer_->step({}));
+        }
+    }
+    EXPECT_EQ(lines.count("claims fail"), 1);
+    EXPECT_EQ(lines.count("claims work again"), 0);
+
+    for (int call = 0; call < 40; ++call) {
+        clock_.advance(claimer_->step({}));
+    }
+
+    EXPECT_EQ(lines.count("claims fail"), 1);
+    EXPECT_EQ(lines.count("claims work again"), 1);
+}
+
+TEST_F(ClaimerTest, ServerSaysWhenToClaimAgain) {
+    restart();
+    settle();
+    makeClaimer();
+    gitlab_.answerClaims({.outcome = gitlab::ClaimOutcome::Retry, .retryAfter = 600s}, 1);
+
+    EXPECT_EQ(claimer_->step({}), 600s);
+    EXPECT_EQ(claimer_->step({}), kInterval);
 }
 
 TEST_F(ClaimerTest, PlaceOfARequestWithoutAJobIsGivenBack) {

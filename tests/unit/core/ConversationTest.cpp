@@ -73,7 +73,7 @@ TEST_F(ConversationTest, HeartbeatsAreStretchedToTheNumberOfOpenJobs) {
     Lane lane("unused", 1, [](const std::string&) {});
     World world{{}, {}, lane, lane, "", "", ""};
     const Trace trace(folder_.path() / "traces");
-    Conversation conversation(clock_, world, answers(), trace);
+    Conversation conversation(clock_, world, answers(), trace, log_);
     Live live;
     live.credentials = {1, Secret("token-1")};
     live.lastContact = clock_.steadyNow();
@@ -156,7 +156,7 @@ TEST_F(ConversationTest, ReportFollowsTheWholeTrace) {
     EXPECT_EQ(end->crc32, gitlab::crc32(0, trace));
     EXPECT_EQ(gitlab_.calls().back().verb, Call::Finish);
     for (const auto& call : gitlab_.calls(Call::Trace)) {
-        EXPECT_LE(call.bytes, Conversation::kPatchBytes);
+        EXPECT_LE(call.bytes, 1U << 20U);
     }
 }
 

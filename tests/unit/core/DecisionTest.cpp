@@ -370,7 +370,7 @@ TEST_F(DecisionTest, JobThatGitLabGaveTwiceIsClosedOnce) {
 TEST_F(DecisionTest, DoneNeedsTheReportAndTheRelease) {
     in(State::Reporting);
     job.submission.batchState = "ended";
-    facts.reported = ReportFact{ReportOutcome::Settled, false, 0ms, ""};
+    facts.reported = ReportFact{ReportOutcome::Settled, false, 0ms};
     auto decision = go();
     EXPECT_EQ(job.state, State::Reporting);
     EXPECT_FALSE(decision.forgetSecrets);
@@ -384,7 +384,7 @@ TEST_F(DecisionTest, ReportIsRepeatedUntilItIsSettled) {
     job.submission.batchState = "ended";
     job.submission.releasedAt = now;
     for (int i = 0; i < 1000; ++i) {
-        facts.reported = ReportFact{ReportOutcome::Later, false, 0ms, "503"};
+        facts.reported = ReportFact{ReportOutcome::Later, false, 0ms};
         facts.failures = i;
         go();
         ASSERT_EQ(job.state, State::Reporting);

@@ -240,7 +240,7 @@ TEST_F(UploadHttpTest, ArchiveArrivesByteForByteAndTwiceIsOnce) {
 TEST_F(UploadHttpTest, RefusedUploadIsNotRepeated) {
     start({.artifactLimit = 30, .callsAfterEnd = 1});
     const auto job = running(withArchive());
-    EXPECT_EQ(upload(job, zip("more than thirty bytes")).outcome, CallOutcome::Rejected);
+    EXPECT_EQ(upload(job, zip("more than thirty bytes")).outcome, CallOutcome::TooLarge);
     EXPECT_EQ(upload(job, zip()).outcome, CallOutcome::Done);
     finish(job, success(""));
 

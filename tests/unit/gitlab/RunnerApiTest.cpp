@@ -93,7 +93,7 @@ TEST_F(RunnerApiTest, StatusDecidesWhatACallerDoesNext) {
         {400, CallOutcome::Rejected}, {401, CallOutcome::Retry},    {403, CallOutcome::Ended},
         {404, CallOutcome::NotFound}, {405, CallOutcome::Rejected}, {407, CallOutcome::Retry},
         {408, CallOutcome::Retry},    {409, CallOutcome::Retry},    {412, CallOutcome::Retry},
-        {413, CallOutcome::Rejected}, {416, CallOutcome::Rejected}, {429, CallOutcome::Retry},
+        {413, CallOutcome::TooLarge}, {416, CallOutcome::Rejected}, {429, CallOutcome::Retry},
         {500, CallOutcome::Retry},    {503, CallOutcome::Retry},    {520, CallOutcome::Retry},
         {302, CallOutcome::Rejected},
     };
@@ -140,7 +140,7 @@ TEST_F(RunnerApiTest, WebPageOfAProxyIsNeverGitLabsWord) {
         }
     }
     EXPECT_EQ(keepAlive(page(502)).outcome, CallOutcome::Retry);
-    EXPECT_EQ(keepAlive(page(413)).outcome, CallOutcome::Rejected);
+    EXPECT_EQ(keepAlive(page(413)).outcome, CallOutcome::TooLarge);
     EXPECT_EQ(verify(page(200)).outcome, VerifyOutcome::Unreachable);
     EXPECT_EQ(verify(page(403)).outcome, VerifyOutcome::Unreachable);
     EXPECT_EQ(claim(page(200)).outcome, ClaimOutcome::Refused);

@@ -5,6 +5,7 @@
 
 #include "bridge/app/Commands.h"
 #include "bridge/app/ExitCode.h"
+#include "bridge/app/Registration.h"
 #include "bridge/app/Text.h"
 
 namespace gridbridge::app {
@@ -20,6 +21,10 @@ struct Options {
     bool all = false;
     bool json = false;
     bool follow = false;
+    std::string runner;
+    std::string token;
+    std::string registrationToken;
+    RegistrationRequest registration;
 };
 
 using Command = std::function<int(const CommandWorld&)>;
@@ -45,6 +50,16 @@ std::string jobFault(const std::string& text) {
                                     "or RUNNER/4711";
 }
 
+std::string nameFault(const std::string& text) {
+    return isName(text) ? "" : text + " is no name; use letters, digits, '.', '_' and '-' only";
+}
+
+std::string urlFault(const std::string& text) {
+    return isServerUrl(text) ? ""
+                             : "it is not the address of a server; write it like "
+                               "https://gitlab.example.org";
+}
+
 /// The commands on one line each, and which one the arguments chose.
 class CommandLine {
 public:
@@ -54,6 +69,8 @@ public:
         addJobs();
         addShow();
         addLog();
+        addRegister();
+        addUnregister();
         add("check", "Checks configuration, state folder, tokens and backends.",
             "gridbridge check --config /etc/gridbridge/config.toml",
             [this](const CommandWorld& world) {
@@ -145,6 +162,76 @@ private:
                             });
         addJob(*log);
         log->add_flag("--follow", options_.follow, "Go on until the job is done");
+    }
+
+    void addRegister() {
+        auto& wanted = options_.registration;
+        CLI::App* command =
+            add("register", "Adds a runner of GitLab: writes config.d/NAME.toml.",
+                "gridbridge register --name pool --url https://gitlab.example.org --backend here "
+                "--token-file -",
+                [this](const CommandWorld& world) {
+                    auto& request = options_.registration;
+                    request.token = Secret(options_.token);
+                    request.registrationToken = Secret(options_.registrationToken);
+                    return registerRunner(options_.config, request, world);
+                });
+        command->add_option("--name", wanted.name, "Your name for the runner")
+            ->required()
+            ->check(nameFault, "NAME");
+        command->add_option("--url", wanted.url, "Address of the GitLab server")
+            ->required()
+            ->check(urlFault, "URL");
+        command->add_option("--backend", wanted.backend, "Section [backends.NAME] for its jobs");
+        command->add_option("--tls-ca-file", wanted.tlsCaFile,
+                            "PEM file for the server's certificate");
+        auto* token = command->add_option_group("Token", "One of these, - is standard input");
+        token->add_option("--token", options_.token,
+                          "The runner's glrt- token; others see it in ps");
+        token->add_option("--token-file", wanted.tokenFile, "File with that token");
+        token->add_option("--registration-token", options_.registrationToken,
+                          "Has GitLab make the runner, as before GitLab 16");
+        token->add_option("--registration-token-file", wanted.registrationTokenFile,
+                          "File with that token");
+        token->require_option(1);
+        addNewRunner(*command);
+    }
+
+    void addNewRunner(CLI::App& command) {
+        auto& made = options_.registration.made;
+        auto* group = command.add_option_group("Runner", "Only with a registration token");
+        group->add_option("--description", made.description, "What GitLab's pages show");
+        group->add_option("--maintenance-note", made.maintenanceNote,
+                          "For GitLab's administrators");
+        group->add_option("--tag-list", made.tags, "Tags of the jobs it takes, with commas")
+            ->delimiter(',');
+        group->add_flag("--run-untagged,!--no-run-untagged", made.runUntagged,
+                        "Takes jobs without tags too (default)");
+        group->add_flag("--locked", made.locked, "For its project only");
+        group->add_flag("--paused", made.paused, "Takes no jobs yet");
+        group
+            ->add_option("--access-level", made.accessLevel,
+                         "Which refs: not_protected, ref_protected")
+            ->check(CLI::IsMember({"not_protected", "ref_protected"}));
+        group->add_option_function<std::int64_t>(
+            "--maximum-timeout",
+            [&made](const std::int64_t& seconds) {
+                made.maximumTimeout = std::chrono::seconds(seconds);
+            },
+            "Longest timeout of its jobs in seconds, at least 600");
+        group->final_callback(
+            [this, group] { options_.registration.describesRunner = group->count_all() > 0; });
+    }
+
+    void addUnregister() {
+        CLI::App* command =
+            add("unregister", "Removes a runner: at GitLab, and its file config.d/NAME.toml.",
+                "gridbridge unregister pool", [this](const CommandWorld& world) {
+                    return unregisterRunner(options_.config, options_.runner, world);
+                });
+        command->add_option("NAME", options_.runner, "The runner's name in the configuration")
+            ->required()
+            ->check(nameFault, "");
     }
 
     void addJob(CLI::App& command) {

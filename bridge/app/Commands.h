@@ -8,14 +8,13 @@
 #include <vector>
 
 #include "bridge/app/Config.h"
+#include "bridge/app/GitLabAccess.h"
 #include "bridge/app/JobName.h"
 #include "bridge/base/Clock.h"
-#include "bridge/gitlab/RunnerApi.h"
 #include "bridge/store/JobStore.h"
 
 namespace gridbridge::app {
 
-using TokenVerifier = std::function<gitlab::VerifyAnswer(const RunnerConfig&)>;
 /// Why a backend takes no jobs.
 struct BackendFault {
     /// The key that has to be changed before the service can start; empty = it is the batch
@@ -31,9 +30,10 @@ using BackendProbe =
 struct CommandWorld {
     std::ostream& out;
     std::ostream& err;
+    std::istream& in;
     Clock& clock;
     Host host;
-    TokenVerifier verifyToken;
+    GitLabAccess& gitlab;
     BackendProbe probeBackend;
     std::function<int(const Config&)> runService;
 };

@@ -36,28 +36,30 @@ ConfigProblem problemAt(const ConfigReading& reading, const std::string& key, st
     return {place, key, std::move(what), std::move(cure)};
 }
 
-/// What lies in the database; before the first start there is none.
-void checkDatabase(const ConfigReading& reading, CheckList& list) {
+/// What lies in the database; before the first start there is none. Returns the system id.
+std::string checkDatabase(const ConfigReading& reading, CheckList& list) {
     const auto& folder = reading.config.stateDir;
     std::error_code error;
     if (!std::filesystem::exists(folder / "gridbridge.db", error)) {
-        return;
+        return {};
     }
     try {
-        const auto problems = missingOwners(reading.config, store::JobReader(folder).jobs({}));
-        for (const ConfigProblem& problem : problems) {
+        store::JobReader reader(folder);
+        for (const ConfigProblem& problem : missingOwners(reading.config, reader.jobs({}))) {
             list.fail(problem.sentence());
         }
+        return systemId(reader.installation());
     } catch (const store::StoreError& fault) {
         list.fail(fault.what());
     }
+    return {};
 }
 
-void checkState(const ConfigReading& reading, CheckList& list) {
+std::string checkState(const ConfigReading& reading, CheckList& list) {
     const auto& folder = reading.config.stateDir;
     if (const auto fault = stateFolderFault(folder)) {
         list.fail(problemAt(reading, "state_dir", fault->what, fault->cure).sentence());
-        return;
+        return {};
     }
     list.well("state folder " + folder.string());
     const auto holder = StateLock::holder(folder);
@@ -69,12 +71,12 @@ void checkState(const ConfigReading& reading, CheckList& list) {
     } else {
         list.well("state lock: free, no service runs");
     }
-    checkDatabase(reading, list);
+    return checkDatabase(reading, list);
 }
 
 void checkRunner(const ConfigReading& reading, const RunnerConfig& runner,
-                 const CommandWorld& world, CheckList& list) {
-    const auto answer = world.verifyToken(runner);
+                 const std::string& systemId, const CommandWorld& world, CheckList& list) {
+    const auto answer = world.gitlab.verify(runner, systemId);
     switch (answer.outcome) {
         case gitlab::VerifyOutcome::Valid:
             list.well("runner " + runner.name + ": " + runner.url + " knows its token");
@@ -82,6 +84,7 @@ void checkRunner(const ConfigReading& reading, const RunnerConfig& runner,
         case gitlab::VerifyOutcome::Invalid:
             list.fail(tokenRefused(runner, answer.message).sentence());
             return;
+        case gitlab::VerifyOutcome::NotGitLab:
         case gitlab::VerifyOutcome::Unreachable:
             list.fail(problemAt(reading, "runners." + runner.name + ".url",
                                 runner.url + " cannot be asked" +
@@ -140,9 +143,9 @@ int checkInstallation(const std::filesystem::path& config, const CommandWorld& w
     list.well("configuration " + config.string() +
               ": runners=" + std::to_string(reading.config.runners.size()) +
               " backends=" + std::to_string(reading.config.backends.size()));
-    checkState(reading, list);
+    const auto systemId = checkState(reading, list);
     for (const RunnerConfig& runner : reading.config.runners) {
-        checkRunner(reading, runner, world, list);
+        checkRunner(reading, runner, systemId, world, list);
     }
     for (const BackendConfig& backend : reading.config.backends) {
         checkBackend(reading, backend, world, list);

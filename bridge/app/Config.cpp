@@ -22,32 +22,9 @@ constexpr std::int64_t kMostJobs = 1'000'000;
 constexpr std::int64_t kLargestOutputKib = 1024 * 1024;
 constexpr std::chrono::seconds kLongestInterval{3600};
 
-/// Letters, digits, `.`, `_`, `-`: a name stands in commands, file names and log lines.
-bool isName(const std::string& text) {
-    constexpr std::size_t kLongest = 64;
-    const auto good = [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-               c == '.' || c == '_' || c == '-';
-    };
-    return !text.empty() && text.size() <= kLongest && text.front() != '.' &&
-           std::all_of(text.begin(), text.end(), good);
-}
-
 bool isVisibleAscii(std::string_view text) {
     return !text.empty() &&
            std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < 0x7f; });
-}
-
-bool isServerUrl(const std::string& url) {
-    const auto scheme = url.find("://");
-    if (scheme == std::string::npos || !isVisibleAscii(url) ||
-        url.find_first_of("?#@\\\"<>") != std::string::npos) {
-        return false;
-    }
-    const std::string name = url.substr(0, scheme);
-    const std::string host = url.substr(scheme + 3);
-    return (name == "http" || name == "https") && !host.empty() && host.front() != '/' &&
-           host.front() != ':';
 }
 
 bool isAssignment(const std::string& text) {
@@ -99,11 +76,7 @@ public:
             runner(section);
         }
         if (raw_.runners.empty() && !raw_.runnersFaulty) {
-            reading_.problems.push_back({{config_.file, 0},
-                                         "runners",
-                                         "there is no runner",
-                                         "add a section [[runners]] with name, url, token and "
-                                         "backend"});
+            reading_.problems.push_back(noRunner(config_.file));
         }
     }
 
@@ -352,6 +325,36 @@ std::vector<path> additions(const path& file, std::vector<ConfigProblem>& proble
 }
 
 }  // namespace
+
+bool isName(const std::string& text) {
+    constexpr std::size_t kLongest = 64;
+    const auto good = [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+               c == '.' || c == '_' || c == '-';
+    };
+    return !text.empty() && text.size() <= kLongest && text.front() != '.' &&
+           std::all_of(text.begin(), text.end(), good);
+}
+
+bool isServerUrl(const std::string& url) {
+    const auto scheme = url.find("://");
+    if (scheme == std::string::npos || !isVisibleAscii(url) ||
+        url.find_first_of("?#@\\\"<>") != std::string::npos) {
+        return false;
+    }
+    const std::string name = url.substr(0, scheme);
+    const std::string host = url.substr(scheme + 3);
+    return (name == "http" || name == "https") && !host.empty() && host.front() != '/' &&
+           host.front() != ':';
+}
+
+ConfigProblem noRunner(const path& file) {
+    return {{file, 0},
+            "runners",
+            "there is no runner",
+            "add a section [[runners]] with name, url, token and backend, or run gridbridge "
+            "register"};
+}
 
 const BackendConfig* Config::backend(const std::string& name) const {
     const auto found = std::find_if(backends.begin(), backends.end(),

@@ -72,7 +72,11 @@ struct ConfigProblem {
 
     /// `FILE:LINE: KEY: WHAT; CURE`, one line without control characters.
     std::string sentence() const;
+    bool operator==(const ConfigProblem&) const = default;
 };
+
+/// What is wrong with every configuration before its first `gridbridge register`.
+ConfigProblem noRunner(const std::filesystem::path& file);
 
 /// GitLab refused the runner's token; `message` is what it said.
 ConfigProblem tokenRefused(const RunnerConfig& runner, const std::string& message);
@@ -103,6 +107,11 @@ ConfigReading readConfig(const std::filesystem::path& file, const Host& host);
 
 /// The configuration, or ConfigError.
 Config loadConfig(const std::filesystem::path& file, const Host& host);
+
+/// Letters, digits, `.`, `_`, `-`: a name stands in commands, file names and log lines.
+bool isName(const std::string& text);
+/// An http or https address without credentials and query.
+bool isServerUrl(const std::string& url);
 
 /// A duration: `90` or `10 s`, `5 min`, `12 h`, `2 days`.
 std::optional<std::chrono::seconds> parseDuration(const std::string& text);

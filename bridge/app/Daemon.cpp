@@ -14,6 +14,7 @@
 
 #include "backends/local/LocalBackend.h"
 #include "bridge/app/ExitCode.h"
+#include "bridge/app/GitLabAccess.h"
 #include "bridge/app/Log.h"
 #include "bridge/app/OpenJobs.h"
 #include "bridge/base/Random.h"
@@ -22,7 +23,6 @@
 #include "bridge/folder/Account.h"
 #include "bridge/folder/DirectFolders.h"
 #include "bridge/folder/Reach.h"
-#include "bridge/http/PocoTransport.h"
 #include "bridge/store/JobStore.h"
 
 namespace gridbridge::app {
@@ -35,17 +35,6 @@ constexpr Millis kStoreRetry{1000};
 constexpr Millis kAskLimit{30000};
 constexpr std::string_view kVersion = GRIDBRIDGE_VERSION;
 
-/// `info.features`: exactly what works today (protocol 2.3).
-std::vector<std::string> features() {
-    return {"variables",      "artifacts",         "refspecs",         "masking",
-            "raw_variables",  "multi_build_steps", "return_exit_code", "trace_reset",
-            "trace_checksum", "trace_size",        "cancelable",       "cancel_gracefully"};
-}
-
-std::string userAgent() {
-    return "gridbridge " + std::string(kVersion);
-}
-
 std::string hostName() {
     std::array<char, 256> name{};
     return ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "localhost";
@@ -57,7 +46,7 @@ struct BackendParts {
 };
 
 struct RunnerParts {
-    std::unique_ptr<http::PocoTransport> transport;
+    std::unique_ptr<http::Transport> transport;
     std::unique_ptr<gitlab::HttpRunnerApi> api;
 };
 
@@ -171,11 +160,10 @@ private:
 
     void add(const RunnerConfig& runner) {
         auto& parts = runners_[runner.name];
-        parts.transport = std::make_unique<http::PocoTransport>(runner.url, clock_, userAgent(),
-                                                                runner.tlsCaFile);
+        parts.transport = transportTo(runner, clock_);
         parts.api = std::make_unique<gitlab::HttpRunnerApi>(*parts.transport, clock_);
         const auto* backend = config_.backend(runner.backend);
-        const gitlab::RunnerIdentity identity{runner.token, "r_grid" + store_.installation().id,
+        const gitlab::RunnerIdentity identity{runner.token, systemId(store_.installation()),
                                               features(), backend->type};
         store_.saveRunner({runner.name, runner.url, {}, identity.systemId, {}, "ok"});
         std::string ca;
@@ -300,18 +288,6 @@ int runDaemon(const Config& config) {
     } catch (const std::exception& e) {
         log.named("app")->critical("cannot start error=\"{}\"", e.what());
         return kExitFailed;
-    }
-}
-
-gitlab::VerifyAnswer verifyToken(const RunnerConfig& runner) {
-    SystemClock clock;
-    try {
-        http::PocoTransport transport(runner.url, clock, userAgent(), runner.tlsCaFile);
-        gitlab::HttpRunnerApi api(transport, clock);
-        // Without a system id: a check is no runner manager.
-        return api.verify({clock.steadyNow() + kAskLimit}, {runner.token, "", features(), ""});
-    } catch (const std::exception& e) {
-        return {gitlab::VerifyOutcome::Unreachable, 0, e.what()};
     }
 }
 

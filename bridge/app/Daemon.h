@@ -2,16 +2,12 @@
 
 #include "bridge/app/Commands.h"
 #include "bridge/app/Config.h"
-#include "bridge/gitlab/RunnerApi.h"
 
 namespace gridbridge::app {
 
 /// The service: claims and carries jobs until SIGTERM or SIGINT, which every thread blocks. The
 /// caller holds the state lock. Returns an exit code. Throws store::StoreError.
 int runDaemon(const Config& config);
-
-/// Asks the runner's GitLab whether it knows the token. Blocks for at most half a minute.
-gitlab::VerifyAnswer verifyToken(const RunnerConfig& runner);
 
 /// Whether the batch system would take jobs, and the jobs' account reaches its folders and nothing
 /// of the service's own. Blocks for at most half a minute.

@@ -33,8 +33,8 @@ int main(int argc, char** argv) {
         pthread_sigmask(SIG_SETMASK, &before, nullptr);
     }
     SystemClock clock;
-    const app::CommandWorld world{std::cout,       std::cerr,        clock,
-                                  app::thisHost(), app::verifyToken, app::probeBackend,
-                                  app::runDaemon};
+    app::HttpGitLabAccess gitlab(clock);
+    const app::CommandWorld world{std::cout,       std::cerr, std::cin,          clock,
+                                  app::thisHost(), gitlab,    app::probeBackend, app::runDaemon};
     return app::runCommandLine(arguments, world);
 }

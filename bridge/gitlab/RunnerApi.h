@@ -20,16 +20,22 @@ namespace gridbridge::gitlab {
 /// Who asks: sent with verify and jobs/request.
 struct RunnerIdentity {
     Secret token;
-    std::string systemId;               ///< `s_` or `r_` and 12 characters, stable.
+    std::string systemId;               ///< `s_` or `r_` and 12 characters, stable; empty = none.
     std::vector<std::string> features;  ///< `info.features` that really work.
     std::string executor;               ///< Backend type, for GitLab's pages.
 };
 
-enum class VerifyOutcome { Valid, Invalid, Unreachable };
+enum class VerifyOutcome {
+    Valid,
+    Invalid,      ///< 403, 422: GitLab does not know the token.
+    NotGitLab,    ///< A 404, a redirect, a web page and the like: the url, or a proxy before it.
+    Unreachable,  ///< Network, 429, 5xx: says nothing, and passes.
+};
 struct VerifyAnswer {
     VerifyOutcome outcome = VerifyOutcome::Unreachable;
-    std::int64_t runnerId = 0;  ///< 0 = the server did not say.
-    std::string message = {};   ///< Why, when not Valid.
+    std::int64_t runnerId = 0;                    ///< 0 = the server did not say.
+    std::string message = {};                     ///< Why, when not Valid.
+    std::optional<WallTime> tokenExpiresAt = {};  ///< Absent = never, or an old server.
 };
 
 enum class ClaimOutcome {

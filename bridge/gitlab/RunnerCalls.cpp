@@ -1,13 +1,11 @@
 #include <Poco/JSON/Object.h>
 
 #include <algorithm>
-#include <cctype>
-#include <sstream>
-#include <sys/utsname.h>
 
 #include "bridge/gitlab/Answer.h"
 #include "bridge/gitlab/JsonFields.h"
 #include "bridge/gitlab/RunnerApi.h"
+#include "bridge/gitlab/RunnerJson.h"
 #include "bridge/http/Transport.h"
 
 namespace gridbridge::gitlab {
@@ -19,57 +17,21 @@ using Poco::JSON::Object;
 constexpr auto kLastUpdate = "X-GitLab-Last-Update";
 constexpr std::size_t kLongestLastUpdate = 128;
 
-struct Machine {
-    std::string platform = "unknown";
-    std::string architecture = "unknown";
-};
-
-/// The machine in the words that GitLab's pages use.
-Machine thisMachine() {
-    struct utsname name {};
-    if (::uname(&name) != 0) {
-        return {};
-    }
-    Machine result{.platform = name.sysname, .architecture = name.machine};
-    std::transform(result.platform.begin(), result.platform.end(), result.platform.begin(),
-                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-    if (result.architecture == "x86_64") {
-        result.architecture = "amd64";
-    } else if (result.architecture == "aarch64") {
-        result.architecture = "arm64";
-    }
-    return result;
-}
-
 Object body(const RunnerIdentity& runner) {
     Object features;
     for (const auto& feature : runner.features) {
         features.set(feature, true);
     }
-    const auto machine = thisMachine();
-    Object info;
-    info.set("name", "gridbridge");
-    info.set("version", GRIDBRIDGE_VERSION);
-    info.set("platform", machine.platform);
-    info.set("architecture", machine.architecture);
+    auto info = programInfo();
     info.set("executor", runner.executor);
     info.set("features", features);
     Object result;
     result.set("token", runner.token.reveal());
-    result.set("system_id", runner.systemId);
+    if (!runner.systemId.empty()) {
+        result.set("system_id", runner.systemId);
+    }
     result.set("info", info);
     return result;
-}
-
-http::Request post(const char* path, const Object& json) {
-    std::ostringstream text;
-    json.stringify(text);
-    return {.method = "POST",
-            .path = path,
-            .headers = {{"Content-Type", "application/json"},
-                        {"Accept", "application/json"},
-                        {"X-Request-Id", newRequestId()}},
-            .body = text.str()};
 }
 
 /// The value to remember, or nothing when it cannot be one of GitLab's.
@@ -81,12 +43,25 @@ std::string lastUpdateIn(const http::Response& response) {
     return usable ? value : std::string();
 }
 
-std::int64_t runnerIdIn(const http::Response& response) {
+VerifyAnswer valid(const http::Response& response) {
+    VerifyAnswer answer{.outcome = VerifyOutcome::Valid};
     try {
-        return JsonFields::parse(response.body).number("id", 0);
+        const auto fields = JsonFields::parse(response.body);
+        answer.runnerId = fields.number("id", 0);
+        answer.tokenExpiresAt = tokenExpiresAt(fields);
     } catch (const UnreadableField&) {
-        return 0;  // Old servers answer with plain text.
+        answer.runnerId = 0;  // Old servers answer with plain text.
     }
+    return answer;
+}
+
+/// Only 403 and 422 prove a bad token (protocol 1.3); a proxy's page does not, nor does a 404.
+VerifyOutcome refusal(const http::Response& response) {
+    if (isPassing(response.status)) {
+        return VerifyOutcome::Unreachable;
+    }
+    const bool refused = response.status == 403 || response.status == 422;
+    return refused && !isWebPage(response) ? VerifyOutcome::Invalid : VerifyOutcome::NotGitLab;
 }
 
 ClaimOutcome claimOutcome(int status) {
@@ -107,28 +82,19 @@ ClaimOutcome claimOutcome(int status) {
 
 }  // namespace
 
-std::string userAgent() {
-    const auto machine = thisMachine();
-    return std::string("gridbridge ") + GRIDBRIDGE_VERSION + " (" + machine.platform + "/" +
-           machine.architecture + ")";
-}
-
 HttpRunnerApi::HttpRunnerApi(http::Transport& transport, const Clock& clock)
     : transport_(transport), clock_(clock) {}
 
 VerifyAnswer HttpRunnerApi::verify(const CallContext& ctx, const RunnerIdentity& runner) {
-    const auto request = post("/api/v4/runners/verify", body(runner));
+    const auto request = jsonCall("POST", "/api/v4/runners/verify", body(runner));
     const auto sent = transport_.send(ctx, request);
     if (!sent) {
         return {.message = sent.error().message};
     }
     if (sent->status == 200 && !isWebPage(*sent)) {
-        return {.outcome = VerifyOutcome::Valid, .runnerId = runnerIdIn(*sent)};
+        return valid(*sent);
     }
-    // Only these prove a bad token (protocol 1.3); a proxy's page does not.
-    const bool refused = (sent->status == 403 || sent->status == 422) && !isWebPage(*sent);
-    return {.outcome = refused ? VerifyOutcome::Invalid : VerifyOutcome::Unreachable,
-            .message = describe(request, *sent, runner.token)};
+    return {.outcome = refusal(*sent), .message = describe(request, *sent, runner.token)};
 }
 
 ClaimAnswer HttpRunnerApi::requestJob(const CallContext& ctx, const RunnerIdentity& runner,
@@ -137,7 +103,7 @@ ClaimAnswer HttpRunnerApi::requestJob(const CallContext& ctx, const RunnerIdenti
     if (!lastUpdate.empty()) {
         json.set("last_update", lastUpdate);
     }
-    auto request = post("/api/v4/jobs/request", json);
+    auto request = jsonCall("POST", "/api/v4/jobs/request", json);
     request.newConnection = true;
     auto sent = transport_.send(ctx, request);
     if (!sent) {

@@ -23,7 +23,7 @@ using ::testing::IsEmpty;
 using ::testing::SizeIs;
 using ::testing::StartsWith;
 
-constexpr auto kCommands = {"run", "check", "jobs", "show", "log"};
+constexpr auto kCommands = {"run", "register", "unregister", "check", "jobs", "show", "log"};
 
 class CommandsEndToEnd : public EndToEnd {
 protected:
@@ -299,7 +299,7 @@ TEST(Help, EveryCommandHasAnExample) {
 }
 
 TEST(Help, TheExamplesAreNoUsageErrors) {
-    for (const auto* command : {"check", "jobs", "show", "log"}) {
+    for (const auto* command : {"register", "unregister", "check", "jobs", "show", "log"}) {
         const auto help = runGridbridge({command, "--help"}).out;
         auto lines = linesOf(help.substr(help.find("\nExample:\n") + 10));
         std::erase_if(lines, [](const auto& line) { return !line.starts_with("  gridbridge "); });

@@ -50,15 +50,5 @@ TEST_F(ArtifactTest, WrongPairIsA400TooLargeA413AndAnEndedJobA403) {
     EXPECT_EQ(upload(id, kArchive, "x").status, 403);
 }
 
-TEST_F(ArtifactTest, VerifyKnowsTheTokenAndTheJobRouterIsAbsent) {
-    EXPECT_EQ(json("POST", "runners/verify", R"({"token":"glrt-test","system_id":"s_1"})").status,
-              200);
-    EXPECT_EQ(json("POST", "runners/verify", R"({"token":"glrt-x"})").status, 403);
-    EXPECT_EQ(json("POST", "runners/verify", "{}").status, 400);
-    EXPECT_EQ(call("GET", "runners/router/discovery", {{"Runner-Token", "glrt-test"}}, "").status,
-              501);
-    EXPECT_EQ(json("POST", "runners", R"({"token":"old"})").status, 410);
-}
-
 }  // namespace
 }  // namespace gridbridge::fakegitlab

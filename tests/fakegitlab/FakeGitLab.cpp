@@ -152,6 +152,15 @@ void FakeGitLab::removeRunner(const std::string& token) {
     impl_->locked([&] { impl_->state.removeRunner(token); });
 }
 
+std::vector<RunnerSpec> FakeGitLab::runners() const {
+    const std::lock_guard lock(impl_->state.mutex);
+    std::vector<RunnerSpec> result;
+    for (const auto& [token, owner] : impl_->state.runners()) {
+        result.push_back(owner.spec);
+    }
+    return result;
+}
+
 std::optional<std::vector<std::string>> FakeGitLab::managerFeatures(const std::string& token,
                                                                     const std::string& systemId) {
     return impl_->locked([&]() -> std::optional<std::vector<std::string>> {

@@ -36,6 +36,8 @@ public:
     std::int64_t addRunner(const std::string& token) { return addRunner(RunnerSpec{token}); }
     void setRunnerPaused(const std::string& token, bool paused);
     void removeRunner(const std::string& token);
+    /// All there are, in no order.
+    std::vector<RunnerSpec> runners() const;
     /// Features the manager declared, as the server remembers them; nullopt = no such manager.
     std::optional<std::vector<std::string>> managerFeatures(const std::string& token,
                                                             const std::string& systemId);

@@ -10,6 +10,7 @@ constexpr std::array<std::string_view, kFaultKinds> kNames = {"claim-answer-lost
                                                               "running-answer-lost",
                                                               "final-answer-lost",
                                                               "upload-answer-lost",
+                                                              "token-answer-lost",
                                                               "connection-dropped",
                                                               "409",
                                                               "429",
@@ -35,6 +36,8 @@ bool canHit(FaultKind kind, Call at) {
             return at == Call::PutFinal;
         case FaultKind::UploadAnswerLost:
             return at == Call::Upload;
+        case FaultKind::TokenAnswerLost:
+            return at == Call::Runners;
         case FaultKind::Conflict:
             return at == Call::Claim || at == Call::PutRunning || at == Call::PutFinal ||
                    at == Call::Patch;

@@ -17,6 +17,7 @@ enum class FaultKind {
     RunningAnswerLost,
     FinalAnswerLost,
     UploadAnswerLost,
+    TokenAnswerLost,    ///< Of the call that makes or renews a runner's token.
     ConnectionDropped,  ///< Before any effect.
     Conflict,           ///< 409 on claim, PUT and PATCH.
     TooManyRequests,    ///< 429 with Retry-After.
@@ -28,7 +29,7 @@ enum class FaultKind {
     SlowAnswer,         ///< Effect at once, answer late.
     TraceForgotten,     ///< The server has lost the log when the next PATCH comes.
 };
-inline constexpr std::size_t kFaultKinds = 16;
+inline constexpr std::size_t kFaultKinds = 17;
 
 /// The kinds of calls that faults can be aimed at. Any = all of a job's calls and claims.
 enum class Call { Any, Claim, PutRunning, PutFinal, Patch, Upload, Download, Runners, Git, Other };

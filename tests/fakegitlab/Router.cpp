@@ -257,7 +257,7 @@ void Router::faultAfter(Call call, Reply& reply) {
     };
     if (strikes(201, FaultKind::ClaimAnswerLost) || strikes(202, FaultKind::PatchAnswerLost) ||
         strikes(200, FaultKind::RunningAnswerLost) || strikes(200, FaultKind::FinalAnswerLost) ||
-        strikes(201, FaultKind::UploadAnswerLost)) {
+        strikes(201, FaultKind::UploadAnswerLost) || strikes(201, FaultKind::TokenAnswerLost)) {
         reply.delivery = Delivery::Dropped;
         reply.fault = true;
     } else if (strikes(201, FaultKind::ClaimAnswerCut)) {

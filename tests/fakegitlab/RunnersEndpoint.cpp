@@ -1,8 +1,10 @@
 #include <Poco/DateTimeFormatter.h>
+#include <Poco/JSON/Array.h>
 #include <Poco/JSON/Object.h>
 #include <Poco/Timestamp.h>
 
 #include <sstream>
+#include <variant>
 
 #include "tests/fakegitlab/Endpoints.h"
 #include "tests/fakegitlab/Params.h"
@@ -39,25 +41,93 @@ std::vector<std::string> tagsOf(const Params& params) {
     return result;
 }
 
-/// What both ways of making a runner accept; nullopt = 400.
-std::optional<RunnerSpec> newRunner(const Params& params, bool untaggedByDefault) {
+constexpr std::size_t kLongestNote = 1024;
+constexpr std::size_t kMostTags = 50;
+constexpr Seconds kShortestTimeout{600};
+
+/// A model's complaint: {"message":{"field":["why"]}}
+Reply invalid(const std::string& field, const std::string& why) {
+    Poco::JSON::Array::Ptr reasons = new Poco::JSON::Array;
+    reasons->add(why);
+    Poco::JSON::Object fields;
+    fields.set(field, reasons);
+    Poco::JSON::Object body;
+    body.set("message", fields);
+    return jsonReply(400, toText(body));
+}
+
+/// What the parameters' types, values and exclusions forbid, before anything else is looked at.
+std::optional<Reply> unacceptable(const Params& params) {
+    for (const auto* name : {"active", "paused", "locked", "run_untagged"}) {
+        const auto text = params.text(name);
+        if (params.has(name) && text != "true" && text != "false") {
+            return missing(std::string(name) + " is invalid");
+        }
+    }
+    const auto level = params.text("access_level");
+    if (params.has("access_level") && level != "not_protected" && level != "ref_protected") {
+        return missing("access_level does not have a valid value");
+    }
+    if (params.has("maximum_timeout") && !params.number("maximum_timeout")) {
+        return missing("maximum_timeout is invalid");
+    }
+    for (const auto& [first, second] :
+         {std::pair("active", "paused"), std::pair("maintainer_note", "maintenance_note")}) {
+        if (params.has(first) && params.has(second)) {
+            return missing(std::string(first) + ", " + second + " are mutually exclusive");
+        }
+    }
+    return std::nullopt;
+}
+
+/// The runner that both ways of making one lead to, or the model's complaint.
+std::variant<RunnerSpec, Reply> newRunner(const Params& params) {
     RunnerSpec spec;
     spec.tags = tagsOf(params);
     spec.description = params.text("description");
-    spec.paused = params.text("paused") == "true";
-    const auto untagged = params.text("run_untagged");
-    spec.runUntagged = untagged.empty() ? untaggedByDefault : untagged == "true";
+    spec.maintenanceNote =
+        params.text(params.has("maintainer_note") ? "maintainer_note" : "maintenance_note");
+    spec.paused = params.text("paused") == "true" || params.text("active") == "false";
+    spec.locked = params.text("locked") == "true";
+    spec.runUntagged = params.text("run_untagged") != "false";
+    spec.accessLevel = params.has("access_level") ? params.text("access_level") : "not_protected";
     spec.maximumTimeout = Seconds(params.number("maximum_timeout").value_or(0));
-    const bool shortTimeout = params.has("maximum_timeout") && spec.maximumTimeout < Seconds(600);
-    if (shortTimeout || (!spec.runUntagged && spec.tags.empty())) {
-        return std::nullopt;
+    if (spec.maintenanceNote.size() > kLongestNote) {
+        return invalid("maintenance_note", "is too long (maximum is 1024 characters)");
+    }
+    if (spec.tags.size() > kMostTags) {
+        return invalid("tags_list",
+                       "Too many tags specified. Please limit the number of tags to 50");
+    }
+    if (params.has("maximum_timeout") && spec.maximumTimeout < kShortestTimeout) {
+        return invalid("maximum_timeout", "needs to be at least 10 minutes");
+    }
+    if (!spec.runUntagged && spec.tags.empty()) {
+        return invalid("tags_list",
+                       "can not be empty when runner is not allowed to pick untagged jobs");
     }
     return spec;
+}
+
+/// Names the defects of clients that a real server overlooks.
+void checkInfo(State& state, const std::string& call, const Params& params) {
+    const auto info = params.object("info");
+    if (info.isNull() || !info->has("name") || !info->has("version")) {
+        state.violate(call + " without info.name and info.version");
+        return;
+    }
+    if (info->has("access_level")) {
+        state.violate(call + " with access_level within info, where no server looks");
+    }
 }
 
 Reply registerRunner(State& state, const Params& params) {
     if (!params.has("token")) {
         return missing("token is missing");
+    }
+    checkInfo(state, "POST runners", params);
+    if (auto refusal = unacceptable(params)) {
+        return *refusal;
     }
     if (state.options.registrationToken.empty()) {
         return messageReply(410, "runner registration disallowed");
@@ -65,15 +135,18 @@ Reply registerRunner(State& state, const Params& params) {
     if (params.text("token") != state.options.registrationToken) {
         return messageReply(403);
     }
-    auto spec = newRunner(params, true);
-    if (!spec) {
-        return jsonReply(400, R"({"message":{"tags_list":["can not be empty when runner is )"
-                              R"(not allowed to pick untagged jobs"]}})");
+    auto made = newRunner(params);
+    if (const auto* refusal = std::get_if<Reply>(&made)) {
+        return *refusal;
     }
-    spec->token = "glrtr-" + state.newName(20);
-    const auto& made = state.addRunner(std::move(*spec));
-    state.event("runner " + std::to_string(made.id) + " registered");
-    return credentials(201, made, true);
+    auto& spec = std::get<RunnerSpec>(made);
+    spec.token = "glrtr-" + state.newName(20);
+    spec.program = params.object("info").isNull()
+                       ? ""
+                       : params.object("info")->optValue<std::string>("name", "");
+    const auto& added = state.addRunner(std::move(spec));
+    state.event("runner " + std::to_string(added.id) + " registered");
+    return credentials(201, added, true);
 }
 
 Reply createRunner(State& state, const Request& request, const Params& params) {
@@ -88,17 +161,25 @@ Reply createRunner(State& state, const Request& request, const Params& params) {
     if (!known) {
         return missing("runner_type does not have a valid value");
     }
-    auto spec = newRunner(params, true);
-    if (!spec) {
-        return messageReply(400, "invalid runner");
+    if (auto refusal = unacceptable(params)) {
+        return *refusal;
     }
-    spec->token = "glrt-t1_" + state.newName(20);
-    return credentials(201, state.addRunner(std::move(*spec)), true);
+    auto made = newRunner(params);
+    if (const auto* refusal = std::get_if<Reply>(&made)) {
+        return *refusal;
+    }
+    auto& spec = std::get<RunnerSpec>(made);
+    spec.token = "glrt-t1_" + state.newName(20);
+    return credentials(201, state.addRunner(std::move(spec)), true);
 }
 
 Reply verify(State& state, const Params& params) {
     if (!params.has("token")) {
         return missing("token is missing");
+    }
+    checkInfo(state, "POST runners/verify", params);
+    if (!params.features()) {
+        state.violate("POST runners/verify without info.features, which the server keeps");
     }
     auto* owner = state.runner(params.text("token"));
     if (owner == nullptr) {
@@ -174,6 +255,9 @@ Reply runnersApi(State& state, const Request& request, const std::string& path) 
         return messageReply(501);
     }
     const Params params(request);
+    if (!request.body.empty() && !request.header("content-type").starts_with("application/json")) {
+        state.violate(call + " with a body that is not called application/json");
+    }
     if (!params.ok()) {
         return messageReply(400, "the body cannot be parsed");
     }

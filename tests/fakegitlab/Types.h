@@ -103,7 +103,11 @@ struct RunnerSpec {
     std::vector<std::string> tags = {};
     bool runUntagged = true;
     bool paused = false;
+    bool locked = false;
     std::string description = "runner";
+    std::string maintenanceNote = {};
+    std::string accessLevel = "not_protected";
+    std::string program = {};   ///< `info.name` of a registration.
     Seconds maximumTimeout{0};  ///< 0 = no limit of its own.
     std::optional<WallTime> expiresAt = {};
 };

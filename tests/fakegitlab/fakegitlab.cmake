@@ -30,7 +30,7 @@ target_link_libraries(fakegitlab PRIVATE bridge_flags gridbridge::fakegitlab CLI
 
 bridge_test(fakegitlab_test LABEL contract
   SOURCES fakegitlab/ArtifactTest.cpp fakegitlab/ClaimTest.cpp fakegitlab/FaultTest.cpp
-    fakegitlab/TraceTest.cpp fakegitlab/UpdateTest.cpp
+    fakegitlab/RunnersTest.cpp fakegitlab/TraceTest.cpp fakegitlab/UpdateTest.cpp
   DEPS gridbridge::fakegitlab Poco::Net Poco::JSON)
 add_test(NAME fakegitlab.program
   COMMAND "${CMAKE_CURRENT_SOURCE_DIR}/fakegitlab/program.sh" $<TARGET_FILE:fakegitlab>)

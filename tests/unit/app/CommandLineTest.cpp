@@ -7,6 +7,7 @@
 #include "bridge/app/Commands.h"
 #include "bridge/base/Random.h"
 #include "tests/fakes/FakeClock.h"
+#include "tests/fakes/FakeGitLabAccess.h"
 #include "tests/unit/app/ConfigFolder.h"
 
 namespace gridbridge::app {
@@ -35,9 +36,10 @@ protected:
         err_.str("");
         const CommandWorld world{out_,
                                  err_,
+                                 in_,
                                  clock_,
                                  ConfigFolder::host(),
-                                 [](const RunnerConfig&) { return gitlab::VerifyAnswer{}; },
+                                 gitlab_,
                                  [](const Config&, const BackendConfig&) { return std::nullopt; },
                                  [](const Config&) { return 0; }};
         return runCommandLine(arguments, world);
@@ -73,6 +75,8 @@ protected:
     std::unique_ptr<store::JobStore> store_;
     std::ostringstream out_;
     std::ostringstream err_;
+    std::istringstream in_;
+    gridbridge::testing::FakeGitLabAccess gitlab_;
 };
 
 TEST_F(CommandLine, JobsListsOpenJobsAndAllJobs) {
@@ -165,7 +169,8 @@ TEST_F(CommandLine, OutputThatCannotBeWrittenIsAnError) {
 }
 
 TEST_F(CommandLine, EveryCommandHelpsWithAnExample) {
-    for (const std::string command : {"jobs", "show", "log", "check", "run"}) {
+    for (const std::string command :
+         {"jobs", "show", "log", "register", "unregister", "check", "run"}) {
         EXPECT_EQ(run({command, "--help"}, false), 0);
         EXPECT_THAT(out_.str(), HasSubstr("Example:\n  gridbridge " + command)) << command;
         EXPECT_THAT(out_.str(), HasSubstr("Usage: gridbridge " + command + " [OPTIONS]"));

@@ -172,7 +172,7 @@ TEST_F(ConfigErrors, MissingKeysNameTheLineOfTheirSection) {
 TEST_F(ConfigErrors, NoRunner) {
     EXPECT_THAT(folder_.faultsOf(kBackend),
                 ElementsAre("config.toml: runners: there is no runner; add a section [[runners]] "
-                            "with name, url, token and backend"));
+                            "with name, url, token and backend, or run gridbridge register"));
 }
 
 TEST_F(ConfigErrors, AnUnknownBackend) {

@@ -7,6 +7,7 @@
 #include "bridge/app/Commands.h"
 #include "bridge/app/ExitCode.h"
 #include "tests/fakes/FakeClock.h"
+#include "tests/fakes/FakeGitLabAccess.h"
 #include "tests/unit/app/ConfigFolder.h"
 #include "tests/unit/app/OtherProcess.h"
 
@@ -29,9 +30,10 @@ protected:
     CommandWorld world() {
         return {out_,
                 err_,
+                in_,
                 clock_,
                 ConfigFolder::host(),
-                [this](const RunnerConfig&) { return answer_; },
+                gitlab_,
                 [this](const Config&, const BackendConfig&) { return health_; },
                 [this](const Config& config) {
                     ran_ = config.runners.at(0).name;
@@ -61,7 +63,8 @@ protected:
     std::ostringstream out_;
     std::ostringstream err_;
     gridbridge::testing::FakeClock clock_;
-    gitlab::VerifyAnswer answer_{gitlab::VerifyOutcome::Valid, 7, ""};
+    std::istringstream in_;
+    gridbridge::testing::FakeGitLabAccess gitlab_;
     std::optional<BackendFault> health_;
     std::string ran_;
     pid_t holderWhileRunning_ = 0;
@@ -78,7 +81,7 @@ TEST_F(ServiceCommands, CheckSaysOneLineForEachThingThatIsWell) {
 }
 
 TEST_F(ServiceCommands, CheckNamesTheLineOfAWrongToken) {
-    answer_ = {gitlab::VerifyOutcome::Invalid, 0, "403 Forbidden"};
+    gitlab_.verified = {gitlab::VerifyOutcome::Invalid, 0, "403 Forbidden"};
     EXPECT_EQ(check(), 1);
     EXPECT_EQ(lines().at(3),
               "FAIL  DIR/config.toml:5: runners.pool.token: https://gitlab.example.org refuses the "
@@ -87,7 +90,7 @@ TEST_F(ServiceCommands, CheckNamesTheLineOfAWrongToken) {
 }
 
 TEST_F(ServiceCommands, CheckTellsAServerThatIsAwayFromAWrongToken) {
-    answer_ = {gitlab::VerifyOutcome::Unreachable, 0, "connection refused"};
+    gitlab_.verified = {gitlab::VerifyOutcome::Unreachable, 0, "connection refused"};
     EXPECT_EQ(check(), 1);
     EXPECT_EQ(lines().at(3),
               "FAIL  DIR/config.toml:4: runners.pool.url: https://gitlab.example.org cannot be "

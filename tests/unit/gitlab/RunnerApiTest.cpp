@@ -141,8 +141,8 @@ TEST_F(RunnerApiTest, WebPageOfAProxyIsNeverGitLabsWord) {
     }
     EXPECT_EQ(keepAlive(page(502)).outcome, CallOutcome::Retry);
     EXPECT_EQ(keepAlive(page(413)).outcome, CallOutcome::TooLarge);
-    EXPECT_EQ(verify(page(200)).outcome, VerifyOutcome::Unreachable);
-    EXPECT_EQ(verify(page(403)).outcome, VerifyOutcome::Unreachable);
+    EXPECT_EQ(verify(page(200)).outcome, VerifyOutcome::NotGitLab);
+    EXPECT_EQ(verify(page(403)).outcome, VerifyOutcome::NotGitLab);
     EXPECT_EQ(claim(page(200)).outcome, ClaimOutcome::Refused);
     EXPECT_EQ(claim(page(403)).outcome, ClaimOutcome::Refused);
     EXPECT_EQ(claim(page(503)).outcome, ClaimOutcome::Retry);
@@ -151,14 +151,25 @@ TEST_F(RunnerApiTest, WebPageOfAProxyIsNeverGitLabsWord) {
 TEST_F(RunnerApiTest, OnlyTheServersRefusalProvesABadToken) {
     const std::pair<int, VerifyOutcome> cases[] = {
         {200, VerifyOutcome::Valid},       {403, VerifyOutcome::Invalid},
-        {422, VerifyOutcome::Invalid},     {404, VerifyOutcome::Unreachable},
-        {500, VerifyOutcome::Unreachable}, {302, VerifyOutcome::Unreachable},
+        {422, VerifyOutcome::Invalid},     {404, VerifyOutcome::NotGitLab},
+        {500, VerifyOutcome::Unreachable}, {302, VerifyOutcome::NotGitLab},
     };
     for (const auto& [status, wanted] : cases) {
         EXPECT_EQ(verify({.status = status}).outcome, wanted) << status;
     }
     EXPECT_EQ(verify({.status = 200, .body = R"({"id":77})"}).runnerId, 77);
     EXPECT_EQ(verify({.status = 200, .body = "200"}).runnerId, 0);
+    const auto ends = [&](const std::string& value) {
+        return verify({.status = 200, .body = R"({"token_expires_at":)" + value + "}"})
+            .tokenExpiresAt;
+    };
+    const auto newYear = fromEpoch(std::chrono::seconds(1767225600));
+    EXPECT_EQ(ends(R"("2026-01-01T00:00:00.250Z")"), newYear);
+    EXPECT_EQ(ends(R"("2026-01-01T00:00:00Z")"), newYear);
+    EXPECT_EQ(ends(R"("2026-01-01T01:00:00.000+01:00")"), newYear);
+    for (const auto* never : {"null", R"("")", R"("soon")", "[]", "{}"}) {
+        EXPECT_EQ(ends(never), std::nullopt) << never;
+    }
 }
 
 TEST_F(RunnerApiTest, ClaimIsTakenOnlyWith201) {

@@ -1,0 +1,75 @@
+#include "bridge/app/GitLabAccess.h"
+
+#include "bridge/http/PocoTransport.h"
+
+namespace gridbridge::app {
+
+namespace {
+
+constexpr Millis kAskLimit{30000};
+
+/// What an address or a certificate that cannot be used makes of a call.
+gitlab::TokenAnswer refused(const std::exception& why) {
+    return {.outcome = gitlab::TokenOutcome::Refused, .message = why.what()};
+}
+
+}  // namespace
+
+std::unique_ptr<http::Transport> transportTo(const RunnerConfig& runner, const Clock& clock) {
+    return std::make_unique<http::PocoTransport>(runner.url, clock, gitlab::userAgent(),
+                                                 runner.tlsCaFile);
+}
+
+std::vector<std::string> features() {
+    return {"variables",      "artifacts",         "refspecs",         "masking",
+            "raw_variables",  "multi_build_steps", "return_exit_code", "trace_reset",
+            "trace_checksum", "trace_size",        "cancelable",       "cancel_gracefully"};
+}
+
+std::string systemId(const store::Installation& installation) {
+    return "r_grid" + installation.id;
+}
+
+bool isAuthenticationToken(const Secret& token) {
+    return token.reveal().starts_with("glrt-");
+}
+
+CallContext HttpGitLabAccess::context() const {
+    return {clock_.steadyNow() + kAskLimit};
+}
+
+gitlab::VerifyAnswer HttpGitLabAccess::verify(const RunnerConfig& runner,
+                                              const std::string& systemId) {
+    try {
+        const auto transport = transportTo(runner, clock_);
+        return gitlab::HttpRunnerApi(*transport, clock_)
+            .verify(context(), {runner.token, systemId, features(), ""});
+    } catch (const std::exception& e) {
+        return {.outcome = gitlab::VerifyOutcome::Unreachable, .message = e.what()};
+    }
+}
+
+gitlab::TokenAnswer HttpGitLabAccess::registerRunner(const RunnerConfig& runner,
+                                                     const gitlab::NewRunner& made) {
+    try {
+        const auto transport = transportTo(runner, clock_);
+        return gitlab::HttpTokenApi(*transport).registerRunner(context(), runner.token, made);
+    } catch (const std::exception& e) {
+        return refused(e);
+    }
+}
+
+gitlab::TokenAnswer HttpGitLabAccess::unregister(const RunnerConfig& runner,
+                                                 const std::string& systemId) {
+    try {
+        const auto transport = transportTo(runner, clock_);
+        gitlab::HttpTokenApi api(*transport);
+        return isAuthenticationToken(runner.token)
+                   ? api.removeManager(context(), runner.token, systemId)
+                   : api.removeRunner(context(), runner.token);
+    } catch (const std::exception& e) {
+        return refused(e);
+    }
+}
+
+}  // namespace gridbridge::app

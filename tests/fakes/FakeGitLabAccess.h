@@ -1,0 +1,24 @@
+#pragma once
+
+#include "bridge/app/GitLabAccess.h"
+
+namespace gridbridge::testing {
+
+/// A GitLab for commands that answers as the test says.
+class FakeGitLabAccess final : public app::GitLabAccess {
+public:
+    gitlab::VerifyAnswer verify(const app::RunnerConfig&, const std::string&) override {
+        return verified;
+    }
+    gitlab::TokenAnswer registerRunner(const app::RunnerConfig&,
+                                       const gitlab::NewRunner&) override {
+        return {};
+    }
+    gitlab::TokenAnswer unregister(const app::RunnerConfig&, const std::string&) override {
+        return {};
+    }
+
+    gitlab::VerifyAnswer verified{gitlab::VerifyOutcome::Valid, 7, ""};
+};
+
+}  // namespace gridbridge::testing

@@ -27,8 +27,8 @@ constexpr const char* kGate =
     R"(read -r go || exit 72; unset PWD OLDPWD SHLVL _; exec "$@" </dev/null)";
 
 /// By it a job's processes are known after they have left its session.
-std::string submissionVariable(const FolderRef& folder) {
-    return "GB_SUBMISSION=" + folder.key.value;
+std::string folderVariable(const std::filesystem::path& path) {
+    return "GB_FOLDER=" + path.string();
 }
 
 std::string inFolder(const FolderRef& folder, const std::string& name) {
@@ -248,7 +248,7 @@ Result<ProcessId> DirectFolders::start(const FolderRef& folder, std::span<const 
     std::vector<std::string> words{"/bin/sh", "-c", kGate, "sh"};
     words.insert(words.end(), argv.begin(), argv.end());
     auto environment = environmentOf(*account);
-    environment.push_back(submissionVariable(folder));
+    environment.push_back(folderVariable(path(folder)));
     const auto pid = spawn({.argv = argvAs(*account, words),
                             .environment = std::move(environment),
                             .workDir = path(folder).string()},
@@ -389,7 +389,7 @@ Result<void> DirectFolders::signal(const FolderRef& folder, const ProcessId& pro
     if (process.bootId != bootId_) {
         return {};
     }
-    return signalProcesses(process, account->uid, submissionVariable(folder), signal);
+    return signalProcesses(process, account->uid, folderVariable(path(folder)), signal);
 }
 
 Result<void> DirectFolders::free(const FolderRef& folder) {

@@ -64,7 +64,7 @@ public:
     /// failure soon after may undo it.
     virtual Result<void> stage(const FolderRef& folder, std::span<const StagedFile> files) = 0;
     /// Starts `argv` as the account in its own session, with `argv` as given, an environment of
-    /// PATH, HOME, USER, LOGNAME, LANG and GB_SUBMISSION (the key) only, stdin from the null device
+    /// PATH, HOME, USER, LOGNAME, LANG and GB_FOLDER (its path) only, stdin from the null device
     /// and both outputs in `out/batch.log`. The process does nothing before `recorded` has returned
     /// true: with false, or when the service dies before, it ends without having run `argv`.
     virtual Result<ProcessId> start(const FolderRef& folder, std::span<const std::string> argv,
@@ -79,7 +79,7 @@ public:
     /// Makes `in/cancel`, which asks the wrapper to stop gracefully.
     virtual Result<void> requestCancel(const FolderRef& folder) = 0;
     /// Sends `signal` to every process of the session that `process` leads, and to those that left
-    /// it with GB_SUBMISSION in their environment. Well when none is left.
+    /// it with its GB_FOLDER in their environment. Well when none is left.
     virtual Result<void> signal(const FolderRef& folder, const ProcessId& process, int signal) = 0;
     /// Removes the folder and all in it. Well when it is absent.
     virtual Result<void> free(const FolderRef& folder) = 0;

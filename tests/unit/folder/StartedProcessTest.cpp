@@ -58,7 +58,7 @@ TEST_F(StartedProcessTest, TheEnvironmentInputAndSessionAreItsOwn) {
     std::istringstream seen(batchLog(ref()));
     std::string names;
     std::getline(seen, names, '0');  // the size of its input
-    EXPECT_EQ(names, "GB_SUBMISSION HOME LANG LOGNAME PATH USER ");
+    EXPECT_EQ(names, "GB_FOLDER HOME LANG LOGNAME PATH USER ");
     pid_t session = 0;
     std::string folder;
     seen >> session >> folder;

@@ -104,11 +104,16 @@ struct Observation {
     bool operator==(const Observation&) const = default;
 };
 
+enum class LogSource {
+    Job,    ///< What the job's script prints.
+    Batch,  ///< What the batch system itself prints about the job.
+};
 struct LogRequest {
     JobRef ref;
     int run = 1;
     std::int64_t offset = 0;
     std::size_t limit = 256 * 1024;
+    LogSource source = LogSource::Job;
 };
 struct LogChunk {
     std::string bytes;  ///< From the offset; empty = nothing yet.

@@ -74,7 +74,8 @@ std::vector<Result<LogChunk>> readSharedLogs(folder::JobFolders& folders,
         const folder::FolderRef folder{request.ref.key, request.ref.account};
         // The status first: where it is seen, the log read after it is complete.
         reads.push_back({folder, "status", 0, kStatusLimit});
-        reads.push_back({folder, "log", request.offset, request.limit});
+        const char* log = request.source == LogSource::Batch ? "batch.log" : "log";
+        reads.push_back({folder, log, request.offset, request.limit});
     }
     auto chunks = folders.read(reads);
     std::vector<Result<LogChunk>> results;

@@ -217,10 +217,28 @@ Decision submitting(Step& step) {
     return step.decision;
 }
 
+/// Without a status file what the batch system printed may tell the user why.
+Decision endedByTheBatchSystem(Step& step) {
+    const auto& printed = step.facts.batchLog;
+    if (!printed) {
+        if (!step.facts.inFlight.has(Effect::ReadBatchLog)) {
+            step.decision.effects.add(Effect::ReadBatchLog);
+        }
+        return step.wait(step.policy.poll);
+    }
+    if (printed->ok() && !(*printed)->empty()) {
+        step.decision.after += plainLine("The batch system printed:") + **printed;
+        if (!(*printed)->ends_with('\n')) {
+            step.decision.after += '\n';
+        }
+    }
+    return step.finish(verdict(step));
+}
+
 Decision collecting(Step& step) {
     const Facts& facts = step.facts;
-    if (!step.facts.end || !facts.end->valid) {
-        return step.finish(verdict(step));
+    if (!facts.end || !facts.end->valid) {
+        return endedByTheBatchSystem(step);
     }
     if (facts.uploaded) {
         step.decision.after += [&] {

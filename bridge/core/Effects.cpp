@@ -11,6 +11,8 @@ namespace {
 constexpr Millis kEffectLimit{60000};
 constexpr Millis kReadLimit{30000};
 constexpr std::size_t kLogChunk = 256 * 1024;
+/// Of what the batch system prints, a few lines.
+constexpr std::size_t kBatchLogLimit = 16 * 1024;
 
 folder::FolderRef folderOf(const store::JobRecord& job) {
     return {job.submission.key, job.account};
@@ -139,6 +141,21 @@ void Effects::cancel(BackendEntry& entry, const store::JobRecord& job, Live& liv
         // A failed cancel needs no reaction of its own: the decision asks again while it matters.
         static_cast<void>(entry.backend.cancel(within(kEffectLimit, stop), requests));
         answers_.post({row, 0, [effect](Facts&, Live& known) { known.inFlight.remove(effect); }});
+    });
+}
+
+void Effects::readBatchLog(BackendEntry& entry, const store::JobRecord& job, Live& live) {
+    live.inFlight.add(Effect::ReadBatchLog);
+    entry.reads.post([this, &entry, row = job.row, attempt = job.submission.attempt,
+                      ref = refOf(job), run = job.submission.run](std::stop_token stop) {
+        const std::vector<LogRequest> requests{{ref, run, 0, kBatchLogLimit, LogSource::Batch}};
+        const auto chunk =
+            only(entry.backend.readLogs(within(kReadLimit, stop), requests), ErrorKind::Transient);
+        answers_.post({row, attempt, [chunk](Facts& facts, Live& known) {
+                           known.inFlight.remove(Effect::ReadBatchLog);
+                           facts.batchLog = chunk.ok() ? Result<std::string>(chunk->bytes)
+                                                       : Result<std::string>(chunk.error());
+                       }});
     });
 }
 

@@ -27,6 +27,7 @@ public:
     void find(BackendEntry& entry, const store::JobRecord& job, Live& live);
     void mark(BackendEntry& entry, const store::JobRecord& job, Live& live);
     void cancel(BackendEntry& entry, const store::JobRecord& job, Live& live, CancelKind kind);
+    void readBatchLog(BackendEntry& entry, const store::JobRecord& job, Live& live);
     void collect(BackendEntry& entry, const store::JobRecord& job, Live& live);
     void release(BackendEntry& entry, const store::JobRecord& job, Live& live);
     /// Packs and uploads the archive of a collected job.

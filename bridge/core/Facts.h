@@ -22,12 +22,13 @@ enum class Effect {
     CancelSoft,
     CancelHard,
     Look,  ///< Observe and read the log now, without waiting for the poll.
+    ReadBatchLog,
     Collect,
     Upload,
     Report,
     Release,
 };
-inline constexpr std::size_t kEffects = 10;
+inline constexpr std::size_t kEffects = 11;
 
 class EffectSet {
 public:
@@ -91,6 +92,7 @@ struct Facts {
     std::optional<LogFact> log;
     std::int64_t logOffset =
         0;  ///< Where `log` begins; another offset than the stored one is stale.
+    std::optional<Result<std::string>> batchLog;  ///< What the batch system printed.
     std::optional<Result<CollectOutcome>> collected;
     std::optional<UploadFact> uploaded;
     std::optional<ReportFact> reported;

@@ -148,8 +148,8 @@ std::set<JobRow> Reconciler::dueRows() {
 
 bool Reconciler::newsworthy(const Facts& facts, const Live& live) const {
     if (facts.restarted || facts.decoded || facts.contact || facts.submitted || facts.found ||
-        facts.marked || facts.end || facts.collected || facts.uploaded || facts.reported ||
-        facts.released) {
+        facts.marked || facts.end || facts.batchLog || facts.collected || facts.uploaded ||
+        facts.reported || facts.released) {
         return true;
     }
     if (facts.log &&
@@ -358,6 +358,8 @@ void Reconciler::carryOut(Effect effect, const JobRecord& job, Live& live) {
         case Effect::Look:
             live.inFlight.add(Effect::Look);
             return looks_[live.backend].push_back(job);
+        case Effect::ReadBatchLog:
+            return effects_.readBatchLog(backend, job, live);
         case Effect::Collect:
             return effects_.collect(backend, job, live);
         case Effect::Upload:

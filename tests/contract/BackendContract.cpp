@@ -302,6 +302,18 @@ TEST_P(BackendContract, TheLogIsLiveAndItsBytesStayTheSame) {
     EXPECT_EQ(log(ref).status, "status\n");
 }
 
+TEST_P(BackendContract, WhatTheBatchSystemPrintsIsNotTheJobsLog) {
+    const auto ref = run({.output = "from the script\n"});
+    ended(ref);
+    const std::vector<LogRequest> requests{{ref, 1, 0, 1000, LogSource::Batch}};
+
+    const auto chunk = backend().readLogs(ctx(), requests).at(0);
+
+    ASSERT_TRUE(chunk.ok());
+    EXPECT_EQ(chunk->bytes.find("from the script"), std::string::npos);
+    EXPECT_EQ(log(ref).bytes, "from the script\n");
+}
+
 TEST_P(BackendContract, AnEmptyLogIsEmptyAndTheStatusIsThere) {
     const auto ref = run({.output = ""});
     ended(ref);

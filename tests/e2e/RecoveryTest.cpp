@@ -74,6 +74,15 @@ TEST_F(RecoveryEndToEnd, Case52KilledWrapperLeavesNoStatusAndIsAScriptFailure) {
     isAScriptFailure(leaving("true"));
 }
 
+TEST_F(RecoveryEndToEnd, WhatTheBatchSystemPrintedIsShownMaskedWhenThereIsNoStatusFile) {
+    const auto job =
+        run({.script = {"echo \"step killed near $KEY\" >> \"$GB_OUT/batch.log\"; kill -9 $PPID"},
+             .variables = {{.key = "KEY", .value = "hunter2-secret", .masked = true}}});
+
+    isAScriptFailure(job);
+    EXPECT_TRUE(says(job, "The batch system printed:\nstep killed near [MASKED]\n"));
+}
+
 TEST_F(RecoveryEndToEnd, Case52StatusMissingAfterANormalExitIsAScriptFailure) {
     isAScriptFailure(run({.script = {"rm -rf \"$GB_OUT\""}}));
 }

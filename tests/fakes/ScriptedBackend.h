@@ -21,6 +21,7 @@ public:
         Observation seen;
         std::string log;
         std::optional<std::string> status;
+        std::string batchLog;
         WallTime submittedAt;
         int submits = 0;
         std::vector<CancelKind> cancels;
@@ -172,6 +173,9 @@ public:
             const auto job = jobs_.find(request.ref.key);
             if (job == jobs_.end()) {
                 return Result<LogChunk>(LogChunk{});
+            }
+            if (request.source == LogSource::Batch) {
+                return Result<LogChunk>(LogChunk{job->second.batchLog, job->second.status});
             }
             const auto from = static_cast<std::size_t>(request.offset);
             return Result<LogChunk>(

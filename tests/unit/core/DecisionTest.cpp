@@ -207,6 +207,7 @@ TEST_F(DecisionTest, AbsentIsLostOnlyAtTheSecondLookAGraceLater) {
     go();
 
     ASSERT_EQ(job.state, State::Collecting);
+    facts.batchLog = Result<std::string>(std::string());
     go();
     EXPECT_EQ(job.failureReason, "runner_system_failure");
 }
@@ -425,6 +426,7 @@ TEST_F(DecisionTest, RunningJobThatIgnoresItsDeadlineIsEnded) {
     const auto decision = go();
 
     EXPECT_TRUE(decision.effects.has(Effect::CancelHard));
+    facts.batchLog = Result<std::string>(std::string());
     go();
     EXPECT_EQ(job.failureReason, "job_execution_timeout");
 }

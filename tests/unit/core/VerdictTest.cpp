@@ -16,6 +16,7 @@ protected:
         job.submission.startedAt = now;
         job.timeoutSeconds = 3600;
         facts.collected = Result<CollectOutcome>(CollectOutcome::Done);
+        facts.batchLog = Result<std::string>(std::string());
     }
     void ends(const std::string& outcome, const std::string& why, std::optional<int> code) {
         facts.end = ScriptEnd{"text", true, outcome, why, "step_script", code, 0};
@@ -128,6 +129,24 @@ TEST_F(VerdictTest, SigtermIsASystemFailureOnlyWhenTheSchedulerEndedTheJob) {
         job.submission.cause = cause;
         EXPECT_EQ(decided().next.failureReason, reason) << cause;
     }
+}
+
+TEST_F(VerdictTest, JobWithoutStatusFileShowsWhatTheBatchSystemPrinted) {
+    facts.batchLog.reset();
+    auto decision = decided();
+    EXPECT_EQ(decision.next.state, store::State::Collecting);
+    EXPECT_TRUE(decision.effects.has(Effect::ReadBatchLog));
+
+    facts.batchLog = Result<std::string>("step killed: out of memory");
+    decision = decided();
+    EXPECT_EQ(decision.next.state, store::State::Reporting);
+    EXPECT_NE(
+        decision.after.find("The batch system printed:\033[0;m\nstep killed: out of memory\n"),
+        std::string::npos)
+        << decision.after;
+
+    facts.batchLog = Result<std::string>(transientError("the folder is away"));
+    EXPECT_EQ(decided().next.state, store::State::Reporting);
 }
 
 TEST_F(VerdictTest, JobWithoutStatusFileIsToldWhatEndedIt) {

@@ -47,7 +47,7 @@ std::string jobFault(const std::string& text) {
     return parseJobName(text) ? ""
                               : text +
                                     " names no job; write the id that GitLab shows, like 4711, "
-                                    "or RUNNER/4711";
+                                    "or RUNNER/4711, or its key";
 }
 
 std::string nameFault(const std::string& text) {
@@ -71,6 +71,10 @@ public:
         addLog();
         addRegister();
         addUnregister();
+        addCancel();
+        addDrain("drain", "Claims nothing for a runner, or for any; open jobs go on.",
+                 store::RequestKind::Drain);
+        addDrain("resume", "Claims again for a runner, or for all.", store::RequestKind::Resume);
         add("check", "Checks configuration, state folder, tokens and backends.",
             "gridbridge check --config /etc/gridbridge/config.toml",
             [this](const CommandWorld& world) {
@@ -164,6 +168,19 @@ private:
         log->add_flag("--follow", options_.follow, "Go on until the job is done");
     }
 
+    void addCancel() {
+        addJob(*add("cancel", "Stops one job; in GitLab it fails.", "gridbridge cancel 4711",
+                    [this](const CommandWorld& world) {
+                        return cancelJob(options_.config, *parseJobName(options_.job), world);
+                    }));
+    }
+
+    void addDrain(const std::string& name, const std::string& what, store::RequestKind kind) {
+        add(name, what, "gridbridge " + name + " pool", [this, kind](const CommandWorld& world) {
+            return drainRunner(options_.config, options_.runner, kind, world);
+        })->add_option("RUNNER", options_.runner, "Its name in the configuration; all without");
+    }
+
     void addRegister() {
         auto& wanted = options_.registration;
         CLI::App* command =
@@ -235,7 +252,7 @@ private:
     }
 
     void addJob(CLI::App& command) {
-        command.add_option("JOB", options_.job, "GitLab's job id, or RUNNER/ID")
+        command.add_option("JOB", options_.job, "GitLab's job id, or RUNNER/ID, or the job's key")
             ->required()
             ->check(jobFault, "");
     }

@@ -54,6 +54,10 @@ int showJob(const std::filesystem::path& config, const JobName& job, bool json,
             const CommandWorld& world);
 int printLog(const std::filesystem::path& config, const JobName& job, bool follow,
              const CommandWorld& world);
+int cancelJob(const std::filesystem::path& config, const JobName& job, const CommandWorld& world);
+/// `kind` is Drain or Resume; an empty `runner` means all.
+int drainRunner(const std::filesystem::path& config, const std::string& runner,
+                store::RequestKind kind, const CommandWorld& world);
 int checkInstallation(const std::filesystem::path& config, const CommandWorld& world);
 int runService(const std::filesystem::path& config, const CommandWorld& world);
 

@@ -4,6 +4,7 @@
 #include "bridge/app/Commands.h"
 #include "bridge/app/ExitCode.h"
 #include "bridge/app/JobText.h"
+#include "bridge/app/StateLock.h"
 #include "bridge/app/Text.h"
 #include "bridge/app/TraceFollower.h"
 
@@ -28,12 +29,50 @@ std::filesystem::path stateDirOf(const std::filesystem::path& config, const Comm
 /// The job's record, or an error told to the user.
 std::optional<store::JobRecord> find(store::JobReader& reader, const JobName& job,
                                      const CommandWorld& world) {
+    if (!job.key.empty()) {
+        auto record = reader.job(job.row);
+        if (record && jobKey(reader.installation(), job.row) == job.key) {
+            return record;
+        }
+        world.err << "gridbridge: there is no job " << printable(job.key)
+                  << "; gridbridge jobs --all lists them\n";
+        return std::nullopt;
+    }
     auto chosen = chooseJob(job, reader.byGitlabId(job.id));
     if (!chosen) {
         world.err << "gridbridge: " << printable(chosen.error().message) << '\n';
         return std::nullopt;
     }
     return std::move(chosen).value();
+}
+
+/// Writes the request, and waits a little for what a running service makes of it.
+int ask(const std::filesystem::path& stateDir, store::Request request, const CommandWorld& world) {
+    constexpr std::chrono::seconds kPatience{10};
+    constexpr Millis kPause{100};
+    request.askedAt = world.clock.wallNow();
+    const auto id = store::addRequest(stateDir, request);
+    const auto holder = StateLock::holder(stateDir);
+    if (holder && !*holder) {
+        world.out << "noted; no service runs, it sees to it when it next starts\n";
+        return kExitWell;
+    }
+    store::JobReader reader(stateDir);
+    const auto end = world.clock.steadyNow() + kPatience;
+    do {
+        const auto now = reader.request(id);
+        if (now && now->state == store::RequestState::Done) {
+            world.out << printable(now->result) << '\n';
+            return kExitWell;
+        }
+        if (now && now->state == store::RequestState::Refused) {
+            world.err << "gridbridge: " << printable(now->result) << '\n';
+            return kExitFailed;
+        }
+    } while (world.clock.sleepUntil(world.clock.steadyNow() + kPause, {}) &&
+             world.clock.steadyNow() < end);
+    world.out << "noted; the service has not seen to it yet\n";
+    return kExitWell;
 }
 
 }  // namespace
@@ -47,7 +86,14 @@ int listJobs(const std::filesystem::path& config, const JobsRequest& request,
     } else if (jobs.empty()) {
         world.out << (request.filter.all ? "no jobs\n" : "no open jobs; --all shows ended ones\n");
     } else {
-        world.out << jobTable(jobs);
+        world.out << jobTable(jobs, reader.installation());
+    }
+    for (const auto& runner : reader.runners()) {
+        if (runner.draining && !request.json) {
+            world.out << "runner " << printable(runner.name)
+                      << " drains: it claims nothing until gridbridge resume " << runner.name
+                      << '\n';
+        }
     }
     return kExitWell;
 }
@@ -60,7 +106,8 @@ int showJob(const std::filesystem::path& config, const JobName& job, bool json,
         return kExitFailed;
     }
     const JobHistory history{jobKey(reader.installation(), record->row), *record,
-                             reader.submissions(record->row), reader.transitions(record->row)};
+                             reader.submissions(record->row), reader.transitions(record->row),
+                             reader.requests(record->row)};
     world.out << (json ? jobJson(history) : jobPage(history));
     return kExitWell;
 }
@@ -75,10 +122,8 @@ int printLog(const std::filesystem::path& config, const JobName& job, bool follo
     }
     const auto file = stateDir / "traces" / (jobKey(reader.installation(), record->row) + ".log");
     const auto look = [&]() -> TraceExtent {
-        for (const auto& now : reader.byGitlabId(job.id)) {
-            if (now.row == record->row) {
-                return {now.traceLength, !follow || now.state == store::State::Done};
-            }
+        if (const auto now = reader.job(record->row)) {
+            return {now->traceLength, !follow || now->state == store::State::Done};
         }
         return {record->traceLength, true};
     };
@@ -88,6 +133,35 @@ int printLog(const std::filesystem::path& config, const JobName& job, bool follo
         return kExitIo;
     }
     return kExitWell;
+}
+
+int cancelJob(const std::filesystem::path& config, const JobName& job, const CommandWorld& world) {
+    const auto stateDir = stateDirOf(config, world);
+    store::JobReader reader(stateDir);
+    const auto record = find(reader, job, world);
+    if (!record) {
+        return kExitFailed;
+    }
+    return ask(stateDir, {.kind = store::RequestKind::Cancel, .job = record->row}, world);
+}
+
+int drainRunner(const std::filesystem::path& config, const std::string& runner,
+                store::RequestKind kind, const CommandWorld& world) {
+    const auto stateDir = stateDirOf(config, world);
+    std::string names;
+    for (const auto& known : readConfig(config, world.host).config.runners) {
+        names += (names.empty() ? "" : ", ") + known.name;
+        if (known.name == runner) {
+            names.clear();
+            break;
+        }
+    }
+    if (!runner.empty() && !names.empty()) {
+        world.err << "gridbridge: there is no runner " << printable(runner)
+                  << "; configured are: " << printable(names) << '\n';
+        return kExitFailed;
+    }
+    return ask(stateDir, {.kind = kind, .runner = runner}, world);
 }
 
 }  // namespace gridbridge::app

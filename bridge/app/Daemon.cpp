@@ -32,6 +32,8 @@ namespace {
 constexpr int kControlWidth = 8;
 constexpr int kFilesWidth = 2;
 constexpr Millis kStoreRetry{1000};
+/// So soon the core sees what a command has asked for.
+constexpr Millis kLongestSleep{1000};
 constexpr Millis kAskLimit{30000};
 constexpr std::string_view kVersion = GRIDBRIDGE_VERSION;
 
@@ -190,7 +192,7 @@ private:
                 next = clock_.steadyNow() + kStoreRetry;
                 clock_.sleepUntil(next, stop);
             }
-            answers_.waitUntil(next, stop);
+            answers_.waitUntil(std::min(next, clock_.steadyNow() + kLongestSleep), stop);
         }
     }
 

@@ -71,6 +71,7 @@ Object::Ptr objectOf(const store::JobRecord& job) {
     object->set("failure_reason", text(job.failureReason));
     object->set("exit_code", number(job.exitCode));
     object->set("cancel", text(nameOf(job.cancel)));
+    object->set("stop_cause", text(job.stopCause));
     object->set("claimed_at", time(job.claimedAt));
     object->set("started_at", time(job.startedAt));
     object->set("ended_at", time(job.endedAt));
@@ -120,6 +121,17 @@ std::string jobJson(const JobHistory& history) {
         transitions->add(entry);
     }
     object->set("transitions", transitions);
+    Array::Ptr requests = new Array;
+    for (const store::Request& request : history.requests) {
+        auto entry = makeObject();
+        entry->set("command", text(nameOf(request.kind)));
+        entry->set("asked_at", time(request.askedAt));
+        entry->set("state", text(nameOf(request.state)));
+        entry->set("settled_at", time(request.settledAt));
+        entry->set("result", text(request.result));
+        requests->add(entry);
+    }
+    object->set("requests", requests);
     return written(*object);
 }
 

@@ -5,7 +5,29 @@
 
 namespace gridbridge::app {
 
+namespace {
+
+/// `gb-`, 8 characters of the installation, `-`, the job row.
+std::optional<JobName> parseKey(const std::string& text) {
+    constexpr std::size_t kRowAt = 12;
+    std::int64_t row = 0;
+    if (!text.starts_with("gb-") || text.size() <= kRowAt || text[kRowAt - 1] != '-') {
+        return std::nullopt;
+    }
+    const char* const end = text.data() + text.size();
+    const auto [rest, error] = std::from_chars(text.data() + kRowAt, end, row);
+    if (error != std::errc() || rest != end || row <= 0) {
+        return std::nullopt;
+    }
+    return JobName{.key = text, .row = JobRow{row}};
+}
+
+}  // namespace
+
 std::optional<JobName> parseJobName(const std::string& text) {
+    if (auto key = parseKey(text)) {
+        return key;
+    }
     JobName name;
     const auto slash = text.rfind('/');
     const bool hasRunner = slash != std::string::npos;

@@ -10,10 +10,12 @@
 
 namespace gridbridge::app {
 
-/// `ID` or `RUNNER/ID`, as people name a job.
+/// `ID`, `RUNNER/ID` or its key, as people name a job. Only the key names one that never had an id.
 struct JobName {
     std::string runner = {};  ///< Empty = any.
     std::int64_t id = 0;
+    std::string key = {};  ///< store::jobKey; empty = the others count.
+    JobRow row{};          ///< In the key.
 };
 std::optional<JobName> parseJobName(const std::string& text);
 

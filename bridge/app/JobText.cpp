@@ -25,7 +25,10 @@ std::string gitlabId(const store::JobRecord& job) {
 
 /// Why a job ended as it did, or waits as it does.
 std::string reasonOf(const store::JobRecord& job) {
-    return job.failureReason.empty() ? job.submission.reason : job.failureReason;
+    if (!job.failureReason.empty()) {
+        return job.failureReason;
+    }
+    return job.stopCause.empty() ? job.submission.reason : job.stopCause;
 }
 
 std::string ending(const store::SubmissionRecord& submission) {
@@ -56,6 +59,7 @@ Rows facts(const JobHistory& history) {
         {"failure reason", job.failureReason},
         {"exit code", text(job.exitCode)},
         {"cancel", job.cancel == store::Cancel::None ? "" : std::string(nameOf(job.cancel))},
+        {"stopped", job.stopCause},
         {"claimed", localTime(job.claimedAt)},
         {"started", text(job.startedAt)},
         {"ended", text(job.endedAt)},
@@ -75,13 +79,15 @@ Rows facts(const JobHistory& history) {
 
 }  // namespace
 
-std::string jobTable(const std::vector<store::JobRecord>& jobs) {
+std::string jobTable(const std::vector<store::JobRecord>& jobs,
+                     const store::Installation& installation) {
     Rows rows{{"JOB", "RUNNER", "STATE", "OUTCOME", "PROJECT", "REF", "NAME", "BACKEND", "CLAIMED",
                "REASON"}};
     for (const store::JobRecord& job : jobs) {
-        rows.push_back({gitlabId(job), job.runner, std::string(nameOf(job.state)),
-                        std::string(nameOf(job.outcome)), job.project, job.ref, job.name,
-                        job.backend, localTime(job.claimedAt), reasonOf(job)});
+        rows.push_back({job.gitlabId ? gitlabId(job) : jobKey(installation, job.row), job.runner,
+                        std::string(nameOf(job.state)), std::string(nameOf(job.outcome)),
+                        job.project, job.ref, job.name, job.backend, localTime(job.claimedAt),
+                        reasonOf(job)});
     }
     return alignedTable(rows);
 }
@@ -102,6 +108,14 @@ std::string jobPage(const JobHistory& history) {
         Rows rows{{"TIME", "FROM", "TO", "CAUSE"}};
         for (const store::Transition& t : history.transitions) {
             rows.push_back({localTime(t.at), t.from, t.to, t.cause});
+        }
+        page += '\n' + alignedTable(rows);
+    }
+    if (!history.requests.empty()) {
+        Rows rows{{"ASKED", "COMMAND", "STATE", "SETTLED", "RESULT"}};
+        for (const store::Request& r : history.requests) {
+            rows.push_back({localTime(r.askedAt), std::string(nameOf(r.kind)),
+                            std::string(nameOf(r.state)), text(r.settledAt), r.result});
         }
         page += '\n' + alignedTable(rows);
     }

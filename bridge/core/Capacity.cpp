@@ -17,7 +17,7 @@ bool Capacity::take(const std::string& runner, const std::string& backend) {
     const std::lock_guard lock(mutex_);
     auto& mine = runners_[runner];
     auto& there = backends_[backend];
-    if (used_ >= concurrent_ || mine.used >= mine.limit || !there.healthy ||
+    if (used_ >= concurrent_ || mine.used >= mine.limit || mine.draining || !there.healthy ||
         there.waiting + there.taken >= there.limit) {
         return false;
     }
@@ -49,6 +49,11 @@ void Capacity::closed(const std::string& runner) {
     const std::lock_guard lock(mutex_);
     --used_;
     --runners_[runner].used;
+}
+
+void Capacity::drain(const std::string& runner, bool draining) {
+    const std::lock_guard lock(mutex_);
+    runners_[runner].draining = draining;
 }
 
 void Capacity::backendState(const std::string& backend, int waiting, bool healthy) {

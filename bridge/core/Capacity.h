@@ -21,6 +21,8 @@ public:
     /// The core has begun to count a job that was claimed here or found at start.
     void opened(const std::string& runner, const std::string& backend, bool taken);
     void closed(const std::string& runner);
+    /// A draining runner takes no place.
+    void drain(const std::string& runner, bool draining);
     /// `waiting`: jobs that have not started there. `healthy`: its load is known and it is not
     /// full; otherwise nothing is claimed for it.
     void backendState(const std::string& backend, int waiting, bool healthy);
@@ -35,6 +37,7 @@ private:
     struct RunnerPlaces {
         int limit = 0;
         int used = 0;  ///< Open and taken.
+        bool draining = false;
     };
 
     std::mutex mutex_;

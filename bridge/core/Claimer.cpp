@@ -13,6 +13,7 @@ constexpr Millis kCallLimit{120000};
 constexpr Millis kFullPause{500};
 constexpr Millis kStoreRetry{1000};
 constexpr Millis kLongestPause{60000};
+constexpr std::chrono::minutes kLongestSilence{45};
 
 }  // namespace
 
@@ -27,10 +28,12 @@ void Claimer::run(std::stop_token stop) {
 
 Millis Claimer::step(std::stop_token stop) {
     if (!capacity_.take(runner_.name, runner_.backend)) {
+        keepContact(stop);
         return std::min(kFullPause, interval_);
     }
     const auto answer = runner_.api.requestJob({clock_.steadyNow() + kCallLimit, stop},
                                                runner_.identity, lastUpdate_);
+    contactAt_ = clock_.steadyNow();
     if (answer.outcome != ClaimOutcome::Job) {
         capacity_.giveBack(runner_.name, runner_.backend);
         return stop.stop_requested() ? Millis(0) : handle(answer);
@@ -40,6 +43,18 @@ Millis Claimer::step(std::stop_token stop) {
         answers_.post({*row, 0, [](Facts&, Live&) {}});
     }
     return Millis(0);
+}
+
+void Claimer::keepContact(std::stop_token stop) {
+    if (clock_.steadyNow() < contactAt_ + kLongestSilence) {
+        return;
+    }
+    const auto answer =
+        runner_.api.verify({clock_.steadyNow() + kCallLimit, stop}, runner_.identity);
+    contactAt_ = clock_.steadyNow();
+    if (answer.outcome == gitlab::VerifyOutcome::Unreachable) {
+        contactAt_ -= kLongestSilence - kLongestPause;  // Again in a minute.
+    }
 }
 
 std::optional<JobRow> Claimer::keep(const Secret& body, std::stop_token stop) {

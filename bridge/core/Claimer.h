@@ -38,6 +38,9 @@ private:
     std::optional<JobRow> keep(const Secret& body, std::stop_token stop);
     Millis handle(const gitlab::ClaimAnswer& answer);
     void answered();
+    /// A full or drained runner stays online at GitLab (protocol 7.3): else it drops the jobs that
+    /// wait for it after an hour.
+    void keepContact(std::stop_token stop);
 
     Clock& clock_;
     store::JobStore& store_;
@@ -49,6 +52,7 @@ private:
     std::string lastUpdate_;
     int failures_ = 0;
     Outage outage_;
+    SteadyTime contactAt_ = clock_.steadyNow();  ///< The last one.
 };
 
 }  // namespace gridbridge::core

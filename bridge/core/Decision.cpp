@@ -90,7 +90,7 @@ Decision received(Step& step) {
 /// Before anything was submitted a job can simply be given back.
 std::optional<Decision> stopBeforeSubmission(Step& step) {
     if (step.decision.next.cancel == Cancel::Soft) {
-        return step.finish(canceled());
+        return step.finish(canceled(step.decision.next));
     }
     if (step.pastDeadline()) {
         return step.finish(neverStarted(step.job));
@@ -281,6 +281,10 @@ Decision decide(const JobRecord& job, const Facts& facts, WallTime now, const Po
     }
     if (facts.contact == Contact::Canceling && job.cancel == Cancel::None) {
         step.decision.next.cancel = Cancel::Soft;
+    }
+    if (!facts.stop.empty() && job.cancel == Cancel::None) {
+        step.decision.next.cancel = Cancel::Soft;
+        step.decision.next.stopCause = facts.stop;
     }
     switch (job.state) {
         case State::Received:

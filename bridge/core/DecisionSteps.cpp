@@ -270,7 +270,7 @@ Decision watched(Step& step) {
     if (step.decision.next.state == State::Queued &&
         (step.decision.next.cancel == Cancel::Soft || step.pastDeadline())) {
         if (auto back = takeBack(step, step.decision.next.cancel == Cancel::Soft
-                                           ? canceled()
+                                           ? canceled(step.decision.next)
                                            : neverStarted(step.job))) {
             return *back;
         }

@@ -35,7 +35,8 @@ struct Step {
     bool pastDeadline() const { return job.deadline && now >= *job.deadline; }
 };
 
-Ending canceled();
+/// In GitLab, or by ourselves.
+Ending canceled(const store::JobRecord& job);
 Ending neverStarted(const store::JobRecord& job);
 /// The verdict of the status file, else of the scheduler (job-execution 11.2).
 Ending verdict(const Step& step);

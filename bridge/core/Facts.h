@@ -97,6 +97,7 @@ struct Facts {
     std::optional<UploadFact> uploaded;
     std::optional<ReportFact> reported;
     std::optional<Result<void>> released;
+    std::string stop;  ///< We end the job ourselves: why, for its log; empty = we do not.
 
     bool duplicate = false;  ///< GitLab gave the job twice; an older row carries it.
     bool restarted = false;  ///< Nothing is under way: what was asked must be asked again.

@@ -9,6 +9,10 @@ using store::State;
 
 namespace {
 
+/// GitLab drops a job that nobody took for a day.
+constexpr std::chrono::hours kLongQueue{12};
+constexpr std::chrono::hours kQueueAlarmPause{1};
+
 std::string sanitized(std::string_view text) {
     std::string result;
     for (const char c : text.substr(0, 64)) {
@@ -75,6 +79,16 @@ Result<payload::JobScript> Reconciler::script(const gitlab::JobDescription& job,
     return payload::makeScript(job, context);
 }
 
+void Reconciler::noteQueue(std::chrono::seconds waited, const Live& live) {
+    if (waited > kLongQueue && clock_.wallNow() >= queueAlarmAt_) {
+        queueAlarmAt_ = clock_.wallNow() + kQueueAlarmPause;
+        log_.error(
+            "jobs wait long at GitLab, which drops them after 24 hours: raise limits or slots, or "
+            "add runners job={} runner={} waited=\"{} hours\"",
+            live.key, live.runner, waited / std::chrono::hours(1));
+    }
+}
+
 Decoded Reconciler::decode(const JobRecord& job, Live& live) {
     Decoded decoded;
     decoded.refusalReason = "runner_system_failure";
@@ -93,6 +107,7 @@ Decoded Reconciler::decode(const JobRecord& job, Live& live) {
         return decoded;
     }
     decoded.gitlabId = description->id;
+    noteQueue(description->queued, live);
     decoded.project = description->projectPath;
     decoded.ref = description->git.ref;
     decoded.sha = description->git.sha;

@@ -20,6 +20,7 @@ namespace {
 
 constexpr Millis kStoreRetry{1000};
 constexpr Millis kIdleProbe{30000};
+constexpr Millis kRequestPause{100};
 
 bool waits(State state) {
     return state == State::Received || state == State::Claimed || state == State::Submitting ||
@@ -45,6 +46,9 @@ Reconciler::Reconciler(Clock& clock, store::JobStore& store, World& world, Answe
       log_(log),
       effects_(clock, world, answers),
       conversation_(clock, world, answers, trace, log) {
+    for (const auto& runner : store_.runners()) {
+        capacity_.drain(runner.name, runner.draining);
+    }
     const auto open = store_.open();
     for (const auto& job : store_.load(open)) {
         adopt(job, false);
@@ -54,6 +58,7 @@ Reconciler::Reconciler(Clock& clock, store::JobStore& store, World& world, Answe
 
 SteadyTime Reconciler::step() {
     hear();
+    hearRequests();
     const auto rows = dueRows();
     const std::vector<JobRow> wanted(rows.begin(), rows.end());
     std::vector<Ready> ready;
@@ -80,7 +85,7 @@ SteadyTime Reconciler::step() {
     if (retryAt_ > now) {
         next = std::min(next, retryAt_);
     }
-    return next;
+    return requestsOpen_ ? std::min(next, now + kRequestPause) : next;
 }
 
 void Reconciler::hear() {
@@ -149,7 +154,7 @@ std::set<JobRow> Reconciler::dueRows() {
 bool Reconciler::newsworthy(const Facts& facts, const Live& live) const {
     if (facts.restarted || facts.decoded || facts.contact || facts.submitted || facts.found ||
         facts.marked || facts.end || facts.batchLog || facts.collected || facts.uploaded ||
-        facts.reported || facts.released) {
+        facts.reported || facts.released || !facts.stop.empty()) {
         return true;
     }
     if (facts.log &&
@@ -225,15 +230,16 @@ bool Reconciler::commit(std::vector<Ready>& ready) {
         changes.push_back(
             {one.before.state, one.decision.next, one.decision.cause, one.decision.forgetSecrets});
     }
-    if (changes.empty()) {
+    if (changes.empty() && settlements_.empty()) {
         return true;
     }
     try {
-        const auto stored = store_.commit(changes);
+        const auto stored = store_.commit(changes, settlements_);
         for (std::size_t i = 0; i < ready.size(); ++i) {
             ready[i].committed = stored[i];
         }
         storeTrouble_ = false;
+        settled();
     } catch (const store::StoreError& e) {
         if (e.kind != store::StoreError::Kind::Busy && e.kind != store::StoreError::Kind::Full) {
             throw;

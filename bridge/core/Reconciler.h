@@ -30,9 +30,15 @@ private:
 
     void adopt(const store::JobRecord& job, bool claimedHere);
     void hear();
+    void hearRequests();
+    void hearCancel(const store::Request& request);
+    void hearDrain(const store::Request& request);
+    void settled();
     std::set<JobRow> dueRows();
     bool newsworthy(const Facts& facts, const Live& live) const;
     void complete(const store::JobRecord& job, Facts& facts, Live& live);
+    /// The alarm for jobs that GitLab might drop, at most hourly.
+    void noteQueue(std::chrono::seconds waited, const Live& live);
     Decoded decode(const store::JobRecord& job, Live& live);
     std::optional<Ready> decideOne(const store::JobRecord& job);
     bool commit(std::vector<Ready>& ready);
@@ -69,6 +75,9 @@ private:
     std::map<std::string, int> waiting_;
     std::map<std::string, std::vector<store::JobRecord>> looks_;
     std::map<std::string, std::vector<ReadySubmission>> submissions_;
+    std::vector<store::Settlement> settlements_;  ///< Of this step.
+    bool requestsOpen_ = false;
+    WallTime queueAlarmAt_ = {};
     SteadyTime retryAt_ = {};
     bool storeTrouble_ = false;
 };

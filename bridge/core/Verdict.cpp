@@ -9,7 +9,14 @@ using store::Cancel;
 using store::JobRecord;
 using store::Outcome;
 
-Ending canceled() {
+Ending canceled(const JobRecord& job) {
+    if (!job.stopCause.empty()) {
+        return {Outcome::Failed,
+                "runner_interrupted",
+                {},
+                "Job failed (system failure): " + job.stopCause,
+                job.stopCause};
+    }
     return {Outcome::Canceled, "unknown_failure", {}, "Job failed: canceled", "canceled in GitLab"};
 }
 
@@ -136,8 +143,11 @@ bool believable(const JobRecord& job, const ScriptEnd& end) {
 
 Ending verdict(const Step& step) {
     const JobRecord& job = step.decision.next;
-    if (job.cancel == Cancel::Soft) {
-        return canceled();
+    // Where we stop a job, what its script had done by then stands; GitLab's word is the last.
+    const bool endedByItself = !job.stopCause.empty() && step.facts.end && step.facts.end->valid &&
+                               step.facts.end->outcome != "canceled";
+    if (job.cancel == Cancel::Soft && !endedByItself) {
+        return canceled(job);
     }
     if (!step.facts.end || !step.facts.end->valid) {
         return schedulersVerdict(job);

@@ -141,6 +141,7 @@ JobDescription jobFrom(const JsonFields& all) {
     job.stage = info.text("stage");
     job.projectId = info.number("project_id", 0);
     job.pipelineId = info.number("pipeline_id", 0);
+    job.queued = std::chrono::seconds(info.number("time_in_queue_seconds", 0));
     job.git = gitInfo(all.object("git_info"), job.token);
     job.timeout = timeoutOf(all.object("runner_info"));
     job.variables = variables(all);

@@ -68,6 +68,7 @@ struct JobDescription {
     std::string userLogin;    ///< From GITLAB_USER_LOGIN.
     std::string url;          ///< From CI_JOB_URL.
     std::int64_t pipelineId = 0;
+    std::chrono::seconds queued{0};  ///< How long it had waited at GitLab, as far as that says so.
     GitInfo git;
     std::chrono::seconds timeout{7200};
     std::vector<JobVariable> variables;

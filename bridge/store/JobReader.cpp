@@ -4,6 +4,7 @@
 #include "bridge/store/JobStore.h"
 #include "bridge/store/JobTables.h"
 #include "bridge/store/Migrations.h"
+#include "bridge/store/RequestTables.h"
 #include "bridge/store/RunnerTables.h"
 
 namespace gridbridge::store {
@@ -46,6 +47,10 @@ std::vector<JobRecord> JobReader::jobs(const JobFilter& filter) {
     return impl_->look([&] { return impl_->reads.jobs(filter); });
 }
 
+std::optional<JobRecord> JobReader::job(JobRow row) {
+    return impl_->look([&] { return impl_->reads.job(row); });
+}
+
 std::vector<JobRecord> JobReader::byGitlabId(std::int64_t id) {
     return impl_->look([&] { return impl_->reads.byGitlabId(id); });
 }
@@ -56,6 +61,18 @@ std::vector<SubmissionRecord> JobReader::submissions(JobRow row) {
 
 std::vector<Transition> JobReader::transitions(JobRow row) {
     return impl_->look([&] { return impl_->reads.transitions(row); });
+}
+
+std::vector<Request> JobReader::requests(JobRow row) {
+    return impl_->look([&] { return RequestTables(impl_->connection.database()).ofJob(row); });
+}
+
+std::optional<Request> JobReader::request(std::int64_t id) {
+    return impl_->look([&] { return RequestTables(impl_->connection.database()).one(id); });
+}
+
+std::vector<RunnerRecord> JobReader::runners() {
+    return impl_->look([&] { return RunnerTables(impl_->connection.database()).runners(); });
 }
 
 Installation JobReader::installation() {

@@ -75,6 +75,7 @@ struct JobRecord {
     std::string failureReason = {};
     std::optional<int> exitCode = {};
     Cancel cancel = Cancel::None;
+    std::string stopCause = {};  ///< Why we stop it ourselves, one line; empty = we do not.
 
     WallTime claimedAt = {};
     std::optional<WallTime> startedAt = {};

@@ -8,6 +8,7 @@
 #include "bridge/store/Connection.h"
 #include "bridge/store/JobTables.h"
 #include "bridge/store/Migrations.h"
+#include "bridge/store/RequestTables.h"
 #include "bridge/store/RunnerTables.h"
 #include "bridge/store/SealingKey.h"
 
@@ -57,6 +58,7 @@ struct JobStore::Impl {
           reads(owner.database()),
           writes(owner.database()),
           runners(owner.database()),
+          requests(owner.database()),
           received(receiver.database()),
           key(ensuredKey(folder, writes.hasSecrets())) {}
 
@@ -80,6 +82,7 @@ struct JobStore::Impl {
     JobReads reads;
     JobWrites writes;
     RunnerTables runners;
+    RequestTables requests;
     JobWrites received;
     const SealingKey key;
     /// SQLite would let our own two writers wait for each other by sleeping; this wakes at once.
@@ -147,8 +150,13 @@ std::vector<Load> JobStore::loads() {
     return impl_->owner.use([&] { return impl_->reads.loads(); });
 }
 
-std::vector<bool> JobStore::commit(std::span<const Change> changes) {
-    if (changes.empty()) {
+std::vector<Request> JobStore::openRequests() {
+    return impl_->owner.use([&] { return impl_->requests.open(); });
+}
+
+std::vector<bool> JobStore::commit(std::span<const Change> changes,
+                                   std::span<const Settlement> settlements) {
+    if (changes.empty() && settlements.empty()) {
         return {};
     }
     const std::lock_guard lock(impl_->writing);
@@ -163,6 +171,9 @@ std::vector<bool> JobStore::commit(std::span<const Change> changes) {
             if (stored.back()) {
                 impl_->apply(change, now);
             }
+        }
+        for (const auto& settlement : settlements) {
+            impl_->requests.settle(settlement, now);
         }
         transaction.commit();
         return stored;

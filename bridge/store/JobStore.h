@@ -11,6 +11,7 @@
 #include "bridge/base/Clock.h"
 #include "bridge/base/Secret.h"
 #include "bridge/store/JobRecord.h"
+#include "bridge/store/Request.h"
 
 namespace gridbridge {
 class Random;
@@ -48,6 +49,7 @@ struct RunnerRecord {
     std::string systemId = {};
     std::optional<WallTime> lastContact = {};
     std::string health = {};  ///< ok, unhealthy
+    bool draining = false;    ///< Claims nothing; `saveRunner` leaves it as it is.
 };
 
 struct Transition {
@@ -97,9 +99,13 @@ public:
     std::vector<JobRow> open();
     std::vector<Load> loads();
 
-    /// Stores all changes in one transaction; false for those whose compare failed, or whose
-    /// `gitlabId` another row of that server already has.
-    std::vector<bool> commit(std::span<const Change> changes);
+    /// Stores all changes and settlements in one transaction; false for those changes whose
+    /// compare failed, or whose `gitlabId` another row of that server already has.
+    std::vector<bool> commit(std::span<const Change> changes,
+                             std::span<const Settlement> settlements = {});
+
+    /// What commands have asked for and nobody has seen to, oldest first.
+    std::vector<Request> openRequests();
 
     /// The raw body; nothing once it was forgotten.
     std::optional<Secret> payload(JobRow row);
@@ -128,10 +134,14 @@ public:
     JobReader& operator=(const JobReader&) = delete;
 
     std::vector<JobRecord> jobs(const JobFilter& filter);
+    std::optional<JobRecord> job(JobRow row);
     /// By GitLab job id; several where servers share it.
     std::vector<JobRecord> byGitlabId(std::int64_t id);
     std::vector<SubmissionRecord> submissions(JobRow row);
     std::vector<Transition> transitions(JobRow row);
+    std::vector<Request> requests(JobRow row);
+    std::optional<Request> request(std::int64_t id);
+    std::vector<RunnerRecord> runners();
     Installation installation();
 
 private:

@@ -15,8 +15,8 @@ const std::string kJobFields =
     "runner, server_url, gitlab_id, project, ref, sha, name, stage, user, url, backend, account, "
     "state, outcome, failure_reason, exit_code, cancel, claimed_at, started_at, ended_at, "
     "reported_at, timeout_seconds, deadline_at, due_at, trace_length, trace_state, raw_offset, "
-    "mask_mode";
-const std::string kJobMarks = "?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?";
+    "mask_mode, stop_cause";
+const std::string kJobMarks = "?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?";
 /// Order of `withFields` for a submission and of `submissionOf`.
 const std::string kSubmissionFields =
     "key, remote_id, submitted_at, run, batch_state, reason, node, started_at, ended_at, cause, "
@@ -32,7 +32,7 @@ void withFields(Query& query, const JobRecord& job) {
                nameOf(job.state), nameOf(job.outcome), job.failureReason, job.exitCode,
                nameOf(job.cancel), job.claimedAt, job.startedAt, job.endedAt, job.reportedAt,
                job.timeoutSeconds, job.deadline, job.dueAt, job.traceLength, nameOf(job.traceState),
-               job.rawOffset, Required{job.maskMode});
+               job.rawOffset, Required{job.maskMode}, job.stopCause);
 }
 
 void withFields(Query& query, const SubmissionRecord& submission) {
@@ -89,6 +89,7 @@ JobRecord jobOf(Query& query) {
         named({TraceState::Open, TraceState::Limited, TraceState::Complete}, query.text());
     job.rawOffset = query.integer();
     job.maskMode = query.text();
+    job.stopCause = query.text();
     return job;
 }
 

@@ -39,7 +39,7 @@ void RunnerTables::save(const RunnerRecord& runner) {
 std::vector<RunnerRecord> RunnerTables::runners() {
     SQLite::Statement select(database_,
                              "SELECT name, server_url, gitlab_id, system_id, last_contact_at, "
-                             "health FROM runner ORDER BY name");
+                             "health, draining FROM runner ORDER BY name");
     Query query(select);
     std::vector<RunnerRecord> found;
     while (query.next()) {
@@ -50,6 +50,7 @@ std::vector<RunnerRecord> RunnerTables::runners() {
         runner.systemId = query.text();
         runner.lastContact = query.maybeTime();
         runner.health = query.text();
+        runner.draining = query.number() != 0;
     }
     return found;
 }

@@ -22,6 +22,7 @@ public:
     /// Nothing in a database whose first start was cut short.
     std::optional<Installation> installation();
 
+    /// All but `draining`, which requests alone change.
     void save(const RunnerRecord& runner);
     /// By name.
     std::vector<RunnerRecord> runners();

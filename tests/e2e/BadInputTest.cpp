@@ -87,7 +87,8 @@ protected:
                     Contains(AllOf(HasSubstr(" error [core] a claimed job cannot be read, so "
                                              "GitLab cannot be told; its body is kept"),
                                    HasSubstr(" error=\"the job cannot be understood: "))));
-        EXPECT_THAT(linesOf(table), Contains(StartsWith("-     pool    done   failed")));
+        EXPECT_THAT(linesOf(table),
+                    Contains(AllOf(StartsWith("gb-"), HasSubstr("-1  pool    done   failed"))));
     }
 
     JobId beside_ = 0;

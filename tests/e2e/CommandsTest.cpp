@@ -23,7 +23,8 @@ using ::testing::IsEmpty;
 using ::testing::SizeIs;
 using ::testing::StartsWith;
 
-constexpr auto kCommands = {"run", "register", "unregister", "check", "jobs", "show", "log"};
+constexpr auto kCommands = {"run",  "register", "unregister", "check", "jobs",
+                            "show", "log",      "cancel",     "drain", "resume"};
 
 class CommandsEndToEnd : public EndToEnd {
 protected:
@@ -190,7 +191,7 @@ TEST_F(CommandsEndToEnd, AJobThatIsNotKnownIsOneSentence) {
         EXPECT_EQ(ask({command, "x"}),
                   (Printed{2, "",
                            "gridbridge: JOB: x names no job; write the id that GitLab shows, like "
-                           "4711, or RUNNER/4711; see gridbridge --help\n"}));
+                           "4711, or RUNNER/4711, or its key; see gridbridge --help\n"}));
     }
     letEnd();
     service->stop();
@@ -299,7 +300,8 @@ TEST(Help, EveryCommandHasAnExample) {
 }
 
 TEST(Help, TheExamplesAreNoUsageErrors) {
-    for (const auto* command : {"register", "unregister", "check", "jobs", "show", "log"}) {
+    for (const auto* command :
+         {"register", "unregister", "check", "jobs", "show", "log", "cancel", "drain", "resume"}) {
         const auto help = runGridbridge({command, "--help"}).out;
         auto lines = linesOf(help.substr(help.find("\nExample:\n") + 10));
         std::erase_if(lines, [](const auto& line) { return !line.starts_with("  gridbridge "); });

@@ -17,7 +17,7 @@ namespace gridbridge::testing {
 /// what comes for jobs it has ended, and writes down every call. Safe for concurrent use.
 class FakeRunnerApi final : public gitlab::RunnerApi {
 public:
-    enum class Verb { Claim, KeepAlive, Trace, Finish, Upload };
+    enum class Verb { Verify, Claim, KeepAlive, Trace, Finish, Upload };
     struct Call {
         Verb verb;
         std::int64_t job;
@@ -97,6 +97,8 @@ public:
     }
 
     gitlab::VerifyAnswer verify(const CallContext&, const gitlab::RunnerIdentity&) override {
+        const std::lock_guard lock(mutex_);
+        calls_.push_back({Verb::Verify, 0, clock_.steadyNow()});
         return {gitlab::VerifyOutcome::Valid, 1, ""};
     }
     gitlab::ClaimAnswer requestJob(const CallContext&, const gitlab::RunnerIdentity&,

@@ -3,4 +3,5 @@ bridge_test(core_test LABEL unit
   SOURCES unit/core/CapacityTest.cpp unit/core/ClaimerTest.cpp unit/core/ConversationTest.cpp
     unit/core/CoreFixture.cpp unit/core/DecisionTest.cpp unit/core/ReconcilerTest.cpp
     unit/core/RefusalTest.cpp unit/core/RestartTest.cpp unit/core/TraceTest.cpp unit/core/VerdictTest.cpp fakes/DatabaseWatch.cpp
+    unit/core/RequestTest.cpp
   DEPS gridbridge::core SQLite::SQLite3)

@@ -169,8 +169,8 @@ TEST_F(CommandLine, OutputThatCannotBeWrittenIsAnError) {
 }
 
 TEST_F(CommandLine, EveryCommandHelpsWithAnExample) {
-    for (const std::string command :
-         {"jobs", "show", "log", "register", "unregister", "check", "run"}) {
+    for (const std::string command : {"jobs", "show", "log", "cancel", "drain", "resume",
+                                      "register", "unregister", "check", "run"}) {
         EXPECT_EQ(run({command, "--help"}, false), 0);
         EXPECT_THAT(out_.str(), HasSubstr("Example:\n  gridbridge " + command)) << command;
         EXPECT_THAT(out_.str(), HasSubstr("Usage: gridbridge " + command + " [OPTIONS]"));

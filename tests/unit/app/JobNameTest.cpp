@@ -24,6 +24,15 @@ TEST(JobName, IsAnIdOrARunnerAndAnId) {
     }
 }
 
+TEST(JobName, CanBeTheKey) {
+    EXPECT_EQ(parseJobName("gb-abcd1234-17")->key, "gb-abcd1234-17");
+    EXPECT_EQ(parseJobName("gb-abcd1234-17")->row, JobRow{17});
+    for (const char* wrong : {"gb-abcd1234", "gb-abcd1234-", "gb-abcd1234-x", "gb-abcd1234-17-1",
+                              "gb-abcd1234-0", "gb-abc-17"}) {
+        EXPECT_FALSE(parseJobName(wrong).has_value()) << wrong;
+    }
+}
+
 TEST(JobName, ChoosesTheOneThatIsMeant) {
     EXPECT_EQ(chooseJob({"", 7}, {record(1, "a")})->row, JobRow{1});
     EXPECT_EQ(chooseJob({"b", 7}, {record(1, "a"), record(2, "b")})->row, JobRow{2});

@@ -14,6 +14,8 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Not;
 
+const store::Installation kInstallation{"abcd1234", {}};
+
 class JobText : public ::testing::Test {
 protected:
     JobText() {
@@ -59,7 +61,7 @@ protected:
         return job;
     }
     static JobHistory history() {
-        JobHistory history{"gb-abcd1234-1", failed(), {}, {}};
+        JobHistory history{"gb-abcd1234-1", failed(), {}, {}, {}};
         history.submissions.push_back(history.job.submission);
         history.submissions[0].exitCode = 3;
         history.submissions[0].cause = "exited";
@@ -71,7 +73,7 @@ protected:
 
 TEST_F(JobText, TheTableHasALineForEachJob) {
     EXPECT_EQ(
-        jobTable({running(), failed()}),
+        jobTable({running(), failed()}, kInstallation),
         "JOB   RUNNER  STATE    OUTCOME  PROJECT      REF   NAME   BACKEND  CLAIMED                "
         "    REASON\n"
         "4711  pool    running           physics/sim  main  build  here     "
@@ -80,16 +82,17 @@ TEST_F(JobText, TheTableHasALineForEachJob) {
         "2026-01-01T00:00:00+00:00  script_failure\n");
 }
 
-TEST_F(JobText, AJobThatCouldNotBeReadYetHasNoNumber) {
+TEST_F(JobText, AJobThatCouldNotBeReadYetIsNamedByItsKey) {
     store::JobRecord job;
+    job.row = JobRow{7};
     job.runner = "pool";
-    EXPECT_THAT(jobTable({job}), HasSubstr("\n-    pool    received"));
+    EXPECT_THAT(jobTable({job}, kInstallation), HasSubstr("\ngb-abcd1234-7  pool    received"));
 }
 
 TEST_F(JobText, AHostileNameCannotPaintTheTerminal) {
     store::JobRecord job = running();
     job.name = "x\x1b[2J\ny";
-    EXPECT_THAT(jobTable({job}), HasSubstr("x\\x1b[2J\\x0ay"));
+    EXPECT_THAT(jobTable({job}, kInstallation), HasSubstr("x\\x1b[2J\\x0ay"));
     JobHistory page = history();
     page.job.name = job.name;
     page.submissions[0].reason = "\x1b]0;owned\x07";

@@ -23,6 +23,14 @@ TEST_F(CapacityTest, RunnerBackendAndServiceLimitAllHold) {
     EXPECT_EQ(taken("b"), 4);  // The backend takes 8.
 }
 
+TEST_F(CapacityTest, DrainingRunnerTakesNothing) {
+    capacity.drain("a", true);
+    EXPECT_EQ(taken("a"), 0);
+
+    capacity.drain("a", false);
+    EXPECT_EQ(taken("a"), 4);
+}
+
 TEST_F(CapacityTest, BackendOfUnknownLoadTakesNothing) {
     capacity.backendState("here", 0, false);
 

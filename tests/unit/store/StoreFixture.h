@@ -112,6 +112,7 @@ inline JobRecord fullRecord(JobRow row, const JobStore& store) {
     job.failureReason = "script_failure";
     job.exitCode = 3;
     job.cancel = Cancel::Soft;
+    job.stopCause = "asked for";
     job.claimedAt = at(1);
     job.startedAt = at(2);
     job.endedAt = at(3);

@@ -1,0 +1,103 @@
+// What operators do with a service.
+#include <gmock/gmock.h>
+
+#include "tests/e2e/Program.h"
+#include "tests/e2e/Service.h"
+
+namespace gridbridge::testing {
+namespace {
+
+using fakegitlab::JobId;
+using fakegitlab::JobSpec;
+using fakegitlab::Status;
+using ::testing::HasSubstr;
+
+class OperationEndToEnd : public EndToEnd {
+protected:
+    Printed ask(std::vector<std::string> arguments) const {
+        arguments.insert(arguments.end(), {"--config", service->config().string()});
+        return runGridbridge(arguments);
+    }
+    JobId add(std::vector<std::string> script, std::vector<std::string> after = {}) {
+        return gitlab->addJob({.script = std::move(script),
+                               .afterScript = std::move(after),
+                               .variables = {{.key = "GIT_STRATEGY", .value = "none"}}});
+    }
+    std::string name(JobId id) const { return std::to_string(id); }
+};
+
+TEST_F(OperationEndToEnd, AJobThatAnOperatorStopsRunsItsAfterScriptAndSaysWhoStoppedIt) {
+    start();
+    const auto id = add({"echo begun", "sleep 300"}, {"echo cleaned up"});
+    ASSERT_TRUE(gitlab->waitForTrace(id, "begun"));
+
+    EXPECT_EQ(ask({"cancel", name(id)}), (Printed{0, "the job is being stopped\n", ""}));
+
+    const auto job = finished(id);
+    EXPECT_EQ(job.status, Status::Failed);
+    EXPECT_EQ(job.failureReason, "runner_interrupted");
+    EXPECT_TRUE(says(job, "cleaned up"));
+    EXPECT_EQ(lastLine(job), "ERROR: Job failed (system failure): an operator stopped the job");
+    EXPECT_THAT(ask({"show", name(id)}).out, HasSubstr("an operator stopped the job"));
+    EXPECT_THAT(ask({"show", name(id)}).out, HasSubstr("the job is being stopped"));
+    EXPECT_EQ(ask({"cancel", name(id)}),
+              (Printed{1, "", "gridbridge: the job had ended already\n"}));
+}
+
+TEST_F(OperationEndToEnd, ARequestWaitsForTheNextStartOfTheService) {
+    start();
+    const auto id = add({"echo begun", "sleep 300"});
+    ASSERT_TRUE(gitlab->waitForTrace(id, "begun"));
+    EXPECT_EQ(service->stop(), 0);
+    const Printed noted{0, "noted; no service runs, it sees to it when it next starts\n", ""};
+    EXPECT_EQ(ask({"cancel", name(id)}), noted);
+    EXPECT_EQ(ask({"drain"}), noted);
+    EXPECT_THAT(ask({"show", name(id), "--json"}).out, HasSubstr("\"state\": \"open\""));
+
+    start();
+
+    EXPECT_EQ(finished(id).failureReason, "runner_interrupted");
+    EXPECT_THAT(ask({"jobs"}).out,
+                HasSubstr("runner pool drains: it claims nothing until gridbridge resume pool\n"));
+}
+
+TEST_F(OperationEndToEnd, ADrainedServiceFinishesItsJobsAndClaimsNoneUntilItIsResumed) {
+    start();
+    const auto go = folder.path / "go";
+    const auto open = add({"echo begun", "until [ -e " + go.string() + " ]; do sleep 0.1; done"});
+    ASSERT_TRUE(gitlab->waitForTrace(open, "begun"));
+
+    EXPECT_EQ(ask({"drain", "pool"}), (Printed{0, "claims nothing any more: pool\n", ""}));
+    writeFile(go, "");
+    EXPECT_EQ(finished(open).status, Status::Success);
+    EXPECT_EQ(service->stop(), 0);
+    start();
+    const auto waiting = add({"true"});
+    // The service has begun and looked around once it answers a request.
+    EXPECT_EQ(ask({"drain", "pool"}).exitCode, 0);
+    EXPECT_EQ(gitlab->status(waiting), Status::Pending);
+
+    EXPECT_EQ(ask({"resume"}), (Printed{0, "claims jobs again: pool\n", ""}));
+    EXPECT_EQ(finished(waiting).status, Status::Success);
+    EXPECT_EQ(ask({"drain", "loop"}),
+              (Printed{1, "", "gridbridge: there is no runner loop; configured are: pool\n"}));
+}
+
+TEST_F(OperationEndToEnd, AJobThatCouldNeverBeReadIsNamedByItsKey) {
+    start();
+    gitlab->addJob({.rawBody = "{\"no\":\"job\"}"});
+    strict = false;
+    const auto state = [&] { return service->sql("SELECT state FROM job"); };
+    ASSERT_TRUE(waitFor([&] { return state() == "done\n"; }, "the end of the job"));
+    auto key = service->sql("SELECT job FROM job_overview");
+    key.pop_back();
+
+    EXPECT_THAT(ask({"jobs", "--all"}).out, HasSubstr("\n" + key));
+    EXPECT_THAT(ask({"show", key}).out, HasSubstr(key));
+    EXPECT_EQ(ask({"cancel", key}), (Printed{1, "", "gridbridge: the job had ended already\n"}));
+    EXPECT_EQ(ask({"show", "gb-aaaaaaaa-1"}).err,
+              "gridbridge: there is no job gb-aaaaaaaa-1; gridbridge jobs --all lists them\n");
+}
+
+}  // namespace
+}  // namespace gridbridge::testing

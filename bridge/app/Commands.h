@@ -35,7 +35,9 @@ struct CommandWorld {
     Host host;
     GitLabAccess& gitlab;
     BackendProbe probeBackend;
-    std::function<int(const Config&)> runService;
+    /// Reads the configuration again as a start would. Throws ConfigError.
+    using Reread = std::function<Config()>;
+    std::function<int(const Config&, const Reread&)> runService;
 };
 
 /// Parses `arguments` (without the program's name), does what they ask, and returns the exit code.

@@ -163,7 +163,13 @@ int runService(const std::filesystem::path& file, const CommandWorld& world) {
         world.err << "gridbridge: " << printable(lock.error().message) << '\n';
         return lock.error().kind == ErrorKind::Transient ? kExitTemporary : kExitIo;
     }
-    return world.runService(reading.config);
+    return world.runService(reading.config, [&] {
+        ConfigReading again = readConfig(file, world.host);
+        if (auto problems = unusable(again, world); !problems.empty()) {
+            throw ConfigError(std::move(problems));
+        }
+        return std::move(again.config);
+    });
 }
 
 }  // namespace gridbridge::app

@@ -204,7 +204,18 @@ private:
             section.report("environment", "an element is not an assignment",
                            "write each as \"NAME=value\"");
         }
+        runner.access = {patterns(section, "allowed_projects"),
+                         patterns(section, "banned_projects"), patterns(section, "banned_users")};
         config_.runners.push_back(std::move(runner));
+    }
+
+    static std::vector<std::string> patterns(ConfigSection& section, std::string_view key) {
+        auto texts = section.texts(key);
+        if (!std::all_of(texts.begin(), texts.end(), core::Access::isPattern)) {
+            section.report(key, "an element is not a pattern",
+                           "write names, with * for part of a name and ** for several");
+        }
+        return texts;
     }
 
     void url(ConfigSection& section, RunnerConfig& runner) {

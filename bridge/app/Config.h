@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "bridge/base/Secret.h"
+#include "bridge/core/Access.h"
 
 namespace gridbridge::app {
 
@@ -34,6 +35,7 @@ struct RunnerConfig {
     std::int64_t outputLimitKib = 4096;
     std::filesystem::path tlsCaFile = {};       ///< Empty = the system's authorities.
     std::vector<std::string> environment = {};  ///< NAME=value
+    core::Access access = {};
     bool operator==(const RunnerConfig&) const = default;
 };
 

@@ -17,12 +17,11 @@
 #include "bridge/app/GitLabAccess.h"
 #include "bridge/app/Log.h"
 #include "bridge/app/OpenJobs.h"
+#include "bridge/app/Reload.h"
 #include "bridge/base/Random.h"
 #include "bridge/core/Claimer.h"
 #include "bridge/core/Reconciler.h"
-#include "bridge/folder/Account.h"
 #include "bridge/folder/DirectFolders.h"
-#include "bridge/folder/Reach.h"
 #include "bridge/store/JobStore.h"
 
 namespace gridbridge::app {
@@ -55,8 +54,10 @@ struct RunnerParts {
 /// Everything that runs, in the order in which it depends on each other.
 class Daemon {
 public:
-    Daemon(const Config& config, const Log& log, Random& random)
+    Daemon(const Config& config, Log& log, Random& random)
         : config_(config),
+          pace_(config.checkInterval),
+          logs_(log),
           log_(log.named("core")),
           claimLog_(log.named("claim")),
           store_(config.stateDir, clock_, random),
@@ -64,7 +65,7 @@ public:
           control_(std::make_unique<Lane>("gitlab", kControlWidth, defect())),
           files_(std::make_unique<Lane>("files", kFilesWidth, defect())),
           world_{{}, {}, *control_, *files_, hostName(), std::string(kVersion), scratch()},
-          capacity_(config.concurrent, runnerLimits(), backendLimits()) {
+          capacity_(config.concurrent, runnerLimits(config), backendLimits(config)) {
         if (auto problems = missingOwners(config, store_.load(store_.open())); !problems.empty()) {
             throw ConfigError(std::move(problems));
         }
@@ -72,13 +73,17 @@ public:
             add(backend);
         }
         for (const auto& runner : config.runners) {
-            add(runner);
+            add(runner, *config.backend(runner.backend));
         }
         reconciler_ = std::make_unique<core::Reconciler>(clock_, store_, world_, answers_, trace_,
                                                          capacity_, *log_);
     }
     ~Daemon() {
-        threads_.clear();
+        if (core_.joinable()) {
+            core_.request_stop();
+            core_.join();
+        }
+        claimers_.clear();
         // Calls under way end, or reach their deadline; only then may go what they use.
         lanes_.clear();
         files_.reset();
@@ -88,20 +93,18 @@ public:
     Daemon& operator=(const Daemon&) = delete;
 
     /// Starts core and claimers; returns the exit code once a signal has come.
-    int run(const sigset_t& signals) {
+    int run(const sigset_t& signals, const CommandWorld::Reread& reread) {
         log_->info("started installation={} runners={} backends={}", store_.installation().id,
                    world_.runners.size(), world_.backends.size());
-        threads_.emplace_back(
-            [this](std::stop_token stop) { guarded("core", [&] { core(stop); }); });
-        for (const auto& [name, runner] : world_.runners) {
-            threads_.emplace_back([this, &entry = *runner](std::stop_token stop) {
-                guarded("claim", [&] { claim(entry, stop); });
-            });
+        for (const auto& runner : config_.runners) {
+            startClaiming(runner);
         }
+        core_ =
+            std::jthread([this](std::stop_token stop) { guarded("core", [&] { core(stop); }); });
         for (int signal = SIGHUP; signal == SIGHUP;) {
             ::sigwait(&signals, &signal);
             if (signal == SIGHUP) {
-                log_->warn("the configuration is read at start only: restart the service");
+                reload(reread);
             }
         }
         log_->info("stopping; jobs go on in the batch system");
@@ -123,16 +126,16 @@ private:
         return folder.string();
     }
 
-    std::map<std::string, int> runnerLimits() const {
+    static std::map<std::string, int> runnerLimits(const Config& config) {
         std::map<std::string, int> limits;
-        for (const auto& runner : config_.runners) {
+        for (const auto& runner : config.runners) {
             limits[runner.name] = runner.limit;
         }
         return limits;
     }
-    std::map<std::string, int> backendLimits() const {
+    static std::map<std::string, int> backendLimits(const Config& config) {
         std::map<std::string, int> limits;
-        for (const auto& backend : config_.backends) {
+        for (const auto& backend : config.backends) {
             limits[backend.name] = backend.maxPending;
         }
         return limits;
@@ -160,22 +163,95 @@ private:
                                    lane("read." + backend.name), lane("do." + backend.name)});
     }
 
-    void add(const RunnerConfig& runner) {
+    void add(const RunnerConfig& runner, const BackendConfig& backend) {
         auto& parts = runners_[runner.name];
         parts.transport = transportTo(runner, clock_);
         parts.api = std::make_unique<gitlab::HttpRunnerApi>(*parts.transport, clock_);
-        const auto* backend = config_.backend(runner.backend);
         const gitlab::RunnerIdentity identity{runner.token, systemId(store_.installation()),
-                                              features(), backend->type};
+                                              features(), backend.type};
         store_.saveRunner({runner.name, runner.url, {}, identity.systemId, {}, "ok"});
         std::string ca;
         if (!runner.tlsCaFile.empty()) {
             std::ifstream in(runner.tlsCaFile);
             ca.assign(std::istreambuf_iterator<char>(in), {});
         }
-        world_.runners[runner.name] = std::unique_ptr<core::RunnerEntry>(new core::RunnerEntry{
-            runner.name, runner.url, *parts.api, identity, runner.backend, backend->runAs,
-            runner.name, runner.outputLimitKib * 1024, runner.environment, ca});
+        world_.runners[runner.name] = std::unique_ptr<core::RunnerEntry>(
+            new core::RunnerEntry{runner.name, runner.url, *parts.api, identity, runner.backend,
+                                  backend.runAs, runner.name, ca});
+        change(*world_.runners[runner.name], runner);
+    }
+
+    /// What may change while the service runs; see planReload().
+    static void change(core::RunnerEntry& entry, const RunnerConfig& runner) {
+        entry.access = runner.access;
+        entry.outputLimit = runner.outputLimitKib * 1024;
+        entry.environment = runner.environment;
+    }
+
+    /// Main thread.
+    void reload(const CommandWorld::Reread& reread) {
+        try {
+            auto plan = planReload(config_, reread());
+            for (const auto& line : plan.later) {
+                log_->warn("{}", line);
+            }
+            config_ = plan.config;
+            logs_.setLevel(config_.logLevel);
+            pace_ = config_.checkInterval;
+            answers_.post(
+                {JobRow{}, 0, [this, next = std::move(plan.config)](core::Facts&, core::Live&) {
+                     changeTo(next);
+                 }});
+        } catch (const ConfigError& error) {
+            log_->error("the configuration stays as it was, the new one has mistakes");
+            for (const auto& problem : error.problems) {
+                log_->error("{}", problem.sentence());
+            }
+        }
+    }
+
+    /// Core thread.
+    void changeTo(const Config& next) {
+        capacity_.limit(next.concurrent, runnerLimits(next), backendLimits(next));
+        for (const auto& backend : next.backends) {
+            const auto known = world_.backends.find(backend.name);
+            if (known != world_.backends.end()) {
+                known->second->policy.poll = backend.pollInterval;
+            } else {
+                added("backends." + backend.name, [&] { add(backend); });
+            }
+        }
+        for (const auto& runner : next.runners) {
+            const auto known = world_.runners.find(runner.name);
+            if (known != world_.runners.end()) {
+                change(*known->second, runner);
+            } else if (world_.backends.count(runner.backend) > 0) {
+                added("runners." + runner.name, [&] {
+                    add(runner, *next.backend(runner.backend));
+                    startClaiming(runner);
+                });
+            }
+        }
+        reconciler_->accessChanged();
+        log_->info("configuration changed runners={} backends={}", world_.runners.size(),
+                   world_.backends.size());
+    }
+
+    template <typename Body>
+    void added(const std::string& section, Body body) {
+        try {
+            body();
+        } catch (const std::exception& e) {
+            log_->error("{} cannot begin, restart the service error=\"{}\"", section, e.what());
+        }
+    }
+
+    /// Before the core begins, then in its thread.
+    void startClaiming(const RunnerConfig& runner) {
+        claimers_.emplace_back(
+            [this, runner, &entry = *world_.runners.at(runner.name)](std::stop_token stop) {
+                guarded("claim", [&] { claim(runner, entry, stop); });
+            });
     }
 
     void core(std::stop_token stop) {
@@ -196,21 +272,14 @@ private:
         }
     }
 
-    void claim(const core::RunnerEntry& runner, std::stop_token stop) {
+    void claim(const RunnerConfig& config, const core::RunnerEntry& runner, std::stop_token stop) {
         // The features must reach GitLab with the first contact: it keeps them (protocol 1.3).
         const auto verified =
             runner.api.verify({clock_.steadyNow() + kAskLimit, stop}, runner.identity);
         if (verified.outcome == gitlab::VerifyOutcome::Invalid) {
-            claimLog_->error("{}", tokenRefused(configOf(runner), verified.message).sentence());
+            claimLog_->error("{}", tokenRefused(config, verified.message).sentence());
         }
-        core::Claimer(clock_, store_, runner, capacity_, answers_, *claimLog_,
-                      config_.checkInterval)
-            .run(stop);
-    }
-
-    const RunnerConfig& configOf(const core::RunnerEntry& runner) const {
-        return *std::find_if(config_.runners.begin(), config_.runners.end(),
-                             [&](const auto& each) { return each.name == runner.name; });
+        core::Claimer(clock_, store_, runner, capacity_, answers_, *claimLog_, pace_).run(stop);
     }
 
     /// What escapes a thread ends the service: nothing can be promised without that thread.
@@ -230,8 +299,10 @@ private:
         ::kill(::getpid(), SIGTERM);
     }
 
-    const Config& config_;
+    Config config_;  ///< Main thread.
+    std::atomic<Millis> pace_;
     SystemClock clock_;
+    Log& logs_;
     std::shared_ptr<spdlog::logger> log_;
     std::shared_ptr<spdlog::logger> claimLog_;
     store::JobStore store_;
@@ -246,12 +317,13 @@ private:
     core::Capacity capacity_;
     std::unique_ptr<core::Reconciler> reconciler_;
     std::atomic<int> exitCode_{0};
-    std::vector<std::jthread> threads_;
+    std::jthread core_;
+    std::vector<std::jthread> claimers_;
 };
 
 /// Somebody's lock on the database is waited for, as it is later on; nullptr when a signal to stop
 /// came first.
-std::unique_ptr<Daemon> started(const Config& config, const Log& log, Random& random,
+std::unique_ptr<Daemon> started(const Config& config, Log& log, Random& random,
                                 const sigset_t& signals) {
     for (;;) {
         try {
@@ -272,17 +344,17 @@ std::unique_ptr<Daemon> started(const Config& config, const Log& log, Random& ra
 
 }  // namespace
 
-int runDaemon(const Config& config) {
+int runDaemon(const Config& config, const CommandWorld::Reread& reread) {
     sigset_t signals;
     sigemptyset(&signals);
     for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
         sigaddset(&signals, signal);
     }
-    const Log log(config.logLevel);
+    Log log(config.logLevel);
     Random random(std::random_device{}());
     try {
         auto daemon = started(config, log, random, signals);
-        return daemon ? daemon->run(signals) : kExitWell;
+        return daemon ? daemon->run(signals, reread) : kExitWell;
     } catch (const store::StoreError&) {
         throw;
     } catch (const ConfigError&) {
@@ -291,56 +363,6 @@ int runDaemon(const Config& config) {
         log.named("app")->critical("cannot start error=\"{}\"", e.what());
         return kExitFailed;
     }
-}
-
-namespace {
-
-/// What the jobs' account must reach, and what it must not.
-std::optional<BackendFault> accountFault(const Config& config, const BackendConfig& backend,
-                                         const folder::Account& account) {
-    const auto closed = folder::firstClosed(account, backend.workDir);
-    if (!closed) {
-        return BackendFault{"run_as", closed.error().message, "name another account"};
-    }
-    if (*closed) {
-        const auto name = (*closed)->string();
-        return BackendFault{"work_dir",
-                            "the account " + account.name + " of the jobs cannot enter " + name,
-                            "run chmod o+x " + name};
-    }
-    std::vector<std::filesystem::path> secrets{config.stateDir};
-    for (const auto& runner : config.runners) {
-        secrets.push_back(std::filesystem::absolute(runner.tokenPlace.file));
-    }
-    for (const auto& secret : secrets) {
-        const auto open = folder::canRead(account, secret);
-        if (!open || *open) {
-            return BackendFault{
-                "run_as",
-                open ? "the account " + account.name + " of the jobs can read " + secret.string()
-                     : open.error().message,
-                "close it to that account, or name another"};
-        }
-    }
-    return std::nullopt;
-}
-
-}  // namespace
-
-std::optional<BackendFault> probeBackend(const Config& config, const BackendConfig& backend) {
-    try {
-        folder::DirectFolders folders(backend.workDir);
-    } catch (const std::exception& e) {
-        return BackendFault{"work_dir", e.what(), "name a folder of the service's own"};
-    }
-    const auto account = folder::findAccount(backend.runAs);
-    if (!account) {
-        // A directory server that is away comes back.
-        const bool gone = account.error().kind == ErrorKind::Permanent;
-        return BackendFault{gone ? "run_as" : "", account.error().message,
-                            gone ? "name another account" : "see to the account directory"};
-    }
-    return account->own ? std::nullopt : accountFault(config, backend, *account);
 }
 
 }  // namespace gridbridge::app

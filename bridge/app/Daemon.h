@@ -5,9 +5,9 @@
 
 namespace gridbridge::app {
 
-/// The service: claims and carries jobs until SIGTERM or SIGINT, which every thread blocks. The
-/// caller holds the state lock. Returns an exit code. Throws store::StoreError.
-int runDaemon(const Config& config);
+/// The service: claims and carries jobs until SIGTERM or SIGINT, which every thread blocks; SIGHUP
+/// calls `reread`. The caller holds the state lock. Returns an exit code. Throws store::StoreError.
+int runDaemon(const Config& config, const CommandWorld::Reread& reread);
 
 /// Whether the batch system would take jobs, and the jobs' account reaches its folders and nothing
 /// of the service's own. Blocks for at most half a minute.

@@ -65,10 +65,18 @@ Log::Log(const std::string& level)
     sink_->set_formatter(lineFormatter(isJournal(STDERR_FILENO, std::getenv("JOURNAL_STREAM"))));
 }
 
-std::shared_ptr<spdlog::logger> Log::named(const std::string& component) const {
+std::shared_ptr<spdlog::logger> Log::named(const std::string& component) {
     auto logger = std::make_shared<spdlog::logger>(component, sink_);
     logger->set_level(spdlog::level::from_str(level_));
+    made_.push_back(logger);
     return logger;
+}
+
+void Log::setLevel(const std::string& level) {
+    level_ = level;
+    for (const auto& logger : made_) {
+        logger->set_level(spdlog::level::from_str(level));
+    }
 }
 
 bool isJournal(int descriptor, const char* journalStream) {

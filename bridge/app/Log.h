@@ -3,6 +3,7 @@
 #include <memory>
 #include <string>
 #include <sys/stat.h>
+#include <vector>
 
 namespace spdlog {
 class formatter;
@@ -21,11 +22,14 @@ class Log {
 public:
     /// `level` is one of the configuration's `log_level`.
     explicit Log(const std::string& level);
-    std::shared_ptr<spdlog::logger> named(const std::string& component) const;
+    std::shared_ptr<spdlog::logger> named(const std::string& component);
+    /// From now on, for every logger that was made. Not together with named().
+    void setLevel(const std::string& level);
 
 private:
     std::shared_ptr<spdlog::sinks::sink> sink_;
     std::string level_;
+    std::vector<std::shared_ptr<spdlog::logger>> made_;
 };
 
 /// Whether the descriptor is the journal that systemd announces in JOURNAL_STREAM (systemd.exec(5),

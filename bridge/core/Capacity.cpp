@@ -2,9 +2,10 @@
 
 namespace gridbridge::core {
 
-Capacity::Capacity(int concurrent, std::map<std::string, int> runnerLimits,
-                   std::map<std::string, int> backendLimits)
-    : concurrent_(concurrent) {
+void Capacity::limit(int concurrent, const std::map<std::string, int>& runnerLimits,
+                     const std::map<std::string, int>& backendLimits) {
+    const std::lock_guard lock(mutex_);
+    concurrent_ = concurrent;
     for (const auto& [name, limit] : runnerLimits) {
         runners_[name].limit = limit;
     }

@@ -11,8 +11,10 @@ namespace gridbridge::core {
 /// they ask GitLab, and give it back when there was no job. Safe for concurrent use.
 class Capacity {
 public:
-    Capacity(int concurrent, std::map<std::string, int> runnerLimits,
-             std::map<std::string, int> backendLimits);
+    Capacity(int concurrent, const std::map<std::string, int>& runnerLimits,
+             const std::map<std::string, int>& backendLimits) {
+        limit(concurrent, runnerLimits, backendLimits);
+    }
 
     /// False = no place for a job of this runner on this backend now.
     bool take(const std::string& runner, const std::string& backend);
@@ -21,6 +23,9 @@ public:
     /// The core has begun to count a job that was claimed here or found at start.
     void opened(const std::string& runner, const std::string& backend, bool taken);
     void closed(const std::string& runner);
+    /// Other limits from now on; a runner or backend may be new. Places taken stay taken.
+    void limit(int concurrent, const std::map<std::string, int>& runnerLimits,
+               const std::map<std::string, int>& backendLimits);
     /// A draining runner takes no place.
     void drain(const std::string& runner, bool draining);
     /// `waiting`: jobs that have not started there. `healthy`: its load is known and it is not
@@ -41,7 +46,7 @@ private:
     };
 
     std::mutex mutex_;
-    int concurrent_;
+    int concurrent_ = 0;
     int used_ = 0;
     std::map<std::string, RunnerPlaces> runners_;
     std::map<std::string, BackendPlaces> backends_;

@@ -29,7 +29,7 @@ void Claimer::run(std::stop_token stop) {
 Millis Claimer::step(std::stop_token stop) {
     if (!capacity_.take(runner_.name, runner_.backend)) {
         keepContact(stop);
-        return std::min(kFullPause, interval_);
+        return std::min(kFullPause, interval_.load());
     }
     const auto answer = runner_.api.requestJob({clock_.steadyNow() + kCallLimit, stop},
                                                runner_.identity, lastUpdate_);
@@ -83,13 +83,14 @@ Millis Claimer::handle(const gitlab::ClaimAnswer& answer) {
     }
     if (answer.outcome == ClaimOutcome::NoJob || answer.outcome == ClaimOutcome::Conflict) {
         answered();
-        return interval_;
+        return interval_.load();
     }
     ++failures_;
     if (outage_.failed(clock_.steadyNow())) {
         log_.warn("claims fail, trying again runner={} error=\"{}\"", runner_.name, answer.message);
     }
-    const Millis backoff = std::min(kLongestPause, interval_ * (1 << std::min(failures_, 6)));
+    const Millis backoff =
+        std::min(kLongestPause, interval_.load() * (1 << std::min(failures_, 6)));
     return answer.retryAfter ? Millis(*answer.retryAfter) : backoff;
 }
 

@@ -2,6 +2,7 @@
 
 #include <spdlog/logger.h>
 
+#include <atomic>
 #include <optional>
 #include <stop_token>
 
@@ -14,11 +15,12 @@
 namespace gridbridge::core {
 
 /// Asks GitLab for jobs of one runner while there is a place for one; what it gets is stored
-/// before anything else is done with it. Runs in a thread of its own.
+/// before anything else is done with it. Runs in a thread of its own. `interval` is the time
+/// between two questions without an answer; another thread may change it.
 class Claimer {
 public:
     Claimer(Clock& clock, store::JobStore& store, const RunnerEntry& runner, Capacity& capacity,
-            Answers& answers, spdlog::logger& log, Millis interval)
+            Answers& answers, spdlog::logger& log, const std::atomic<Millis>& interval)
         : clock_(clock),
           store_(store),
           runner_(runner),
@@ -48,7 +50,7 @@ private:
     Capacity& capacity_;
     Answers& answers_;
     spdlog::logger& log_;
-    Millis interval_;
+    const std::atomic<Millis>& interval_;
     std::string lastUpdate_;
     int failures_ = 0;
     Outage outage_;

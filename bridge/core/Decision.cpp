@@ -282,9 +282,10 @@ Decision decide(const JobRecord& job, const Facts& facts, WallTime now, const Po
     if (facts.contact == Contact::Canceling && job.cancel == Cancel::None) {
         step.decision.next.cancel = Cancel::Soft;
     }
-    if (!facts.stop.empty() && job.cancel == Cancel::None) {
+    if (facts.stop && job.cancel == Cancel::None) {
         step.decision.next.cancel = Cancel::Soft;
-        step.decision.next.stopCause = facts.stop;
+        step.decision.next.failureReason = facts.stop->reason;
+        step.decision.next.stopCause = facts.stop->why;
     }
     switch (job.state) {
         case State::Received:

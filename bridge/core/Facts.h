@@ -66,6 +66,12 @@ struct LogFact {
     bool atEnd = true;  ///< Fewer bytes than asked for came back.
 };
 
+/// We end the job ourselves.
+struct StopFact {
+    std::string reason;  ///< GitLab's failure reason for it.
+    std::string why;     ///< One line for its log.
+};
+
 enum class Contact { Alive, Canceling, Gone };
 
 struct UploadFact {
@@ -97,7 +103,7 @@ struct Facts {
     std::optional<UploadFact> uploaded;
     std::optional<ReportFact> reported;
     std::optional<Result<void>> released;
-    std::string stop;  ///< We end the job ourselves: why, for its log; empty = we do not.
+    std::optional<StopFact> stop;
 
     bool duplicate = false;  ///< GitLab gave the job twice; an older row carries it.
     bool restarted = false;  ///< Nothing is under way: what was asked must be asked again.

@@ -30,6 +30,18 @@ std::string header(const RunnerEntry& runner, const std::string& version) {
                      ", system ID: " + runner.identity.systemId);
 }
 
+void describe(Decoded& decoded, const gitlab::JobDescription& job) {
+    decoded.gitlabId = job.id;
+    decoded.project = job.projectPath;
+    decoded.ref = job.git.ref;
+    decoded.sha = job.git.sha;
+    decoded.name = job.name;
+    decoded.stage = job.stage;
+    decoded.user = job.userLogin;
+    decoded.url = job.url;
+    decoded.timeoutSeconds = job.timeout.count();
+}
+
 }  // namespace
 
 void Reconciler::adopt(const JobRecord& job, bool claimedHere) {
@@ -97,7 +109,8 @@ Decoded Reconciler::decode(const JobRecord& job, Live& live) {
         decoded.refusal = "the stored description of the job is missing";
         return decoded;
     }
-    decoded.header = header(*world_.runners.at(job.runner), world_.version);
+    const auto& runner = *world_.runners.at(job.runner);
+    decoded.header = header(runner, world_.version);
     const auto description = gitlab::decodeJob(body->reveal());
     if (!description.ok()) {
         if (live.credentials.id != 0) {
@@ -106,22 +119,18 @@ Decoded Reconciler::decode(const JobRecord& job, Live& live) {
         decoded.refusal = description.error().message;
         return decoded;
     }
-    decoded.gitlabId = description->id;
     noteQueue(description->queued, live);
-    decoded.project = description->projectPath;
-    decoded.ref = description->git.ref;
-    decoded.sha = description->git.sha;
-    decoded.name = description->name;
-    decoded.stage = description->stage;
-    decoded.user = description->userLogin;
-    decoded.url = description->url;
-    decoded.timeoutSeconds = description->timeout.count();
+    core::describe(decoded, *description);
+    decoded.refusalReason = "runner_configuration_error";
+    decoded.refusal = runner.access.refusal(decoded.project, decoded.user);
+    if (!decoded.refusal.empty()) {
+        return decoded;
+    }
     const auto made = script(*description, job);
-    if (!made.ok()) {
-        decoded.refusal = made.error().message;
-        decoded.refusalReason = "runner_configuration_error";
-    } else {
+    if (made.ok()) {
         decoded.warnings = made->warnings;
+    } else {
+        decoded.refusal = made.error().message;
     }
     return decoded;
 }

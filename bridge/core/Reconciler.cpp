@@ -53,6 +53,7 @@ Reconciler::Reconciler(Clock& clock, store::JobStore& store, World& world, Answe
     for (const auto& job : store_.load(open)) {
         adopt(job, false);
         facts_[job.row].restarted = true;
+        judge(job);
     }
 }
 
@@ -154,7 +155,7 @@ std::set<JobRow> Reconciler::dueRows() {
 bool Reconciler::newsworthy(const Facts& facts, const Live& live) const {
     if (facts.restarted || facts.decoded || facts.contact || facts.submitted || facts.found ||
         facts.marked || facts.end || facts.batchLog || facts.collected || facts.uploaded ||
-        facts.reported || facts.released || !facts.stop.empty()) {
+        facts.reported || facts.released || facts.stop) {
         return true;
     }
     if (facts.log &&

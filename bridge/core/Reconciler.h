@@ -25,12 +25,16 @@ public:
     /// Throws StoreError only when the store is beyond help; a busy or full one is waited for.
     SteadyTime step();
 
+    /// Whom a runner takes has changed: stops the waiting jobs that it would refuse now.
+    void accessChanged();
+
 private:
     struct Ready;
 
     void adopt(const store::JobRecord& job, bool claimedHere);
     void hear();
     void hearRequests();
+    void judge(const store::JobRecord& job);
     void hearCancel(const store::Request& request);
     void hearDrain(const store::Request& request);
     void settled();

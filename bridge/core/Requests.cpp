@@ -1,4 +1,4 @@
-// The parts of the reconciler that see to what commands have asked for.
+// The parts of the reconciler that see to what operators have asked for.
 #include "bridge/core/Reconciler.h"
 
 namespace gridbridge::core {
@@ -10,7 +10,7 @@ using store::State;
 
 namespace {
 
-constexpr const char* kStopped = "an operator stopped the job";
+const StopFact kStopped{"runner_interrupted", "an operator stopped the job"};
 
 bool hasEnded(State state) {
     return state == State::Collecting || state == State::Reporting || state == State::Done;
@@ -53,6 +53,29 @@ void Reconciler::hearCancel(const Request& request) {
                 facts_[job.row].stop = kStopped;
             }
         }
+    }
+}
+
+void Reconciler::judge(const store::JobRecord& job) {
+    if (job.state != State::Claimed && job.state != State::Submitting &&
+        job.state != State::Queued) {
+        return;
+    }
+    auto refusal = world_.runners.at(job.runner)->access.refusal(job.project, job.user);
+    if (!refusal.empty()) {
+        facts_[job.row].stop = StopFact{"runner_configuration_error", std::move(refusal)};
+    }
+}
+
+void Reconciler::accessChanged() {
+    std::vector<JobRow> waiting;
+    for (const auto& [row, live] : lives_) {
+        if (live.waiting) {
+            waiting.push_back(row);
+        }
+    }
+    for (const auto& job : store_.load(waiting)) {
+        judge(job);
     }
 }
 

@@ -12,7 +12,7 @@ using store::Outcome;
 Ending canceled(const JobRecord& job) {
     if (!job.stopCause.empty()) {
         return {Outcome::Failed,
-                "runner_interrupted",
+                job.failureReason,
                 {},
                 "Job failed (system failure): " + job.stopCause,
                 job.stopCause};

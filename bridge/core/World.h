@@ -7,6 +7,7 @@
 
 #include "backends/api/Backend.h"
 #include "bridge/base/Lane.h"
+#include "bridge/core/Access.h"
 #include "bridge/core/Facts.h"
 #include "bridge/folder/JobFolders.h"
 #include "bridge/gitlab/JobDescription.h"
@@ -32,7 +33,8 @@ struct BackendEntry {
     SteadyTime fullUntil = {};
 };
 
-/// One configured runner as the core uses it.
+/// One configured runner as the core uses it. The claimer reads it too: what stands below `access`
+/// is for the owner thread alone, and may change.
 struct RunnerEntry {
     std::string name;
     std::string url;
@@ -41,12 +43,14 @@ struct RunnerEntry {
     std::string backend;
     std::string account;
     std::string description;
-    std::int64_t outputLimit = 4096 * 1024;  ///< Bytes.
-    std::vector<std::string> environment;
     std::string tlsCa;  ///< PEM text; empty = the system's authorities.
+
+    Access access = {};
+    std::int64_t outputLimit = 4096 * 1024;  ///< Bytes.
+    std::vector<std::string> environment = {};
 };
 
-/// Everything outside the core, by name. The maps do not change after start.
+/// Everything outside the core, by name. The maps only grow, in the owner thread.
 struct World {
     std::map<std::string, std::unique_ptr<BackendEntry>> backends;
     std::map<std::string, std::unique_ptr<RunnerEntry>> runners;

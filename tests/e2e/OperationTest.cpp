@@ -23,6 +23,20 @@ protected:
                                .afterScript = std::move(after),
                                .variables = {{.key = "GIT_STRATEGY", .value = "none"}}});
     }
+    bool logged(const std::string& text) const {
+        return service->log().find(text) != std::string::npos;
+    }
+    /// Four jobs that fill the backend until `go` exists.
+    std::vector<JobId> fill() {
+        std::vector<JobId> jobs;
+        for (int i = 0; i < 4; ++i) {
+            jobs.push_back(
+                add({"echo begun", "until [ -e " + go().string() + " ]; do sleep 0.1; done"}));
+            EXPECT_TRUE(gitlab->waitForTrace(jobs.back(), "begun"));
+        }
+        return jobs;
+    }
+    std::filesystem::path go() const { return folder.path / "go"; }
     std::string name(JobId id) const { return std::to_string(id); }
 };
 
@@ -63,12 +77,11 @@ TEST_F(OperationEndToEnd, ARequestWaitsForTheNextStartOfTheService) {
 
 TEST_F(OperationEndToEnd, ADrainedServiceFinishesItsJobsAndClaimsNoneUntilItIsResumed) {
     start();
-    const auto go = folder.path / "go";
-    const auto open = add({"echo begun", "until [ -e " + go.string() + " ]; do sleep 0.1; done"});
+    const auto open = add({"echo begun", "until [ -e " + go().string() + " ]; do sleep 0.1; done"});
     ASSERT_TRUE(gitlab->waitForTrace(open, "begun"));
 
     EXPECT_EQ(ask({"drain", "pool"}), (Printed{0, "claims nothing any more: pool\n", ""}));
-    writeFile(go, "");
+    writeFile(go(), "");
     EXPECT_EQ(finished(open).status, Status::Success);
     EXPECT_EQ(service->stop(), 0);
     start();
@@ -81,6 +94,61 @@ TEST_F(OperationEndToEnd, ADrainedServiceFinishesItsJobsAndClaimsNoneUntilItIsRe
     EXPECT_EQ(finished(waiting).status, Status::Success);
     EXPECT_EQ(ask({"drain", "loop"}),
               (Printed{1, "", "gridbridge: there is no runner loop; configured are: pool\n"}));
+}
+
+TEST_F(OperationEndToEnd, ABanHoldsForJobsThatWaitAsSoonAsTheConfigurationIsReadAgain) {
+    start();
+    const auto running = fill();
+    const auto waiting = gitlab->addJob(
+        {.variables = {{.key = "GIT_STRATEGY", .value = "none"}}, .userLogin = "mallory"});
+    ASSERT_TRUE(gitlab->waitForTrace(waiting, "Submitted as"));
+
+    service->configure("banned_users = [\"mallory\"]\n", "trusted_jobs = true\n");
+    service->reload();
+
+    const auto job = finished(waiting);
+    EXPECT_EQ(job.failureReason, "runner_configuration_error");
+    EXPECT_EQ(lastLine(job),
+              "ERROR: Job failed (system failure): the user mallory is banned from this runner");
+    writeFile(go(), "");
+    for (const auto id : running) {
+        EXPECT_EQ(finished(id).status, Status::Success);
+    }
+    const auto later = gitlab->addJob({.userLogin = "mallory"});
+    EXPECT_EQ(finished(later).failureReason, "runner_configuration_error");
+}
+
+TEST_F(OperationEndToEnd, AConfigurationWithAMistakeIsRefusedWholeAndTheOldOneHolds) {
+    start();
+    ASSERT_EQ(run({.script = {"true"}}).status, Status::Success);
+
+    service->configure("allowed_projects = [\"astro/*\"]\nlimti = 3\n", "trusted_jobs = true\n");
+    service->reload();
+    ASSERT_TRUE(waitFor([&] { return logged("runners.pool.limti: unknown key"); }, "the refusal"));
+
+    EXPECT_TRUE(logged("the configuration stays as it was"));
+    EXPECT_EQ(run({.script = {"true"}}).status, Status::Success) << "no new key holds";
+}
+
+TEST_F(OperationEndToEnd, ANewRunnerBeginsAndWhatMustWaitForARestartIsSaid) {
+    start();
+    ASSERT_EQ(run({.script = {"true"}}).status, Status::Success);
+    gitlab->addRunner(fakegitlab::RunnerSpec{.token = "glrt-second", .tags = {"second"}});
+    service->configure("tls_ca_file = \"/etc/ssl/certs/ca-certificates.crt\"\n",
+                       "trusted_jobs = true\n");
+    const auto addition = folder.path / "config.d" / "second.toml";
+    writeFile(addition, "[[runners]]\nname = \"second\"\nurl = \"" + gitlab->url() +
+                            "\"\ntoken = \"glrt-second\"\nbackend = \"here\"\n");
+    std::filesystem::permissions(addition, std::filesystem::perms(0600));
+    service->reload();
+
+    EXPECT_EQ(run({.script = {"true"}, .tags = {"second"}}).status, Status::Success);
+    EXPECT_TRUE(logged("runners.pool.tls_ca_file changes when the service is started again"));
+
+    std::filesystem::remove(addition);
+    service->reload();
+    ASSERT_TRUE(waitFor([&] { return logged("runners.second claims nothing any more"); },
+                        "the second reload"));
 }
 
 TEST_F(OperationEndToEnd, AJobThatCouldNeverBeReadIsNamedByItsKey) {

@@ -226,6 +226,10 @@ int Service::wait() {
     return statusOf(std::exchange(pid_, 0));
 }
 
+void Service::reload() const {
+    ::kill(pid_, SIGHUP);
+}
+
 int Service::stop() {
     ::kill(pid_, SIGTERM);
     return wait();

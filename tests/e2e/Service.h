@@ -37,6 +37,8 @@ public:
     /// Lines put into the configuration; before start().
     void configure(const std::string& runnerLines, const std::string& backendLines);
     void start(const std::map<std::string, std::string>& environment = {});
+    /// SIGHUP.
+    void reload() const;
     /// SIGTERM; the exit code.
     int stop();
     void killHard();

@@ -41,7 +41,7 @@ protected:
                                  ConfigFolder::host(),
                                  gitlab_,
                                  [](const Config&, const BackendConfig&) { return std::nullopt; },
-                                 [](const Config&) { return 0; }};
+                                 [](const Config&, const CommandWorld::Reread&) { return 0; }};
         return runCommandLine(arguments, world);
     }
 

@@ -35,7 +35,10 @@ protected:
                 ConfigFolder::host(),
                 gitlab_,
                 [this](const Config&, const BackendConfig&) { return health_; },
-                [this](const Config& config) {
+                [this](const Config& config, const CommandWorld::Reread& reread) {
+                    if (whileItRuns_) {
+                        whileItRuns_(reread);
+                    }
                     ran_ = config.runners.at(0).name;
                     holderWhileRunning_ = gridbridge::testing::holderSeenElsewhere(config.stateDir);
                     return 0;
@@ -67,6 +70,7 @@ protected:
     gridbridge::testing::FakeGitLabAccess gitlab_;
     std::optional<BackendFault> health_;
     std::string ran_;
+    std::function<void(const CommandWorld::Reread&)> whileItRuns_;
     pid_t holderWhileRunning_ = 0;
 };
 
@@ -152,6 +156,21 @@ TEST_F(ServiceCommands, RunHoldsTheLockWhileTheServiceRuns) {
     EXPECT_EQ(ran_, "pool");
     EXPECT_EQ(holderWhileRunning_, ::getpid());
     EXPECT_EQ(gridbridge::testing::holderSeenElsewhere(state_), 0);
+}
+
+TEST_F(ServiceCommands, TheRunningServiceReadsTheConfigurationAgainAsAStartWould) {
+    const std::string sound = "state_dir = \"" + state_.string() + "\"\n" +
+                              gridbridge::testing::kRunner + gridbridge::testing::kBackend;
+    whileItRuns_ = [&](const CommandWorld::Reread& reread) {
+        folder_.write("config.toml", "concurrent = 5\n" + sound);
+        EXPECT_EQ(reread().concurrent, 5);
+        folder_.write("config.toml", "concurent = 5\n" + sound);
+        EXPECT_THROW(reread(), ConfigError);
+        folder_.write("config.toml", sound);
+        health_ = {"work_dir", "/jobs is not writable", "name another"};
+        EXPECT_THROW(reread(), ConfigError);
+    };
+    EXPECT_EQ(runService(folder_.file(), world()), 0);
 }
 
 TEST_F(ServiceCommands, RunRefusesASecondService) {

@@ -17,6 +17,7 @@ using testing::LogLines;
 class ClaimerTest : public CoreFixture {
 protected:
     static constexpr Millis kInterval{3000};
+    const std::atomic<Millis> interval_{kInterval};
 
     /// A core that has come to rest, and a GitLab with more jobs than anybody takes.
     void begin() {
@@ -28,7 +29,7 @@ protected:
         makeClaimer();
     }
     void makeClaimer() {
-        claimer_.emplace(clock_, *store_, runner(), capacity(), answers(), log_, kInterval);
+        claimer_.emplace(clock_, *store_, runner(), capacity(), answers(), log_, interval_);
     }
     /// Claims until there is no place; returns how many jobs were claimed.
     std::size_t claimed() {

@@ -37,16 +37,9 @@ struct CoreFixture::Core {
         world.backends["batch"] = std::unique_ptr<BackendEntry>(
             new BackendEntry{"batch", test.backend_, test.folders_, policy, *reads, *effects});
         world.runners["pool"] = std::unique_ptr<RunnerEntry>(
-            new RunnerEntry{"pool",
-                            kServer,
-                            test.gitlab_,
+            new RunnerEntry{"pool", kServer, test.gitlab_,
                             gitlab::RunnerIdentity{Secret("glrt-x"), "s_0123456789ab", {}, ""},
-                            "batch",
-                            "",
-                            "pool",
-                            4096 * 1024,
-                            {},
-                            ""});
+                            "batch", "", "pool", ""});
         test.backend_.changed = changeListener(answers);
         reconciler = std::make_unique<Reconciler>(test.clock_, *test.store_, world, answers, trace,
                                                   capacity, test.log_);
@@ -195,6 +188,9 @@ BackendEntry& CoreFixture::entry() {
 }
 Answers& CoreFixture::answers() {
     return core_->answers;
+}
+Reconciler& CoreFixture::reconciler() {
+    return *core_->reconciler;
 }
 Capacity& CoreFixture::capacity() {
     return core_->capacity;

@@ -67,6 +67,7 @@ protected:
     BackendEntry& entry();
     Answers& answers();
     Capacity& capacity();
+    Reconciler& reconciler();
 
     testing::TempDir folder_;
     testing::DatabaseWatch watch_;

@@ -31,7 +31,7 @@ protected:
         return store::JobReader(folder_.path()).request(id).value();
     }
     bool claims() {
-        Claimer claimer(clock_, *store_, runner(), capacity(), answers(), log_, 3s);
+        Claimer claimer(clock_, *store_, runner(), capacity(), answers(), log_, interval_);
         gitlab_.offer(body(next_++));
         const auto before = gitlab_.calls(Call::Claim).size();
         claimer.step({});
@@ -41,6 +41,7 @@ protected:
 
     std::int64_t last_ = 0;
     std::int64_t next_ = 100;
+    const std::atomic<Millis> interval_{3s};
 };
 
 TEST_F(RequestTest, StopsAJobThatWaitsAndSaysSoInItsLog) {
@@ -153,7 +154,7 @@ TEST_F(RequestTest, AnUnknownRunnerCannotBeDrained) {
 TEST_F(RequestTest, ADrainedRunnerStaysInContactWithGitLab) {
     settle();
     capacity().drain("pool", true);
-    Claimer claimer(clock_, *store_, runner(), capacity(), answers(), log_, 3s);
+    Claimer claimer(clock_, *store_, runner(), capacity(), answers(), log_, interval_);
 
     SteadyTime last = clock_.steadyNow();
     for (const auto end = last + 24h; clock_.steadyNow() < end; clock_.advance(1min)) {
@@ -168,6 +169,35 @@ TEST_F(RequestTest, ADrainedRunnerStaysInContactWithGitLab) {
         last = call.at;
     }
     EXPECT_TRUE(gitlab_.calls(Call::Claim).empty());
+}
+
+TEST_F(RequestTest, AJobThatMayNotRunHereFailsBeforeAnythingIsSubmitted) {
+    runner().access.allowedProjects = {"astro/*"};
+    const auto row = claim(1);
+    pass(1s);
+
+    EXPECT_EQ(job(row).state, State::Done);
+    EXPECT_EQ(job(row).failureReason, "runner_configuration_error");
+    EXPECT_THAT(gitlab_.job(1).trace, HasSubstr("Job failed (system failure): this runner takes "
+                                                "no jobs of the project g/p"));
+    EXPECT_EQ(calls(Verb::Submit), 0U);
+}
+
+TEST_F(RequestTest, ABanStopsJobsThatWaitAndLetsRunningOnesGoOn) {
+    const auto runs = running(1);
+    const auto waits = claim(2);
+    settle();
+    ASSERT_EQ(job(waits).state, State::Queued);
+
+    runner().access.bannedProjects = {"g/p"};
+    reconciler().accessChanged();
+    pass(kPoll);
+
+    EXPECT_EQ(job(waits).failureReason, "runner_configuration_error");
+    EXPECT_EQ(job(waits).stopCause, "the project g/p is banned from this runner");
+    EXPECT_EQ(gitlab_.job(2).reports.size(), 1U);
+    EXPECT_EQ(job(runs).state, State::Running);
+    EXPECT_TRUE(backend_.job(key(runs)).cancels.empty());
 }
 
 TEST_F(RequestTest, JobsThatWaitedLongAtGitLabRaiseOneAlarmAnHour) {

@@ -1,0 +1,99 @@
+#include "bridge/app/Reload.h"
+
+#include <algorithm>
+
+namespace gridbridge::app {
+
+namespace {
+
+template <typename Section>
+const Section* find(const std::vector<Section>& sections, const std::string& name) {
+    const auto found = std::find_if(sections.begin(), sections.end(),
+                                    [&](const Section& each) { return each.name == name; });
+    return found == sections.end() ? nullptr : &*found;
+}
+
+class Plan {
+public:
+    Plan(const Config& now, const Config& next) : now_(now), next_(next), reload_{now, {}} {}
+
+    Reload make() {
+        auto& config = reload_.config;
+        keep("state_dir", now_.stateDir, next_.stateDir);
+        config.concurrent = next_.concurrent;
+        config.checkInterval = next_.checkInterval;
+        config.logLevel = next_.logLevel;
+        for (auto& backend : config.backends) {
+            change(backend, find(next_.backends, backend.name));
+        }
+        for (auto& runner : config.runners) {
+            change(runner, find(next_.runners, runner.name));
+        }
+        addNew(config.backends, next_.backends);
+        addNew(config.runners, next_.runners);
+        return std::move(reload_);
+    }
+
+private:
+    template <typename Value>
+    void keep(const std::string& key, const Value& now, const Value& next) {
+        if (!(now == next)) {
+            reload_.later.push_back(key + " changes when the service is started again");
+        }
+    }
+
+    void change(BackendConfig& backend, const BackendConfig* next) {
+        const std::string section = "backends." + backend.name;
+        if (next == nullptr) {
+            reload_.later.push_back(section + " goes when the service is started again");
+            return;
+        }
+        keep(section + ".type", backend.type, next->type);
+        keep(section + ".work_dir", backend.workDir, next->workDir);
+        keep(section + ".slots", backend.slots, next->slots);
+        keep(section + ".run_as", backend.runAs, next->runAs);
+        keep(section + ".trusted_jobs", backend.trustedJobs, next->trustedJobs);
+        backend.pollInterval = next->pollInterval;
+        backend.maxPending = next->maxPending;
+    }
+
+    void change(RunnerConfig& runner, const RunnerConfig* next) {
+        const std::string section = "runners." + runner.name;
+        if (next == nullptr) {
+            runner.limit = 0;
+            reload_.later.push_back(section +
+                                    " claims nothing any more, and goes when the service is "
+                                    "started again");
+            return;
+        }
+        keep(section + ".url", runner.url, next->url);
+        keep(next->tokenKey, runner.token, next->token);
+        keep(section + ".backend", runner.backend, next->backend);
+        keep(section + ".tls_ca_file", runner.tlsCaFile, next->tlsCaFile);
+        runner.limit = next->limit;
+        runner.outputLimitKib = next->outputLimitKib;
+        runner.environment = next->environment;
+        runner.access = next->access;
+    }
+
+    template <typename Section>
+    static void addNew(std::vector<Section>& sections, const std::vector<Section>& next) {
+        for (const auto& section : next) {
+            if (find(sections, section.name) == nullptr) {
+                sections.push_back(section);
+            }
+        }
+    }
+
+    const Config& now_;
+    const Config& next_;
+    Reload reload_;
+};
+
+}  // namespace
+
+Reload planReload(const Config& now, const Config& next) {
+    return Plan(now, next).make();
+}
+
+}  // namespace gridbridge::app

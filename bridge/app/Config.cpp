@@ -21,6 +21,7 @@ using std::filesystem::path;
 constexpr std::int64_t kMostJobs = 1'000'000;
 constexpr std::int64_t kLargestOutputKib = 1024 * 1024;
 constexpr std::chrono::seconds kLongestInterval{3600};
+constexpr std::chrono::hours kLongestRetention{24 * 3650};
 
 bool isVisibleAscii(std::string_view text) {
     return !text.empty() &&
@@ -88,6 +89,8 @@ private:
             section.duration("check_interval", std::chrono::seconds(1), kLongestInterval)
                 .value_or(config_.checkInterval);
         config_.stateDir = section.absolutePath("state_dir").value_or(config_.stateDir);
+        config_.retention = section.duration("retention", std::chrono::hours(1), kLongestRetention)
+                                .value_or(config_.retention);
         config_.logLevel =
             section.choice("log_level", {"trace", "debug", "info", "warn", "error", "critical"})
                 .value_or(config_.logLevel);

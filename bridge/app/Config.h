@@ -57,6 +57,7 @@ struct Config {
     int concurrent = 1000;
     std::chrono::seconds checkInterval{3};
     std::filesystem::path stateDir = "/var/lib/gridbridge";
+    std::chrono::seconds retention = std::chrono::hours(90 * 24);  ///< Of jobs that have ended.
     std::string logLevel = "info";  ///< trace, debug, info, warn, error, critical
     std::vector<RunnerConfig> runners = {};
     std::vector<BackendConfig> backends = {};

@@ -260,6 +260,7 @@ const std::vector<KnownKey>& knownKeys() {
         {Top, "check_interval", ValueKind::Duration, "3"},
         {Top, "state_dir", ValueKind::Text, "\"/var/lib/gridbridge\""},
         {Top, "log_level", ValueKind::Text, "\"info\""},
+        {Top, "retention", ValueKind::Duration, "\"90 days\""},
         {Runner, "name", ValueKind::Text, "\"pool\""},
         {Runner, "url", ValueKind::Text, "\"https://gitlab.example.org\""},
         {Runner, "token", ValueKind::Text, "\"glrt-...\""},

@@ -20,6 +20,7 @@
 #include "bridge/app/Reload.h"
 #include "bridge/base/Random.h"
 #include "bridge/core/Claimer.h"
+#include "bridge/core/Housekeeper.h"
 #include "bridge/core/Reconciler.h"
 #include "bridge/folder/DirectFolders.h"
 #include "bridge/store/JobStore.h"
@@ -65,6 +66,7 @@ public:
           control_(std::make_unique<Lane>("gitlab", kControlWidth, defect())),
           files_(std::make_unique<Lane>("files", kFilesWidth, defect())),
           world_{{}, {}, *control_, *files_, hostName(), std::string(kVersion), scratch()},
+          housekeeper_(clock_, store_, trace_, *log_, config.retention),
           capacity_(config.concurrent, runnerLimits(config), backendLimits(config)) {
         if (auto problems = missingOwners(config, store_.load(store_.open())); !problems.empty()) {
             throw ConfigError(std::move(problems));
@@ -232,6 +234,7 @@ private:
                 });
             }
         }
+        housekeeper_.keepFor(next.retention);
         reconciler_->accessChanged();
         log_->info("configuration changed runners={} backends={}", world_.runners.size(),
                    world_.backends.size());
@@ -258,7 +261,7 @@ private:
         while (!stop.stop_requested()) {
             SteadyTime next;
             try {
-                next = reconciler_->step();
+                next = std::min(reconciler_->step(), housekeeper_.step());
             } catch (const store::StoreError& e) {
                 if (e.kind != store::StoreError::Kind::Busy &&
                     e.kind != store::StoreError::Kind::Full) {
@@ -314,6 +317,7 @@ private:
     std::unique_ptr<Lane> files_;
     std::vector<std::unique_ptr<Lane>> lanes_;
     core::World world_;
+    core::Housekeeper housekeeper_;
     core::Capacity capacity_;
     std::unique_ptr<core::Reconciler> reconciler_;
     std::atomic<int> exitCode_{0};

@@ -20,9 +20,10 @@ inline int exitCodeOf(store::StoreError::Kind kind) {
             return kExitTemporary;
         case store::StoreError::Kind::Io:
         case store::StoreError::Kind::Corrupt:
-        case store::StoreError::Kind::Newer:
         case store::StoreError::Kind::Other:
             return kExitIo;
+        case store::StoreError::Kind::Newer:
+            return kExitConfiguration;  // Of the machine: the wrong program is installed.
     }
     return kExitIo;
 }

@@ -23,6 +23,7 @@ public:
         config.concurrent = next_.concurrent;
         config.checkInterval = next_.checkInterval;
         config.logLevel = next_.logLevel;
+        config.retention = next_.retention;
         for (auto& backend : config.backends) {
             change(backend, find(next_.backends, backend.name));
         }

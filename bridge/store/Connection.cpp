@@ -90,6 +90,7 @@ Connection Connection::forWriting(const std::filesystem::path& file, Millis pati
     Connection connection(file, open(file, SQLite::OPEN_READWRITE, patience));
     connection.use([&] {
         auto& database = connection.database_;
+        database.exec("PRAGMA auto_vacuum = INCREMENTAL");  // Counts before the first table only.
         const auto mode = database.execAndGet("PRAGMA journal_mode = WAL").getString();
         if (mode != "wal") {
             throw StoreError(Kind::Io, file.string() + ": this file system cannot hold the " +

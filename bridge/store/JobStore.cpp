@@ -17,10 +17,19 @@ namespace {
 
 constexpr std::size_t kInstallationLength = 8;
 
+/// Databases of the first release could only grow; those made since then are so from the start.
+void makeShrinkable(SQLite::Database& database) {
+    constexpr int kIncremental = 2;
+    if (database.execAndGet("PRAGMA auto_vacuum").getInt() != kIncremental) {
+        database.exec("PRAGMA auto_vacuum = INCREMENTAL; VACUUM");
+    }
+}
+
 Connection migrated(const std::filesystem::path& folder, Millis patience) {
     const auto file = databaseFile(folder);
     auto connection = Connection::forWriting(file, patience);
     migrate(connection, file, migrations());
+    connection.use([&] { makeShrinkable(connection.database()); });
     return connection;
 }
 
@@ -183,6 +192,24 @@ std::vector<bool> JobStore::commit(std::span<const Change> changes,
 std::optional<Secret> JobStore::payload(JobRow row) {
     const auto sealed = impl_->owner.use([&] { return impl_->writes.secret(row); });
     return sealed ? std::optional(impl_->key.open(row, *sealed)) : std::nullopt;
+}
+
+std::vector<JobRow> JobStore::endedBefore(WallTime limit, std::size_t most) {
+    return impl_->owner.use([&] { return impl_->reads.endedBefore(limit, most); });
+}
+
+void JobStore::erase(std::span<const JobRow> rows, WallTime limit) {
+    const std::lock_guard lock(impl_->writing);
+    impl_->owner.use([&] {
+        SQLite::Transaction transaction(impl_->owner.database(),
+                                        SQLite::TransactionBehavior::IMMEDIATE);
+        for (const auto row : rows) {
+            impl_->writes.erase(row);
+        }
+        impl_->requests.erase(limit);
+        transaction.commit();
+        impl_->owner.database().exec("PRAGMA incremental_vacuum");
+    });
 }
 
 void JobStore::saveRunner(const RunnerRecord& runner) {

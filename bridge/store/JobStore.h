@@ -110,6 +110,12 @@ public:
     /// The raw body; nothing once it was forgotten.
     std::optional<Secret> payload(JobRow row);
 
+    /// Done jobs that ended before `limit`, oldest first, at most `most`.
+    std::vector<JobRow> endedBefore(WallTime limit, std::size_t most);
+    /// Deletes these jobs with all that belongs to them, and requests settled before `limit`; the
+    /// room goes back to the file system.
+    void erase(std::span<const JobRow> rows, WallTime limit);
+
     void saveRunner(const RunnerRecord& runner);
     std::vector<RunnerRecord> runners();
 

@@ -239,6 +239,15 @@ std::vector<Load> JobReads::loads() {
     return found;
 }
 
+std::vector<JobRow> JobReads::endedBefore(WallTime limit, std::size_t most) {
+    SQLite::Statement select(database_,
+                             "SELECT id FROM job WHERE state = 'done' AND "
+                             "ifnull(ended_at, claimed_at) < ? "
+                             "ORDER BY ifnull(ended_at, claimed_at) LIMIT ?");
+    Query query(select);
+    return rowsOf(query.with(limit, static_cast<std::int64_t>(most)));
+}
+
 JobWrites::JobWrites(SQLite::Database& database)
     : database_(database),
       insert_(database, "INSERT INTO job (" + kJobFields + ") VALUES (" + kJobMarks + ")"),
@@ -314,6 +323,11 @@ std::optional<std::string> JobWrites::secret(JobRow job) {
 
 void JobWrites::deleteSecret(JobRow job) {
     Query(deleteSecret_).with(job).run();
+}
+
+void JobWrites::erase(JobRow job) {
+    SQLite::Statement erase(database_, "DELETE FROM job WHERE id = ? AND state = 'done'");
+    Query(erase).with(job).run();
 }
 
 bool JobWrites::hasSecrets() {

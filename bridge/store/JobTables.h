@@ -31,6 +31,7 @@ public:
     std::optional<WallTime> nextDue();
     std::vector<JobRow> open();
     std::vector<Load> loads();
+    std::vector<JobRow> endedBefore(WallTime limit, std::size_t most);
 
 private:
     SubmissionRecord lastSubmission(JobRow row);
@@ -68,6 +69,8 @@ public:
     std::optional<std::string> secret(JobRow job);
     void deleteSecret(JobRow job);
     bool hasSecrets();
+    /// The row and all that refers to it.
+    void erase(JobRow job);
 
 private:
     SQLite::Database& database_;

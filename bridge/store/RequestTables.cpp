@@ -99,6 +99,11 @@ std::optional<Request> RequestTables::one(std::int64_t id) {
     return found.empty() ? std::nullopt : std::optional(std::move(found.front()));
 }
 
+void RequestTables::erase(WallTime limit) {
+    SQLite::Statement erase(database_, "DELETE FROM request WHERE settled_at < ?");
+    Query(erase).with(limit).run();
+}
+
 void RequestTables::settle(const Settlement& settlement, WallTime now) {
     SQLite::Statement update(
         database_, "UPDATE request SET state = ?, settled_at = ?, result = ? WHERE id = ?");

@@ -20,6 +20,8 @@ public:
     std::vector<Request> open();
     std::vector<Request> ofJob(JobRow job);
     std::optional<Request> one(std::int64_t id);
+    /// Those settled before `limit`.
+    void erase(WallTime limit);
     void settle(const Settlement& settlement, WallTime now);
 
 private:

@@ -39,6 +39,7 @@ TEST_F(ReloadTest, WhatCanChangeDoes) {
     next.concurrent = 7;
     next.checkInterval = std::chrono::seconds(9);
     next.logLevel = "debug";
+    next.retention = std::chrono::hours(1);
     runner().limit = 3;
     runner().outputLimitKib = 1;
     runner().environment = {"A=b"};

@@ -198,6 +198,7 @@ TEST(ExitCode, TroubleThatPassesIsTemporary) {
     EXPECT_EQ(exitCodeOf(Kind::Busy), 75);
     EXPECT_EQ(exitCodeOf(Kind::Full), 75);
     EXPECT_EQ(exitCodeOf(Kind::Corrupt), 74);
+    EXPECT_EQ(exitCodeOf(Kind::Newer), 78);
 }
 
 }  // namespace

@@ -18,6 +18,7 @@
 #include "bridge/app/Log.h"
 #include "bridge/app/OpenJobs.h"
 #include "bridge/app/Reload.h"
+#include "bridge/app/ServiceManager.h"
 #include "bridge/base/Random.h"
 #include "bridge/core/Claimer.h"
 #include "bridge/core/Housekeeper.h"
@@ -103,12 +104,14 @@ public:
         }
         core_ =
             std::jthread([this](std::stop_token stop) { guarded("core", [&] { core(stop); }); });
+        manager_.ready();
         for (int signal = SIGHUP; signal == SIGHUP;) {
             ::sigwait(&signals, &signal);
             if (signal == SIGHUP) {
                 reload(reread);
             }
         }
+        manager_.stopping();
         log_->info("stopping; jobs go on in the batch system");
         return exitCode_;
     }
@@ -192,6 +195,7 @@ private:
 
     /// Main thread.
     void reload(const CommandWorld::Reread& reread) {
+        manager_.reloading();
         try {
             auto plan = planReload(config_, reread());
             for (const auto& line : plan.later) {
@@ -210,6 +214,7 @@ private:
                 log_->error("{}", problem.sentence());
             }
         }
+        manager_.ready();
     }
 
     /// Core thread.
@@ -271,6 +276,7 @@ private:
                 next = clock_.steadyNow() + kStoreRetry;
                 clock_.sleepUntil(next, stop);
             }
+            manager_.alive();
             answers_.waitUntil(std::min(next, clock_.steadyNow() + kLongestSleep), stop);
         }
     }
@@ -305,6 +311,7 @@ private:
     Config config_;  ///< Main thread.
     std::atomic<Millis> pace_;
     SystemClock clock_;
+    ServiceManager manager_{clock_};
     Log& logs_;
     std::shared_ptr<spdlog::logger> log_;
     std::shared_ptr<spdlog::logger> claimLog_;

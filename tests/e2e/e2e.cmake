@@ -4,7 +4,7 @@ bridge_test(e2e_test LABEL e2e TIMEOUT 120
     e2e/CrashTest.cpp e2e/GitTest.cpp e2e/LifeTest.cpp e2e/LogTest.cpp
     e2e/ProtocolTest.cpp e2e/RecoveryTest.cpp
     e2e/RegisterTest.cpp e2e/ScriptTest.cpp
-    e2e/BackupTest.cpp e2e/OperationTest.cpp
+    e2e/BackupTest.cpp e2e/NotifyTest.cpp e2e/OperationTest.cpp
   DEPS gridbridge::fakegitlab)
 target_sources(e2e_test PRIVATE e2e/Service.cpp e2e/Program.cpp)
 target_compile_definitions(e2e_test PRIVATE GRIDBRIDGE_EXECUTABLE="$<TARGET_FILE:gridbridge>"

@@ -2,6 +2,7 @@
 bridge_test(app_test LABEL unit
   SOURCES unit/app/CommandLineTest.cpp unit/app/ConfigErrorTest.cpp unit/app/ConfigTest.cpp unit/app/ConfigurationPageTest.cpp
     unit/app/JobNameTest.cpp unit/app/JobTextTest.cpp unit/app/LogTest.cpp
+    unit/app/ManualTest.cpp
     unit/app/ReloadTest.cpp
     unit/app/ServiceCommandsTest.cpp unit/app/StateFolderTest.cpp unit/app/StateLockTest.cpp
     unit/app/TextTest.cpp unit/app/TraceFollowerTest.cpp

@@ -82,17 +82,27 @@ TEST_F(ConfigErrors, AKeyBelowTheWrongHeaderIsToldWhereItBelongs) {
 }
 
 TEST_F(ConfigErrors, AKeyLikeNoOtherGetsTheList) {
-    EXPECT_THAT(before("retention = \"90 days\"\n"),
-                ElementsAre("config.toml:1: retention: unknown key; remove it; known here are "
-                            "concurrent, check_interval, state_dir, log_level, runners, backends"));
+    EXPECT_THAT(before("listen_address = \"\"\n"),
+                ElementsAre("config.toml:1: listen_address: unknown key; remove it; known here are "
+                            "concurrent, check_interval, state_dir, log_level, retention, runners, "
+                            "backends"));
 }
 
 TEST_F(ConfigErrors, WhatIsPromisedLaterIsUnknownNow) {
-    for (const std::string key : {"listen_address", "min_free_space", "retention"}) {
+    for (const std::string key : {"listen_address", "min_free_space"}) {
         EXPECT_THAT(before(key + " = \"1\"\n"), ElementsAre(::testing::HasSubstr("unknown key")));
     }
-    for (const std::string key : {"allowed_projects", "banned_users", "runner_file"}) {
+    for (const std::string key : {"runner_file", "maximum_timeout"}) {
         EXPECT_THAT(inRunner(key + " = \"1\"\n"), ElementsAre(::testing::HasSubstr("unknown key")));
+    }
+}
+
+TEST_F(ConfigErrors, AListOfProjectsOrUsersHoldsPatterns) {
+    for (const std::string key : {"allowed_projects", "banned_projects", "banned_users"}) {
+        EXPECT_THAT(inRunner(key + " = [\"physics/*\", \"[a\"]\n"),
+                    ElementsAre("config.toml:6: runners.pool." + key +
+                                ": an element is not a pattern; write names, with * for part of a "
+                                "name and ** for several"));
     }
 }
 

@@ -83,7 +83,7 @@ std::string CoreFixture::body(std::int64_t id) {
     const std::string number = std::to_string(id);
     return R"({"id":)" + number + R"(,"token":"token-)" + number +
            R"(","allow_git_fetch":true,"job_info":{"name":"unit","stage":"test","project_id":1,)"
-           R"("project_name":"p"},"git_info":{"repo_url":"https://gitlab.example.org/g/p.git",)"
+           R"("project_name":"p","project_full_path":"g/p"},"git_info":{"repo_url":"https://gitlab.example.org/g/p.git",)"
            R"("ref":"main","sha":"0123456789012345678901234567890123456789","ref_type":"branch"},)"
            R"("runner_info":{"timeout":3600},"variables":[{"key":"GIT_STRATEGY","value":"none"}],)"
            R"("steps":[{"name":"script","script":["true"],"when":"on_success"}],)"

@@ -35,7 +35,7 @@ protected:
         gitlab.emplace(clock, options());
         gitlab->addRunner("glrt-test");
         service.emplace(gitlab->url(), folder.path);
-        service->start({{"NOTIFY_SOCKET", name}, {"WATCHDOG_USEC", "2000000"}});
+        service->start({{"NOTIFY_SOCKET", name}, {"WATCHDOG_USEC", "8000000"}});
     }
     std::filesystem::path path() const { return folder.path / "notify"; }
 
@@ -69,7 +69,7 @@ protected:
                 hear();
                 return signs_ > before;
             },
-            std::chrono::seconds(2));
+            std::chrono::seconds(8));
     }
 
     Fd socket_{::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)};

@@ -151,6 +151,27 @@ TEST_F(OperationEndToEnd, ANewRunnerBeginsAndWhatMustWaitForARestartIsSaid) {
                         "the second reload"));
 }
 
+TEST_F(OperationEndToEnd, JobsThatEndedLongAgoAreForgottenAtTheStart) {
+    start();
+    const auto old = run({.script = {"true"}}).id;
+    const auto young = run({.script = {"true"}}).id;
+    EXPECT_EQ(service->stop(), 0);
+    runProgram({"/usr/bin/sqlite3", (service->stateDir() / "gridbridge.db").string(),
+                "UPDATE job SET claimed_at = claimed_at - 91 * 86400000, "
+                "ended_at = ended_at - 91 * 86400000 WHERE gitlab_id = " +
+                    name(old)});
+
+    start();
+    ASSERT_TRUE(
+        waitFor([&] { return service->sql("SELECT gitlab_id FROM job") == name(young) + "\n"; },
+                "the old job to go"));
+
+    EXPECT_EQ(ask({"show", name(old)}).exitCode, 1);
+    EXPECT_EQ(ask({"log", name(young)}), (Printed{0, gitlab->job(young).trace, ""}));
+    const std::filesystem::directory_iterator traces(service->stateDir() / "traces");
+    EXPECT_EQ(std::distance(begin(traces), end(traces)), 1);
+}
+
 TEST_F(OperationEndToEnd, AJobThatCouldNeverBeReadIsNamedByItsKey) {
     start();
     gitlab->addJob({.rawBody = "{\"no\":\"job\"}"});

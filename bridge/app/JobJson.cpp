@@ -6,6 +6,7 @@
 
 #include "bridge/app/JobText.h"
 #include "bridge/app/Text.h"
+#include "bridge/base/Utf8.h"
 
 namespace gridbridge::app {
 

@@ -122,16 +122,6 @@ std::string printable(std::string_view text) {
     return out;
 }
 
-std::string validUtf8(std::string_view text) {
-    std::string out;
-    for (std::size_t at = 0; at < text.size();) {
-        const CodePoint c = codePointAt(text, at);
-        out += c.valid ? text.substr(at, c.bytes) : std::string_view("\xef\xbf\xbd");
-        at += c.bytes;
-    }
-    return out;
-}
-
 std::string localTime(WallTime time) {
     return isoTime(time, false);
 }

@@ -13,9 +13,6 @@ namespace gridbridge::app {
 /// bytes that are not UTF-8 become `\xNN`.
 std::string printable(std::string_view text);
 
-/// `text` as valid UTF-8: what is not becomes U+FFFD.
-std::string validUtf8(std::string_view text);
-
 /// `2026-01-01T01:00:00+01:00` in the zone of the machine (or TZ).
 std::string localTime(WallTime time);
 /// The same with milliseconds.

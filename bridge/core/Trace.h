@@ -44,9 +44,4 @@ private:
     std::filesystem::path folder_;
 };
 
-/// Replaces every byte that is not part of valid UTF-8 by U+FFFD.
-std::string validUtf8(std::string_view text);
-/// Length of `text` without a last character that is not complete yet.
-std::size_t completeUtf8(std::string_view text);
-
 }  // namespace gridbridge::core

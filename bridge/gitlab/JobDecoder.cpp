@@ -102,6 +102,18 @@ std::vector<Dependency> dependencies(const JsonFields& from) {
     return result;
 }
 
+std::vector<RegistryCredential> registryCredentials(const JsonFields& from) {
+    std::vector<RegistryCredential> result;
+    for (const auto& each : from.objects("credentials")) {
+        if (each.text("type") == "registry" && each.filled("url")) {
+            result.push_back({.url = each.text("url"),
+                              .username = each.text("username"),
+                              .password = Secret(each.text("password", kLongestToken))});
+        }
+    }
+    return result;
+}
+
 /// GitLab's own value of one of its predefined variables: they come first in the list, and what
 /// users define under the same name after them.
 std::string first(const std::vector<JobVariable>& all, std::string_view key) {
@@ -159,6 +171,7 @@ JobDescription jobFrom(const JsonFields& all) {
     job.hasCache = all.filled("cache");
     job.artifacts = artifacts(all);
     job.dependencies = dependencies(all);
+    job.registryCredentials = registryCredentials(all);
     const auto features = all.object("features");
     job.traceSections = features.flag("trace_sections", false);
     job.failureReasons = features.texts("failure_reasons");
@@ -167,6 +180,21 @@ JobDescription jobFrom(const JsonFields& all) {
 }
 
 }  // namespace
+
+std::string JobVariable::bash() const {
+    constexpr std::string_view kLetters =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789";
+    const bool isName = !key.empty() && (key.front() < '0' || key.front() > '9') &&
+                        key.find_first_not_of(kLetters) == std::string::npos;
+    if (!isName || value.find('\0') != std::string::npos) {
+        return {};
+    }
+    std::string line = "export " + key + "='";
+    for (const char c : value) {
+        c == '\'' ? line.append("'\\''") : line.append(1, c);
+    }
+    return line + "'";
+}
 
 const JobVariable* JobDescription::variable(std::string_view key) const {
     const auto found = std::find_if(variables.rbegin(), variables.rend(),

@@ -20,6 +20,11 @@ struct JobVariable {
     bool masked = false;
     bool raw = false;
     bool file = false;
+
+    /// `export KEY='value'`: a line that gives a POSIX shell exactly this value. A `file`
+    /// variable's value is what the file shall hold. Empty when no shell can have it: a key that
+    /// is no name, or a NUL byte.
+    std::string bash() const;
 };
 
 struct Step {
@@ -55,6 +60,13 @@ struct Dependency {
     bool hasFile = false;
 };
 
+/// How to log in to one container registry.
+struct RegistryCredential {
+    std::string url;  ///< Host, with port and path where it has them.
+    std::string username;
+    Secret password;
+};
+
 /// What GitLab said of a job: the body of a 201, decoded leniently (protocol section 3).
 /// Plain data; holds secrets, so it is never logged whole.
 struct JobDescription {
@@ -81,6 +93,7 @@ struct JobDescription {
     bool hasCache = false;
     std::vector<ArtifactEntry> artifacts;
     std::vector<Dependency> dependencies;
+    std::vector<RegistryCredential> registryCredentials;
     bool traceSections = false;
     std::vector<std::string> failureReasons;  ///< `features.failure_reasons`
     std::vector<std::string> tokenMaskPrefixes;

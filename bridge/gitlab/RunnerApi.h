@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -23,6 +24,9 @@ struct RunnerIdentity {
     std::string systemId;               ///< `s_` or `r_` and 12 characters, stable; empty = none.
     std::vector<std::string> features;  ///< `info.features` that really work.
     std::string executor;               ///< Backend type, for GitLab's pages.
+    /// `info.name`, `version`, `revision`, `platform`, `architecture` where they are not those of
+    /// this program and machine.
+    std::map<std::string, std::string> info = {};
 };
 
 enum class VerifyOutcome {

@@ -23,6 +23,9 @@ Object body(const RunnerIdentity& runner) {
         features.set(feature, true);
     }
     auto info = programInfo();
+    for (const auto& [key, value] : runner.info) {
+        info.set(key, value);
+    }
     info.set("executor", runner.executor);
     info.set("features", features);
     Object result;

@@ -5,4 +5,6 @@ bridge_test(gitlab_test LABEL unit
   DEPS gridbridge::gitlab)
 bridge_test(gitlab_http_test LABEL contract
   SOURCES unit/gitlab/ClaimHttpTest.cpp unit/gitlab/JobHttpTest.cpp
-  DEPS gridbridge::gitlab gridbridge::fakegitlab Poco::Net)
+    unit/gitlab/JobTest.cpp unit/gitlab/RunnerTest.cpp
+  DEPS gridbridge::gitlab gridbridge::fakegitlab Poco::Net Poco::JSON)
+target_compile_definitions(gitlab_http_test PRIVATE BRIDGE_SOURCE_DIR="${PROJECT_SOURCE_DIR}")

@@ -4,6 +4,7 @@
 #include <ctime>
 
 #include "bridge/app/Text.h"
+#include "bridge/base/Utf8.h"
 
 namespace gridbridge::app {
 namespace {

@@ -10,7 +10,7 @@ echo 'Building (build/dev)'
 cmake --preset dev >/dev/null
 cmake --build --preset dev --target gridbridge fakegitlab | tail -n 1
 bin=$PWD/build/dev/bridge/app/gridbridge
-fake=$PWD/build/dev/tests/fakegitlab
+fake=$PWD/build/dev/fakegitlab/fakegitlab
 
 demo=$(mktemp -d "${TMPDIR:-/tmp}/gridbridge-demo-XXXXXX")
 chmod 711 "$demo"

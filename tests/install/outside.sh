@@ -1,0 +1,15 @@
+#!/bin/bash
+# What is installed is enough for a program outside the tree. Arguments: cmake, the build folder, the folder of the
+# consumer, flags that its compiler needs.
+set -euo pipefail
+cmake=$1 build=$2 consumer=$3 flags=$4
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+"$cmake" --install "$build" --component library --prefix "$dir/prefix" >"$dir/installed"
+if [ -e "$dir/prefix/bin/gridbridge" ]; then echo 'the service is no part of the library'; exit 1; fi
+cp -r "$consumer" "$dir/source"
+"$cmake" -S "$dir/source" -B "$dir/build" -DCMAKE_PREFIX_PATH="$dir/prefix" -DCMAKE_CXX_FLAGS="$flags" >"$dir/log" ||
+    { cat "$dir/log"; exit 1; }
+if grep -rl "$(dirname "$consumer")\|$build" "$dir/prefix/lib"*/cmake; then echo 'the package names the tree it was built in'; exit 1; fi
+"$cmake" --build "$dir/build" >"$dir/log" || { cat "$dir/log"; exit 1; }
+[ "$("$dir/build/consumer")" = $'success Running with gridbridge '"$(sed -n 's/.*PACKAGE_VERSION "\(.*\)")/\1/p' "$dir/prefix/lib"*/cmake/gridbridge/gridbridgeConfigVersion.cmake | head -n 1)"$'\nfrom outside' ]

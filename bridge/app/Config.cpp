@@ -10,6 +10,7 @@
 
 #include "bridge/app/ConfigFile.h"
 #include "bridge/app/ConfigSection.h"
+#include "bridge/app/ConfigToken.h"
 #include "bridge/app/Text.h"
 
 namespace gridbridge::app {
@@ -189,8 +190,7 @@ private:
                                "rename or remove one of them");
             }
         }
-        url(section, runner);
-        token(section, runner);
+        takeServerAndToken(section, runner);
         backendOf(section, runner);
         runner.limit = config_.concurrent;
         take(runner.limit, section.integer("limit", 1, kMostJobs));
@@ -219,60 +219,6 @@ private:
                            "write names, with * for part of a name and ** for several");
         }
         return texts;
-    }
-
-    void url(ConfigSection& section, RunnerConfig& runner) {
-        const auto text = section.requiredText("url", "write the address of the GitLab server");
-        if (!text) {
-            return;
-        }
-        if (!isServerUrl(*text)) {
-            section.report("url", "is not the address of a server",
-                           "write it like https://gitlab.example.org");
-            return;
-        }
-        runner.url = text->substr(0, text->find_last_not_of('/') + 1);
-    }
-
-    void token(ConfigSection& section, RunnerConfig& runner) {
-        if (section.has("token") && section.has("token_file")) {
-            section.report("token_file", "token and token_file are both given", "keep one of them");
-            return;
-        }
-        if (!section.has("token") && !section.has("token_file")) {
-            section.report("token", "is missing",
-                           "write the runner's glrt- token, or name a file with it in token_file");
-        }
-        const std::string key = section.has("token_file") ? "token_file" : "token";
-        runner.tokenKey = section.keyPath(key);
-        runner.tokenPlace = section.placeOf(key);
-        auto text = section.text("token");
-        if (const auto file = section.absolutePath("token_file")) {
-            text = tokenFrom(section, *file);
-        }
-        if (!text) {
-            return;
-        }
-        if (!isVisibleAscii(*text)) {
-            section.report(key, "is not a token", "write the runner's token and nothing else");
-            return;
-        }
-        runner.token = Secret(std::move(*text));
-    }
-
-    static std::optional<std::string> tokenFrom(ConfigSection& section, const path& file) {
-        constexpr std::size_t kLargestToken = 4096;
-        const auto content = readSmallFile(file, kLargestToken);
-        if (!content) {
-            section.report("token_file", file.string() + " " + content.error().message,
-                           "write the runner's token into it, or name another file");
-            return std::nullopt;
-        }
-        if ((content->mode & S_IROTH) != 0) {
-            section.report("token_file", file.string() + " can be read by every account",
-                           "run chmod 600 " + file.string());
-        }
-        return content->text.substr(0, content->text.find_last_not_of(" \t\r\n") + 1);
     }
 
     void backendOf(ConfigSection& section, RunnerConfig& runner) {

@@ -26,10 +26,11 @@ struct Place {
 /// One `[[runners]]` section. docs/configuration.md explains the keys.
 struct RunnerConfig {
     std::string name = {};
-    std::string url = {};       ///< http or https, without a slash at its end.
-    Secret token = {};          ///< From `token` or `token_file`.
-    std::string tokenKey = {};  ///< `runners.NAME.token` or `runners.NAME.token_file`.
-    Place tokenPlace = {};      ///< Where that stands.
+    std::string url = {};                  ///< http or https, without a slash at its end.
+    Secret token = {};                     ///< From `token`, `token_file` or `runner_file`.
+    std::string tokenKey = {};             ///< `runners.NAME.token` or another one of these.
+    Place tokenPlace = {};                 ///< Where that stands.
+    std::filesystem::path tokenFile = {};  ///< The file that holds the token.
     std::string backend = {};
     int limit = 0;  ///< Open jobs of this runner.
     std::int64_t outputLimitKib = 4096;

@@ -265,6 +265,7 @@ const std::vector<KnownKey>& knownKeys() {
         {Runner, "url", ValueKind::Text, "\"https://gitlab.example.org\""},
         {Runner, "token", ValueKind::Text, "\"glrt-...\""},
         {Runner, "token_file", ValueKind::Text, "\"/etc/gridbridge/pool.token\""},
+        {Runner, "runner_file", ValueKind::Text, "\"/etc/gridbridge/my-runner-data.json\""},
         {Runner, "backend", ValueKind::Text, "\"here\""},
         {Runner, "limit", ValueKind::Integer, "500"},
         {Runner, "output_limit", ValueKind::Integer, "4096"},

@@ -23,7 +23,7 @@ std::optional<BackendFault> accountFault(const Config& config, const BackendConf
     }
     std::vector<std::filesystem::path> secrets{config.stateDir};
     for (const auto& runner : config.runners) {
-        secrets.push_back(std::filesystem::absolute(runner.tokenPlace.file));
+        secrets.push_back(std::filesystem::absolute(runner.tokenFile));
     }
     for (const auto& secret : secrets) {
         const auto open = folder::canRead(account, secret);

@@ -8,8 +8,6 @@ namespace gridbridge::gitlab {
 
 namespace {
 
-/// The official runner's largest PATCH.
-constexpr std::size_t kLargestPatch = std::size_t{1} << 20U;
 /// Where GitLab names no interval; the official runner's first one.
 constexpr Millis kUsualInterval{3000};
 /// GitLab's usual limit is 100 MiB: a server that has more than this is not believed.
@@ -58,8 +56,7 @@ bool JobLog::send() {
     }
     int mismatches = 0;
     while (sent_ < static_cast<std::int64_t>(text_.size())) {
-        const auto part =
-            std::string_view(text_).substr(static_cast<std::size_t>(sent_), kLargestPatch);
+        const auto part = std::string_view(text_).substr(static_cast<std::size_t>(sent_), patch_);
         const auto answer = link_.append(sent_, part);
         hear(answer);
         if (answer.outcome == CallOutcome::Done) {
@@ -71,6 +68,8 @@ bool JobLog::send() {
                                   " than was sent; does another program report the same job?");
             }
             sent_ = *answer.serverSize;
+        } else if (answer.outcome == CallOutcome::TooLarge && part.size() > 1) {
+            patch_ = part.size() / 2;
         } else {
             return false;
         }

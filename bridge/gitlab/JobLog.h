@@ -54,6 +54,8 @@ private:
     std::string raw_;   ///< Valid UTF-8 behind text_, not masked yet.
     std::string tail_;  ///< The beginning of a character behind raw_.
     std::int64_t sent_ = 0;
+    /// Most bytes of one PATCH: the official runner's, then what a proxy lets pass.
+    std::size_t patch_ = std::size_t{1} << 20U;
     bool sizeKnown_ = false;
     bool exact_ = true;
     SteadyTime nextSend_{};

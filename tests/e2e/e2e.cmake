@@ -3,10 +3,10 @@ bridge_test(e2e_test LABEL e2e TIMEOUT 120
   SOURCES e2e/AccountTest.cpp e2e/BadInputTest.cpp e2e/CheckTest.cpp e2e/CommandsTest.cpp
     e2e/CrashTest.cpp e2e/GitTest.cpp e2e/LifeTest.cpp e2e/LogTest.cpp
     e2e/ProtocolTest.cpp e2e/RecoveryTest.cpp
-    e2e/RegisterTest.cpp e2e/ScriptTest.cpp
+    e2e/RegisterTest.cpp e2e/RunnerFileTest.cpp e2e/ScriptTest.cpp
     e2e/BackupTest.cpp e2e/NotifyTest.cpp e2e/OperationTest.cpp
   DEPS gridbridge::fakegitlab)
 target_sources(e2e_test PRIVATE e2e/Service.cpp e2e/Program.cpp)
 target_compile_definitions(e2e_test PRIVATE GRIDBRIDGE_EXECUTABLE="$<TARGET_FILE:gridbridge>"
-  GRIDBRIDGE_SOURCE="${PROJECT_SOURCE_DIR}")
-add_dependencies(e2e_test gridbridge)
+  REGISTER_RUNNER="$<TARGET_FILE:register-runner>" GRIDBRIDGE_SOURCE="${PROJECT_SOURCE_DIR}")
+add_dependencies(e2e_test gridbridge register-runner)

@@ -92,7 +92,7 @@ TEST_F(ConfigErrors, WhatIsPromisedLaterIsUnknownNow) {
     for (const std::string key : {"listen_address", "min_free_space"}) {
         EXPECT_THAT(before(key + " = \"1\"\n"), ElementsAre(::testing::HasSubstr("unknown key")));
     }
-    for (const std::string key : {"runner_file", "maximum_timeout"}) {
+    for (const std::string key : {"maximum_timeout", "pre_clone_script"}) {
         EXPECT_THAT(inRunner(key + " = \"1\"\n"), ElementsAre(::testing::HasSubstr("unknown key")));
     }
 }
@@ -167,7 +167,7 @@ TEST_F(ConfigErrors, MissingKeysNameTheLineOfTheirSection) {
             "config.toml:2: runners.name: is missing; give the runner a name of your own",
             "config.toml:2: runners.url: is missing; write the address of the GitLab server",
             "config.toml:2: runners.token: is missing; write the runner's glrt- token, or name a "
-            "file with it in token_file",
+            "file with it in token_file or runner_file",
             "config.toml:2: runners.backend: is missing; name one of the sections "
             "[backends.NAME]"));
     EXPECT_THAT(asBackend(""),
@@ -267,6 +267,46 @@ TEST_F(ConfigErrors, TokenAndTokenFile) {
     EXPECT_THAT(inRunner("token_file = \"/x\"\n"),
                 ElementsAre("config.toml:6: runners.pool.token_file: token and token_file are both "
                             "given; keep one of them"));
+}
+
+TEST_F(ConfigErrors, ARunnerFile) {
+    const auto file = (folder_.path() / "runner.json").string();
+    const std::string rest = "backend = \"here\"\nrunner_file = \"" + file + "\"\n" + kBackend;
+    const std::string runner = "[[runners]]\nname = \"pool\"\n" + rest;
+    const std::string key = "config.toml:4: runners.pool.runner_file: ";
+    const std::string again =
+        "; register the runner again with register-runner, or name another file";
+    const std::string content =
+        R"([1, "https://gitlab.example.org/", 7, "glrt-SECRET", {"info": {}}])";
+
+    EXPECT_THAT(folder_.faultsOf(runner),
+                ElementsAre(key + "runner.json cannot be read: No such file or directory" + again));
+    folder_.write("runner.json", content, 0644);
+    EXPECT_THAT(folder_.faultsOf(runner),
+                ElementsAre(key + "runner.json can be read by every account; run chmod 600 "
+                                  "runner.json"));
+    folder_.write("runner.json", content.substr(0, 30));
+    EXPECT_THAT(folder_.faultsOf(runner),
+                ElementsAre(key +
+                            "runner.json: this is no runner's file: the JSON is cut short or "
+                            "damaged" +
+                            again));
+    folder_.write("runner.json", "[2" + content.substr(2));
+    EXPECT_THAT(folder_.faultsOf(runner),
+                ElementsAre(key +
+                            "runner.json: this runner's file has version 2; only version 1 "
+                            "can be read" +
+                            again));
+    folder_.write("runner.json", content);
+    EXPECT_THAT(folder_.faultsOf(runner), IsEmpty());
+    EXPECT_EQ(folder_.read().config.runners[0].token, Secret("glrt-SECRET"));
+    EXPECT_EQ(folder_.read().config.runners[0].url, "https://gitlab.example.org");
+    EXPECT_THAT(folder_.faultsOf("[[runners]]\nname = \"pool\"\nurl = \"https://other\"\n" + rest),
+                ElementsAre("config.toml:3: runners.pool.url: the runner in runner_file is one of "
+                            "https://gitlab.example.org; remove this key, or name another file"));
+    EXPECT_THAT(inRunner("runner_file = \"/x\"\n"),
+                ElementsAre("config.toml:6: runners.pool.runner_file: token and runner_file are "
+                            "both given; keep one of them"));
 }
 
 TEST_F(ConfigErrors, NoneShowsAToken) {

@@ -35,6 +35,7 @@ TEST(Config, EveryKeyArrives) {
                               .token = Secret("glrt-secret"),
                               .tokenKey = "runners.pool.token_file",
                               .tokenPlace = {folder.file(), 8},
+                              .tokenFile = folder.path() / "token",
                               .backend = "here",
                               .limit = 5,
                               .outputLimitKib = 100,

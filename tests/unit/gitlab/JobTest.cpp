@@ -289,8 +289,8 @@ TEST_F(JobTest, SecretCutByADumpStaysHidden) {
     EXPECT_EQ(server->job(job.id()).trace, std::string(kGreeting) + "it is [MASKED]\n");
 }
 
-TEST_F(JobTest, LongLogGoesInPiecesThatServersTake) {
-    start();
+TEST_F(JobTest, LongLogGoesInPiecesThatServersAndProxiesTake) {
+    start({.proxyLimit = 300'000});
     auto job = claim();
     const std::string line(100, 'x');
     std::string text;
@@ -301,9 +301,12 @@ TEST_F(JobTest, LongLogGoesInPiecesThatServersTake) {
     job.setSuccess();
 
     EXPECT_EQ(server->job(job.id()).trace, kGreeting + text);
-    for (const auto& request : server->job(job.id()).requests) {
+    int refused = 0;
+    for (const auto& request : server->requests()) {
         EXPECT_LE(request.bodyBytes, std::size_t{1} << 20U);
+        refused += request.status == 413 ? 1 : 0;
     }
+    EXPECT_EQ(refused, 2) << "the size that passes is remembered";
 }
 
 TEST_F(JobTest, RegistryIsThatOfTheImage) {

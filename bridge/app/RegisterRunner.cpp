@@ -1,0 +1,134 @@
+#include "bridge/app/RegisterRunner.h"
+
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <optional>
+#include <ostream>
+#include <unistd.h>
+
+#include "bridge/app/Config.h"
+#include "bridge/app/ExitCode.h"
+#include "bridge/app/Text.h"
+#include "bridge/gitlab/Runner.h"
+#include "bridge/http/BaseUrl.h"
+
+namespace gridbridge::app {
+
+namespace {
+
+struct Request {
+    std::string url;
+    std::string token;
+    std::string output;
+    gitlab::RunnerSettings settings;
+};
+
+/// What makes a runner useless that GitLab would make now: that its file cannot be written.
+std::string fileFault(const std::filesystem::path& file) {
+    const auto folder = file.has_parent_path() ? file.parent_path() : std::filesystem::path(".");
+    if (std::filesystem::is_directory(file)) {
+        return file.string() + " is a folder";
+    }
+    if (::access(folder.c_str(), W_OK | X_OK) != 0) {
+        return file.string() + " cannot be written: " + std::strerror(errno);
+    }
+    return "";
+}
+
+int fail(std::ostream& err, int exitCode, const std::string& sentence) {
+    err << "ERROR:gitlab_runner_api:" << printable(sentence) << '\n';
+    return exitCode;
+}
+
+int registerNow(const Request& request, std::ostream& err) {
+    const auto host = http::parseBaseUrl(request.url).authority;
+    const auto told = [&](const std::string& what) {
+        err << "INFO:gitlab_runner_api:" << host << ": " << what << '\n';
+    };
+    const auto failed = host + ": Failed to register runner: ";
+    std::optional<gitlab::Runner> runner;
+    try {
+        runner = gitlab::Runner::registerWith(request.url, Secret(request.token), request.settings);
+    } catch (const gitlab::Unreachable& error) {
+        return fail(err, kExitTemporary, failed + error.what());
+    } catch (const gitlab::RunnerError& error) {
+        return fail(err, kExitFailed, failed + error.what());
+    }
+    const auto id = std::to_string(runner->id());
+    told("Successfully registered runner " + id);
+    try {
+        runner->dump(request.output);
+    } catch (const gitlab::FileError& error) {
+        return fail(
+            err, kExitIo,
+            std::string(error.what()) + "; delete runner " + id + " in GitLab and register again");
+    }
+    try {
+        runner->checkAuth();
+    } catch (const gitlab::RunnerError& error) {
+        return fail(err, kExitFailed,
+                    host + ": Failed to authenticate runner " + id + ", which is in " +
+                        request.output + ": " + error.what());
+    }
+    told("Successfully initialised runner " + id);
+    return kExitWell;
+}
+
+void describe(CLI::App& app, Request& request) {
+    app.footer(
+        "Example:\n  register-runner https://gitlab.example.org glrt-... my-runner-data.json");
+    app.add_option("api_url", request.url, "Address of the GitLab server")->required();
+    app.add_option("token", request.token,
+                   "A registration token, or the glrt- token of a runner; others see it in ps")
+        ->required();
+    app.add_option("output_fn", request.output, "The file; its name ends in .json")->required();
+    // As in the package, the file says `locked` in any case.
+    app.add_flag_callback(
+        "--locked", [&request] { request.settings.locked = true; },
+        "Lock the runner to the current project");
+    request.settings.locked = false;
+    app.add_option_function<std::int64_t>(
+        "--maximum-timeout",
+        [&request](const std::int64_t& seconds) {
+            request.settings.maximumTimeout = std::chrono::seconds(seconds);
+        },
+        "Longest timeout of its jobs (in seconds)");
+}
+
+}  // namespace
+
+int registerForFile(const std::vector<std::string>& arguments, std::ostream& out,
+                    std::ostream& err) {
+    const auto usage = [&err](const std::string& what) {
+        err << "register-runner: error: " << printable(what) << '\n';
+        return kExitUsage;
+    };
+    Request request;
+    CLI::App app("Registers a runner and writes it into a file.", "register-runner");
+    describe(app, request);
+    try {
+        app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
+    } catch (const CLI::CallForHelp&) {
+        out << app.help();
+        return kExitWell;
+    } catch (const CLI::ParseError& fault) {
+        return usage(fault.what());
+    }
+    if (!request.output.ends_with(".json")) {
+        return usage("Requested output filename must end in .json");
+    }
+    if (!isServerUrl(request.url)) {
+        return usage(
+            "api_url is not the address of a server; write it like "
+            "https://gitlab.example.org");
+    }
+    if (const auto fault = fileFault(request.output); !fault.empty()) {
+        return fail(err, kExitIo, fault);
+    }
+    return registerNow(request, err);
+}
+
+}  // namespace gridbridge::app

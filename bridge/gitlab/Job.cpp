@@ -88,13 +88,22 @@ Job Job::claimed(std::shared_ptr<Client> client, const Secret& runnerToken, cons
 }
 
 void Job::acknowledge() {
-    for (int tries = 1;; ++tries) {
-        const auto answer = impl_->link.keepAlive();
-        if (answer.outcome == CallOutcome::Done || tries == kAcknowledgements) {
-            return;  // Any later sign of life does as well.
+    auto& client = impl_->link.client();
+    for (int tries = 1; tries <= kAcknowledgements; ++tries) {
+        JobAnswer answer;
+        try {
+            answer = impl_->link.keepAlive();
+        } catch (const RunnerError&) {
+            if (impl_->link.ended()) {
+                throw;
+            }
+            return;  // The caller has the job all the same, and any later sign of life does.
         }
-        impl_->link.client().sleep(answer.retryAfter.value_or(std::chrono::seconds(1)),
-                                   answer.message);
+        const auto pause = answer.retryAfter.value_or(std::chrono::seconds(1));
+        if (answer.outcome == CallOutcome::Done ||
+            !client.clock().sleepUntil(client.clock().steadyNow() + pause, client.options().stop)) {
+            return;
+        }
     }
 }
 
@@ -117,12 +126,11 @@ const JobLog& Job::log() const {
 }
 
 void Job::auth() {
-    impl_->log.send();
     const auto answer = impl_->link.keepAlive();
-    impl_->link.tellCancel();
     if (answer.outcome != CallOutcome::Done) {
         throw Unreachable(answer.message);
     }
+    impl_->log.flush();
 }
 
 void Job::setSuccess() {

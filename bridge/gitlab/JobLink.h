@@ -27,6 +27,7 @@ public:
 
     /// The job has ended so: nothing is sent any more.
     void end(const std::string& status) { ended_ = {.serverStatus = status}; }
+    bool ended() const { return ended_.has_value(); }
     /// Throws why there is nothing more to say; needs an end.
     [[noreturn]] void throwEnd() const;
 

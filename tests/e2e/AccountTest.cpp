@@ -306,7 +306,7 @@ TEST_F(AccountEndToEnd, AWorkFolderThatTheAccountCannotReach) {
     EXPECT_EQ(run({.script = {"true"}}).status, Status::Success);
 }
 
-TEST_F(AccountEndToEnd, AnAccountThatCanReadTheStateFolder) {
+TEST_F(AccountEndToEnd, AnAccountThatCanReadTheStateFolderOrAToken) {
     if (needsRoot("a state folder that is open to the jobs' group")) {
         return;
     }
@@ -322,6 +322,17 @@ TEST_F(AccountEndToEnd, AnAccountThatCanReadTheStateFolder) {
     std::filesystem::permissions(service->config(), std::filesystem::perms(0640));
     expectUnusable(":15: backends.here.run_as: the account " + account.name +
                    " of the jobs can read " + service->config().string() +
+                   "; close it to that account, or name another");
+    const auto token = folder.path / "token";
+    writeFile(token, "glrt-test\n");
+    runProgram({"/bin/chgrp", account.name, token.string()});
+    std::filesystem::permissions(token, std::filesystem::perms(0640));
+    auto text = readFile(service->config());
+    const std::string key = "token = \"glrt-test\"";
+    text.replace(text.find(key), key.size(), "token_file = \"" + token.string() + "\"");
+    writeFile(service->config(), text);
+    expectUnusable(":15: backends.here.run_as: the account " + account.name +
+                   " of the jobs can read " + token.string() +
                    "; close it to that account, or name another");
 }
 

@@ -183,6 +183,25 @@ TEST_F(JobTest, StopEndsTheWait) {
     EXPECT_NE(thrown<Unreachable>([&] { job->setSuccess(); }), "nothing");
 }
 
+TEST_F(JobTest, ClaimedJobIsHandedOverWhateverBecomesOfItsFirstSignOfLife) {
+    start();
+    server->addJob({});
+    server->failNext(FaultKind::ProxyBadRequest, 1, fakegitlab::Call::PutRunning);
+    auto from = runner();
+    auto job = from.requestJob();
+    ASSERT_TRUE(job.has_value());
+    job->auth();
+    job->setSuccess();
+    EXPECT_EQ(server->faults().at(FaultKind::ProxyBadRequest), 1U);
+
+    server->failNext(FaultKind::InternalError, 5, fakegitlab::Call::PutRunning);
+    job.emplace(claim());
+    EXPECT_NE(thrown<Unreachable>([&] { job->auth(); }), "nothing");
+    EXPECT_NE(thrown<Unreachable>([&] { job->auth(); }), "nothing");
+    job->auth();
+    job->setSuccess();
+}
+
 TEST_F(JobTest, CancelledJobIsOver) {
     start();
     auto taken = claim();

@@ -137,6 +137,12 @@ std::chrono::seconds timeoutOf(const JsonFields& runner) {
     return std::chrono::seconds(said <= 0 ? kUsualTimeout : std::min(said, kLongestTimeout));
 }
 
+void takeFeatures(JobDescription& job, const JsonFields& features) {
+    job.traceSections = features.flag("trace_sections", false);
+    job.failureReasons = features.texts("failure_reasons");
+    job.tokenMaskPrefixes = features.texts("token_mask_prefixes");
+}
+
 JobDescription jobFrom(const JsonFields& all) {
     JobDescription job;
     job.id = all.number("id", 0);
@@ -172,10 +178,7 @@ JobDescription jobFrom(const JsonFields& all) {
     job.artifacts = artifacts(all);
     job.dependencies = dependencies(all);
     job.registryCredentials = registryCredentials(all);
-    const auto features = all.object("features");
-    job.traceSections = features.flag("trace_sections", false);
-    job.failureReasons = features.texts("failure_reasons");
-    job.tokenMaskPrefixes = features.texts("token_mask_prefixes");
+    takeFeatures(job, all.object("features"));
     return job;
 }
 

@@ -10,6 +10,7 @@ if [ -e "$dir/prefix/bin/gridbridge" ]; then echo 'the service is no part of the
 cp -r "$consumer" "$dir/source"
 "$cmake" -S "$dir/source" -B "$dir/build" -DCMAKE_PREFIX_PATH="$dir/prefix" -DCMAKE_CXX_FLAGS="$flags" >"$dir/log" ||
     { cat "$dir/log"; exit 1; }
-if grep -rl "$(dirname "$consumer")\|$build" "$dir/prefix/lib"*/cmake; then echo 'the package names the tree it was built in'; exit 1; fi
+package=$(dirname "$(find "$dir/prefix" -name gridbridgeConfig.cmake)")
+if grep -rl "$(dirname "$consumer")\|$build" "$package"; then echo 'the package names the tree it was built in'; exit 1; fi
 "$cmake" --build "$dir/build" >"$dir/log" || { cat "$dir/log"; exit 1; }
-[ "$("$dir/build/consumer")" = $'success Running with gridbridge '"$(sed -n 's/.*PACKAGE_VERSION "\(.*\)")/\1/p' "$dir/prefix/lib"*/cmake/gridbridge/gridbridgeConfigVersion.cmake | head -n 1)"$'\nfrom outside' ]
+[ "$("$dir/build/consumer")" = $'success Running with gridbridge '"$(sed -n 's/.*PACKAGE_VERSION "\(.*\)")/\1/p' "$package/gridbridgeConfigVersion.cmake" | head -n 1)"$'\nfrom outside' ]

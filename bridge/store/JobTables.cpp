@@ -2,8 +2,6 @@
 
 #include <sqlite3.h>
 
-#include <initializer_list>
-
 #include "bridge/base/Check.h"
 #include "bridge/store/Query.h"
 
@@ -41,18 +39,6 @@ void withFields(Query& query, const SubmissionRecord& submission) {
                submission.endedAt, submission.cause, submission.exitCode, submission.signal,
                submission.status, submission.statusAt, submission.absentSince, submission.cancelAt,
                submission.releasedAt);
-}
-
-/// The columns have CHECK constraints: another word is damage.
-template <typename Value>
-Value named(std::initializer_list<Value> values, const std::string& name) {
-    for (const auto value : values) {
-        if (nameOf(value) == name) {
-            return value;
-        }
-    }
-    throw StoreError(StoreError::Kind::Corrupt,
-                     "the database holds an unknown word for a state: " + name.substr(0, 40));
 }
 
 State stateOf(const std::string& name) {

@@ -3,12 +3,14 @@
 #include <SQLiteCpp/SQLiteCpp.h>
 
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include "bridge/base/Clock.h"
 #include "bridge/base/Keys.h"
+#include "bridge/store/JobStore.h"
 
 namespace gridbridge::store {
 
@@ -83,5 +85,18 @@ private:
     int bound_ = 0;
     int column_ = 0;
 };
+
+/// The one of `values` that the database calls `name`. The columns have CHECK constraints: another
+/// word is damage.
+template <typename Value>
+Value named(std::initializer_list<Value> values, const std::string& name) {
+    for (const auto value : values) {
+        if (nameOf(value) == name) {
+            return value;
+        }
+    }
+    throw StoreError(StoreError::Kind::Corrupt,
+                     "the database holds an unknown word: " + name.substr(0, 40));
+}
 
 }  // namespace gridbridge::store

@@ -10,17 +10,6 @@ namespace {
 const std::string kSelect =
     "SELECT id, command, job, runner, asked_at, state, settled_at, result FROM request ";
 
-/// The columns have CHECK constraints: another word is damage.
-template <typename Value>
-Value named(std::initializer_list<Value> values, const std::string& name) {
-    for (const auto value : values) {
-        if (nameOf(value) == name) {
-            return value;
-        }
-    }
-    throw StoreError(StoreError::Kind::Corrupt, "the database holds an unknown word for a request");
-}
-
 std::vector<Request> all(Query& query) {
     std::vector<Request> found;
     while (query.next()) {

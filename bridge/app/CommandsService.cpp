@@ -107,7 +107,9 @@ void checkBackend(const ConfigReading& reading, const BackendConfig& backend,
     if (const auto fault = world.probeBackend(reading.config, backend)) {
         list.fail(problemOf(reading, backend, *fault).sentence());
     } else {
-        list.well("backend " + backend.name + ": takes jobs");
+        list.well("backend " + backend.name +
+                  (backend.type == "simulated" ? ": simulated, takes jobs and runs nothing of them"
+                                               : ": takes jobs"));
     }
 }
 

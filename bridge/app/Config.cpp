@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <limits>
 #include <pwd.h>
 #include <thread>
 #include <tuple>
@@ -111,7 +112,7 @@ private:
         if (!section.has("type")) {
             section.report("type", "is missing", "write type = \"local\"");
         }
-        backend.type = section.choice("type", {"local"}).value_or("local");
+        backend.type = section.choice("type", {"local", "simulated"}).value_or("local");
         workFolder(section, backend);
         backend.pollInterval =
             section.duration("poll_interval", std::chrono::seconds(1), kLongestInterval)
@@ -119,7 +120,12 @@ private:
         take(backend.maxPending, section.integer("max_pending", 1, kMostJobs));
         take(backend.slots, section.integer("slots", 1, kMostJobs));
         backend.trustedJobs = section.flag("trusted_jobs").value_or(false);
-        account(section, backend);
+        if (backend.type == "simulated") {
+            simulation(section, backend);
+        } else {
+            account(section, backend);
+            refuse(section, {"seed", "faults"}, "is for type = \"simulated\" only");
+        }
         config_.backends.push_back(std::move(backend));
     }
 
@@ -147,6 +153,23 @@ private:
                                "give each backend its own");
             }
         }
+    }
+
+    static void refuse(ConfigSection& section, const std::vector<std::string_view>& keys,
+                       const std::string& why) {
+        for (const std::string_view key : keys) {
+            if (section.has(key)) {
+                section.report(key, why, "remove it");
+            }
+        }
+    }
+
+    static void simulation(ConfigSection& section, BackendConfig& backend) {
+        backend.seed = section.integer("seed", 0, std::numeric_limits<std::int64_t>::max())
+                           .value_or(backend.seed);
+        backend.faults = section.number("faults", 0, 1).value_or(backend.faults);
+        refuse(section, {"run_as", "trusted_jobs"},
+               "says nothing for type = \"simulated\", which runs no script");
     }
 
     /// Whose account the jobs get (design: a job never runs as one that can read our files).

@@ -43,13 +43,15 @@ struct RunnerConfig {
 /// One `[backends.NAME]` section.
 struct BackendConfig {
     std::string name = {};
-    std::string type = {};  ///< Only `local` so far.
+    std::string type = {};  ///< `local` or `simulated`.
     std::filesystem::path workDir = {};
     std::chrono::seconds pollInterval{1};
     int maxPending = 20;
     int slots = 1;
     std::string runAs = {};  ///< Empty = the service's own account; then `trustedJobs` holds.
     bool trustedJobs = false;
+    std::int64_t seed = 1;  ///< Of `simulated`, as is `faults`.
+    double faults = 0;      ///< 0 to 1.
     bool operator==(const BackendConfig&) const = default;
 };
 

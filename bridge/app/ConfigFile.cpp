@@ -94,6 +94,8 @@ std::string_view wantedName(ValueKind kind) {
     switch (kind) {
         case ValueKind::Integer:
             return "an integer";
+        case ValueKind::Number:
+            return "a number";
         case ValueKind::Text:
             return "a text in quotes";
         case ValueKind::Flag:
@@ -111,6 +113,9 @@ std::optional<RawValue> valueOf(const toml::node& node, ValueKind kind) {
     const bool text = kind == ValueKind::Text || kind == ValueKind::Duration;
     if (const auto* number = node.as_integer(); number != nullptr && integer) {
         return RawValue(number->get());
+    }
+    if (const auto number = node.value<double>(); number && kind == ValueKind::Number) {
+        return RawValue(*number);
     }
     if (const auto* string = node.as_string(); string != nullptr && text) {
         return RawValue(string->get());
@@ -281,6 +286,8 @@ const std::vector<KnownKey>& knownKeys() {
         {Backend, "slots", ValueKind::Integer, "4"},
         {Backend, "run_as", ValueKind::Text, "\"ci\""},
         {Backend, "trusted_jobs", ValueKind::Flag, "true"},
+        {Backend, "seed", ValueKind::Integer, "1"},
+        {Backend, "faults", ValueKind::Number, "0.5"},
     };
     return keys;
 }

@@ -19,7 +19,7 @@ namespace gridbridge::app {
 /// The three kinds of sections of a configuration.
 enum class SectionKind { Top, Runner, Backend };
 
-enum class ValueKind { Integer, Text, Flag, TextList, Duration };
+enum class ValueKind { Integer, Number, Text, Flag, TextList, Duration };
 
 /// One key that the configuration knows.
 struct KnownKey {
@@ -32,7 +32,7 @@ struct KnownKey {
 /// Every key there is; docs/configuration.md explains each.
 const std::vector<KnownKey>& knownKeys();
 
-using RawValue = std::variant<std::int64_t, bool, std::string, std::vector<std::string>>;
+using RawValue = std::variant<std::int64_t, double, bool, std::string, std::vector<std::string>>;
 struct RawEntry {
     RawValue value;
     Place place;

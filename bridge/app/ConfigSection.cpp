@@ -1,5 +1,7 @@
 #include "bridge/app/ConfigSection.h"
 
+#include <spdlog/fmt/fmt.h>
+
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -83,6 +85,19 @@ std::optional<std::int64_t> ConfigSection::integer(std::string_view key, std::in
     if (*value < least || *value > most) {
         report(key, "is " + std::to_string(*value),
                "write a number from " + std::to_string(least) + " to " + std::to_string(most));
+        return std::nullopt;
+    }
+    return *value;
+}
+
+std::optional<double> ConfigSection::number(std::string_view key, double least, double most) {
+    const auto* value = find<double>(key);
+    if (value == nullptr) {
+        return std::nullopt;
+    }
+    if (!(*value >= least && *value <= most)) {  // not a number is neither
+        report(key, fmt::format("is {}", *value),
+               fmt::format("write a number from {} to {}", least, most));
         return std::nullopt;
     }
     return *value;

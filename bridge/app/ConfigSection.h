@@ -33,6 +33,7 @@ public:
                                       const std::vector<std::string_view>& known);
     std::optional<std::int64_t> integer(std::string_view key, std::int64_t least,
                                         std::int64_t most);
+    std::optional<double> number(std::string_view key, double least, double most);
     std::optional<std::chrono::seconds> duration(std::string_view key, std::chrono::seconds least,
                                                  std::chrono::seconds most);
     std::optional<bool> flag(std::string_view key);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "backends/local/LocalBackend.h"
+#include "backends/simulated/SimulatedBackend.h"
 #include "bridge/app/ExitCode.h"
 #include "bridge/app/GitLabAccess.h"
 #include "bridge/app/Log.h"
@@ -154,9 +155,7 @@ private:
     void add(const BackendConfig& backend) {
         auto& parts = backends_[backend.name];
         parts.folders = std::make_unique<folder::DirectFolders>(backend.workDir);
-        parts.backend = std::make_unique<LocalBackend>(
-            LocalConfig{.workDir = backend.workDir, .slots = backend.slots, .node = hostName()},
-            *parts.folders, clock_, core::changeListener(answers_));
+        parts.backend = make(backend, *parts.folders);
         core::Policy policy;
         policy.poll = backend.pollInterval;
         policy.capabilities = parts.backend->capabilities();
@@ -166,6 +165,18 @@ private:
         world_.backends[backend.name] = std::unique_ptr<core::BackendEntry>(
             new core::BackendEntry{backend.name, *parts.backend, *parts.folders, policy,
                                    lane("read." + backend.name), lane("do." + backend.name)});
+    }
+
+    std::unique_ptr<Backend> make(const BackendConfig& backend, folder::JobFolders& folders) {
+        if (backend.type == "simulated") {
+            const auto seed = static_cast<std::uint64_t>(backend.seed);
+            return std::make_unique<SimulatedBackend>(
+                SimulatedConfig{backend.workDir, backend.slots, seed, backend.faults}, folders,
+                clock_, std::make_shared<ShortJobs>(seed));
+        }
+        return std::make_unique<LocalBackend>(
+            LocalConfig{.workDir = backend.workDir, .slots = backend.slots, .node = hostName()},
+            folders, clock_, core::changeListener(answers_));
     }
 
     void add(const RunnerConfig& runner, const BackendConfig& backend) {

@@ -54,6 +54,8 @@ private:
         keep(section + ".slots", backend.slots, next->slots);
         keep(section + ".run_as", backend.runAs, next->runAs);
         keep(section + ".trusted_jobs", backend.trustedJobs, next->trustedJobs);
+        keep(section + ".seed", backend.seed, next->seed);
+        keep(section + ".faults", backend.faults, next->faults);
         backend.pollInterval = next->pollInterval;
         backend.maxPending = next->maxPending;
     }

@@ -15,6 +15,10 @@ target_compile_definitions(local_contract_test PRIVATE
   LOCAL_SERVICE="$<TARGET_FILE:local_service>")
 add_dependencies(local_contract_test local_service)
 
+bridge_test(simulated_contract_test LABEL contract
+  SOURCES contract/SimulatedBackendContractTest.cpp contract/SimulatedBackendTest.cpp
+  DEPS backend_contract gridbridge::backend_simulated gridbridge::payload)
+
 bridge_test(backends_test LABEL unit
   SOURCES unit/backends/LocalRecordTest.cpp unit/backends/LocalRecordsTest.cpp
     unit/backends/SharedFolderTest.cpp

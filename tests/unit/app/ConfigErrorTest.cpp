@@ -157,7 +157,7 @@ TEST_F(ConfigErrors, AnUnknownChoice) {
                             "debug, info, warn, error, critical"));
     EXPECT_THAT(asBackend("type = \"slurm\"\nwork_dir = \"/w\"\nrun_as = \"ci\"\n"),
                 ElementsAre("config.toml:7: backends.here.type: \"slurm\" is not known; write one "
-                            "of: local"));
+                            "of: local, simulated"));
 }
 
 TEST_F(ConfigErrors, MissingKeysNameTheLineOfTheirSection) {
@@ -420,6 +420,26 @@ TEST_F(ConfigErrors, AccountsOfJobs) {
     EXPECT_THAT(asBackend(base + "trusted_jobs = false\n"),
                 ElementsAre(trust + "trusted_jobs: is false without run_as; name the account that "
                                     "jobs run as in run_as"));
+}
+
+TEST_F(ConfigErrors, KeysOfSimulationsAndOfRealBackends) {
+    const std::string simulated = "type = \"simulated\"\nwork_dir = \"/w\"\n";
+    const std::string here = "config.toml:9: backends.here.";
+    EXPECT_THAT(asBackend(simulated), IsEmpty());
+    EXPECT_THAT(asBackend(simulated + "seed = 0\nfaults = 1\n", 1000), IsEmpty());
+    EXPECT_THAT(asBackend(simulated + "faults = 1.5\n"),
+                ElementsAre(here + "faults: is 1.5; write a number from 0 to 1"));
+    EXPECT_THAT(asBackend(simulated + "faults = nan\n"),
+                ElementsAre(here + "faults: is nan; write a number from 0 to 1"));
+    EXPECT_THAT(asBackend(simulated + "faults = \"many\"\n"),
+                ElementsAre(here + "faults: is a text; write a number, like faults = 0.5"));
+    EXPECT_THAT(asBackend(simulated + "seed = -1\n"),
+                ElementsAre(here + "seed: is -1; write a number from 0 to 9223372036854775807"));
+    EXPECT_THAT(asBackend(simulated + "run_as = \"ci\"\n"),
+                ElementsAre(here + "run_as: says nothing for type = \"simulated\", which runs no "
+                                   "script; remove it"));
+    EXPECT_THAT(asBackend("type = \"local\"\nwork_dir = \"/w\"\nseed = 1\nrun_as = \"ci\"\n"),
+                ElementsAre(here + "seed: is for type = \"simulated\" only; remove it"));
 }
 
 TEST_F(ConfigErrors, AllOfAFileAreTold) {

@@ -74,6 +74,15 @@ protected:
     pid_t holderWhileRunning_ = 0;
 };
 
+TEST_F(ServiceCommands, CheckSaysThatASimulatedBackendRunsNothing) {
+    folder_.write("config.toml", "state_dir = \"" + state_.string() + "\"\n" +
+                                     gridbridge::testing::kRunner +
+                                     "[backends.here]\ntype = \"simulated\"\nwork_dir = \"/w\"\n");
+
+    EXPECT_EQ(check(), kExitWell);
+    EXPECT_EQ(lines().back(), "ok    backend here: simulated, takes jobs and runs nothing of them");
+}
+
 TEST_F(ServiceCommands, CheckSaysOneLineForEachThingThatIsWell) {
     EXPECT_EQ(check(), 0);
     EXPECT_THAT(

@@ -1,6 +1,7 @@
 #include <ostream>
 
 #include "bridge/app/Commands.h"
+#include "bridge/app/Contact.h"
 #include "bridge/app/ExitCode.h"
 #include "bridge/app/OpenJobs.h"
 #include "bridge/app/StateFolder.h"
@@ -36,8 +37,8 @@ ConfigProblem problemAt(const ConfigReading& reading, const std::string& key, st
     return {place, key, std::move(what), std::move(cure)};
 }
 
-/// What lies in the database; before the first start there is none. Returns the system id.
-std::string checkDatabase(const ConfigReading& reading, CheckList& list) {
+/// What lies in the database; before the first start there is none.
+Contact checkDatabase(const ConfigReading& reading, CheckList& list) {
     const auto& folder = reading.config.stateDir;
     std::error_code error;
     if (!std::filesystem::exists(folder / "gridbridge.db", error)) {
@@ -48,14 +49,14 @@ std::string checkDatabase(const ConfigReading& reading, CheckList& list) {
         for (const ConfigProblem& problem : missingOwners(reading.config, reader.jobs({}))) {
             list.fail(problem.sentence());
         }
-        return systemId(reader.installation());
+        return Contact::read(reading.config);
     } catch (const store::StoreError& fault) {
         list.fail(fault.what());
     }
     return {};
 }
 
-std::string checkState(const ConfigReading& reading, CheckList& list) {
+Contact checkState(const ConfigReading& reading, CheckList& list) {
     const auto& folder = reading.config.stateDir;
     if (const auto fault = stateFolderFault(folder)) {
         list.fail(problemAt(reading, "state_dir", fault->what, fault->cure).sentence());
@@ -74,9 +75,9 @@ std::string checkState(const ConfigReading& reading, CheckList& list) {
     return checkDatabase(reading, list);
 }
 
-void checkRunner(const ConfigReading& reading, const RunnerConfig& runner,
-                 const std::string& systemId, const CommandWorld& world, CheckList& list) {
-    const auto answer = world.gitlab.verify(runner, systemId);
+void checkRunner(const ConfigReading& reading, const RunnerConfig& runner, const Contact& contact,
+                 const CommandWorld& world, CheckList& list) {
+    const auto answer = world.gitlab.verify(contact.current(runner), contact.systemId);
     switch (answer.outcome) {
         case gitlab::VerifyOutcome::Valid:
             list.well("runner " + runner.name + ": " + runner.url + " knows its token");
@@ -145,9 +146,9 @@ int checkInstallation(const std::filesystem::path& config, const CommandWorld& w
     list.well("configuration " + config.string() +
               ": runners=" + std::to_string(reading.config.runners.size()) +
               " backends=" + std::to_string(reading.config.backends.size()));
-    const auto systemId = checkState(reading, list);
+    const auto contact = checkState(reading, list);
     for (const RunnerConfig& runner : reading.config.runners) {
-        checkRunner(reading, runner, systemId, world, list);
+        checkRunner(reading, runner, contact, world, list);
     }
     for (const BackendConfig& backend : reading.config.backends) {
         checkBackend(reading, backend, world, list);

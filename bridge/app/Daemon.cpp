@@ -52,6 +52,8 @@ struct BackendParts {
 struct RunnerParts {
     std::unique_ptr<http::Transport> transport;
     std::unique_ptr<gitlab::HttpRunnerApi> api;
+    std::unique_ptr<gitlab::HttpTokenApi> tokens;
+    std::unique_ptr<core::TokenRotation> rotation;
 };
 
 /// Everything that runs, in the order in which it depends on each other.
@@ -192,9 +194,13 @@ private:
             ca.assign(std::istreambuf_iterator<char>(in), {});
         }
         world_.runners[runner.name] = std::unique_ptr<core::RunnerEntry>(
-            new core::RunnerEntry{runner.name, runner.url, *parts.api, identity, runner.backend,
-                                  backend.runAs, runner.name, ca});
-        change(*world_.runners[runner.name], runner);
+            new core::RunnerEntry{runner.name, runner.url, *parts.api, core::Identity(identity),
+                                  runner.backend, backend.runAs, runner.name, ca});
+        auto& entry = *world_.runners[runner.name];
+        change(entry, runner);
+        parts.tokens = std::make_unique<gitlab::HttpTokenApi>(*parts.transport);
+        parts.rotation = std::make_unique<core::TokenRotation>(clock_, store_, entry, *parts.tokens,
+                                                               *claimLog_, runner.token);
     }
 
     /// What may change while the service runs; see planReload().
@@ -268,8 +274,9 @@ private:
     /// Before the core begins, then in its thread.
     void startClaiming(const RunnerConfig& runner) {
         claimers_.emplace_back(
-            [this, runner, &entry = *world_.runners.at(runner.name)](std::stop_token stop) {
-                guarded("claim", [&] { claim(runner, entry, stop); });
+            [this, runner, &entry = *world_.runners.at(runner.name),
+             &rotation = *runners_.at(runner.name).rotation](std::stop_token stop) {
+                guarded("claim", [&] { claim(runner, entry, rotation, stop); });
             });
     }
 
@@ -292,14 +299,17 @@ private:
         }
     }
 
-    void claim(const RunnerConfig& config, const core::RunnerEntry& runner, std::stop_token stop) {
+    void claim(const RunnerConfig& config, const core::RunnerEntry& runner,
+               core::TokenRotation& rotation, std::stop_token stop) {
         // The features must reach GitLab with the first contact: it keeps them (protocol 1.3).
         const auto verified =
-            runner.api.verify({clock_.steadyNow() + kAskLimit, stop}, runner.identity);
+            runner.api.verify({clock_.steadyNow() + kAskLimit, stop}, runner.identity.get());
         if (verified.outcome == gitlab::VerifyOutcome::Invalid) {
             claimLog_->error("{}", tokenRefused(config, verified.message).sentence());
         }
-        core::Claimer(clock_, store_, runner, capacity_, answers_, *claimLog_, pace_).run(stop);
+        rotation.learn(verified);
+        core::Claimer(clock_, store_, runner, capacity_, answers_, *claimLog_, pace_)
+            .run(rotation, stop);
     }
 
     /// What escapes a thread ends the service: nothing can be promised without that thread.

@@ -9,6 +9,7 @@
 
 #include "bridge/app/Addition.h"
 #include "bridge/app/ConfigFile.h"
+#include "bridge/app/Contact.h"
 #include "bridge/app/ExitCode.h"
 #include "bridge/app/StateLock.h"
 #include "bridge/app/Text.h"
@@ -156,18 +157,9 @@ std::string sectionOf(const RunnerConfig& runner) {
     return text.str();
 }
 
-/// Of this installation; empty before the first start of the service.
-std::string knownSystemId(const Config& config) {
-    std::error_code ignored;
-    if (!std::filesystem::exists(config.stateDir / "gridbridge.db", ignored)) {
-        return {};
-    }
-    return systemId(store::JobReader(config.stateDir).installation());
-}
-
 Refusal verified(const RunnerConfig& runner, const Config& config, const CommandWorld& world,
                  std::int64_t& id) {
-    const auto answer = world.gitlab.verify(runner, knownSystemId(config));
+    const auto answer = world.gitlab.verify(runner, Contact::read(config).systemId);
     switch (answer.outcome) {
         case VerifyOutcome::Valid:
             id = answer.runnerId;
@@ -331,8 +323,9 @@ int unregisterRunner(const std::filesystem::path& config, const std::string& nam
     if (const auto fault = unremovable(reading, *runner); !fault.sentence.empty()) {
         return refuse(fault, world);
     }
-    const auto id = knownSystemId(reading.config);
-    if (const auto fault = removedAtGitLab(*runner, id, world); !fault.sentence.empty()) {
+    const auto contact = Contact::read(reading.config);
+    const auto fault = removedAtGitLab(contact.current(*runner), contact.systemId, world);
+    if (!fault.sentence.empty()) {
         return refuse(fault, world);
     }
     const auto file = additionFile(config, name);

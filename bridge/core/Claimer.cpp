@@ -17,8 +17,9 @@ constexpr std::chrono::minutes kLongestSilence{45};
 
 }  // namespace
 
-void Claimer::run(std::stop_token stop) {
+void Claimer::run(TokenRotation& rotation, std::stop_token stop) {
     while (!stop.stop_requested()) {
+        rotation.step(stop);
         const auto pause = step(stop);
         if (pause.count() > 0 && !clock_.sleepUntil(clock_.steadyNow() + pause, stop)) {
             return;
@@ -31,8 +32,13 @@ Millis Claimer::step(std::stop_token stop) {
         keepContact(stop);
         return std::min(kFullPause, interval_.load());
     }
-    const auto answer = runner_.api.requestJob({clock_.steadyNow() + kCallLimit, stop},
-                                               runner_.identity, lastUpdate_);
+    const auto identity = runner_.identity.get();
+    if (identity.token != lastUpdateOf_) {
+        lastUpdate_.clear();
+        lastUpdateOf_ = identity.token;
+    }
+    const auto answer =
+        runner_.api.requestJob({clock_.steadyNow() + kCallLimit, stop}, identity, lastUpdate_);
     contactAt_ = clock_.steadyNow();
     if (answer.outcome != ClaimOutcome::Job) {
         capacity_.giveBack(runner_.name, runner_.backend);
@@ -50,7 +56,7 @@ void Claimer::keepContact(std::stop_token stop) {
         return;
     }
     const auto answer =
-        runner_.api.verify({clock_.steadyNow() + kCallLimit, stop}, runner_.identity);
+        runner_.api.verify({clock_.steadyNow() + kCallLimit, stop}, runner_.identity.get());
     contactAt_ = clock_.steadyNow();
     if (answer.outcome == gitlab::VerifyOutcome::Unreachable) {
         contactAt_ -= kLongestSilence - kLongestPause;  // Again in a minute.

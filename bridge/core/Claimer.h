@@ -9,6 +9,7 @@
 #include "bridge/base/Random.h"
 #include "bridge/core/Capacity.h"
 #include "bridge/core/Outage.h"
+#include "bridge/core/TokenRotation.h"
 #include "bridge/core/World.h"
 #include "bridge/store/JobStore.h"
 
@@ -29,8 +30,9 @@ public:
           log_(log),
           interval_(interval) {}
 
-    /// Claims until `stop`. Throws StoreError when a claim cannot be stored.
-    void run(std::stop_token stop);
+    /// Claims until `stop`, and lets `rotation` renew the runner's token between two claims.
+    /// Throws StoreError when a claim cannot be stored.
+    void run(TokenRotation& rotation, std::stop_token stop);
 
     /// One attempt; returns how long to wait before the next.
     Millis step(std::stop_token stop);
@@ -52,6 +54,7 @@ private:
     spdlog::logger& log_;
     const std::atomic<Millis>& interval_;
     std::string lastUpdate_;
+    Secret lastUpdateOf_;  ///< GitLab keeps `lastUpdate_` per token (protocol 2.2).
     int failures_ = 0;
     Outage outage_;
     SteadyTime contactAt_ = clock_.steadyNow();  ///< The last one.

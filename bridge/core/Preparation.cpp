@@ -24,10 +24,10 @@ std::string sanitized(std::string_view text) {
 }
 
 std::string header(const RunnerEntry& runner, const std::string& version) {
+    const auto identity = runner.identity.get();
     return plainLine("Running with gridbridge " + version) +
-           plainLine("  on " + runner.description + " " +
-                     gitlab::shortToken(runner.identity.token) +
-                     ", system ID: " + runner.identity.systemId);
+           plainLine("  on " + runner.description + " " + gitlab::shortToken(identity.token) +
+                     ", system ID: " + identity.systemId);
 }
 
 void describe(Decoded& decoded, const gitlab::JobDescription& job) {
@@ -80,7 +80,7 @@ Result<payload::JobScript> Reconciler::script(const gitlab::JobDescription& job,
                                               const JobRecord& record) {
     const auto& runner = *world_.runners.at(record.runner);
     payload::ScriptContext context;
-    context.runnerShortToken = gitlab::shortToken(runner.identity.token);
+    context.runnerShortToken = gitlab::shortToken(runner.identity.get().token);
     context.serverUrl = runner.url;
     context.bridgeHost = world_.host;
     context.version = world_.version;

@@ -9,6 +9,7 @@
 #include "bridge/base/Lane.h"
 #include "bridge/core/Access.h"
 #include "bridge/core/Facts.h"
+#include "bridge/core/Identity.h"
 #include "bridge/folder/JobFolders.h"
 #include "bridge/gitlab/JobDescription.h"
 #include "bridge/gitlab/Masker.h"
@@ -39,7 +40,7 @@ struct RunnerEntry {
     std::string name;
     std::string url;
     gitlab::RunnerApi& api;
-    gitlab::RunnerIdentity identity;
+    Identity identity;
     std::string backend;
     std::string account;
     std::string description;

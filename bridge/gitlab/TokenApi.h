@@ -52,6 +52,8 @@ public:
     /// Makes a runner. Done gives its authentication token, which GitLab shows only once.
     virtual TokenAnswer registerRunner(const CallContext& ctx, const Secret& registrationToken,
                                        const NewRunner& runner) = 0;
+    /// Renews a runner's own token. Done gives the new one; the old one is dead then.
+    virtual TokenAnswer resetToken(const CallContext& ctx, const Secret& token) = 0;
     /// Removes one manager; the runner and its token stay.
     virtual TokenAnswer removeManager(const CallContext& ctx, const Secret& token,
                                       const std::string& systemId) = 0;
@@ -65,6 +67,7 @@ public:
     explicit HttpTokenApi(http::Transport& transport) : transport_(transport) {}
     TokenAnswer registerRunner(const CallContext& ctx, const Secret& registrationToken,
                                const NewRunner& runner) override;
+    TokenAnswer resetToken(const CallContext& ctx, const Secret& token) override;
     TokenAnswer removeManager(const CallContext& ctx, const Secret& token,
                               const std::string& systemId) override;
     TokenAnswer removeRunner(const CallContext& ctx, const Secret& token) override;

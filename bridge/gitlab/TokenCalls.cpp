@@ -109,6 +109,12 @@ TokenAnswer HttpTokenApi::registerRunner(const CallContext& ctx, const Secret& r
     return made(transport_, ctx, jsonCall("POST", "/api/v4/runners", json), registrationToken);
 }
 
+TokenAnswer HttpTokenApi::resetToken(const CallContext& ctx, const Secret& token) {
+    return made(transport_, ctx,
+                jsonCall("POST", "/api/v4/runners/reset_authentication_token", bodyWith(token)),
+                token);
+}
+
 TokenAnswer HttpTokenApi::removeManager(const CallContext& ctx, const Secret& token,
                                         const std::string& systemId) {
     auto json = bodyWith(token);

@@ -6,6 +6,7 @@
 #include "bridge/store/Migrations.h"
 #include "bridge/store/RequestTables.h"
 #include "bridge/store/RunnerTables.h"
+#include "bridge/store/RunnerTokens.h"
 
 namespace gridbridge::store {
 namespace {
@@ -20,8 +21,8 @@ Connection opened(const std::filesystem::path& folder) {
 }  // namespace
 
 struct JobReader::Impl {
-    explicit Impl(const std::filesystem::path& folder)
-        : connection(opened(folder)), reads(connection.database()) {}
+    explicit Impl(std::filesystem::path of)
+        : folder(std::move(of)), connection(opened(folder)), reads(connection.database()) {}
 
     /// All statements of `action` see one state of the database, whatever the service writes.
     template <typename Action>
@@ -32,6 +33,7 @@ struct JobReader::Impl {
         });
     }
 
+    const std::filesystem::path folder;
     Connection connection;
     JobReads reads;
 };
@@ -73,6 +75,18 @@ std::optional<Request> JobReader::request(std::int64_t id) {
 
 std::vector<RunnerRecord> JobReader::runners() {
     return impl_->look([&] { return RunnerTables(impl_->connection.database()).runners(); });
+}
+
+std::optional<RunnerToken> JobReader::runnerToken(const std::string& runner,
+                                                  const Secret& configured) {
+    return impl_->look([&]() -> std::optional<RunnerToken> {
+        auto& database = impl_->connection.database();
+        if (!RunnerTokens::any(database)) {
+            return std::nullopt;
+        }
+        const auto key = SealingKey::read(impl_->folder / "secret.key");
+        return RunnerTokens(database, key).find(runner, configured);
+    });
 }
 
 Installation JobReader::installation() {

@@ -10,6 +10,7 @@
 #include "bridge/store/Migrations.h"
 #include "bridge/store/RequestTables.h"
 #include "bridge/store/RunnerTables.h"
+#include "bridge/store/RunnerTokens.h"
 #include "bridge/store/SealingKey.h"
 
 namespace gridbridge::store {
@@ -69,7 +70,8 @@ struct JobStore::Impl {
           runners(owner.database()),
           requests(owner.database()),
           received(receiver.database()),
-          key(ensuredKey(folder, writes.hasSecrets())) {}
+          key(ensuredKey(folder, writes.hasSecrets() || RunnerTokens::any(owner.database()))),
+          tokens(receiver.database(), key) {}
 
     void apply(const Change& change, WallTime now) {
         const auto& to = change.to;
@@ -94,6 +96,7 @@ struct JobStore::Impl {
     RequestTables requests;
     JobWrites received;
     const SealingKey key;
+    RunnerTokens tokens;
     /// SQLite would let our own two writers wait for each other by sleeping; this wakes at once.
     std::mutex writing;
 };
@@ -209,6 +212,23 @@ void JobStore::erase(std::span<const JobRow> rows, WallTime limit) {
         impl_->requests.erase(limit);
         transaction.commit();
         impl_->owner.database().exec("PRAGMA incremental_vacuum");
+    });
+}
+
+std::optional<RunnerToken> JobStore::runnerToken(const std::string& runner,
+                                                 const Secret& configured) {
+    const std::lock_guard lock(impl_->writing);
+    return impl_->receiver.use([&] { return impl_->tokens.find(runner, configured); });
+}
+
+void JobStore::saveRunnerToken(const std::string& runner, const Secret& configured,
+                               const RunnerToken& token) {
+    const std::lock_guard lock(impl_->writing);
+    impl_->receiver.use([&] {
+        SQLite::Transaction transaction(impl_->receiver.database(),
+                                        SQLite::TransactionBehavior::IMMEDIATE);
+        impl_->tokens.save(runner, configured, token);
+        transaction.commit();
     });
 }
 

@@ -52,6 +52,13 @@ struct RunnerRecord {
     bool draining = false;    ///< Claims nothing; `saveRunner` leaves it as it is.
 };
 
+/// A runner's token with an end, as GitLab gave it last.
+struct RunnerToken {
+    Secret token;
+    WallTime obtainedAt;                   ///< When this service had it first.
+    std::optional<WallTime> askedAt = {};  ///< A renewal whose answer is not stored.
+};
+
 struct Transition {
     WallTime at;
     std::string from;
@@ -71,9 +78,10 @@ struct Load {
 /// of one store wait for each other, so that the last of n threads may wait n times as long.
 constexpr Millis kPatience{5000};
 
-/// All persistent facts; the only user of SQL. Owner thread only, except `receive`, which is safe
-/// for concurrent use. Every method throws StoreError; then nothing of its call was stored (after
-/// an Io error perhaps all of it), and the call may be repeated. `clock` must outlive it.
+/// All persistent facts; the only user of SQL. Owner thread only, except `receive` and the two of
+/// runner tokens, which are safe for concurrent use. Every method throws StoreError; then nothing
+/// of its call was stored (after an Io error perhaps all of it), and the call may be repeated.
+/// `clock` must outlive it.
 class JobStore {
 public:
     /// Opens or creates `<folder>/gridbridge.db` and `<folder>/secret.key` and migrates.
@@ -116,6 +124,12 @@ public:
     /// room goes back to the file system.
     void erase(std::span<const JobRow> rows, WallTime limit);
 
+    /// Nothing where none was saved, or where another token is `configured` now.
+    std::optional<RunnerToken> runnerToken(const std::string& runner, const Secret& configured);
+    /// Sealed, and durable on return.
+    void saveRunnerToken(const std::string& runner, const Secret& configured,
+                         const RunnerToken& token);
+
     void saveRunner(const RunnerRecord& runner);
     std::vector<RunnerRecord> runners();
 
@@ -149,6 +163,8 @@ public:
     std::optional<Request> request(std::int64_t id);
     std::vector<RunnerRecord> runners();
     Installation installation();
+    /// As in JobStore; needs to read `secret.key` where a token is stored.
+    std::optional<RunnerToken> runnerToken(const std::string& runner, const Secret& configured);
 
 private:
     struct Impl;

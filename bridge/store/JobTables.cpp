@@ -297,9 +297,7 @@ void JobWrites::note(JobRow job, WallTime at, std::optional<State> from, State t
 }
 
 void JobWrites::insertSecret(JobRow job, const std::string& sealed) {
-    Query query(insertSecret_);
-    insertSecret_.bind(2, sealed.data(), static_cast<int>(sealed.size()));
-    query.with(job).run();
+    Query(insertSecret_).with(job, Blob{sealed}).run();
 }
 
 std::optional<std::string> JobWrites::secret(JobRow job) {

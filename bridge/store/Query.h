@@ -19,6 +19,11 @@ struct Required {
     std::string_view text;
 };
 
+/// A column of bytes.
+struct Blob {
+    std::string_view bytes;
+};
+
 /// One use of a prepared statement: binds and reads columns from left to right, and leaves the
 /// statement reset. That matters: a SELECT left standing holds its old view of the database.
 class Query {
@@ -65,6 +70,9 @@ private:
     void bind(JobRow row) { bind(static_cast<std::int64_t>(row)); }
     void bind(WallTime time) { bind(std::int64_t{sinceEpoch(time).count()}); }
     void bind(Required value) { statement_.bind(++bound_, std::string(value.text)); }
+    void bind(Blob value) {
+        statement_.bind(++bound_, value.bytes.data(), static_cast<int>(value.bytes.size()));
+    }
     void bind(std::string_view text) {
         if (text.empty()) {
             statement_.bind(++bound_);

@@ -29,14 +29,20 @@ constexpr std::size_t kMaxSecret = std::size_t{1} << 30U;  ///< EVP counts bytes
                      file.string() + ": " + what + ": " + std::strerror(errno));
 }
 
-std::array<unsigned char, 8> associated(JobRow row) {
-    std::array<unsigned char, 8> bytes{};
+std::string associated(JobRow row) {
+    std::string bytes;
     auto value = static_cast<std::uint64_t>(row);
-    for (auto& byte : bytes) {
-        byte = static_cast<unsigned char>(value & 0xffU);
+    for (std::size_t i = 0; i < sizeof value; ++i) {
+        bytes += static_cast<char>(value & 0xffU);
         value >>= 8U;
     }
     return bytes;
+}
+
+[[noreturn]] void unopened(const std::string& what) {
+    throw StoreError(Kind::Corrupt, "the sealed " + what +
+                                        " does not open: secret.key is not the key it was sealed "
+                                        "with, or the row was changed");
 }
 
 Cipher newCipher() {
@@ -103,6 +109,10 @@ SealingKey SealingKey::create(const std::filesystem::path& file) {
 }
 
 std::string SealingKey::seal(JobRow row, const Secret& secret) const {
+    return seal(associated(row), secret);
+}
+
+std::string SealingKey::seal(std::string_view what, const Secret& secret) const {
     const std::string& text = secret.reveal();
     if (text.size() > kMaxSecret) {
         throw StoreError(Kind::Other, "a secret of " + std::to_string(text.size()) +
@@ -112,12 +122,11 @@ std::string SealingKey::seal(JobRow row, const Secret& secret) const {
     unsigned char* const nonce = bytesOf(sealed);
     unsigned char* const body = nonce + kNonce;
     const auto cipher = newCipher();
-    const auto about = associated(row);
     int length = 0;
     if (RAND_bytes(nonce, kNonce) != 1 ||
         EVP_EncryptInit_ex(cipher.get(), EVP_aes_256_gcm(), nullptr, bytes_.data(), nonce) != 1 ||
-        EVP_EncryptUpdate(cipher.get(), nullptr, &length, about.data(),
-                          static_cast<int>(about.size())) != 1 ||
+        EVP_EncryptUpdate(cipher.get(), nullptr, &length, bytesOf(what),
+                          static_cast<int>(what.size())) != 1 ||
         EVP_EncryptUpdate(cipher.get(), body, &length, bytesOf(std::string_view(text)),
                           static_cast<int>(text.size())) != 1 ||
         EVP_EncryptFinal_ex(cipher.get(), body + text.size(), &length) != 1 ||
@@ -127,8 +136,7 @@ std::string SealingKey::seal(JobRow row, const Secret& secret) const {
     return sealed;
 }
 
-Secret SealingKey::open(JobRow row, std::string_view sealed) const {
-    const auto number = std::to_string(static_cast<std::int64_t>(row));
+std::optional<Secret> SealingKey::opened(std::string_view about, std::string_view sealed) const {
     std::string text;
     bool opened = false;
     if (sealed.size() >= kNonce + kTag) {
@@ -136,24 +144,31 @@ Secret SealingKey::open(JobRow row, std::string_view sealed) const {
         const auto body = sealed.substr(kNonce, text.size());
         std::string tag(sealed.substr(kNonce + text.size()));
         const auto cipher = newCipher();
-        const auto about = associated(row);
         int length = 0;
         opened = EVP_DecryptInit_ex(cipher.get(), EVP_aes_256_gcm(), nullptr, bytes_.data(),
                                     bytesOf(sealed)) == 1 &&
-                 EVP_DecryptUpdate(cipher.get(), nullptr, &length, about.data(),
+                 EVP_DecryptUpdate(cipher.get(), nullptr, &length, bytesOf(about),
                                    static_cast<int>(about.size())) == 1 &&
                  EVP_DecryptUpdate(cipher.get(), bytesOf(text), &length, bytesOf(body),
                                    static_cast<int>(body.size())) == 1 &&
                  EVP_CIPHER_CTX_ctrl(cipher.get(), EVP_CTRL_GCM_SET_TAG, kTag, tag.data()) == 1 &&
                  EVP_DecryptFinal_ex(cipher.get(), bytesOf(text) + text.size(), &length) == 1;
     }
-    if (!opened) {
-        throw StoreError(Kind::Corrupt,
-                         "the sealed payload of job row " + number +
-                             " does not open: secret.key is not the key it was sealed with, or " +
-                             "the row was changed");
+    return opened ? std::optional(Secret(std::move(text))) : std::nullopt;
+}
+
+Secret SealingKey::open(JobRow row, std::string_view sealed) const {
+    if (auto secret = opened(associated(row), sealed)) {
+        return *std::move(secret);
     }
-    return Secret(std::move(text));
+    unopened("payload of job row " + std::to_string(static_cast<std::int64_t>(row)));
+}
+
+Secret SealingKey::open(std::string_view what, std::string_view sealed) const {
+    if (auto secret = opened(what, sealed)) {
+        return *std::move(secret);
+    }
+    unopened(std::string(what));
 }
 
 }  // namespace gridbridge::store

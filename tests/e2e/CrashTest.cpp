@@ -1,11 +1,11 @@
 // kill -9 at every crash point and at random moments: nothing lost, nothing doubled, no byte wrong.
-#include <atomic>
 #include <fstream>
 #include <random>
 #include <set>
 #include <sstream>
 
 #include "tests/e2e/Service.h"
+#include "tests/fakes/LaterClock.h"
 
 namespace gridbridge::testing {
 namespace {
@@ -16,20 +16,6 @@ using fakegitlab::Status;
 constexpr int kJobs = 20;
 constexpr int kLines = 40;
 constexpr auto kSecret = "s3cr3t-of-this-job";
-
-/// The time of the stand-in GitLab, which can leap to when its reapers come.
-class LaterClock : public Clock {
-public:
-    WallTime wallNow() const override { return clock_.wallNow() + ahead.load(); }
-    SteadyTime steadyNow() const override { return clock_.steadyNow(); }
-    bool sleepUntil(SteadyTime deadline, std::stop_token stop) override {
-        return clock_.sleepUntil(deadline, stop);
-    }
-    std::atomic<Millis> ahead{Millis(0)};
-
-private:
-    SystemClock clock_;
-};
 
 class CrashEndToEnd : public EndToEnd {
 protected:

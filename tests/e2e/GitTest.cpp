@@ -97,6 +97,47 @@ TEST_F(GitEndToEnd, Case34FetchWithoutCheckout) {
     EXPECT_TRUE(says(job, "Skipping Git checkout"));
 }
 
+TEST_F(GitEndToEnd, Case36UnknownSubmoduleStrategyFailsTheJob) {
+    const auto job = withGit({.script = {"echo never"},
+                              .variables = {{.key = "GIT_SUBMODULE_STRATEGY", .value = "foo"}}});
+    EXPECT_EQ(job.status, Status::Failed);
+    EXPECT_TRUE(says(job, "unknown GIT_SUBMODULE_STRATEGY"));
+    EXPECT_FALSE(says(job, "never"));
+}
+
+TEST_F(GitEndToEnd, Case37SourcesAreTriedAgainInACleanFolderAndOnlyFailureArtifactsFollow) {
+    const auto job =
+        withGit({.script = {"echo never"},
+                 .afterScript = {"echo never"},
+                 .preGetSources = {"echo left >left.txt"},
+                 .variables = {{.key = "GET_SOURCES_ATTEMPTS", .value = "2"}},
+                 .artifacts = {{.paths = {"left.txt"}, .when = "on_failure"}},
+                 .merge = R"({"git_info":{"repo_url":"http://127.0.0.1:9/x/y.git"}})"});
+
+    EXPECT_EQ(job.status, Status::Failed);
+    EXPECT_TRUE(says(job, "WARNING: Retrying...\n"));
+    EXPECT_FALSE(says(job, "never"));
+    const auto all = sections(job.trace);
+    std::vector<std::string> begun;
+    for (const auto& name : all) {
+        if (name.starts_with('+')) {
+            begun.push_back(name.substr(1));
+        }
+    }
+    EXPECT_EQ(begun, (std::vector<std::string>{"prepare_executor", "prepare_script", "get_sources",
+                                               "clear_worktree", "get_sources",
+                                               "upload_artifacts_on_failure"}));
+}
+
+TEST_F(GitEndToEnd, Case38TooManyAttemptsAreClampedWithAWarning) {
+    const auto job = withGit(
+        {.script = {"true"}, .variables = {{.key = "GET_SOURCES_ATTEMPTS", .value = "99"}}});
+    EXPECT_EQ(job.status, Status::Success);
+    EXPECT_TRUE(says(job,
+                     "GET_SOURCES_ATTEMPTS: number of attempts out of the range [1, 10], "
+                     "clamping to: 10"));
+}
+
 TEST_F(GitEndToEnd, Case47CancelDuringTheSourcesStartsNoScript) {
     const auto pids = (folder.path / "pid").string();
     const auto job =

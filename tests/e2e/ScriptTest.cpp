@@ -160,6 +160,46 @@ TEST_F(ScriptEndToEnd, Case24PathOfTheNodeIsPutIntoValues) {
                      "\nlate bound\n"));
 }
 
+TEST_F(ScriptEndToEnd, Case25VariablesOfTheRunner) {
+    const auto job = run(
+        {.timeout = std::chrono::seconds(1234),
+         .script = {"echo \"<$CI_SERVER> <$CI_DISPOSABLE_ENVIRONMENT> <$CI_JOB_TIMEOUT> "
+                    "<$CI_RUNNER_SHORT_TOKEN> <$CI_CONCURRENT_ID> <$CI_CONCURRENT_PROJECT_ID>\"",
+                    "[ -n \"$CI_RUNNER_VERSION\" ] && [ -n \"$CI_RUNNER_EXECUTABLE_ARCH\" ] && "
+                    "[ -d \"$CI_BUILDS_DIR\" ] && echo named",
+                    "[ \"$(pwd)\" = \"$CI_PROJECT_DIR\" ] && echo there"}});
+    EXPECT_TRUE(says(job, "\n<yes> <true> <1234> <test> <0> <0>\n"));
+    EXPECT_TRUE(says(job, "\nnamed\n"));
+    EXPECT_TRUE(says(job, "\nthere\n"));
+}
+
+TEST_F(ScriptEndToEnd, Case26VariablesWrittenForLaterStepsArrive) {
+    const auto job = run({.script = {"export A=1", "echo B=2 >> $GITLAB_ENV"},
+                          .afterScript = {"echo \"<$B> <${A-none}>\""}});
+    EXPECT_EQ(job.status, Status::Success);
+    EXPECT_TRUE(says(job, "\n<2> <none>\n"));
+}
+
+TEST_F(ScriptEndToEnd, Case27ShortTokenOfEveryKindOfRunnerToken) {
+    for (const std::string token :
+         {"glrt-t1_abcdefghijkl", "GR1348941abcdefghijkl", "abcdefghijkl"}) {
+        if (!gitlab) {
+            gitlab.emplace(clock, options());
+            service.emplace(gitlab->url(), folder.path);
+        }
+        if (service->running()) {
+            EXPECT_EQ(service->stop(), 0);
+        }
+        gitlab->addRunner(token);
+        service->configure("", "trusted_jobs = true\n");
+        auto text = readFile(service->config());
+        writeFile(service->config(), text.replace(text.find("glrt-test"), 9, token));
+        const auto job = script({"echo \"<$CI_RUNNER_SHORT_TOKEN>\""});
+        EXPECT_TRUE(says(job, "\n<abcdefghi>\n")) << token;
+        EXPECT_TRUE(says(job, "  on pool abcdefghi, system ID: ")) << token;
+    }
+}
+
 TEST_F(ScriptEndToEnd, Case53ExecutedStagesHaveSectionsAndSkippedOnesNone) {
     const auto full = run({.script = {"echo x > out.txt"},
                            .afterScript = {"true"},

@@ -207,6 +207,11 @@ std::optional<Reply> Router::faultBefore(Call call) {
 
 Reply Router::dispatch(const Request& request, const Target& target,
                        std::unique_lock<std::mutex>& lock) {
+    if (!state_.options.movedTo.empty()) {
+        Reply moved{.status = 301};
+        moved.headers.emplace_back("Location", state_.options.movedTo + target.path);
+        return moved;
+    }
     switch (target.call) {
         case Call::Claim:
             return requestJob(state_, request, lock);

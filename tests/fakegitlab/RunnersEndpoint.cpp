@@ -28,6 +28,15 @@ Reply credentials(int status, const RunnerState& owner, bool withId) {
     return jsonReply(status, toText(body));
 }
 
+/// A new token, which lives as long as the instance's settings say.
+void giveToken(State& state, RunnerSpec& spec, const std::string& prefix) {
+    spec.token = prefix + state.newName(20);
+    spec.expiresAt.reset();
+    if (state.options.tokenLife) {
+        spec.expiresAt = state.now() + *state.options.tokenLife;
+    }
+}
+
 std::vector<std::string> tagsOf(const Params& params) {
     std::vector<std::string> result;
     const auto list = params.json().getArray("tag_list");
@@ -140,7 +149,7 @@ Reply registerRunner(State& state, const Params& params) {
         return *refusal;
     }
     auto& spec = std::get<RunnerSpec>(made);
-    spec.token = "glrtr-" + state.newName(20);
+    giveToken(state, spec, "glrtr-");
     spec.program = params.object("info").isNull()
                        ? ""
                        : params.object("info")->optValue<std::string>("name", "");
@@ -169,7 +178,7 @@ Reply createRunner(State& state, const Request& request, const Params& params) {
         return *refusal;
     }
     auto& spec = std::get<RunnerSpec>(made);
-    spec.token = "glrt-t1_" + state.newName(20);
+    giveToken(state, spec, "glrt-t1_");
     return credentials(201, state.addRunner(std::move(spec)), true);
 }
 
@@ -192,7 +201,7 @@ Reply verify(State& state, const Params& params) {
 Reply withNewToken(State& state, const RunnerState& old) {
     auto changed = old;
     state.removeRunner(old.spec.token);
-    changed.spec.token = "glrt-t1_" + state.newName(20);
+    giveToken(state, changed.spec, old.spec.token.starts_with("glrtr-") ? "glrtr-" : "glrt-t1_");
     auto& made = state.addRunner(changed.spec);
     made.id = changed.id;
     made.managers = changed.managers;

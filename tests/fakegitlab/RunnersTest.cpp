@@ -154,5 +154,34 @@ TEST_F(RunnersTest, ResetGivesANewTokenAndTheOldOneDiesAtOnce) {
     EXPECT_EQ(renewed.json()->getValue<int>("id"), 11) << "the runner is the same";
 }
 
+TEST_F(RunnersTest, TokensEndWhenTheSettingsOfTheInstanceSaySo) {
+    start({.registrationToken = "GR1348941abc", .tokenLife = std::chrono::hours(1)});
+    const auto token = make("").json()->getValue<std::string>("token");
+    EXPECT_EQ(verify(token, "s_1").json()->getValue<std::string>("token_expires_at"),
+              "2026-01-01T01:00:00.000Z");
+
+    clock.advance(std::chrono::minutes(45));
+    const auto reset =
+        json("POST", "runners/reset_authentication_token", R"({"token":")" + token + "\"}");
+    ASSERT_EQ(reset.status, 201);
+    EXPECT_EQ(reset.json()->getValue<std::string>("token_expires_at"), "2026-01-01T01:45:00.000Z");
+    const auto renewed = reset.json()->getValue<std::string>("token");
+    clock.advance(std::chrono::minutes(59));
+    EXPECT_EQ(verify(renewed, "s_1").status, 200);
+    clock.advance(std::chrono::minutes(1));
+    EXPECT_EQ(verify(renewed, "s_1").status, 403);
+    EXPECT_EQ(json("POST", "runners/reset_authentication_token", "{}").status, 400);
+    EXPECT_EQ(json("POST", "runners/reset_authentication_token", R"({"token":"glrt-x"})").status,
+              403);
+}
+
+TEST_F(RunnersTest, LostAnswerOfAResetLeavesNobodyWithTheToken) {
+    server->failNext(FaultKind::TokenAnswerLost, 1, Call::Runners);
+
+    EXPECT_FALSE(send("POST", "runners/reset_authentication_token",
+                      {{"Content-Type", "application/json"}}, R"({"token":"glrt-test"})"));
+    EXPECT_EQ(verify("glrt-test", "s_1").status, 403);
+}
+
 }  // namespace
 }  // namespace gridbridge::fakegitlab

@@ -117,8 +117,10 @@ struct Options {
     std::uint16_t port = 0;                   ///< 0 = the system chooses.
     bool listen = true;                       ///< false = no socket at all; only handle() answers.
     std::string root = {};                    ///< Relative URL root, e.g. `/gitlab`.
+    std::string movedTo = {};                 ///< All of the API answers 301 to here.
     std::filesystem::path repositories = {};  ///< Folder of bare repositories; empty = no git.
     std::string registrationToken = {};       ///< Empty = legacy registration answers 410.
+    std::optional<Seconds> tokenLife = {};    ///< Of runner tokens that it makes from now on.
     std::string accessToken = {};             ///< PRIVATE-TOKEN of `POST /user/runners`.
     Millis longPoll{0};                       ///< 0 = no long polling.
     bool directDownload = false;              ///< 302 to a second server for direct_download=true.

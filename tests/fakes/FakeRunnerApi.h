@@ -68,6 +68,11 @@ public:
         const std::lock_guard lock(mutex_);
         jobs_[id].trace.resize(size);
     }
+    /// From now on verifications are answered so.
+    void answerVerify(gitlab::VerifyAnswer answer) {
+        const std::lock_guard lock(mutex_);
+        verified_ = std::move(answer);
+    }
     Gate& gate(Verb verb) {
         const std::lock_guard lock(mutex_);
         return gates_[verb];
@@ -99,7 +104,7 @@ public:
     gitlab::VerifyAnswer verify(const CallContext&, const gitlab::RunnerIdentity&) override {
         const std::lock_guard lock(mutex_);
         calls_.push_back({Verb::Verify, 0, clock_.steadyNow()});
-        return {gitlab::VerifyOutcome::Valid, 1, ""};
+        return verified_;
     }
     gitlab::ClaimAnswer requestJob(const CallContext&, const gitlab::RunnerIdentity&,
                                    const std::string&) override {
@@ -196,6 +201,7 @@ private:
     std::map<Verb, Gate> gates_;
     int lost_ = 0;
     std::size_t bodyLimit_ = std::size_t{1} << 30U;
+    gitlab::VerifyAnswer verified_{gitlab::VerifyOutcome::Valid, 1, ""};
     std::vector<Call> calls_;
 };
 

@@ -1,7 +1,7 @@
 # Tests of this room; included by tests/CMakeLists.txt, paths are relative to tests/.
 bridge_test(gitlab_test LABEL unit
   SOURCES unit/gitlab/JobDescriptionTest.cpp unit/gitlab/MaskerTest.cpp
-    unit/gitlab/RunnerApiTest.cpp unit/gitlab/TokensTest.cpp
+    unit/gitlab/RunnerApiTest.cpp unit/gitlab/TokenApiTest.cpp unit/gitlab/TokensTest.cpp
   DEPS gridbridge::gitlab)
 bridge_test(gitlab_http_test LABEL contract
   SOURCES unit/gitlab/ClaimHttpTest.cpp unit/gitlab/JobHttpTest.cpp

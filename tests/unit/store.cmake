@@ -2,6 +2,6 @@
 bridge_test(store_test LABEL unit
   SOURCES unit/store/JobReaderTest.cpp unit/store/JobStoreCrashTest.cpp unit/store/JobStoreLockTest.cpp
           unit/store/JobStoreTest.cpp unit/store/MigrationsTest.cpp unit/store/SchemaTest.cpp
-          unit/store/SealingKeyTest.cpp
+          unit/store/RunnerTokensTest.cpp unit/store/SealingKeyTest.cpp
   DEPS gridbridge::store SQLiteCpp)
 target_compile_definitions(store_test PRIVATE "GRIDBRIDGE_SCHEMA_README=\"${PROJECT_SOURCE_DIR}/schema/README.md\"")

@@ -36,10 +36,9 @@ struct CoreFixture::Core {
         policy.installation = test.store_->installation().id;
         world.backends["batch"] = std::unique_ptr<BackendEntry>(
             new BackendEntry{"batch", test.backend_, test.folders_, policy, *reads, *effects});
-        world.runners["pool"] = std::unique_ptr<RunnerEntry>(
-            new RunnerEntry{"pool", kServer, test.gitlab_,
-                            gitlab::RunnerIdentity{Secret("glrt-x"), "s_0123456789ab", {}, ""},
-                            "batch", "", "pool", ""});
+        world.runners["pool"] = std::unique_ptr<RunnerEntry>(new RunnerEntry{
+            "pool", kServer, test.gitlab_, Identity({Secret("glrt-x"), "s_0123456789ab", {}, ""}),
+            "batch", "", "pool", ""});
         test.backend_.changed = changeListener(answers);
         reconciler = std::make_unique<Reconciler>(test.clock_, *test.store_, world, answers, trace,
                                                   capacity, test.log_);

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "bridge/app/Config.h"
+
+namespace gridbridge::app {
+
+/// How this installation is known to GitLab: what the database adds to the configuration.
+struct Contact {
+    std::string systemId = {};                   ///< Empty before the first start of the service.
+    std::map<std::string, Secret> renewed = {};  ///< Tokens that took the place of configured ones.
+
+    /// Reads beside a running service. Throws StoreError.
+    static Contact read(const Config& config);
+
+    /// `runner` with the token that is in use.
+    RunnerConfig current(RunnerConfig runner) const;
+};
+
+}  // namespace gridbridge::app

@@ -308,7 +308,7 @@ int registerRunner(const std::filesystem::path& config, const RegistrationReques
     }
     world.out << "registered runner " << (id > 0 ? std::to_string(id) + " of " : "of ")
               << runner.url << " as " << runner.name << " in " << printable(file.string())
-              << "; the service uses it from its next start on\n";
+              << "; systemctl reload gridbridge has the service use it\n";
     return kExitWell;
 }
 

@@ -83,11 +83,12 @@ protected:
 };
 
 TEST_F(RegisterEndToEnd, WritesAFileThatTheServiceClaimsWith) {
-    EXPECT_EQ(add("extra", {"--token", kToken}),
-              (Printed{0,
-                       "registered runner 12 of " + gitlab->url() + " as extra in " +
-                           file().string() + "; the service uses it from its next start on\n",
-                       ""}));
+    EXPECT_EQ(
+        add("extra", {"--token", kToken}),
+        (Printed{0,
+                 "registered runner 12 of " + gitlab->url() + " as extra in " + file().string() +
+                     "; systemctl reload gridbridge has the service use it\n",
+                 ""}));
 
     EXPECT_THAT(files(), ElementsAre("extra.toml"));
     EXPECT_EQ(std::filesystem::status(file()).permissions(), perms(0600));

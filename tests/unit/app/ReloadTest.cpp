@@ -1,6 +1,10 @@
 #include <gmock/gmock.h>
 
+#include <map>
+
+#include "bridge/app/ConfigFile.h"
 #include "bridge/app/Reload.h"
+#include "tests/unit/app/ConfigFolder.h"
 
 namespace gridbridge::app {
 namespace {
@@ -105,6 +109,85 @@ TEST_F(ReloadTest, NewRunnersAndBackendsBegin) {
 
     EXPECT_TRUE(reload.config == next);
     EXPECT_THAT(reload.later, IsEmpty());
+}
+
+/// Two values of every key that a configuration can hold beside `name`, `backend` and `token`.
+const std::map<std::string_view, std::pair<const char*, const char*>> kValues{
+    {"concurrent", {"5", "6"}},
+    {"check_interval", {"5", "6"}},
+    {"state_dir", {"\"/state\"", "\"/other\""}},
+    {"log_level", {"\"info\"", "\"debug\""}},
+    {"retention", {"\"1 day\"", "\"2 days\""}},
+    {"url", {"\"https://a\"", "\"https://b\""}},
+    {"limit", {"5", "6"}},
+    {"output_limit", {"5", "6"}},
+    {"tls_ca_file", {"\"/dev/null\"", "\"/dev/zero\""}},
+    {"environment", {"[\"A=b\"]", "[\"A=c\"]"}},
+    {"allowed_projects", {"[\"a/b\"]", "[\"a/c\"]"}},
+    {"banned_projects", {"[\"a/b\"]", "[\"a/c\"]"}},
+    {"banned_users", {"[\"ada\"]", "[\"bob\"]"}},
+    {"work_dir", {"\"/jobs\"", "\"/tasks\""}},
+    {"poll_interval", {"5", "6"}},
+    {"max_pending", {"5", "6"}},
+    {"slots", {"5", "6"}},
+    {"run_as", {"\"ci\"", "\"ci2\""}},
+    {"trusted_jobs", {"false", "true"}},
+    {"seed", {"5", "6"}},
+    {"faults", {"0.5", "0.6"}},
+};
+
+/// As `kValues` has it, with the second value for `changed`.
+Config configWith(std::string_view changed) {
+    const auto section = [&](SectionKind kind, bool simulated = false) {
+        std::string lines;
+        for (const auto& key : knownKeys()) {
+            const bool itsOwn = key.name == "seed" || key.name == "faults";
+            if (const auto known = kValues.find(key.name);
+                known != kValues.end() && key.section == kind && itsOwn == simulated) {
+                lines += std::string(key.name) + " = " +
+                         (key.name == changed ? known->second.second : known->second.first) + "\n";
+            }
+        }
+        return lines;
+    };
+    const gridbridge::testing::ConfigFolder folder;
+    folder.write("config.toml", section(SectionKind::Top) +
+                                    "[[runners]]\nname = \"pool\"\ntoken = \"glrt-x\"\n"
+                                    "backend = \"here\"\n" +
+                                    section(SectionKind::Runner) +
+                                    "[backends.here]\ntype = \"local\"\n" +
+                                    section(SectionKind::Backend) +
+                                    "[backends.sim]\ntype = \"simulated\"\n"
+                                    "work_dir = \"/simulated\"\n" +
+                                    section(SectionKind::Backend, true));
+    const auto accounts = [](const std::string&) { return std::optional<uid_t>(1234); };
+    auto config = loadConfig(folder.file(), Host{0, accounts});
+    config.file = "config.toml";
+    config.runners.at(0).tokenPlace = {};
+    config.runners.at(0).tokenFile.clear();
+    return config;
+}
+
+TEST(ReloadOfEveryKey, ChangesWhatHoldsOrSaysThatItWaits) {
+    const auto now = configWith("");
+    for (const auto& key : knownKeys()) {
+        const std::string name(key.name);
+        if (name == "name" || name == "backend" || name == "type" || name.ends_with("_file") ||
+            name == "token") {
+            continue;  // Tested by hand above; the certificates' file follows.
+        }
+        ASSERT_EQ(kValues.count(key.name), 1U) << "give this test two values of " << name;
+        const auto next = configWith(key.name);
+        ASSERT_FALSE(next == now) << name;
+        const auto reload = planReload(now, next);
+        if (reload.later.empty()) {
+            EXPECT_TRUE(reload.config == next) << name << " is forgotten in silence";
+        } else {
+            EXPECT_TRUE(reload.config == now) << name;
+            EXPECT_EQ(reload.later.size(), 1U);
+        }
+    }
+    EXPECT_EQ(planReload(now, configWith("tls_ca_file")).later.size(), 1U);
 }
 
 }  // namespace

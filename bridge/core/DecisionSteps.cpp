@@ -147,6 +147,11 @@ Decision collect(Step& step, const std::string& cause) {
     return step.to(State::Collecting, cause);
 }
 
+/// What else the job prints is in no trace.
+bool isLimited(const Step& step) {
+    return step.job.traceState == store::TraceState::Limited;
+}
+
 /// Whose SIGTERM it was only the scheduler's end of the job can tell.
 bool awaitsScheduler(const Step& step) {
     const auto& submission = step.decision.next.submission;
@@ -165,7 +170,7 @@ Decision statusSeen(Step& step) {
     }
     const auto known = step.job.rawOffset +
                        static_cast<std::int64_t>(step.facts.log ? step.facts.log->bytes.size() : 0);
-    if (known >= end.logBytes) {
+    if (known >= end.logBytes || isLimited(step)) {
         if (awaitsScheduler(step)) {
             return step.wait(step.policy.poll);
         }
@@ -226,7 +231,7 @@ std::optional<Decision> stopRunning(Step& step) {
 std::optional<Decision> endedWithoutStatus(Step& step) {
     auto& submission = step.decision.next.submission;
     const Millis delay = step.policy.capabilities.visibilityDelay;
-    if (!step.facts.log || !step.facts.log->atEnd) {
+    if (!step.facts.log || !(step.facts.log->atEnd || isLimited(step))) {
         return std::nullopt;
     }
     if (submission.endedAt && step.job.submission.endedAt &&
@@ -283,7 +288,7 @@ Decision watched(Step& step) {
             step.wait(step.policy.poll);
         }
     }
-    if (step.facts.log && !step.facts.log->atEnd) {
+    if (step.facts.log && !step.facts.log->atEnd && !isLimited(step)) {
         step.decision.effects.add(Effect::Look);
     }
     return step.decision;

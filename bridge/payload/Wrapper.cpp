@@ -17,7 +17,7 @@ gb_term_budget=20  # seconds for after_script and files once the batch system wa
 gb_retry_wait=5    # seconds before the second attempt; doubles
 gb_folder=${0%/in/job.sh}
 gb_in=$gb_folder/in gb_out=$gb_folder/out
-gb_outcome=system gb_why= gb_stage=prepare_script gb_code= gb_root= gb_log=
+gb_outcome=system gb_why= gb_stage=prepare_script gb_code= gb_root= gb_log= gb_is_done=
 gb_scratch=${_CONDOR_SCRATCH_DIR:-${SLURM_TMPDIR:-${TMPDIR:-$PWD}}}
 cd /
 umask 077
@@ -62,13 +62,16 @@ gb_finish() {
   done
   # A job may have put something else there that never ends.
   printf -v line 'log_bytes=%s\nended_at=%(%s)T\n' "$(($([ -f "$gb_out/log" ] && wc -c <"$gb_out/log")))" -1
-  printf '%s' "$text$line" >"$gb_out/status.part" && mv -f "$gb_out/status.part" "$gb_out/status"
+  # Without gb_done it was a signal: nothing is known of the stage that ran.
+  [ -z "$gb_is_done" ] ||
+    { printf '%s' "$text$line" >"$gb_out/status.part" && mv -f "$gb_out/status.part" "$gb_out/status"; }
   [ -n "$gb_root" ] || return
   rm -rf -- "$gb_root" || { chmod -R u+rwX -- "$gb_root"; rm -rf -- "$gb_root"; }
 }
+gb_done() { gb_is_done=1; exit 0; }
 gb_unprepared() {
   printf '\033[31;1mERROR: prepare environment: %s\033[0;m\n' "$1"
-  exit 0
+  gb_done
 }
 trap gb_finish EXIT
 
@@ -168,7 +171,7 @@ gb_run() {
     *_timeout) gb_outcome=timedout ;;
     *) if [ "$gb_rc" -eq 0 ]; then gb_outcome=success; else gb_outcome=failed gb_code=$gb_rc; fi ;;
   esac
-  [ "$gb_why" != job_timeout ] || exit 0
+  [ "$gb_why" != job_timeout ] || gb_done
 }
 gb_keep() { gb_kept=("$gb_outcome" "$gb_why" "$gb_stage" "$gb_code"); }
 gb_restore() {
@@ -211,9 +214,9 @@ if [ "$gb_outcome" = success ]; then
   done
   [ "$gb_why" = canceled ] && gb_warn 'script canceled externally (UI, API)'
 elif [ "$gb_outcome" != failed ]; then
-  exit 0
+  gb_done
 fi
-[ -n "$gb_script_began" ] || case $gb_outcome in canceled | timedout) exit 0 ;; esac
+[ -n "$gb_script_began" ] || case $gb_outcome in canceled | timedout) gb_done ;; esac
 
 if [ -n "$gb_script_began" ] && [ "$gb_after" = 1 ]; then
   gb_keep
@@ -246,7 +249,7 @@ if [ "$gb_wanted" = 1 ]; then
     gb_restore
   fi
 fi
-exit 0
+gb_done
 )gb";
 
 std::string constant(std::string_view name, std::string_view value) {

@@ -240,6 +240,22 @@ TEST_F(DecisionTest, StatusFileCountsOnceTheLogHasTheSizeItStates) {
     EXPECT_TRUE(decision.endOfLog);
 }
 
+TEST_F(DecisionTest, NothingBeyondTheOutputLimitIsWaitedFor) {
+    in(State::Running);
+    job.traceState = store::TraceState::Limited;
+    sees(BatchState::Running);
+    facts.log = LogFact{"12345", false};
+    EXPECT_FALSE(go().effects.has(Effect::Look));
+    ends("failed", "", 4);
+    facts.end->logBytes = 1'000'000'000'000;
+    facts.log = LogFact{"67890", false};
+
+    const auto decision = go();
+
+    EXPECT_EQ(job.state, State::Collecting);
+    EXPECT_EQ(decision.after, "");
+}
+
 TEST_F(DecisionTest, SigtermIsJudgedOnceTheSchedulerSaysWhoEndedTheJob) {
     in(State::Running);
     ends("canceled", "terminated", {});
@@ -290,6 +306,19 @@ TEST_F(DecisionTest, EndedJobIsJudgedOnlyAfterALaterLookAtItsFolder) {
     EXPECT_EQ(job.state, State::Running);
     EXPECT_TRUE(decision.effects.has(Effect::Look));
     facts.log = LogFact{};
+
+    go();
+
+    EXPECT_EQ(job.state, State::Collecting);
+}
+
+TEST_F(DecisionTest, EndedJobWithoutStatusIsJudgedThoughItsLogHasNoEnd) {
+    in(State::Running);
+    job.traceState = store::TraceState::Limited;
+    sees(BatchState::Ended, EndCause::Exited);
+    facts.log = LogFact{"12345", false};
+    go();
+    facts.log = LogFact{"67890", false};
 
     go();
 

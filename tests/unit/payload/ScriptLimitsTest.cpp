@@ -171,6 +171,19 @@ TEST(ScriptLimitsTest, SignalToTheWrapperStopsTheScriptAndRunsAfterScript) {
     EXPECT_THAT(run.text(), HasSubstr("\nafter=canceled\n"));
 }
 
+TEST(ScriptLimitsTest, WrapperThatASignalKillsClaimsNoOutcome) {
+    // Schedulers warn with some of them; SIGPIPE comes when nobody can write the log any more.
+    for (const std::string signal : {"USR1", "XCPU", "PIPE"}) {
+        SCOPED_TRACE(signal);
+        ScriptRun run(jobWith({"echo before", "kill -" + signal + " $PPID", "sleep 0.1; exit 3"}));
+
+        EXPECT_NE(run.run(), 0);
+
+        EXPECT_FALSE(run.exists("out/status"));
+        EXPECT_THAT(run.text(), HasSubstr("\nbefore\n"));
+    }
+}
+
 TEST(ScriptLimitsTest, SignalToAllProcessesIsTheSameAndKeepsTheLog) {
     ScriptRun run(jobWith({"echo before", "kill -TERM $PPID $$ $(pgrep -s 0 cat)"},
                           {"echo after=$CI_JOB_STATUS"}));

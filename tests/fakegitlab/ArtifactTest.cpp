@@ -1,3 +1,5 @@
+#include <Poco/Net/StreamSocket.h>
+
 #include "tests/fakegitlab/RawClient.h"
 
 namespace gridbridge::fakegitlab {
@@ -39,6 +41,25 @@ TEST_F(ArtifactTest, SameBytesAgainAreWellAndOthersAreRefused) {
     EXPECT_EQ(upload(id, kArchive, "one").status, 201);
     EXPECT_EQ(upload(id, kArchive, "two").status, 400);
     EXPECT_EQ(server->job(id).artifacts.size(), 1U);
+}
+
+TEST_F(ArtifactTest, UploadOfAClientThatDiedIsNoUpload) {
+    const auto id = running();
+    const std::string part = "POST /api/v4/jobs/" + std::to_string(id) + "/artifacts" + kArchive +
+                             " HTTP/1.1\r\nHost: x\r\nJOB-TOKEN: " + server->job(id).token +
+                             "\r\nContent-Type: multipart/form-data; boundary=b0\r\n"
+                             "Content-Length: 900\r\n\r\n--b0\r\nContent-Disposition: form-data; "
+                             "name=\"file\"; filename=\"a.zip\"\r\n\r\nPK-by";
+    Poco::Net::StreamSocket client(Poco::Net::SocketAddress("127.0.0.1", server->port()));
+    client.setReceiveTimeout(Poco::Timespan(20, 0));
+    client.sendBytes(part.data(), static_cast<int>(part.size()));
+    client.shutdownSend();
+
+    char answer = 0;
+    EXPECT_EQ(client.receiveBytes(&answer, 1), 0);
+
+    EXPECT_TRUE(server->job(id).artifacts.empty());
+    EXPECT_EQ(upload(id, kArchive, "PK-bytes").status, 201);
 }
 
 TEST_F(ArtifactTest, WrongPairIsA400TooLargeA413AndAnEndedJobA403) {

@@ -122,7 +122,13 @@ struct Server::Impl {
         explicit Worker(Impl& impl) : impl_(impl) {}
         void handleRequest(Poco::Net::HTTPServerRequest& request,
                            Poco::Net::HTTPServerResponse& response) override {
-            const auto reply = impl_.handler(received(request));
+            const auto whole = received(request);
+            if (request.hasContentLength() &&
+                static_cast<std::uint64_t>(request.getContentLength64()) > whole.body.size()) {
+                send({.delivery = Delivery::Dropped}, request, response);
+                return;  // the client died: a server sees no request
+            }
+            const auto reply = impl_.handler(whole);
             if (reply.delay.count() > 0) {
                 impl_.delay(reply.delay);
             }

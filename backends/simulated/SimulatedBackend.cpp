@@ -69,11 +69,15 @@ std::map<std::string, std::int64_t> SimulatedBackend::strikes() {
     return tables_.strikes();
 }
 
-std::size_t SimulatedBackend::jobs() {
+std::vector<SubmissionKey> SimulatedBackend::jobs() {
     const std::lock_guard lock(mutex_);
-    std::size_t count = 0;
-    tables_.change([&](SimulatedTables::Jobs& jobs) { count = jobs.size(); });
-    return count;
+    std::vector<SubmissionKey> keys;
+    tables_.change([&](SimulatedTables::Jobs& jobs) {
+        for (const auto& [key, job] : jobs) {
+            keys.push_back(key);
+        }
+    });
+    return keys;
 }
 
 Capabilities SimulatedBackend::capabilities() const {
@@ -328,8 +332,10 @@ Result<void> SimulatedBackend::releaseOne(const JobRef& ref, Call& call) {
     if (known && job->state == SimulatedState::Running) {
         return permanentError("the simulated job " + ref.key.value + " still runs");
     }
-    // A job that just is not listed is not known now, and stays.
-    if (known || (job != nullptr && job->state == SimulatedState::Lost)) {
+    const bool over = job != nullptr &&
+                      (job->state == SimulatedState::Ended || job->state == SimulatedState::Lost);
+    // One that is alive and just not listed is not known now: it goes on.
+    if (known || over) {
         call.jobs.erase(ref.key);
     }
     return folders_.free({ref.key, ref.account});

@@ -27,7 +27,7 @@ public:
     /// How often each fault has struck, by name, since `simulated.db` was made.
     std::map<std::string, std::int64_t> strikes();
     /// Jobs that were not released, in any state.
-    std::size_t jobs();
+    std::vector<SubmissionKey> jobs();
 
     Capabilities capabilities() const override;
     Result<void> probe(const CallContext& ctx) override;

@@ -24,6 +24,9 @@ public:
     ~Lane();
 
     void post(Task task);
+    /// The first task that waits, if any, for the caller to run: a lane of `width` 0 has no
+    /// threads, and its owner says who does its work and when. Safe for concurrent use.
+    std::optional<Task> takeNext() { return tasks_.tryPop(); }
 
 private:
     void work(std::stop_token stop);

@@ -35,6 +35,12 @@ public:
         return taken;
     }
 
+    /// The next value, without waiting for one.
+    std::optional<T> tryPop() {
+        const std::lock_guard lock(mutex_);
+        return items_.empty() ? std::nullopt : std::optional(takeFirst());
+    }
+
     /// Blocks until something is there, `deadline` has passed or `stop` was requested.
     void waitUntil(SteadyTime deadline, std::stop_token stop) {
         std::unique_lock lock(mutex_);
@@ -47,12 +53,16 @@ public:
         if (!changed_.wait(lock, stop, [this] { return !items_.empty(); })) {
             return std::nullopt;
         }
+        return takeFirst();
+    }
+
+private:
+    T takeFirst() {
         T value = std::move(items_.front());
         items_.pop_front();
         return value;
     }
 
-private:
     std::mutex mutex_;
     std::condition_variable_any changed_;
     std::deque<T> items_;

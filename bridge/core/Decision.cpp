@@ -267,11 +267,9 @@ Decision collecting(Step& step) {
     return step.decision;
 }
 
-}  // namespace
-
-Decision decide(const JobRecord& job, const Facts& facts, WallTime now, const Policy& policy) {
-    Step step{job, facts, now, policy, {}};
-    step.decision.next = job;
+Decision next(Step& step) {
+    const JobRecord& job = step.job;
+    const Facts& facts = step.facts;
     if (facts.contact == Contact::Gone && job.state != State::Done && !job.reportedAt) {
         // A submission whose outcome is open is waited for: it may still have to be ended.
         if (job.state != State::Submitting) {
@@ -303,6 +301,20 @@ Decision decide(const JobRecord& job, const Facts& facts, WallTime now, const Po
             return reporting(step);
         case State::Done:
             break;
+    }
+    return step.decision;
+}
+
+}  // namespace
+
+Decision decide(const JobRecord& job, const Facts& facts, WallTime now, const Policy& policy) {
+    Step step{job, facts, now, policy, {}};
+    step.decision.next = job;
+    step.decision = next(step);
+    const auto& after = step.decision.next;
+    if (after.state == job.state && after.dueAt && *after.dueAt <= now) {
+        // What is due and stays as it is waits for news: else it would be due again at once.
+        step.wait(policy.poll);
     }
     return step.decision;
 }

@@ -130,11 +130,18 @@ void apply(Step& step, const Observation& seen) {
     }
     submission.startedAt = seen.startedAt ? seen.startedAt : submission.startedAt;
     if (seen.state == BatchState::Ended && !submission.endedAt) {
-        submission.endedAt = seen.endedAt.value_or(step.now);
+        submission.endedAt = step.now;  // Not the scheduler's clock: graces begin here.
         submission.cause = nameOf(seen.cause);
         submission.exitCode = seen.exitCode;
         submission.signal = seen.signal;
     }
+}
+
+/// Not there, twice a grace apart: the first look is the stored one. Looks that failed say nothing.
+bool provenAbsent(const Step& step) {
+    const auto& since = step.job.submission.absentSince;
+    return step.facts.observed && step.facts.observed->state == BatchState::Absent && since &&
+           step.now >= *since + step.policy.capabilities.visibilityDelay;
 }
 
 Decision collect(Step& step, const std::string& cause) {
@@ -238,9 +245,7 @@ std::optional<Decision> endedWithoutStatus(Step& step) {
         step.now >= *step.job.submission.endedAt + delay) {
         return collect(step, "ended without a status file");
     }
-    // Absent twice, a grace apart: the first look is the stored one.
-    if (submission.absentSince && step.job.submission.absentSince &&
-        step.now >= *step.job.submission.absentSince + delay) {
+    if (provenAbsent(step)) {
         submission.cause = "lost";
         return collect(step, "lost");
     }
@@ -328,7 +333,8 @@ void release(Step& step) {
         submission.releasedAt = step.now;
         return;
     }
-    const bool gone = submission.batchState == "ended" || submission.batchState == "absent";
+    // Once asked for, it had been proven.
+    const bool gone = submission.batchState == "ended" || provenAbsent(step) || step.facts.released;
     if (gone || submission.cause == "refused") {
         if (!step.facts.inFlight.has(Effect::Release)) {
             step.decision.effects.add(Effect::Release);

@@ -33,6 +33,8 @@ namespace {
 
 /// A script that could write `system` has run longer than preparing takes (job-execution 11.2).
 constexpr std::chrono::seconds kLongestPreparation{60};
+/// The loader's exit code where another run has taken the start marker.
+constexpr int kMarkerLost = 71;
 
 Ending scriptFailure(int code, const std::string& cause, const std::string& explanation = "") {
     return {Outcome::Failed, "script_failure", code,
@@ -96,6 +98,10 @@ Ending schedulersVerdict(const JobRecord& job) {
                              ": the job needed more memory than it was given");
     }
     const int code = submission.exitCode.value_or(0);
+    if (code == kMarkerLost && submission.run > 1) {
+        return systemFailure(
+            "the batch system started the job again, and its first run left no result");
+    }
     return scriptFailure(code > 0 && code < 256 ? code : 1, "no valid status file",
                          withoutStatus(submission));
 }

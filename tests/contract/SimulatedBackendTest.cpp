@@ -55,7 +55,7 @@ public:
 
     std::map<std::string, Seen> seen;
     std::map<std::string, std::int64_t> strikes() { return backend()->strikes(); }
-    std::size_t left() { return backend()->jobs(); }
+    std::size_t left() { return backend()->jobs().size(); }
     std::filesystem::path folder() const { return temp_.path() / "work"; }
 
 private:

@@ -47,7 +47,9 @@ std::string seconds(Millis time) {
 }  // namespace
 
 State::State(Clock& serverClock, Options serverOptions)
-    : options(std::move(serverOptions)), clock(serverClock), random_(std::random_device{}()) {}
+    : options(std::move(serverOptions)),
+      clock(serverClock),
+      random_(options.seed ? *options.seed : std::random_device{}()) {}
 
 RunnerState& State::addRunner(RunnerSpec spec) {
     RunnerState made;

@@ -116,6 +116,7 @@ struct RunnerSpec {
 struct Options {
     std::uint16_t port = 0;                   ///< 0 = the system chooses.
     bool listen = true;                       ///< false = no socket at all; only handle() answers.
+    std::optional<std::uint64_t> seed = {};   ///< Of tokens and the like; absent = the system's.
     std::string root = {};                    ///< Relative URL root, e.g. `/gitlab`.
     std::string movedTo = {};                 ///< All of the API answers 301 to here.
     std::filesystem::path repositories = {};  ///< Folder of bare repositories; empty = no git.

@@ -1,6 +1,6 @@
 # Tests of this room; included by tests/CMakeLists.txt, paths are relative to tests/.
 bridge_test(core_test LABEL unit
-  SOURCES unit/core/AccessTest.cpp
+  SOURCES unit/core/AbsenceTest.cpp unit/core/AccessTest.cpp
     unit/core/HousekeeperTest.cpp
     unit/core/CapacityTest.cpp unit/core/ClaimerTest.cpp unit/core/ConversationTest.cpp
     unit/core/CoreFixture.cpp unit/core/DecisionTest.cpp unit/core/ReconcilerTest.cpp

@@ -1,6 +1,6 @@
 #include <gtest/gtest.h>
 
-#include "bridge/core/Decision.h"
+#include "tests/unit/core/DecisionFixture.h"
 
 namespace gridbridge::core {
 namespace {
@@ -11,56 +11,7 @@ using store::JobRecord;
 using store::Outcome;
 using store::State;
 
-/// Decisions about one job, without a core around them.
-class DecisionTest : public ::testing::Test {
-protected:
-    DecisionTest() {
-        policy.installation = "abcd1234";
-        policy.backendName = "here";
-        policy.backendType = "local";
-        job.row = JobRow{7};
-        job.gitlabId = 42;
-        job.claimedAt = now;
-        job.timeoutSeconds = 3600;
-        job.deadline = now + 1h;
-    }
-    /// A job in `state` with one accepted submission.
-    void in(State state) {
-        job.state = state;
-        if (state != State::Received && state != State::Claimed) {
-            job.submission.attempt = 1;
-            job.submission.key = {"gb-abcd1234-7-1"};
-        }
-        if (state != State::Submitting) {
-            job.submission.batchState = state == State::Queued ? "pending" : "running";
-        }
-    }
-    void sees(BatchState state, EndCause cause = EndCause::None) {
-        Observation seen;
-        seen.state = state;
-        seen.cause = cause;
-        seen.started = state == BatchState::Running;
-        facts.observed = seen;
-    }
-    void ends(const std::string& outcome, const std::string& why, std::optional<int> code,
-              const std::string& stage = "step_script") {
-        facts.end = ScriptEnd{"text", true, outcome, why, stage, code, 0};
-    }
-    Decision decided() { return decide(job, facts, now, policy); }
-    /// The decision is the next state of the job, and time goes on.
-    Decision go(Millis later = 0ms) {
-        auto decision = decided();
-        job = decision.next;
-        facts = {};
-        now += later;
-        return decision;
-    }
-
-    WallTime now = fromEpoch(1767225600000ms);
-    JobRecord job;
-    Facts facts;
-    Policy policy;
-};
+using DecisionTest = DecisionFixture;
 
 TEST_F(DecisionTest, ClaimedJobStoresTheKeyBeforeItIsSubmitted) {
     in(State::Claimed);
@@ -192,35 +143,6 @@ TEST_F(DecisionTest, UnknownStateNeverConcludes) {
     }
 }
 
-TEST_F(DecisionTest, AbsentIsLostOnlyAtTheSecondLookAGraceLater) {
-    policy.capabilities.visibilityDelay = 60s;
-    in(State::Running);
-    sees(BatchState::Absent);
-    facts.log = LogFact{};
-    go(30s);
-    sees(BatchState::Absent);
-    facts.log = LogFact{};
-    go(30s);
-    ASSERT_EQ(job.state, State::Running);
-    sees(BatchState::Absent);
-    facts.log = LogFact{};
-    go();
-
-    ASSERT_EQ(job.state, State::Collecting);
-    facts.batchLog = Result<std::string>(std::string());
-    go();
-    EXPECT_EQ(job.failureReason, "runner_system_failure");
-}
-
-TEST_F(DecisionTest, JobSeenAgainIsNotLost) {
-    in(State::Running);
-    job.submission.absentSince = now - 1h;
-    sees(BatchState::Running);
-    facts.log = LogFact{};
-
-    EXPECT_FALSE(decided().next.submission.absentSince.has_value());
-}
-
 TEST_F(DecisionTest, StatusFileCountsOnceTheLogHasTheSizeItStates) {
     in(State::Running);
     ends("success", "", 0);
@@ -296,20 +218,6 @@ TEST_F(DecisionTest, LogThatBecameShorterThanWhatWasReadSaysSo) {
     EXPECT_EQ(job.state, State::Collecting);
     EXPECT_NE(decision.after.find("WARNING: the job cut its own log"), std::string::npos)
         << decision.after;
-}
-
-TEST_F(DecisionTest, EndedJobIsJudgedOnlyAfterALaterLookAtItsFolder) {
-    in(State::Running);
-    sees(BatchState::Ended, EndCause::Exited);
-    facts.log = LogFact{};
-    auto decision = go();
-    EXPECT_EQ(job.state, State::Running);
-    EXPECT_TRUE(decision.effects.has(Effect::Look));
-    facts.log = LogFact{};
-
-    go();
-
-    EXPECT_EQ(job.state, State::Collecting);
 }
 
 TEST_F(DecisionTest, EndedJobWithoutStatusIsJudgedThoughItsLogHasNoEnd) {

@@ -331,5 +331,26 @@ TEST_F(ReconcilerTest, ReleaseOfAnEarlierAttemptDoesNotHinderThatOfTheLast) {
     EXPECT_FALSE(backend_.has(key(row, 2)));
 }
 
+TEST_F(ReconcilerTest, AJobThatIsDueAndWaitsForACallDoesNotKeepTheCoreBusy) {
+    const auto row = running(1);
+    backend_.gate(Verb::Collect).close();
+    backend_.finish(key(row));
+    for (int i = 0; i < 10 && job(row).state != store::State::Collecting; ++i) {
+        step();
+        if (job(row).state != store::State::Collecting) {
+            finishCalls();
+        }
+    }
+    backend_.gate(Verb::Collect).awaitSomebody();
+    clock_.advance(kPoll * 2);
+    for (int i = 0; i < 3; ++i) {
+        step();
+        finishControlCalls();
+    }
+
+    EXPECT_GE(step(), clock_.steadyNow() + 1s);
+    backend_.gate(Verb::Collect).open();
+}
+
 }  // namespace
 }  // namespace gridbridge::core

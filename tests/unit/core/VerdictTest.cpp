@@ -162,5 +162,16 @@ TEST_F(VerdictTest, JobWithoutStatusFileIsToldWhatEndedIt) {
         "71)"));
 }
 
+TEST_F(VerdictTest, ARunThatLostTheStartMarkerSaysNothingOfTheScript) {
+    job.submission.cause = "exited";
+    job.submission.exitCode = 71;
+    job.submission.run = 2;
+    EXPECT_EQ(decided().next.failureReason, "runner_system_failure");
+    EXPECT_TRUE(lastLineSays("started the job again"));
+
+    job.submission.run = 1;  // A script can make its wrapper exit so.
+    EXPECT_EQ(decided().next.failureReason, "script_failure");
+}
+
 }  // namespace
 }  // namespace gridbridge::core

@@ -1,0 +1,48 @@
+#include "tests/simulation/Cluster.h"
+
+#include "bridge/base/Check.h"
+
+namespace gridbridge::simulation {
+
+SimulatedWork PlannedWorkload::work(const SubmissionKey& key) {
+    const auto& job = *truths_.at(key).job;
+    auto& log = logs_[key];
+    if (log.empty()) {
+        const auto token = gitlab_.job(ids_.at(job.name)).token;
+        constexpr std::string_view kPlace = "@TOKEN@";
+        log = job.raw;
+        for (auto at = log.find(kPlace); at != std::string::npos; at = log.find(kPlace, at)) {
+            log.replace(at, kPlace.size(), token);
+        }
+    }
+    SimulatedWork work;
+    work.log = log;
+    work.printTime = job.printTime;
+    work.runTime = job.runTime;
+    work.farewell = kFarewell;
+    return work;
+}
+
+std::string PlannedWorkload::status(const SubmissionKey& key, const SimulatedVerdict& verdict) {
+    auto& truth = truths_.at(key);
+    truth.left = verdict;
+    return wrapperStatus(key, verdict, truth.job->exitCode);
+}
+
+std::vector<Result<Submission>> DistantBackend::submit(const CallContext& ctx,
+                                                       std::span<const BatchJob> jobs) {
+    for (const auto& job : jobs) {
+        // `project:name:user`
+        const auto from = job.label.find(':') + 1;
+        const auto name = job.label.substr(from, job.label.find(':', from) - from);
+        for (const auto& planned : plan_.jobs) {
+            if (planned.name == name) {
+                truths_[job.key].job = &planned;
+            }
+        }
+        BRIDGE_CHECK(truths_[job.key].job != nullptr);
+    }
+    return slowly([&] { return real_.submit(ctx, jobs); });
+}
+
+}  // namespace gridbridge::simulation

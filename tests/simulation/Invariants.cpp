@@ -1,0 +1,284 @@
+// What must always hold (design section 3), checked from outside: GitLab's side, the cluster's
+// truth, and the files that a person could read.
+#include <algorithm>
+
+#include "tests/simulation/Simulation.h"
+
+namespace gridbridge::simulation {
+
+using fakegitlab::JobSnapshot;
+using fakegitlab::Status;
+
+namespace {
+
+/// A trace without the service's own lines and section marks.
+std::string scriptsOwn(const std::string& trace) {
+    constexpr std::string_view kEscape = "\033";
+    constexpr std::string_view kLineEnd = "\033[0;m\n";
+    constexpr std::string_view kMarkEnd = "\r\033[0K";
+    std::string own;
+    for (std::size_t at = 0; at < trace.size();) {
+        const std::string_view rest = std::string_view(trace).substr(at);
+        std::string_view end;
+        if (rest.starts_with("section_start:")) {
+            end = "\n";
+        } else if (rest.starts_with("section_end:")) {
+            end = kMarkEnd;
+        } else if (rest.starts_with(kEscape)) {
+            end = kLineEnd;
+        } else {
+            own += trace[at++];
+            continue;
+        }
+        const auto found = rest.find(end);
+        at = found == std::string_view::npos ? trace.size() : at + found + end.size();
+    }
+    return own;
+}
+
+class Checker {
+public:
+    explicit Checker(Simulation& run) : run_(run), reader_(run.stateDir()) {}
+
+    std::vector<Finding> check() {
+        if (!run_.atRest()) {
+            find("comes-to-rest", "something is still open long after all was well again");
+        }
+        for (const auto& job : run_.plan().jobs) {
+            if (run_.offered(job)) {
+                checkJob(job);
+            }
+        }
+        checkProtocol();
+        checkLeftovers();
+        checkSecrets();
+        return std::move(findings_);
+    }
+
+private:
+    void find(const std::string& invariant, const std::string& what) {
+        findings_.push_back({invariant, what});
+    }
+
+    void checkJob(const PlannedJob& job) {
+        const auto id = run_.id(job);
+        const auto snapshot = run_.gitlab().job(id);
+        const std::string name = job.name + " (" + std::to_string(id) + ")";
+        int starts = 0;
+        for (const auto& [key, truth] : run_.truths()) {
+            starts += truth.job == &job ? truth.starts : 0;
+        }
+        if (starts > 1) {
+            find("script-starts-once", name + " started " + std::to_string(starts) + " times");
+        }
+        if (run_.network().claims().count(id) == 0) {
+            return;  // Its 201 was lost, or nobody claimed it.
+        }
+        const auto rows = reader_.byGitlabId(id);
+        if (rows.size() != 1 || rows.front().state != store::State::Done) {
+            find("no-claim-lost", name + " has no finished row");
+            return;
+        }
+        if (!isEnded(snapshot.status) && !snapshot.erased) {
+            find("no-claim-lost", name + " never ended at GitLab");
+            return;
+        }
+        checkReport(job, snapshot, name);
+        checkTrace(job, snapshot, rows.front(), name);
+    }
+
+    /// GitLab ended the job itself.
+    static bool takenAway(const JobSnapshot& snapshot) {
+        return snapshot.erased || snapshot.acceptedFinals == 0;
+    }
+
+    void checkReport(const PlannedJob& job, const JobSnapshot& snapshot, const std::string& name) {
+        if (!takenAway(snapshot)) {
+            if (snapshot.acceptedFinals != 1) {
+                find("one-report",
+                     name + " was reported " + std::to_string(snapshot.acceptedFinals) + " times");
+            }
+            checkVerdict(job, snapshot, name);
+            return;
+        }
+        const bool byPeople = job.interference != Interference::None;
+        if (!byPeople && !clocks(snapshot).off && !clocks(snapshot).jumped) {
+            find("one-report",
+                 name + " was never reported, GitLab ended it: " + snapshot.failureReason);
+        }
+    }
+
+    /// The end that the script itself left, if it ended by itself.
+    std::optional<SimulatedVerdict> leftBy(const PlannedJob& job) const {
+        for (const auto& [key, truth] : run_.truths()) {
+            if (truth.job == &job && truth.left) {
+                return truth.left;
+            }
+        }
+        return std::nullopt;
+    }
+
+    bool struck(const PlannedJob& job, std::initializer_list<SimulatedFault> faults) const {
+        const SimulatedFaults dice(run_.plan().seed, run_.plan().backendFaults);
+        return std::any_of(run_.truths().begin(), run_.truths().end(), [&](const auto& each) {
+            return each.second.job == &job &&
+                   std::any_of(faults.begin(), faults.end(), [&](SimulatedFault fault) {
+                       return dice.strikes(fault, each.first.value);
+                   });
+        });
+    }
+
+    /// What the service's wall clock was wrong by when the job was claimed, and whether it jumped
+    /// while the job was open: then deadlines and graces are not what they should be.
+    struct Clocks {
+        bool off = false;
+        bool jumped = false;
+    };
+    Clocks clocks(const JobSnapshot& snapshot) const {
+        Clocks clocks;
+        Millis off{0};
+        for (const auto& event : run_.plan().events) {
+            const auto at = run_.begin() + event.at;
+            if (event.kind != EventKind::WallJump) {
+                continue;
+            }
+            off += at <= *snapshot.claimedAt ? event.howLong : Millis(0);
+            clocks.jumped = clocks.jumped || (at > *snapshot.claimedAt &&
+                                              at <= snapshot.endedAt.value_or(WallTime::max()));
+        }
+        clocks.off = off.count() != 0;
+        return clocks;
+    }
+
+    void checkVerdict(const PlannedJob& job, const JobSnapshot& snapshot, const std::string& name) {
+        using enum SimulatedFault;
+        const auto left = leftBy(job);
+        const bool byItself = left && left->end == SimulatedEnd::ByItself;
+        const bool tooLate = left && left->end == SimulatedEnd::Deadline;
+        const auto [off, jumped] = clocks(snapshot);
+        const std::string& reason = snapshot.failureReason;
+        bool right = false;
+        if (snapshot.status == Status::Canceled) {
+            right = job.interference == Interference::Cancel;
+        } else if (snapshot.status == Status::Success) {
+            right = byItself && job.exitCode == 0;
+        } else if (reason == "script_failure" && byItself) {
+            right = job.exitCode != 0 && snapshot.exitCode == job.exitCode;
+        } else if (byItself && !jumped) {
+            right = false;  // It had ended well or badly by itself.
+        } else if (reason == "script_failure") {
+            right = jumped && struck(job, {OutputsLate});
+        } else if (reason == "job_execution_timeout") {
+            right = job.tooLong() || jumped;
+        } else if (reason == "runner_system_failure") {
+            right = struck(job, {JobLost, RunLostLate}) || (tooLate && (off || jumped)) ||
+                    (jumped && struck(job, {AbsentForAWhile}));
+        }
+        if (!right) {
+            find("verdict-right",
+                 name + " is " + std::string(nameOf(snapshot.status)) + " " + reason +
+                     (snapshot.exitCode ? " " + std::to_string(*snapshot.exitCode) : "") +
+                     ", its script " +
+                     (byItself ? "exited " + std::to_string(job.exitCode)
+                               : "left no end of its own"));
+        }
+    }
+
+    void checkTrace(const PlannedJob& job, const JobSnapshot& snapshot, const store::JobRecord& row,
+                    const std::string& name) {
+        const auto file =
+            fileOf("traces/" + store::jobKey(reader_.installation(), row.row) + ".log");
+        if (static_cast<std::int64_t>(file.size()) < row.traceLength) {
+            find("trace-exact", name + ": the file is shorter than was committed");
+            return;
+        }
+        const auto committed = file.substr(0, static_cast<std::size_t>(row.traceLength));
+        if (!snapshot.erased && (takenAway(snapshot) ? !committed.starts_with(snapshot.trace)
+                                                     : committed != snapshot.trace)) {
+            find("trace-exact", name + ": GitLab has other bytes than the file");
+        }
+        const auto own = scriptsOwn(committed);
+        const auto left = leftBy(job);
+        const bool whole = left && left->end == SimulatedEnd::ByItself && !takenAway(snapshot) &&
+                           snapshot.status != Status::Canceled && !clocks(snapshot).jumped &&
+                           committed.find("the log is incomplete") == std::string::npos;
+        if (whole ? own != job.expected : !beginsLike(own, job.expected)) {
+            find("trace-exact", name + ": the log of its script is wrong, " +
+                                    std::to_string(own.size()) + " of " +
+                                    std::to_string(job.expected.size()) + " bytes");
+        }
+    }
+
+    /// A script that was cut off leaves a beginning, perhaps its farewell, and at the cut perhaps
+    /// a part of a secret or of a character.
+    bool beginsLike(std::string own, const std::string& expected) const {
+        const std::size_t cut = run_.plan().jwt ? 800 : 60;  // The longest secret.
+        const std::string farewell = PlannedWorkload::kFarewell;
+        if (own.ends_with(farewell)) {
+            own.resize(own.size() - farewell.size());
+        }
+        const auto sure = own.size() > cut ? own.substr(0, own.size() - cut) : std::string();
+        return expected.starts_with(own) || expected.starts_with(sure);
+    }
+
+    void checkProtocol() {
+        for (const auto& sentence : run_.gitlab().violations()) {
+            const auto has = [&](const char* words) {
+                return sentence.find(words) != std::string::npos;
+            };
+            find(has("no contact for")                 ? "heartbeats-in-budget"
+                 : has("a secret stands")              ? "no-secret-out"
+                 : has("before the trace is complete") ? "report-after-log"
+                                                       : "protocol-kept",
+                 sentence);
+        }
+    }
+
+    void checkLeftovers() {
+        for (const auto& key : run_.leftovers()) {
+            find("nothing-left", key + " is still at the batch system");
+        }
+    }
+
+    std::string fileOf(const std::string& name) const {
+        return testing::readFile(run_.stateDir() / name);
+    }
+
+    void checkSecrets() {
+        std::vector<std::pair<std::string, std::string>> texts;
+        for (const auto& entry : std::filesystem::recursive_directory_iterator(run_.stateDir())) {
+            if (entry.is_regular_file()) {
+                texts.emplace_back(entry.path().filename().string(),
+                                   testing::readFile(entry.path()));
+            }
+        }
+        for (const auto& line : run_.story()) {
+            texts.emplace_back("a line of the service's log", line);
+        }
+        for (const auto& job : run_.plan().jobs) {
+            auto secrets = job.secrets;
+            if (run_.offered(job)) {
+                secrets.push_back(run_.gitlab().job(run_.id(job)).token);
+            }
+            for (const auto& secret : secrets) {
+                for (const auto& [place, text] : texts) {
+                    if (!secret.empty() && text.find(secret) != std::string::npos) {
+                        find("no-secret-out", "a secret of " + job.name + " is in " + place);
+                    }
+                }
+            }
+        }
+    }
+
+    Simulation& run_;
+    store::JobReader reader_;
+    std::vector<Finding> findings_;
+};
+
+}  // namespace
+
+std::vector<Finding> check(Simulation& run) {
+    return Checker(run).check();
+}
+
+}  // namespace gridbridge::simulation

@@ -1,0 +1,460 @@
+#include "tests/simulation/Simulation.h"
+
+#include <spdlog/sinks/base_sink.h>
+
+#include <algorithm>
+#include <cstdio>
+
+#include "bridge/core/Claimer.h"
+#include "bridge/core/Reconciler.h"
+
+namespace gridbridge::simulation {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr const char* kToken = "glrt-simulated-0000000";
+constexpr Millis kLongest = 6h;
+constexpr int kControlWorkers = 3;
+
+/// The service's own log, into the story.
+class StorySink final : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
+public:
+    explicit StorySink(std::function<void(const std::string&)> tell) : tell_(std::move(tell)) {}
+
+protected:
+    /// Without what differs between two runs of one seed: request ids.
+    void sink_it_(const spdlog::details::log_msg& message) override {
+        std::string text(message.payload.begin(), message.payload.end());
+        constexpr std::string_view kId = " (request ";
+        if (const auto at = text.find(kId); at != std::string::npos) {
+            text.erase(at, text.find(')', at) + 1 - at);
+        }
+        tell_("service: " + text);
+    }
+    void flush_() override {}
+
+private:
+    std::function<void(const std::string&)> tell_;
+};
+
+fakegitlab::Options serverOptions(const Plan& plan,
+                                  std::function<void(const std::string&)> onEvent) {
+    fakegitlab::Options options;
+    options.listen = false;
+    options.seed = plan.seed;
+    // A kill, or a call that hangs, can lose the answer that told the end.
+    options.callsAfterEnd = 3 * plan.restarts() + (plan.hangs > 0 ? 6 : 0);
+    options.onEvent = std::move(onEvent);
+    return options;
+}
+
+std::filesystem::path made(const std::filesystem::path& folder) {
+    std::filesystem::create_directory(folder);
+    return folder;
+}
+
+}  // namespace
+
+/// The process, from its start to its kill.
+struct Simulation::Life {
+    explicit Life(Simulation& world)
+        : capacity(1000, {{"pool", 1000}}, {{"batch", 1000}}),
+          store(world.stateDir(), world.serviceClock_, world.random_, Millis(0)),
+          trace(world.stateDir() / "traces"),
+          log("core",
+              std::make_shared<StorySink>([&world](const std::string& line) { world.tell(line); })),
+          markers(world.folders_,
+                  [&world](folder::JobFolders& real, const folder::FolderRef& folder) {
+                      world.serviceClock_.pause(Millis(20));
+                      return real.mark(folder);
+                  }),
+          nodes(world.folders_,
+                [&world](folder::JobFolders& real, const folder::FolderRef& folder) {
+                    auto marked = real.mark(folder);
+                    if (marked.ok() && *marked == folder::MarkOutcome::Taken) {
+                        ++world.truths_.at(folder.key).starts;
+                        world.tell("cluster: the script of " + folder.key.value + " starts");
+                    }
+                    return marked;
+                }),
+          cluster({world.workDir(), world.plan_.slots, world.plan_.seed, world.plan_.backendFaults},
+                  nodes, world.clusterClock_, world.workload_),
+          backend(cluster, world.serviceClock_, world.dice_, world.truths_, world.plan_),
+          api(world.network_, world.serviceClock_) {
+        core::Policy policy;
+        policy.capabilities = backend.capabilities();
+        policy.backendName = "batch";
+        policy.backendType = "simulated";
+        policy.installation = store.installation().id;
+        places.backends["batch"] = std::unique_ptr<core::BackendEntry>(
+            new core::BackendEntry{"batch", backend, markers, policy, reads, effects});
+        const gitlab::RunnerIdentity identity{
+            Secret(kToken),
+            "s_0123456789ab",
+            {"variables", "refspecs", "masking", "raw_variables", "multi_build_steps",
+             "return_exit_code", "trace_reset", "trace_checksum", "trace_size", "cancelable",
+             "cancel_gracefully"},
+            "simulated"};
+        places.runners["pool"] = std::unique_ptr<core::RunnerEntry>(new core::RunnerEntry{
+            "pool", world.gitlab_.url(), api, core::Identity(identity), "batch", "", "pool", ""});
+        reconciler = std::make_unique<core::Reconciler>(world.serviceClock_, store, places, answers,
+                                                        trace, capacity, log);
+        claimer =
+            std::make_unique<core::Claimer>(world.serviceClock_, store, *places.runners.at("pool"),
+                                            capacity, answers, log, interval);
+        actors = std::make_unique<Actors>(world.time_);
+        world.serviceClock_.use(*actors);
+        world.clusterClock_.use(*actors);
+        hire(control, kControlWorkers);
+        for (auto* lane : {&files, &reads, &effects}) {
+            hire(*lane, 1);
+        }
+        claims = actors->add();
+        actors->assign(claims, [this, &clock = world.serviceClock_] {
+            for (;;) {
+                clock.pause(claimer->step(stop.get_token()));
+            }
+        });
+    }
+
+    void hire(Lane& lane, int width) {
+        for (int i = 0; i < width; ++i) {
+            workers.emplace_back(actors->add(), &lane);
+        }
+    }
+    /// Gives waiting tasks to idle workers.
+    void distribute() {
+        for (const auto& [id, lane] : workers) {
+            if (!actors->idle(id)) {
+                continue;
+            }
+            if (auto task = lane->takeNext()) {
+                actors->assign(id, [this, task = std::move(*task)] { task(stop.get_token()); });
+            }
+        }
+    }
+
+    static void defect(const std::string& text) { throw std::logic_error(text); }
+
+    std::stop_source stop;
+    core::Answers answers;
+    core::Capacity capacity;
+    store::JobStore store;
+    core::Trace trace;
+    spdlog::logger log;
+    MarkedFolders markers;
+    MarkedFolders nodes;
+    SimulatedBackend cluster;
+    DistantBackend backend;
+    gitlab::HttpRunnerApi api;
+    Lane control{"control", 0, &defect};
+    Lane files{"files", 0, &defect};
+    Lane reads{"reads", 0, &defect};
+    Lane effects{"effects", 0, &defect};
+    core::World places{{}, {}, control, files, "host", "0.0", "/nowhere"};
+    const std::atomic<Millis> interval{Millis(3000)};
+    std::unique_ptr<core::Reconciler> reconciler;
+    std::unique_ptr<core::Claimer> claimer;
+    SteadyTime coreAt = {};
+    Actors::Id claims = 0;
+    std::vector<std::pair<Actors::Id, Lane*>> workers;
+    /// First to go: they use everything else.
+    std::unique_ptr<Actors> actors;
+};
+
+Simulation::Simulation(Plan plan)
+    : plan_(std::move(plan)),
+      dice_(plan_.seed + 1),
+      random_(plan_.seed),
+      gitlab_(time_, serverOptions(plan_, [this](const auto& line) { tell("gitlab: " + line); })),
+      network_(gitlab_, serviceClock_, dice_, plan_.hangs),
+      workload_(std::make_shared<PlannedWorkload>(truths_, gitlab_, ids_)),
+      folders_(made(folder_.path() / "work")),
+      beginAt_(time_.steadyNow()) {
+    std::filesystem::create_directory(stateDir());
+    std::filesystem::permissions(stateDir(), std::filesystem::perms::owner_all);
+    gitlab_.addRunner(kToken);
+    gitlab_.setFaults(plan_.seed, plan_.gitlabFaults);
+    tell("the plan: jobs=" + std::to_string(plan_.jobs.size()) + " slots=" +
+         std::to_string(plan_.slots) + " faults of gitlab=" + std::to_string(plan_.gitlabFaults) +
+         ", of the network=" + std::to_string(plan_.hangs) +
+         ", of the cluster=" + std::to_string(plan_.backendFaults));
+}
+
+Simulation::~Simulation() = default;
+
+Millis Simulation::elapsed() const {
+    return std::chrono::floor<Millis>(time_.steadyNow() - start_);
+}
+
+void Simulation::tell(const std::string& line) {
+    const auto now = elapsed();
+    char stamp[32];
+    std::snprintf(stamp, sizeof stamp, "%3ld:%02ld.%03ld ", long(now / 1min), long(now % 1min / 1s),
+                  long((now % 1s).count()));
+    story_.push_back(stamp + line);
+    const auto folder = folder_.path().string();
+    auto& text = story_.back();
+    for (auto at = text.find(folder); at != std::string::npos; at = text.find(folder)) {
+        text.replace(at, folder.size(), "DIR");
+    }
+}
+
+std::map<std::string, std::int64_t> Simulation::strikes() const {
+    auto all = happened_;
+    for (const auto& [kind, count] : gitlab_.faults()) {
+        all["gitlab " + std::string(nameOf(kind))] += static_cast<std::int64_t>(count);
+    }
+    all["network call-hangs"] += network_.hung();
+    return all;
+}
+
+std::vector<std::string> Simulation::leftovers() {
+    std::set<std::string> keys;
+    for (const auto& key : life_->cluster.jobs()) {
+        keys.insert(key.value);
+    }
+    for (const auto& entry : std::filesystem::directory_iterator(workDir())) {
+        if (entry.is_directory()) {
+            keys.insert(entry.path().filename());
+        }
+    }
+    // A wall clock that jumps ahead ends the grace after which a job that is not listed is lost.
+    const SimulatedFaults dice(plan_.seed, plan_.backendFaults);
+    std::erase_if(keys, [&](const std::string& key) {
+        return plan_.jumps() && dice.strikes(SimulatedFault::AbsentForAWhile, key);
+    });
+    return {keys.begin(), keys.end()};
+}
+
+std::vector<Finding> Simulation::run() {
+    while (turn()) {
+    }
+    for (const auto& [name, count] : life_ ? life_->cluster.strikes() : happened_) {
+        happened_["cluster " + name] += count;
+    }
+    auto findings = check(*this);
+    for (const auto& finding : findings) {
+        tell("VIOLATED " + finding.invariant + ": " + finding.what);
+    }
+    return findings;
+}
+
+/// One thing happens. False = nothing will any more.
+bool Simulation::turn() {
+    while (eventsDone_ < plan_.events.size() && plan_.events[eventsDone_].at <= elapsed()) {
+        happen(plan_.events[eventsDone_++]);
+    }
+    for (std::size_t i = 0; i < later_.size();) {
+        if (later_[i].first > time_.steadyNow()) {
+            ++i;
+            continue;
+        }
+        const auto action = std::move(later_[i].second);
+        later_.erase(later_.begin() + static_cast<std::ptrdiff_t>(i));
+        action();
+    }
+    for (const auto& job : plan_.jobs) {
+        if (!offered(job) && job.at <= elapsed()) {
+            interfere(job);
+        }
+    }
+    if (!calm_ && elapsed() >= plan_.chaos) {
+        calmDown();
+    }
+    if (!life_ && time_.steadyNow() >= beginAt_) {
+        startService();
+    }
+    if (over() || elapsed() > kLongest) {
+        return false;
+    }
+    act();
+    return true;
+}
+
+void Simulation::startService() {
+    try {
+        life_ = std::make_unique<Life>(*this);
+        tell("the service starts");
+    } catch (const store::StoreError& error) {
+        if (error.kind != store::StoreError::Kind::Busy) {
+            throw;
+        }
+        tell("the service cannot start yet: " + std::string(error.what()));
+        beginAt_ = time_.steadyNow() + 1s;
+    }
+}
+
+void Simulation::end(Millis pause) {
+    if (life_) {
+        tell("the service is killed");
+        life_.reset();
+        beginAt_ = time_.steadyNow() + pause;
+    }
+}
+
+/// Somebody who can do something does it, whoever the dice say; else time passes.
+void Simulation::act() {
+    if (!life_) {
+        pass();
+        return;
+    }
+    life_->distribute();
+    auto ready = life_->actors->ready();
+    const bool core = life_->coreAt <= time_.steadyNow();
+    const auto choices = static_cast<std::int64_t>(ready.size()) + (core ? 1 : 0);
+    if (choices == 0) {
+        pass();
+        return;
+    }
+    const auto pick = static_cast<std::size_t>(dice_.between(0, choices - 1));
+    if (pick < ready.size()) {
+        const bool done = life_->actors->resume(ready[pick]);
+        if (done || ready[pick] == life_->claims) {
+            life_->coreAt = time_.steadyNow();
+        }
+        return;
+    }
+    try {
+        life_->coreAt = life_->reconciler->step();
+    } catch (const store::StoreError& error) {
+        if (error.kind != store::StoreError::Kind::Busy) {
+            throw;
+        }
+        life_->coreAt = time_.steadyNow() + 1s;
+    }
+}
+
+SteadyTime Simulation::next() const {
+    auto at = start_ + kLongest + 1s;
+    const auto consider = [&at](SteadyTime other) { at = std::min(at, other); };
+    if (eventsDone_ < plan_.events.size()) {
+        consider(start_ + plan_.events[eventsDone_].at);
+    }
+    for (const auto& [when, action] : later_) {
+        consider(when);
+    }
+    for (const auto& job : plan_.jobs) {
+        if (!offered(job)) {
+            consider(start_ + job.at);
+        }
+    }
+    if (!calm_) {
+        consider(start_ + plan_.chaos);
+    }
+    if (!life_) {
+        consider(beginAt_);
+        return at;
+    }
+    consider(life_->coreAt);
+    consider(life_->actors->nextWake().value_or(at));
+    return at;
+}
+
+void Simulation::pass() {
+    const auto wait = std::chrono::ceil<Millis>(next() - time_.steadyNow());
+    time_.advance(std::max(wait, Millis(1)));
+}
+
+void Simulation::happen(const PlannedEvent& event) {
+    switch (event.kind) {
+        case EventKind::Restart:
+            ++happened_["restart"];
+            end(event.howLong);
+            return;
+        case EventKind::WallJump:
+            ++happened_["wall clock jump"];
+            tell("the wall clock of the service jumps by " +
+                 std::to_string(event.howLong.count() / 1000) + " s");
+            serviceClock_.jump(event.howLong);
+            return;
+        case EventKind::GitLabAway:
+            ++happened_["gitlab away"];
+            tell("GitLab is away");
+            ++away_;
+            gitlab_.goAway();
+            later_.emplace_back(time_.steadyNow() + event.howLong, [this] {
+                if (--away_ == 0) {
+                    tell("GitLab is back");
+                    gitlab_.comeBack();
+                }
+            });
+            return;
+        case EventKind::DatabaseLocked:
+            if (person_ || !life_) {
+                return;
+            }
+            ++happened_["database locked"];
+            tell("a person locks the database");
+            person_ = std::make_unique<testing::Person>(stateDir() / "gridbridge.db");
+            person_->execute("BEGIN IMMEDIATE");
+            network_.refuseClaims(true);
+            later_.emplace_back(time_.steadyNow() + event.howLong, [this] {
+                tell("the person is done");
+                person_.reset();
+                network_.refuseClaims(false);
+            });
+            return;
+    }
+}
+
+/// Offers the job to runners, and plans what people will do to it.
+void Simulation::interfere(const PlannedJob& job) {
+    fakegitlab::JobSpec spec;
+    spec.name = job.name;
+    spec.timeout = job.timeout;
+    spec.token = plan_.jwt ? fakegitlab::TokenForm::Jwt : fakegitlab::TokenForm::Opaque;
+    spec.variables = {{.key = "FIRST", .value = job.secrets[0], .masked = true},
+                      {.key = "SECOND", .value = job.secrets[1], .masked = true}};
+    const auto id = gitlab_.addJob(spec);
+    ids_[job.name] = id;
+    tell("gitlab: " + job.name + " is job " + std::to_string(id));
+    if (job.interference == Interference::None) {
+        return;
+    }
+    later_.emplace_back(start_ + job.interferedAt, [this, id, kind = job.interference] {
+        if (isEnded(gitlab_.status(id))) {
+            return;
+        }
+        ++happened_["interference"];
+        if (kind == Interference::Cancel) {
+            gitlab_.cancel(id);
+        } else if (kind == Interference::ForceCancel) {
+            gitlab_.forceCancel(id);
+        } else {
+            gitlab_.erase(id);
+        }
+    });
+}
+
+void Simulation::calmDown() {
+    calm_ = true;
+    tell("from now on GitLab, network and clocks are well");
+    gitlab_.setFaults(plan_.seed, 0);
+    network_.hang(0);
+}
+
+bool Simulation::over() {
+    if (!calm_ || !life_ || time_.steadyNow() < lookAt_ || ids_.size() < plan_.jobs.size() ||
+        !later_.empty()) {
+        return false;
+    }
+    lookAt_ = time_.steadyNow() + 30s;
+    if (!life_->store.open().empty() || !leftovers().empty()) {
+        return false;
+    }
+    for (const auto& [name, id] : ids_) {
+        // What became of a claim that nobody got is GitLab's own affair.
+        const bool ours =
+            gitlab_.status(id) == fakegitlab::Status::Pending || network_.claims().count(id) > 0;
+        if (ours && !isEnded(gitlab_.status(id)) && !gitlab_.job(id).erased) {
+            return false;
+        }
+    }
+    atRest_ = true;
+    return true;
+}
+
+}  // namespace gridbridge::simulation

@@ -1,0 +1,86 @@
+// The whole service through 200 bad days. `simulation_test --seed N` tells one as a story.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <iostream>
+#include <random>
+
+#include "tests/simulation/Simulation.h"
+
+namespace gridbridge::simulation {
+namespace {
+
+constexpr int kParts = 4;
+
+std::uint64_t numberFrom(const char* variable, std::uint64_t otherwise) {
+    const char* text = std::getenv(variable);
+    return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
+}
+
+/// SIMULATION_BASE, else another one every time.
+std::uint64_t base() {
+    static const std::uint64_t kBase =
+        numberFrom("SIMULATION_BASE", std::random_device{}() % 1'000'000'000U);
+    return kBase;
+}
+
+class ManySeeds : public ::testing::TestWithParam<int> {};
+
+TEST_P(ManySeeds, NothingIsLostNothingDoubledNoByteWrongNoSecretOut) {
+    const auto seeds = numberFrom("SIMULATION_SEEDS", 200) / kParts;
+    const auto first = base() + static_cast<std::uint64_t>(GetParam()) * seeds;
+    std::cout << "seeds " << first << " to " << first + seeds - 1 << '\n';
+    std::map<std::string, std::int64_t> struck;
+    for (auto seed = first; seed < first + seeds; ++seed) {
+        Simulation run(planned(seed));
+        for (const auto& finding : run.run()) {
+            ADD_FAILURE() << "seed " << seed << ": " << finding.invariant << ": " << finding.what
+                          << "\nsee: simulation_test --seed " << seed;
+        }
+        for (const auto& [name, count] : run.strikes()) {
+            struck[name] += count;
+        }
+    }
+    for (const auto& [name, count] : struck) {
+        std::cout << "  " << name << ": " << count << '\n';
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(Part, ManySeeds, ::testing::Range(0, kParts));
+
+TEST(Simulation, TheSameSeedIsTheSameStory) {
+    Simulation first(planned(base()));
+    Simulation again(planned(base()));
+    first.run();
+    again.run();
+
+    EXPECT_EQ(first.story(), again.story());
+    EXPECT_GT(first.story().size(), 10U);
+}
+
+/// Exit code 1 when something is found.
+int tellStory(std::uint64_t seed) {
+    Simulation run(planned(seed));
+    const auto findings = run.run();
+    for (const auto& line : run.story()) {
+        std::cout << line << '\n';
+    }
+    return findings.empty() ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace gridbridge::simulation
+
+int main(int argc, char** argv) {
+    // Thousands of small commits: not on a disk.
+    std::error_code ignored;
+    if (std::filesystem::is_directory("/dev/shm", ignored)) {
+        ::setenv("TMPDIR", "/dev/shm", 0);
+    }
+    if (argc == 3 && std::string(argv[1]) == "--seed") {
+        return gridbridge::simulation::tellStory(std::strtoull(argv[2], nullptr, 10));
+    }
+    ::testing::InitGoogleTest(&argc, argv);
+    return RUN_ALL_TESTS();
+}

@@ -10,7 +10,7 @@ namespace {
 
 using enum SimulatedFault;
 
-constexpr Millis kOutage{60000};
+constexpr Millis kOutage{180000};
 /// One more than a status file may have, so that a longer one is recognised.
 constexpr std::size_t kStatusLimit = 4097;
 
@@ -96,7 +96,7 @@ Result<void> SimulatedBackend::perform(const CallContext& ctx, const char* verb,
         return transientError("the simulated backend was left no time");
     }
     const auto now = clock_.wallNow();
-    const auto minute = std::to_string(sinceEpoch(now) / kOutage);
+    const auto period = std::to_string(sinceEpoch(now) / kOutage);
     bool away = false;
     bool hangs = false;
     try {
@@ -107,7 +107,7 @@ Result<void> SimulatedBackend::perform(const CallContext& ctx, const char* verb,
                 call.name += " " + std::to_string(tables_.nextCall(verb));
             }
             cluster_.advance(jobs, now);
-            away = faults_.strikes(Outage, minute);
+            away = faults_.strikes(Outage, period);
             hangs = !away && faults_.strikes(CallHangs, call.name);
             tables_.count(Outage, away ? 1 : 0);
             tables_.count(CallHangs, hangs ? 1 : 0);

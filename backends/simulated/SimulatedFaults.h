@@ -22,7 +22,7 @@ enum class SimulatedFault {
     AbsentForAWhile,       ///< Not listed for 30 seconds.
     LogShorter,            ///< Half of a log is seen, less than before.
     CallHangs,             ///< Takes effect; the answer never comes.
-    Outage,                ///< Nobody answers for a minute.
+    Outage,                ///< Nobody answers for three minutes.
     AnswerPartial,         ///< Says nothing about some of the jobs.
 };
 inline constexpr std::size_t kSimulatedFaults = 12;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -22,5 +23,9 @@ struct Decision {
 /// The table of docs/job-lifecycle.md. Pure: no I/O, no clock, no other input.
 Decision decide(const store::JobRecord& job, const Facts& facts, WallTime now,
                 const Policy& policy);
+
+/// The same, for a reconciler whose decisions a test spoils.
+using Decide = std::function<Decision(const store::JobRecord& job, const Facts& facts, WallTime now,
+                                      const Policy& policy)>;
 
 }  // namespace gridbridge::core

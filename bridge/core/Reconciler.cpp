@@ -36,7 +36,7 @@ bool mayHaveBatchJob(const JobRecord& job) {
 }  // namespace
 
 Reconciler::Reconciler(Clock& clock, store::JobStore& store, World& world, Answers& answers,
-                       Trace& trace, Capacity& capacity, spdlog::logger& log)
+                       Trace& trace, Capacity& capacity, spdlog::logger& log, Decide decide)
     : clock_(clock),
       store_(store),
       world_(world),
@@ -44,6 +44,7 @@ Reconciler::Reconciler(Clock& clock, store::JobStore& store, World& world, Answe
       trace_(trace),
       capacity_(capacity),
       log_(log),
+      decide_(std::move(decide)),
       effects_(clock, world, answers),
       conversation_(clock, world, answers, trace, log) {
     for (const auto& runner : store_.runners()) {
@@ -202,7 +203,7 @@ std::optional<Reconciler::Ready> Reconciler::decideOne(const JobRecord& job) {
     }
     Policy policy = backend.policy;
     policy.sections = live.sections;
-    Ready ready{job, decide(job, facts, clock_.wallNow(), policy)};
+    Ready ready{job, decide_(job, facts, clock_.wallNow(), policy)};
     TraceNews news{ready.decision.before, {}, ready.decision.endOfLog, ready.decision.after};
     const bool logOpen = job.state == State::Queued || job.state == State::Running;
     if (facts.log && logOpen) {

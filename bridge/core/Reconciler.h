@@ -19,7 +19,7 @@ namespace gridbridge::core {
 class Reconciler {
 public:
     Reconciler(Clock& clock, store::JobStore& store, World& world, Answers& answers, Trace& trace,
-               Capacity& capacity, spdlog::logger& log);
+               Capacity& capacity, spdlog::logger& log, Decide decide = core::decide);
 
     /// One step; returns when the next is due if no news comes before.
     /// Throws StoreError only when the store is beyond help; a busy or full one is waited for.
@@ -70,6 +70,7 @@ private:
     Trace& trace_;
     Capacity& capacity_;
     spdlog::logger& log_;
+    const Decide decide_;
     Effects effects_;
     Conversation conversation_;
 

@@ -9,6 +9,7 @@
 #include "bridge/folder/DirectFolders.h"
 #include "tests/fakegitlab/FakeGitLab.h"
 #include "tests/simulation/Actors.h"
+#include "tests/simulation/Defects.h"
 #include "tests/simulation/Plan.h"
 
 namespace gridbridge::simulation {
@@ -80,8 +81,8 @@ private:
     Hook hook_;
 };
 
-/// The batch system over a line on which every call takes its time. Derived classes lie.
-class DistantBackend : public Backend {
+/// The batch system over a line on which every call takes its time.
+class DistantBackend final : public Backend {
     template <typename Call>
     auto slowly(Call call) {
         clock_.pause(dice_.time(Millis(1), Millis(300)));
@@ -91,8 +92,9 @@ class DistantBackend : public Backend {
     }
 
 public:
-    DistantBackend(Backend& real, WorldClock& clock, Dice& dice, Truths& truths, const Plan& plan)
-        : real_(real), clock_(clock), dice_(dice), truths_(truths), plan_(plan) {}
+    DistantBackend(Backend& real, WorldClock& clock, Dice& dice, Truths& truths, const Plan& plan,
+                   Defect& defect)
+        : real_(real), clock_(clock), dice_(dice), truths_(truths), plan_(plan), defect_(defect) {}
 
     Capabilities capabilities() const override { return real_.capabilities(); }
     Result<void> probe(const CallContext& ctx) override {
@@ -102,11 +104,11 @@ public:
                                            std::span<const BatchJob> jobs) override;
     Result<std::vector<FoundJob>> find(const CallContext& ctx,
                                        std::span<const SubmissionKey> keys) override {
-        return slowly([&] { return real_.find(ctx, keys); });
+        return defect_.found(slowly([&] { return real_.find(ctx, keys); }));
     }
     Result<std::vector<Observation>> observe(const CallContext& ctx,
                                              std::span<const JobRef> refs) override {
-        return slowly([&] { return real_.observe(ctx, refs); });
+        return defect_.observed(refs, slowly([&] { return real_.observe(ctx, refs); }));
     }
     std::vector<Result<LogChunk>> readLogs(const CallContext& ctx,
                                            std::span<const LogRequest> requests) override {
@@ -131,6 +133,7 @@ private:
     Dice& dice_;
     Truths& truths_;
     const Plan& plan_;
+    Defect& defect_;
 };
 
 }  // namespace gridbridge::simulation

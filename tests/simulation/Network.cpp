@@ -35,8 +35,8 @@ Result<http::Response> Network::send(const CallContext& ctx, const http::Request
     if (claim && claimsRefused_) {
         reply.status = 503;
     } else if (arrives) {
-        auto tampered = tampering ? tampering(received) : std::nullopt;
-        reply = tampered ? std::move(*tampered) : gitlab_.handle(received);
+        auto made = defect_.request(received);
+        reply = made ? std::move(*made) : gitlab_.handle(received);
     }
     clock_.pause(dice_.time(1ms, 40ms) + reply.delay);
     if (hangs) {

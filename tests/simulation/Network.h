@@ -1,11 +1,11 @@
 #pragma once
 
-#include <functional>
 #include <set>
 
 #include "bridge/http/Transport.h"
 #include "tests/fakegitlab/FakeGitLab.h"
 #include "tests/simulation/Actors.h"
+#include "tests/simulation/Defects.h"
 #include "tests/simulation/Plan.h"
 
 namespace gridbridge::simulation {
@@ -13,8 +13,14 @@ namespace gridbridge::simulation {
 /// The way to GitLab: every call takes its time, some never come back.
 class Network final : public http::Transport {
 public:
-    Network(fakegitlab::FakeGitLab& gitlab, WorldClock& clock, Dice& dice, double hangs)
-        : gitlab_(gitlab), clock_(clock), dice_(dice), hangs_(hangs), url_(gitlab.url()) {}
+    Network(fakegitlab::FakeGitLab& gitlab, WorldClock& clock, Dice& dice, double hangs,
+            Defect& defect)
+        : gitlab_(gitlab),
+          clock_(clock),
+          dice_(dice),
+          hangs_(hangs),
+          defect_(defect),
+          url_(gitlab.url()) {}
 
     Result<http::Response> send(const CallContext& ctx, const http::Request& request) override;
     const std::string& baseUrl() const override { return url_; }
@@ -26,14 +32,12 @@ public:
     const std::set<fakegitlab::JobId>& claims() const { return claims_; }
     int hung() const { return hung_; }
 
-    /// A test's: what reaches GitLab instead of the request; nothing = the answer is this one.
-    std::function<std::optional<fakegitlab::Reply>(const fakegitlab::Request&)> tampering;
-
 private:
     fakegitlab::FakeGitLab& gitlab_;
     WorldClock& clock_;
     Dice& dice_;
     double hangs_;
+    Defect& defect_;
     bool claimsRefused_ = false;
     std::string url_;
     std::set<fakegitlab::JobId> claims_;

@@ -73,7 +73,7 @@ PlannedJob plannedJob(Dice& dice, int number) {
     for (std::int64_t i = 0; i < pieces; ++i) {
         print(dice, job);
     }
-    job.runTime = dice.time(0s, 4min);
+    job.runTime = dice.chance(0.2) ? dice.time(4min, 12min) : dice.time(0s, 4min);
     if (dice.chance(0.1)) {
         job.timeout = std::chrono::seconds(dice.between(60, 200));
         job.runTime = job.timeout * 2;

@@ -72,7 +72,7 @@ struct Simulation::Life {
                   }),
           nodes(world.folders_,
                 [&world](folder::JobFolders& real, const folder::FolderRef& folder) {
-                    auto marked = real.mark(folder);
+                    auto marked = world.bug_->marked(real.mark(folder));
                     if (marked.ok() && *marked == folder::MarkOutcome::Taken) {
                         ++world.truths_.at(folder.key).starts;
                         world.tell("cluster: the script of " + folder.key.value + " starts");
@@ -81,7 +81,8 @@ struct Simulation::Life {
                 }),
           cluster({world.workDir(), world.plan_.slots, world.plan_.seed, world.plan_.backendFaults},
                   nodes, world.clusterClock_, world.workload_),
-          backend(cluster, world.serviceClock_, world.dice_, world.truths_, world.plan_),
+          backend(cluster, world.serviceClock_, world.dice_, world.truths_, world.plan_,
+                  *world.bug_),
           api(world.network_, world.serviceClock_) {
         core::Policy policy;
         policy.capabilities = backend.capabilities();
@@ -99,8 +100,9 @@ struct Simulation::Life {
             "simulated"};
         places.runners["pool"] = std::unique_ptr<core::RunnerEntry>(new core::RunnerEntry{
             "pool", world.gitlab_.url(), api, core::Identity(identity), "batch", "", "pool", ""});
-        reconciler = std::make_unique<core::Reconciler>(world.serviceClock_, store, places, answers,
-                                                        trace, capacity, log);
+        reconciler = std::make_unique<core::Reconciler>(
+            world.serviceClock_, store, places, answers, trace, capacity, log,
+            [&world](const auto&... about) { return world.bug_->decide(about...); });
         claimer =
             std::make_unique<core::Claimer>(world.serviceClock_, store, *places.runners.at("pool"),
                                             capacity, answers, log, interval);
@@ -164,12 +166,13 @@ struct Simulation::Life {
     std::unique_ptr<Actors> actors;
 };
 
-Simulation::Simulation(Plan plan)
+Simulation::Simulation(Plan plan, std::unique_ptr<Defect> bug)
     : plan_(std::move(plan)),
+      bug_(std::move(bug)),
       dice_(plan_.seed + 1),
       random_(plan_.seed),
       gitlab_(time_, serverOptions(plan_, [this](const auto& line) { tell("gitlab: " + line); })),
-      network_(gitlab_, serviceClock_, dice_, plan_.hangs),
+      network_(gitlab_, serviceClock_, dice_, plan_.hangs, *bug_),
       workload_(std::make_shared<PlannedWorkload>(truths_, gitlab_, ids_)),
       folders_(made(folder_.path() / "work")),
       beginAt_(time_.steadyNow()) {
@@ -221,7 +224,8 @@ std::vector<std::string> Simulation::leftovers() {
             keys.insert(entry.path().filename());
         }
     }
-    // A wall clock that jumps ahead ends the grace after which a job that is not listed is lost.
+    // A wall clock that jumps ahead ends the grace after which a job that is not
+    // listed is lost.
     const SimulatedFaults dice(plan_.seed, plan_.backendFaults);
     std::erase_if(keys, [&](const std::string& key) {
         return plan_.jumps() && dice.strikes(SimulatedFault::AbsentForAWhile, key);
@@ -276,6 +280,10 @@ bool Simulation::turn() {
 
 void Simulation::startService() {
     try {
+        const auto database = stateDir() / "gridbridge.db";
+        if (!person_ && std::filesystem::exists(database)) {
+            bug_->restarted(database);
+        }
         life_ = std::make_unique<Life>(*this);
         tell("the service starts");
     } catch (const store::StoreError& error) {
@@ -295,7 +303,8 @@ void Simulation::end(Millis pause) {
     }
 }
 
-/// Somebody who can do something does it, whoever the dice say; else time passes.
+/// Somebody who can do something does it, whoever the dice say; else time
+/// passes.
 void Simulation::act() {
     if (!life_) {
         pass();

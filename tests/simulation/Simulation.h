@@ -25,7 +25,7 @@ struct Finding {
 /// and the process are the simulation's. The same plan gives the same run.
 class Simulation {
 public:
-    explicit Simulation(Plan plan);
+    explicit Simulation(Plan plan, std::unique_ptr<Defect> bug = std::make_unique<Defect>());
     ~Simulation();
 
     /// Runs until everything is over and tells what it found wrong; once.
@@ -67,6 +67,7 @@ private:
     void tell(const std::string& line);
 
     const Plan plan_;
+    const std::unique_ptr<Defect> bug_;
     Dice dice_;
     testing::TempDir folder_;
     testing::FakeClock time_;

@@ -1,29 +1,32 @@
 // The whole service through 200 bad days. `simulation_test --seed N` tells one as a story.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
 #include <random>
+#include <set>
 
+#include "tests/simulation/Seeds.h"
 #include "tests/simulation/Simulation.h"
 
 namespace gridbridge::simulation {
-namespace {
-
-constexpr int kParts = 4;
 
 std::uint64_t numberFrom(const char* variable, std::uint64_t otherwise) {
     const char* text = std::getenv(variable);
     return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
 }
 
-/// SIMULATION_BASE, else another one every time.
 std::uint64_t base() {
     static const std::uint64_t kBase =
         numberFrom("SIMULATION_BASE", std::random_device{}() % 1'000'000'000U);
     return kBase;
 }
+
+namespace {
+
+constexpr int kParts = 4;
 
 class ManySeeds : public ::testing::TestWithParam<int> {};
 
@@ -57,6 +60,40 @@ TEST(Simulation, TheSameSeedIsTheSameStory) {
 
     EXPECT_EQ(first.story(), again.story());
     EXPECT_GT(first.story().size(), 10U);
+}
+
+/// All that can go wrong in a simulation; nobody uploads and nobody registers there.
+std::set<std::string> everything() {
+    using fakegitlab::FaultKind;
+    std::set<std::string> names{"restart",         "wall clock jump", "gitlab away",
+                                "database locked", "interference",    "network call-hangs"};
+    for (std::size_t i = 0; i < kSimulatedFaults; ++i) {
+        names.insert("cluster " + std::string(nameOf(static_cast<SimulatedFault>(i))));
+    }
+    for (std::size_t i = 0; i < fakegitlab::kFaultKinds; ++i) {
+        const auto kind = static_cast<FaultKind>(i);
+        if (kind != FaultKind::UploadAnswerLost && kind != FaultKind::TokenAnswerLost) {
+            names.insert("gitlab " + std::string(fakegitlab::nameOf(kind)));
+        }
+    }
+    return names;
+}
+
+TEST(Simulation, EverythingThatCanGoWrongDoes) {
+    auto missing = everything();
+    std::uint64_t seed = 0;
+    while (!missing.empty() && seed < 100) {
+        Simulation run(planned(++seed));
+        run.run();
+        for (const auto& [name, count] : run.strikes()) {
+            if (count > 0) {
+                missing.erase(name);
+            }
+        }
+    }
+
+    EXPECT_THAT(missing, ::testing::IsEmpty());
+    std::cout << "all within " << seed << " seeds\n";
 }
 
 /// Exit code 1 when something is found.

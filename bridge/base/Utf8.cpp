@@ -53,7 +53,16 @@ std::pair<std::size_t, bool> character(std::string_view text, std::size_t at) {
 std::string validUtf8(std::string_view text) {
     std::string valid;
     valid.reserve(text.size());
+    const auto beyondAscii = [](char c) { return static_cast<unsigned char>(c) >= 0x80; };
     for (std::size_t at = 0; at < text.size();) {
+        const auto rest = text.substr(at);
+        const auto plain = static_cast<std::size_t>(
+            std::find_if(rest.begin(), rest.end(), beyondAscii) - rest.begin());
+        if (plain > 0) {
+            valid += rest.substr(0, plain);
+            at += plain;
+            continue;
+        }
         const auto [length, whole] = character(text, at);
         if (whole) {
             valid += text.substr(at, length);

@@ -138,8 +138,10 @@ Decoded Reconciler::decode(const JobRecord& job, Live& live) {
 const gitlab::Masker& Reconciler::masker(const JobRecord& job, Live& live) {
     if (!live.masker) {
         std::vector<Secret> phrases;
+        std::vector<std::string> prefixes;
         if (const auto description = describe(job.row)) {
             phrases = gitlab::tokenForms(description->token);
+            prefixes = description->tokenMaskPrefixes;
             if (const auto made = script(*description, job); made.ok()) {
                 for (const auto& phrase : made->maskPhrases) {
                     phrases.emplace_back(phrase);
@@ -154,7 +156,7 @@ const gitlab::Masker& Reconciler::masker(const JobRecord& job, Live& live) {
         } else {
             phrases = gitlab::tokenForms(live.credentials.token);
         }
-        live.masker = std::make_shared<const gitlab::Masker>(phrases);
+        live.masker = std::make_shared<const gitlab::Masker>(phrases, prefixes);
     }
     return *live.masker;
 }

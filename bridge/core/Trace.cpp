@@ -68,8 +68,7 @@ Result<void> Trace::append(store::JobRecord& job, const std::string& jobKey, con
     };
     // A character that is cut in two waits for its rest, like a secret.
     const auto raw = news.end ? news.raw : news.raw.substr(0, completeUtf8(news.raw));
-    const auto mode = job.maskMode == "inside_run" ? MaskMode::InsideRun : MaskMode::Plain;
-    const auto step = masker.step(raw, mode, news.end);
+    const auto step = masker.step(raw, gitlab::maskModeNamed(job.maskMode), news.end);
     std::string bytes = line(news.before);
     auto state = job.traceState;
     if (state != TraceState::Limited) {
@@ -93,7 +92,7 @@ Result<void> Trace::append(store::JobRecord& job, const std::string& jobKey, con
     }
     job.traceLength += static_cast<std::int64_t>(bytes.size());
     job.rawOffset += static_cast<std::int64_t>(step.consumed);
-    job.maskMode = step.mode == MaskMode::InsideRun ? "inside_run" : "plain";
+    job.maskMode = gitlab::nameOf(step.mode);
     job.traceState = state;
     return {};
 }

@@ -1,4 +1,4 @@
-// Conformance cases 57 and 58: what GitLab shows of a log.
+// Conformance cases 56, 57 and 58: what GitLab shows of a log.
 #include "tests/e2e/Service.h"
 
 namespace gridbridge::testing {
@@ -23,6 +23,21 @@ protected:
         EXPECT_EQ(job.lastBytesize, static_cast<std::int64_t>(kept.size()));
     }
 };
+
+TEST_F(LogEndToEnd, Case56TokensAndParametersOfUrlsAreMasked) {
+    const auto job =
+        run({.script = {"echo glpat-abc_123", "echo 'https://h/?private_token=abc&x=1'",
+                        "printf 'cut glpat-12'; sleep 1.5; echo 34,",
+                        "printf 'cut ?private_tok'; sleep 1.5; echo 'en=ab#c end'"}});
+
+    EXPECT_EQ(job.status, Status::Success);
+    for (const auto* line : {"\nglpat-[MASKED]\n", "\nhttps://h/?private_token=[MASKED]&x=1\n",
+                             "\n$ echo glpat-[MASKED]\n", "\ncut glpat-[MASKED],\n",
+                             "\ncut ?private_token=[MASKED] end\n"}) {
+        EXPECT_TRUE(says(job, line)) << line << plain(job.trace);
+    }
+    isWholeAtGitLab(job);
+}
 
 TEST_F(LogEndToEnd, Case57InvalidUtf8BecomesAReplacementAndChecksumAndSizeFit) {
     const auto job = run({.script = {R"(printf 'a\377b \303\251 \342\202 c\n')"}});

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 
 #include "tests/fakegitlab/Endpoints.h"
@@ -52,6 +53,26 @@ void checkStrictly(State& state, const JobState& job, const Request& request, co
     }
 }
 
+/// A token behind the prefix that the payload names, or behind a parameter of a URL.
+bool showsToken(const std::string& text) {
+    constexpr std::string_view kMasked = "[MASKED]";
+    for (const std::string begin : {"glpat-", "?private_token=", "&private_token="}) {
+        for (auto at = text.find(begin); at != std::string::npos; at = text.find(begin, at + 1)) {
+            const auto rest = std::string_view(text).substr(at + begin.size());
+            const bool ends = rest.empty() || std::isspace(static_cast<unsigned char>(rest[0]));
+            const bool token =
+                begin == "glpat-" && !ends && std::isalnum(static_cast<unsigned char>(rest[0]));
+            const bool value = begin != "glpat-" && !ends &&
+                               rest.substr(0, kMasked.size()) !=
+                                   kMasked.substr(0, std::min(kMasked.size(), rest.size()));
+            if (token || value) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 /// A secret that the new bytes complete, also one that began in an earlier PATCH.
 void checkSecrets(State& state, const JobState& job, const std::string& body) {
     for (const auto& secret : job.secrets) {
@@ -60,6 +81,11 @@ void checkSecrets(State& state, const JobState& job, const std::string& body) {
         if (window.find(secret) != std::string::npos) {
             state.violate(job, "a secret stands in the log");
         }
+    }
+    constexpr std::size_t kLongestBegin = 15;
+    const auto overlap = std::min(job.trace.size(), kLongestBegin);
+    if (showsToken(job.trace.substr(job.trace.size() - overlap) + body)) {
+        state.violate(job, "a token stands in the log");
     }
 }
 

@@ -97,6 +97,19 @@ TEST_F(TraceTest, SecretSplitOverTwoPatchesIsNamed) {
     EXPECT_TRUE(violated("a secret stands in the log"));
 }
 
+TEST_F(TraceTest, TokenBehindItsPrefixOrInAUrlIsNamed) {
+    const auto id = running();
+    patch(id, "0-30", "glpat-[MASKED] ?private_token=[");
+    patch(id, "31-43", "MASKED]&x glp");
+    EXPECT_TRUE(server->violations().empty());
+
+    patch(id, "44-47", "at-1");
+    EXPECT_TRUE(violated("a token stands in the log"));
+    const auto before = server->violations().size();
+    patch(id, "48-64", "&private_token=ab");
+    EXPECT_GT(server->violations().size(), before);
+}
+
 TEST_F(TraceTest, ExclusiveEndIsAViolation) {
     const auto id = running();
 

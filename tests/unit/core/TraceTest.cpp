@@ -47,6 +47,16 @@ TEST_F(TraceTest, LogInAnyPiecesGivesTheSameBytesAsInOne) {
     }
 }
 
+TEST_F(TraceTest, ValueThatIsCutByARestartStaysHidden) {
+    append({.raw = "see https://h/?private_token=abc"});
+    EXPECT_EQ(job.maskMode, "url_value");
+    append({.raw = "def&x=1 glpat-12"});
+    EXPECT_EQ(job.maskMode, "token_tail");
+    append({.raw = "34 end\n", .end = true});
+
+    EXPECT_EQ(whole(), "see https://h/?private_token=[MASKED]&x=1 glpat-[MASKED] end\n");
+}
+
 TEST_F(TraceTest, TornTailBeyondTheCommittedLengthIsOverwritten) {
     append({.raw = "committed\n"});
     const auto committed = job;

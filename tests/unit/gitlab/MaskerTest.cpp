@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <random>
+#include <regex>
 
 #include "bridge/gitlab/Masker.h"
 
@@ -16,13 +17,37 @@ std::vector<Secret> secrets(const std::vector<std::string>& texts) {
     return phrases;
 }
 
+const std::regex kParameter(
+    "[?&](private_token|authenticity_token|rss_token|x-amz-signature|"
+    "x-amz-credential|x-amz-security-token)=",
+    std::regex::icase);
+
 /// Says the same as Masker in the plainest way: mark every hidden byte, then write.
-std::string oracle(const std::vector<std::string>& phrases, const std::string& raw) {
+std::string oracle(const std::vector<std::string>& phrases, const std::string& raw,
+                   const std::vector<std::string>& prefixes = {"glpat-"}) {
     std::vector<std::pair<std::size_t, std::size_t>> found;
+    const auto hide = [&found](std::size_t begin, std::size_t end) {
+        if (begin < end) {
+            found.emplace_back(begin, end);
+        }
+    };
     for (const auto& phrase : phrases) {
         for (auto at = raw.find(phrase); at != std::string::npos; at = raw.find(phrase, at + 1)) {
-            found.emplace_back(at, at + phrase.size());
+            hide(at, at + phrase.size());
         }
+    }
+    for (const auto& prefix : prefixes) {
+        for (auto at = raw.find(prefix); at != std::string::npos; at = raw.find(prefix, at + 1)) {
+            const auto begin = at + prefix.size();
+            hide(begin, std::min(raw.size(), raw.find_first_not_of("abcdefghijklmnopqrstuvwxyz"
+                                                                   "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                                                   "0123456789_.=-",
+                                                                   begin)));
+        }
+    }
+    for (std::sregex_iterator at(raw.begin(), raw.end(), kParameter), none; at != none; ++at) {
+        const auto begin = static_cast<std::size_t>(at->position() + at->length());
+        hide(begin, std::min(raw.size(), raw.find_first_of("?& \t\r\n\x7f", begin)));
     }
     std::sort(found.begin(), found.end());
     std::string text;
@@ -137,6 +162,90 @@ TEST(MaskerTest, EndlessChainOfOverlapsIsHeldBackNoLongerThanTwoPhrases) {
 
     EXPECT_EQ(stream.text, "[MASKED]");
     EXPECT_LT(stream.mostHeldBack, 8U);
+}
+
+TEST(MaskerTest, TokenIsHiddenBehindItsPrefix) {
+    EXPECT_EQ(masked({}, "glpat-abc_123"), "glpat-[MASKED]");
+    EXPECT_EQ(masked({}, "x=glrt-t1_a.b-c=, glcbt-64_Z!"), "x=glrt-[MASKED], glcbt-[MASKED]!");
+    EXPECT_EQ(masked({}, "_gitlab_session=0123 glpat- GLPAT-abc"),
+              "_gitlab_session=[MASKED] glpat- GLPAT-abc");
+    EXPECT_EQ(masked({"glpat-abc"}, "glpat-abcdef"), "[MASKED]") << "one chain";
+}
+
+TEST(MaskerTest, ServersPrefixesCountToo) {
+    const Masker masker({}, {" corp-", "", "glpat-"});
+
+    EXPECT_EQ(masker.step("corp-1 glpat-2 crop-3", MaskMode::Plain, true).text,
+              "corp-[MASKED] glpat-[MASKED] crop-3");
+}
+
+TEST(MaskerTest, ValueOfAUrlParameterIsHidden) {
+    EXPECT_EQ(masked({}, "https://h/?private_token=abc&x=1"),
+              "https://h/?private_token=[MASKED]&x=1");
+    EXPECT_EQ(masked({}, "/f?a=1&X-Amz-Signature=0a%2F&X-AMZ-Credential=k/2\n"),
+              "/f?a=1&X-Amz-Signature=[MASKED]&X-AMZ-Credential=[MASKED]\n");
+    EXPECT_EQ(masked({}, "?rss_token=&private_token private_token=abc ?my_private_token=a"),
+              "?rss_token=&private_token private_token=abc ?my_private_token=a");
+    EXPECT_EQ(masked({}, "?authenticity_token=caf\xC3\xA9?"), "?authenticity_token=[MASKED]?");
+}
+
+TEST(MaskerTest, EndlessValueIsNotHeldBack) {
+    std::mt19937 random(7);
+    for (const std::string begin : {"?private_token=", "glpat-"}) {
+        const auto stream =
+            inPieces(Masker({}), begin + std::string(100000, 'a') + " end", 64, random);
+
+        EXPECT_EQ(stream.text, begin + "[MASKED] end");
+        EXPECT_LT(stream.mostHeldBack, 32U);
+    }
+}
+
+TEST(MaskerTest, AnySplitOfTokensParametersAndPhrasesGivesTheBytesOfOneCall) {
+    const auto seed = std::random_device{}();
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    std::mt19937 random(seed);
+    const std::vector<std::string> parts{"?",   "&",  "rss_token=", "RSS_Token=", "glpat-", "a",
+                                         "ab",  " ",  "-",          "rss_",       "token=", "glp",
+                                         "at-", "\n", "b",          "=",          "aab",    "&b-"};
+    const auto text = [&](std::size_t length) {
+        std::string made;
+        for (std::size_t i = 0; i < length; ++i) {
+            made += parts[random() % parts.size()];
+        }
+        return made;
+    };
+    const auto phrase = [&] {
+        for (;;) {
+            const auto made = text(1 + random() % 4);
+            if (made.find_first_of(" \n") == std::string::npos) {
+                return made;
+            }
+        }
+    };
+
+    for (int round = 0; round < 5000; ++round) {
+        std::vector<std::string> phrases;
+        for (std::size_t i = 0; i < random() % 4; ++i) {
+            phrases.push_back(phrase());
+        }
+        const std::vector<std::string> prefixes{"glpat-", phrase()};
+        const std::string raw = text(random() % 40);
+
+        const auto stream =
+            inPieces(Masker(secrets(phrases), prefixes), raw, 1 + random() % 9, random);
+
+        ASSERT_EQ(stream.text, oracle(phrases, raw, prefixes))
+            << "round " << round << " raw " << raw << " prefix " << prefixes.back();
+    }
+}
+
+TEST(MaskerTest, ModesHaveNamesThatAreStored) {
+    for (const auto mode :
+         {MaskMode::Plain, MaskMode::InsideRun, MaskMode::UrlValue, MaskMode::TokenTail}) {
+        EXPECT_EQ(maskModeNamed(nameOf(mode)), mode);
+    }
+    EXPECT_EQ(nameOf(MaskMode::UrlValue), "url_value");
+    EXPECT_EQ(maskModeNamed("of a later version"), MaskMode::Plain);
 }
 
 TEST(MaskerTest, JobTokenIsHiddenRawPercentEncodedAndInABasicHeader) {

@@ -225,6 +225,7 @@ private:
                            runner.tlsCaFile.string() + " cannot be read: " + std::strerror(errno),
                            "name a readable file with certificates in PEM form");
         }
+        runner.debugTraceDisabled = section.flag("debug_trace_disabled").value_or(false);
         runner.environment = section.texts("environment");
         if (!std::all_of(runner.environment.begin(), runner.environment.end(), isAssignment)) {
             section.report("environment", "an element is not an assignment",

@@ -37,6 +37,7 @@ struct RunnerConfig {
     std::filesystem::path tlsCaFile = {};       ///< Empty = the system's authorities.
     std::vector<std::string> environment = {};  ///< NAME=value
     core::Access access = {};
+    bool debugTraceDisabled = false;  ///< CI_DEBUG_TRACE has no effect.
     bool operator==(const RunnerConfig&) const = default;
 };
 

@@ -208,6 +208,7 @@ private:
         entry.access = runner.access;
         entry.outputLimit = runner.outputLimitKib * 1024;
         entry.environment = runner.environment;
+        entry.debugTraceDisabled = runner.debugTraceDisabled;
     }
 
     /// Main thread.

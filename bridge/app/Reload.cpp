@@ -76,6 +76,7 @@ private:
         runner.limit = next->limit;
         runner.outputLimitKib = next->outputLimitKib;
         runner.environment = next->environment;
+        runner.debugTraceDisabled = next->debugTraceDisabled;
         runner.access = next->access;
     }
 

@@ -19,6 +19,7 @@ struct Conversation::Sending {
     std::int64_t length = 0;           ///< All of it.
     std::optional<std::int64_t> from;  ///< What GitLab has; unknown after a restart.
     std::size_t part = 0;              ///< Most bytes in one call.
+    bool debug = false;                ///< It shows variables.
 
     bool complete() const { return length == 0 || (from && *from == length); }
 };
@@ -109,7 +110,8 @@ Conversation::Sending Conversation::sending(const Live& live) const {
             live.key,
             live.traceLength,
             live.acknowledged,
-            live.patchBytes};
+            live.patchBytes,
+            live.wishes.debugTrace};
 }
 
 void Conversation::patch(JobRow row, Live& live) {
@@ -143,7 +145,7 @@ JobAnswer Conversation::sendPart(const CallContext& ctx, Sending& log) const {
         }
         bytes = std::move(*read);
     }
-    auto answer = log.api.appendTrace(ctx, log.job, at, bytes);
+    auto answer = log.api.appendTrace(ctx, log.job, at, bytes, log.debug);
     const auto reject = [&answer](const char* why) {
         answer.outcome = CallOutcome::Rejected;
         answer.message = why;

@@ -53,6 +53,7 @@ void Reconciler::adopt(const JobRecord& job, bool claimedHere) {
         live.credentials = {description->id, description->token};
         live.failureReasons = description->failureReasons;
         live.sections = description->traceSections;
+        live.wishes = payload::logWishes(*description, context(*description, job));
         for (const auto& artifact : description->artifacts) {
             live.hasUploads = live.hasUploads || artifact.type == "archive";
         }
@@ -76,8 +77,8 @@ std::shared_ptr<const gitlab::JobDescription> Reconciler::describe(JobRow row) {
                         : nullptr;
 }
 
-Result<payload::JobScript> Reconciler::script(const gitlab::JobDescription& job,
-                                              const JobRecord& record) {
+payload::ScriptContext Reconciler::context(const gitlab::JobDescription& job,
+                                           const JobRecord& record) const {
     const auto& runner = *world_.runners.at(record.runner);
     payload::ScriptContext context;
     context.runnerShortToken = gitlab::shortToken(runner.identity.get().token);
@@ -88,7 +89,8 @@ Result<payload::JobScript> Reconciler::script(const gitlab::JobDescription& job,
     context.nonce = record.submission.key.value;
     context.deadline = record.deadline.value_or(record.claimedAt + job.timeout);
     context.tlsCa = runner.tlsCa;
-    return payload::makeScript(job, context);
+    context.debugTraceDisabled = runner.debugTraceDisabled;
+    return context;
 }
 
 void Reconciler::noteQueue(std::chrono::seconds waited, const Live& live) {

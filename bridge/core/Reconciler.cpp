@@ -204,7 +204,9 @@ std::optional<Reconciler::Ready> Reconciler::decideOne(const JobRecord& job) {
     Policy policy = backend.policy;
     policy.sections = live.sections;
     Ready ready{job, decide_(job, facts, clock_.wallNow(), policy)};
-    TraceNews news{ready.decision.before, {}, ready.decision.endOfLog, ready.decision.after};
+    TraceNews news{ready.decision.before,   {},
+                   ready.decision.endOfLog, ready.decision.after,
+                   live.wishes.timestamps,  clock_.wallNow()};
     const bool logOpen = job.state == State::Queued || job.state == State::Running;
     if (facts.log && logOpen) {
         news.raw = facts.log->bytes;

@@ -58,8 +58,12 @@ private:
     void refresh(Live& live, const store::JobRecord& job);
     BackendEntry& backendOf(const Live& live) { return *world_.backends.at(live.backend); }
     std::shared_ptr<const gitlab::JobDescription> describe(JobRow row);
+    payload::ScriptContext context(const gitlab::JobDescription& job,
+                                   const store::JobRecord& record) const;
     Result<payload::JobScript> script(const gitlab::JobDescription& job,
-                                      const store::JobRecord& record);
+                                      const store::JobRecord& record) const {
+        return payload::makeScript(job, context(job, record));
+    }
     const gitlab::Masker& masker(const store::JobRecord& job, Live& live);
     ReadySubmission prepare(const store::JobRecord& job);
 

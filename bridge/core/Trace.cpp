@@ -9,6 +9,7 @@
 #include "bridge/base/CrashPoint.h"
 #include "bridge/base/Fd.h"
 #include "bridge/base/Utf8.h"
+#include "bridge/core/Stamps.h"
 
 namespace gridbridge::core {
 
@@ -22,15 +23,31 @@ std::string limitNotice(std::int64_t limit) {
            " bytes.\nJob execution will continue but no more output will be collected.\033[0;m\n";
 }
 
+/// How much of `text` fits into `room` when each line costs `extra` more.
+std::size_t fitting(std::string_view text, std::size_t room, std::size_t extra) {
+    if (extra == 0) {
+        return std::min(text.size(), room);
+    }
+    std::size_t at = 0;
+    while (at < text.size() && room > extra) {
+        const auto end = std::min(text.find('\n', at), text.size() - 1) + 1;
+        const auto taken = std::min(end - at, room - extra);
+        at += taken;
+        room -= taken + extra;
+    }
+    return at;
+}
+
 /// Cuts what does not fit behind `before` bytes, and says so; whether there was such. Bridge lines
 /// alone never exceed the limit: at the end there may be no room, and nothing to cut.
-bool cutToLimit(std::string& text, std::int64_t before, std::int64_t limit) {
+bool cutToLimit(std::string& text, std::int64_t before, std::int64_t limit, std::size_t extra) {
     const auto room =
         std::max<std::int64_t>(limit - std::min(Trace::kReserve, limit / 2) - before, 0);
-    if (static_cast<std::int64_t>(text.size()) <= room) {
+    const auto fits = fitting(text, static_cast<std::size_t>(room), extra);
+    if (fits == text.size()) {
         return false;
     }
-    text.resize(completeUtf8(std::string_view(text).substr(0, static_cast<std::size_t>(room))));
+    text.resize(completeUtf8(std::string_view(text).substr(0, fits)));
     text += limitNotice(limit);
     return true;
 }
@@ -61,6 +78,40 @@ std::filesystem::path Trace::path(const std::string& jobKey) const {
     return folder_ / (jobKey + ".log");
 }
 
+/// The bytes of one append, in the format of its trace.
+class Trace::Lines {
+public:
+    Lines(bool stamps, bool midLine, WallTime at) : stamps_(stamps), midLine_(midLine), at_(at) {}
+
+    void add(std::string_view text, LogStream stream) {
+        if (text.empty()) {
+            return;
+        }
+        bytes += stamps_ ? stamped(text, stream, at_, midLine_) : std::string(text);
+        midLine_ = bytes.back() != '\n';
+    }
+    /// What a line costs beside its own bytes.
+    std::size_t extra() const { return stamps_ ? kStampBytes + 1 : 0; }
+
+    std::string bytes;
+
+private:
+    bool stamps_;
+    bool midLine_;  ///< The trace ends within a line.
+    WallTime at_;
+};
+
+Trace::Lines Trace::linesFor(const store::JobRecord& job, const std::string& jobKey,
+                             const TraceNews& news) const {
+    if (job.traceLength == 0) {
+        return {news.timestamps, false, news.at};
+    }
+    const auto first = read(jobKey, 0, kStampBytes);
+    const auto last = read(jobKey, job.traceLength - 1, 1);
+    return {first.ok() ? beginsWithStamp(*first) : news.timestamps, last.ok() && *last != "\n",
+            news.at};
+}
+
 Result<void> Trace::append(store::JobRecord& job, const std::string& jobKey, const TraceNews& news,
                            const gitlab::Masker& masker, std::int64_t limit) {
     const auto line = [&masker](std::string_view text) {
@@ -69,28 +120,29 @@ Result<void> Trace::append(store::JobRecord& job, const std::string& jobKey, con
     // A character that is cut in two waits for its rest, like a secret.
     const auto raw = news.end ? news.raw : news.raw.substr(0, completeUtf8(news.raw));
     const auto step = masker.step(raw, gitlab::maskModeNamed(job.maskMode), news.end);
-    std::string bytes = line(news.before);
+    auto lines = linesFor(job, jobKey, news);
+    lines.add(line(news.before), LogStream::Runner);
     auto state = job.traceState;
     if (state != TraceState::Limited) {
         auto text = validUtf8(step.text);
-        const auto before = job.traceLength + static_cast<std::int64_t>(bytes.size());
-        if (cutToLimit(text, before, limit) && state == TraceState::Open) {
+        const auto before = job.traceLength + static_cast<std::int64_t>(lines.bytes.size());
+        if (cutToLimit(text, before, limit, lines.extra()) && state == TraceState::Open) {
             state = TraceState::Limited;
         }
-        bytes += text;
+        lines.add(text, LogStream::Job);
     }
-    bytes += line(news.after);
-    if (!bytes.empty()) {
+    lines.add(line(news.after), LogStream::Runner);
+    if (!lines.bytes.empty()) {
         const Fd fd(::open(path(jobKey).c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
         if (!fd) {
             return transientError("cannot open a trace: " + std::string(std::strerror(errno)));
         }
-        if (auto written = writeAt(fd.get(), bytes, job.traceLength); !written.ok()) {
+        if (auto written = writeAt(fd.get(), lines.bytes, job.traceLength); !written.ok()) {
             return written;
         }
         crashPoint("trace-written");
     }
-    job.traceLength += static_cast<std::int64_t>(bytes.size());
+    job.traceLength += static_cast<std::int64_t>(lines.bytes.size());
     job.rawOffset += static_cast<std::int64_t>(step.consumed);
     job.maskMode = gitlab::nameOf(step.mode);
     job.traceState = state;

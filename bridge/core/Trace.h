@@ -17,6 +17,8 @@ struct TraceNews {
     std::string_view raw = {};     ///< Batch log from the stored raw offset.
     bool end = false;              ///< Nothing follows `raw`.
     std::string_view after = {};   ///< Bridge lines.
+    bool timestamps = false;       ///< The job wants a time before every line.
+    WallTime at = {};              ///< That time.
 };
 
 /// The traces of all jobs: `<folder>/<job key>.log`, masked, exactly what GitLab has or will get.
@@ -29,6 +31,7 @@ public:
 
     explicit Trace(std::filesystem::path folder);
 
+    /// The first line of a trace decides whether it has timestamps: GitLab must not see both.
     /// Writes the news behind `job.traceLength` and moves the trace fields of `job` on. The job
     /// goes on when `limit` (bytes of batch log and lines) is reached; a notice says so once.
     /// Error = nothing of `job` has changed; the same call may be repeated.
@@ -41,6 +44,10 @@ public:
     std::filesystem::path path(const std::string& jobKey) const;
 
 private:
+    class Lines;
+    Lines linesFor(const store::JobRecord& job, const std::string& jobKey,
+                   const TraceNews& news) const;
+
     std::filesystem::path folder_;
 };
 

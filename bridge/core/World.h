@@ -14,6 +14,7 @@
 #include "bridge/gitlab/JobDescription.h"
 #include "bridge/gitlab/Masker.h"
 #include "bridge/gitlab/RunnerApi.h"
+#include "bridge/payload/JobScript.h"
 
 namespace gridbridge::core {
 
@@ -49,6 +50,7 @@ struct RunnerEntry {
     Access access = {};
     std::int64_t outputLimit = 4096 * 1024;  ///< Bytes.
     std::vector<std::string> environment = {};
+    bool debugTraceDisabled = false;
 };
 
 /// Everything outside the core, by name. The maps only grow, in the owner thread.
@@ -74,6 +76,7 @@ struct Live {
     gitlab::JobCredentials credentials;
     std::vector<std::string> failureReasons;
     bool sections = true;
+    payload::LogWishes wishes;
     bool hasUploads = false;
     std::shared_ptr<const gitlab::Masker> masker;  ///< Null until the log is first read.
 

@@ -161,12 +161,12 @@ JobAnswer HttpRunnerApi::keepAlive(const CallContext& ctx, const JobCredentials&
 }
 
 JobAnswer HttpRunnerApi::appendTrace(const CallContext& ctx, const JobCredentials& job,
-                                     std::int64_t offset, std::string_view bytes) {
+                                     std::int64_t offset, std::string_view bytes, bool debug) {
     BRIDGE_CHECK(offset > 0 || (offset == 0 && !bytes.empty()));
     const auto last = offset + static_cast<std::int64_t>(bytes.size()) - 1;
     const http::Request request{
         .method = "PATCH",
-        .path = jobPath(job, "/trace"),
+        .path = jobPath(job, debug ? "/trace?debug_trace=true" : "/trace"),
         .headers = {{"Content-Type", "text/plain"},
                     {"JOB-TOKEN", job.token.reveal()},
                     {"Content-Range", std::to_string(offset) + "-" + std::to_string(last)},

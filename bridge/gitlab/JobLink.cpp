@@ -16,7 +16,7 @@ JobAnswer JobLink::append(std::int64_t offset, std::string_view bytes) {
     if (ended_) {
         throwEnd();
     }
-    return orThrow(client_->api().appendTrace(client_->call(), job_, offset, bytes));
+    return orThrow(client_->api().appendTrace(client_->call(), job_, offset, bytes, false));
 }
 
 JobAnswer JobLink::finish(const FinalReport& report) {

@@ -123,9 +123,9 @@ public:
                                    const std::string& lastUpdate) = 0;
     virtual JobAnswer keepAlive(const CallContext& ctx, const JobCredentials& job) = 0;
     /// Bytes of the trace from `offset`. An empty `bytes` asks for the server's size and needs
-    /// offset > 0.
+    /// offset > 0. With `debug` GitLab shows the log only to people who may see the variables.
     virtual JobAnswer appendTrace(const CallContext& ctx, const JobCredentials& job,
-                                  std::int64_t offset, std::string_view bytes) = 0;
+                                  std::int64_t offset, std::string_view bytes, bool debug) = 0;
     virtual JobAnswer finish(const CallContext& ctx, const JobCredentials& job,
                              const FinalReport& report) = 0;
     virtual JobAnswer uploadArtifact(const CallContext& ctx, const JobCredentials& job,
@@ -141,7 +141,7 @@ public:
                            const std::string& lastUpdate) override;
     JobAnswer keepAlive(const CallContext& ctx, const JobCredentials& job) override;
     JobAnswer appendTrace(const CallContext& ctx, const JobCredentials& job, std::int64_t offset,
-                          std::string_view bytes) override;
+                          std::string_view bytes, bool debug) override;
     JobAnswer finish(const CallContext& ctx, const JobCredentials& job,
                      const FinalReport& report) override;
     JobAnswer uploadArtifact(const CallContext& ctx, const JobCredentials& job,

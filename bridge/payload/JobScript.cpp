@@ -132,14 +132,23 @@ std::string slugOf(const JobDescription& job) {
                : "project-" + std::to_string(job.projectId);
 }
 
+Settings settingsOf(const JobDescription& job, const ScriptContext& context,
+                    const Variables& variables, std::vector<std::string>& warnings) {
+    auto settings = readSettings(variables, job.allowGitFetch, job.timeout, warnings);
+    if (settings.debugTrace && context.debugTraceDisabled) {
+        settings.debugTrace = false;
+        warnings.emplace_back("CI_DEBUG_TRACE: usage is disabled on this Runner");
+    }
+    return settings;
+}
+
 class Builder {
 public:
     Builder(const JobDescription& job, const ScriptContext& context)
         : job_(job), context_(context), variables_(job, context) {}
 
     Result<JobScript> build() {
-        const auto settings =
-            readSettings(variables_, job_.allowGitFetch, job_.timeout, script_.warnings);
+        const auto settings = settingsOf(job_, context_, variables_, script_.warnings);
         if (const char* why = refusal(job_, variables_, settings)) {
             return permanentError(why);
         }
@@ -218,6 +227,12 @@ private:
 };
 
 }  // namespace
+
+LogWishes logWishes(const JobDescription& job, const ScriptContext& context) {
+    std::vector<std::string> told;  // By makeScript().
+    const auto settings = settingsOf(job, context, Variables(job, context), told);
+    return {settings.debugTrace, settings.timestamps};
+}
 
 Result<JobScript> makeScript(const JobDescription& job, const ScriptContext& context) {
     return Builder(job, context).build();

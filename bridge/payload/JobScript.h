@@ -20,8 +20,9 @@ struct ScriptContext {
     std::string bridgeHost;                     ///< For `Running on NODE via HOST...`.
     std::string version;                        ///< Of gridbridge.
     std::vector<std::string> environment = {};  ///< NAME=value of the runner's configuration.
-    std::string nonce;       ///< Guards against stale status files; unique per submission.
-    WallTime deadline;       ///< Absolute; the wrapper ends the job then.
+    std::string nonce;                ///< Guards against stale status files; unique per submission.
+    WallTime deadline;                ///< Absolute; the wrapper ends the job then.
+    bool debugTraceDisabled = false;  ///< CI_DEBUG_TRACE has no effect but a warning.
     std::string tlsCa = {};  ///< Certificates (PEM text) that GitLab's own must be signed by.
 };
 
@@ -38,6 +39,13 @@ struct JobScript {
     std::vector<std::string> maskPhrases;  ///< Expanded values of masked variables.
     std::vector<std::string> warnings;  ///< One log line each: what is not supported and skipped.
 };
+
+/// How a job wants its log.
+struct LogWishes {
+    bool debugTrace = false;  ///< CI_DEBUG_TRACE: every command is shown, variables perhaps too.
+    bool timestamps = false;  ///< FF_TIMESTAMPS
+};
+LogWishes logWishes(const gitlab::JobDescription& job, const ScriptContext& context);
 
 /// Generates the script. Pure. Permanent error = the job cannot run here; its text is the one
 /// line for the job's log (image, services, secrets, run, dependencies, submodules).

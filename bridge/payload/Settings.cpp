@@ -192,6 +192,7 @@ Settings readSettings(const Variables& variables, bool allowGitFetch,
     Reader read(variables, warnings);
     Settings settings;
     settings.debugTrace = read.flag("CI_DEBUG_TRACE", false);
+    settings.timestamps = read.flag("FF_TIMESTAMPS", false);
     settings.gitStrategy = read.strategy(allowGitFetch);
     settings.gitCheckout = read.flag("GIT_CHECKOUT", true);
     settings.gitCleanFlags = read.flags("GIT_CLEAN_FLAGS", settings.gitCleanFlags);

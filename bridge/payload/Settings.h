@@ -14,6 +14,7 @@ enum class SubmoduleStrategy { None, Normal, Recursive, Unknown };
 /// Variables that steer the runner (job-execution 1.3, 1.5, 2.6).
 struct Settings {
     bool debugTrace = false;
+    bool timestamps = false;  ///< FF_TIMESTAMPS
     GitStrategy gitStrategy = GitStrategy::Fetch;
     bool gitCheckout = true;
     std::vector<std::string> gitCleanFlags = {"-ffdx"};  ///< Empty = no clean.

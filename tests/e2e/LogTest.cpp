@@ -1,4 +1,8 @@
-// Conformance cases 56, 57 and 58: what GitLab shows of a log.
+// Conformance cases 28 and 56 to 59: what GitLab shows of a log.
+#include <regex>
+#include <set>
+#include <sstream>
+
 #include "tests/e2e/Service.h"
 
 namespace gridbridge::testing {
@@ -23,6 +27,33 @@ protected:
         EXPECT_EQ(job.lastBytesize, static_cast<std::int64_t>(kept.size()));
     }
 };
+
+TEST_F(LogEndToEnd, Case28DebugTraceShowsCommandsAndGitLabIsToldSo) {
+    const auto job =
+        run({.script = {"true first"}, .variables = {{.key = "CI_DEBUG_TRACE", .value = "true"}}});
+
+    EXPECT_EQ(job.status, Status::Success);
+    EXPECT_TRUE(says(job, "+ true first\n")) << plain(job.trace);
+    EXPECT_TRUE(job.debugTrace);
+    for (const auto& request : job.requests) {
+        EXPECT_EQ(request.query, request.method == "PATCH" ? "debug_trace=true" : "");
+    }
+}
+
+TEST_F(LogEndToEnd, Case28DebugTraceCanBeForbidden) {
+    gitlab.emplace(clock, options());
+    gitlab->addRunner("glrt-test");
+    service.emplace(gitlab->url(), folder.path);
+    service->configure("debug_trace_disabled = true\n", "trusted_jobs = true\n");
+
+    const auto job =
+        run({.script = {"true first"}, .variables = {{.key = "CI_DEBUG_TRACE", .value = "true"}}});
+
+    EXPECT_EQ(job.status, Status::Success);
+    EXPECT_TRUE(says(job, "WARNING: CI_DEBUG_TRACE: usage is disabled on this Runner\n"));
+    EXPECT_FALSE(says(job, "+ true first\n"));
+    EXPECT_FALSE(job.debugTrace);
+}
 
 TEST_F(LogEndToEnd, Case56TokensAndParametersOfUrlsAreMasked) {
     const auto job =
@@ -71,6 +102,34 @@ TEST_F(LogEndToEnd, Case58OutputAboveTheLimitIsCutOnceAndTheVerdictStands) {
     EXPECT_EQ(lastLine(job), "ERROR: Job failed: exit code 7");
     EXPECT_LE(job.trace.size(), 204800U);
     EXPECT_GT(at, 100000U);
+    isWholeAtGitLab(job);
+}
+
+TEST_F(LogEndToEnd, Case59TimestampedLogJoinsToTheSameText) {
+    const auto job =
+        run({.script = {"echo one; printf 'two '; sleep 1.5; echo three; echo; printf end"},
+             .variables = {{.key = "FF_TIMESTAMPS", .value = "true"}}});
+
+    EXPECT_EQ(job.status, Status::Success);
+    const std::regex stamp(R"(^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z) (0[01])O([ +]))");
+    std::istringstream in(job.trace);
+    std::string joined;
+    std::set<std::string> times;
+    std::set<std::string> streams;
+    for (std::string line; std::getline(in, line);) {
+        std::smatch parts;
+        ASSERT_TRUE(std::regex_search(line, parts, stamp)) << line;
+        times.insert(parts[1]);
+        streams.insert(parts[2]);
+        if (parts[3] == "+") {
+            joined.pop_back();
+        }
+        joined += line.substr(32) + "\n";
+    }
+    const auto text = plain(joined);
+    EXPECT_NE(text.find("\none\ntwo three\n\nendJob succeeded\n"), std::string::npos) << text;
+    EXPECT_EQ(streams, (std::set<std::string>{"00", "01"}));
+    EXPECT_GE(times.size(), 2U);
     isWholeAtGitLab(job);
 }
 

@@ -29,6 +29,7 @@ JobSnapshot snapshotOf(const JobState& job) {
             .failureReason = job.failureReason,
             .exitCode = job.exitCode,
             .trace = job.trace,
+            .debugTrace = job.debugTrace,
             .artifacts = job.artifacts,
             .acceptedFinals = job.acceptedFinals,
             .deferredFinals = job.deferredFinals,

@@ -52,6 +52,7 @@ struct JobState {
     std::string failureReason = {};
     std::optional<int> exitCode = {};
     std::string trace = {};
+    bool debugTrace = false;
     std::vector<Artifact> artifacts = {};
     bool artifactsExpired = false;
 

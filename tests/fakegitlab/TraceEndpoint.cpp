@@ -142,6 +142,11 @@ Reply appendTrace(State& state, const Request& request, JobId id) {
         reply.headers.emplace_back("Range", range(*job));
         return reply;
     }
+    const auto debug = queryValue(request.query, "debug_trace");
+    if (debug && *debug != "true" && *debug != "false") {
+        state.violate(*job, "debug_trace=" + *debug);
+    }
+    job->debugTrace = job->debugTrace || debug == "true";
     checkSecrets(state, *job, request.body);
     job->trace += withoutToken(request.body, job->token);
     state.touch(*job);

@@ -68,6 +68,25 @@ TEST_F(TraceTest, TooLargeALogEndsTheJob) {
     EXPECT_EQ(server->job(id).failureReason, "trace_size_exceeded");
 }
 
+TEST_F(TraceTest, DebugTraceIsRememberedOnceItWasSaid) {
+    const auto id = running();
+    const auto say = [&](const std::string& query, const std::string& range) {
+        call("PATCH", "jobs/" + std::to_string(id) + "/trace" + query,
+             {{"Content-Type", "text/plain"},
+              {"JOB-TOKEN", server->job(id).token},
+              {"Content-Range", range}},
+             "x");
+        return server->job(id).debugTrace;
+    };
+    EXPECT_FALSE(say("", "0-0"));
+    EXPECT_FALSE(say("?debug_trace=false", "1-1"));
+    EXPECT_TRUE(say("?debug_trace=true", "2-2"));
+    EXPECT_TRUE(say("", "3-3"));
+    EXPECT_TRUE(server->violations().empty());
+    say("?debug_trace=1", "4-4");
+    EXPECT_TRUE(violated("debug_trace=1"));
+}
+
 TEST_F(TraceTest, ForgottenTraceIsA416AtZero) {
     const auto id = running();
     patch(id, "0-4", "hello");

@@ -190,6 +190,7 @@ struct JobSnapshot {
     std::string failureReason = {};
     std::optional<int> exitCode = {};
     std::string trace = {};
+    bool debugTrace = false;  ///< A PATCH said that the log shows variables.
     std::vector<Artifact> artifacts = {};
     int acceptedFinals = 0;          ///< Final PUTs that changed the state: 0 or 1.
     int deferredFinals = 0;          ///< Final PUTs answered 202.

@@ -28,6 +28,7 @@ public:
     };
     struct Job {
         std::string trace;
+        bool debugTrace = false;
         std::string ended;  ///< Its final status; empty = it runs.
         std::vector<gitlab::FinalReport> reports;
     };
@@ -127,7 +128,8 @@ public:
         return call({Verb::KeepAlive, job.id, {}}, [](Job&) { return done(); });
     }
     gitlab::JobAnswer appendTrace(const CallContext&, const gitlab::JobCredentials& job,
-                                  std::int64_t offset, std::string_view bytes) override {
+                                  std::int64_t offset, std::string_view bytes,
+                                  bool debug) override {
         return call({Verb::Trace, job.id, {}, offset, bytes.size()}, [&](Job& known) {
             if (bytes.size() > bodyLimit_) {
                 return gitlab::JobAnswer{.outcome = gitlab::CallOutcome::TooLarge};
@@ -141,6 +143,7 @@ public:
                 return answer;
             }
             known.trace += bytes;
+            known.debugTrace = known.debugTrace || debug;
             return done();
         });
     }

@@ -26,7 +26,8 @@ TEST(Config, EveryKeyArrives) {
                      "\"\nbackend = \"here\"\nlimit = 5\noutput_limit = 100\n"
                      "tls_ca_file = \"" +
                      (folder.path() / "ca.pem").string() +
-                     "\"\nenvironment = [\"A=1\", \"B_2=x=y\"]\n[backends.here]\n"
+                     "\"\ndebug_trace_disabled = true\nenvironment = [\"A=1\", "
+                     "\"B_2=x=y\"]\n[backends.here]\n"
                      "type = \"local\"\nwork_dir = \"/work\"\npoll_interval = 2\n"
                      "max_pending = 3\nslots = 9\nrun_as = \"ci\"\n"
                      "trusted_jobs = true\n");
@@ -40,7 +41,8 @@ TEST(Config, EveryKeyArrives) {
                               .limit = 5,
                               .outputLimitKib = 100,
                               .tlsCaFile = folder.path() / "ca.pem",
-                              .environment = {"A=1", "B_2=x=y"}};
+                              .environment = {"A=1", "B_2=x=y"},
+                              .debugTraceDisabled = true};
     const BackendConfig backend{.name = "here",
                                 .type = "local",
                                 .workDir = "/work",

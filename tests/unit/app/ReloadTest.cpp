@@ -123,6 +123,7 @@ const std::map<std::string_view, std::pair<const char*, const char*>> kValues{
     {"output_limit", {"5", "6"}},
     {"tls_ca_file", {"\"/dev/null\"", "\"/dev/zero\""}},
     {"environment", {"[\"A=b\"]", "[\"A=c\"]"}},
+    {"debug_trace_disabled", {"false", "true"}},
     {"allowed_projects", {"[\"a/b\"]", "[\"a/c\"]"}},
     {"banned_projects", {"[\"a/b\"]", "[\"a/c\"]"}},
     {"banned_users", {"[\"ada\"]", "[\"bob\"]"}},

@@ -2,6 +2,8 @@
 
 #include <filesystem>
 #include <random>
+#include <regex>
+#include <sstream>
 
 #include "bridge/core/Trace.h"
 
@@ -87,6 +89,53 @@ TEST_F(TraceTest, LimitCutsTheOutputOnceAndKeepsTheLastLine) {
                            std::to_string(limit) +
                            " bytes.\nJob execution will continue but no more output will be "
                            "collected.\033[0;m\nJob succeeded\n");
+}
+
+TEST_F(TraceTest, TimestampedLogHasATimeAndAStreamBeforeEveryLine) {
+    const auto at = fromEpoch(std::chrono::milliseconds(1777622950123));
+    append({.before = "Running\n", .timestamps = true, .at = at});
+    append({.raw = "one\n\ntw", .timestamps = true, .at = at});
+    append({.raw = "o hunter2", .timestamps = true, .at = at});
+    append({.raw = "hunter2", .end = true, .after = "end\n", .timestamps = true, .at = at});
+
+    const std::string t = "2026-05-01T08:09:10.123000Z ";
+    EXPECT_EQ(whole(), t + "00O Running\n" + t + "01O one\n" + t + "01O \n" + t + "01O tw\n" + t +
+                           "01O+o \n" + t + "01O+[MASKED]\n" + t + "00O+end\n");
+}
+
+TEST_F(TraceTest, FormatOfTheFirstLineHoldsForTheWholeTrace) {
+    append({.before = "Running\n"});
+    append({.raw = "one\n", .timestamps = true});
+    EXPECT_EQ(whole(), "Running\none\n");
+
+    job = {};
+    std::filesystem::remove(Trace(folder).path("gb-a-1"));
+    append({.before = "Running\n", .timestamps = true});
+    append({.raw = "one\n"});
+    EXPECT_EQ(whole().substr(whole().find('\n') + 1), "1970-01-01T00:00:00.000000Z 01O one\n");
+}
+
+TEST_F(TraceTest, LimitCountsTimestampsToo) {
+    const std::int64_t limit = 1000;
+    append({.before = "Running\n", .timestamps = true}, limit);
+    std::string raw;
+    for (int i = 0; i < 100; ++i) {
+        raw += "line\n";
+    }
+    append({.raw = raw, .timestamps = true}, limit);
+    append({.end = true, .after = "end\n", .timestamps = true}, limit);
+
+    EXPECT_EQ(job.traceState, store::TraceState::Limited);
+    EXPECT_LE(job.traceLength, limit);
+    EXPECT_GE(job.traceLength, limit / 2);
+    std::istringstream lines(whole());
+    for (std::string each; std::getline(lines, each);) {
+        EXPECT_TRUE(std::regex_search(
+            each, std::regex(R"(^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z [0-9a-f]{2}[OE][ +])")))
+            << each;
+    }
+    EXPECT_NE(whole().find("00O+end\n") == std::string::npos,
+              whole().find("00O end\n") == std::string::npos);
 }
 
 TEST_F(TraceTest, BridgeLinesAloneNeverReachTheLimit) {

@@ -36,6 +36,18 @@ TEST_F(JobHttpTest, LogAndVerdictArrive) {
     EXPECT_EQ(seen.acceptedFinals, 1);
 }
 
+TEST_F(JobHttpTest, DebugLogIsMarkedSo) {
+    start();
+    const auto job = running();
+    append(job, 0, "plain");
+    EXPECT_FALSE(server->job(job.id).debugTrace);
+
+    noted(api->appendTrace(context(), job, 5, "+ set -x", true));
+
+    EXPECT_TRUE(server->job(job.id).debugTrace);
+    EXPECT_EQ(server->job(job.id).trace, "plain+ set -x");
+}
+
 TEST_F(JobHttpTest, LostPatchIsFollowedByAMismatchThatTellsTheSize) {
     start();
     const auto job = running();
@@ -174,7 +186,8 @@ TEST_F(JobHttpTest, ManyJobsAreServedAtOnceOverFewConnections) {
             std::string trace;
             for (int line = 0; line < 20; ++line) {
                 const auto text = std::to_string(job.id) + "/" + std::to_string(line) + "\n";
-                api->appendTrace(context(), job, static_cast<std::int64_t>(trace.size()), text);
+                api->appendTrace(context(), job, static_cast<std::int64_t>(trace.size()), text,
+                                 false);
                 trace += text;
             }
             api->finish(context(), job, success(trace));

@@ -79,7 +79,7 @@ protected:
         if (!arrived.empty()) {
             const auto answer =
                 api.appendTrace({.deadline = clock.steadyNow() + std::chrono::hours(1)},
-                                {.id = job.id(), .token = job.token()}, 0, arrived);
+                                {.id = job.id(), .token = job.token()}, 0, arrived, false);
             EXPECT_EQ(answer.outcome, CallOutcome::Done) << answer.message;
         }
         auto text = replaced(here(fixture(name)), "914207", std::to_string(job.id()));

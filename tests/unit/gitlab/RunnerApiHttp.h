@@ -54,7 +54,7 @@ protected:
     }
     JobAnswer keepAlive(const JobCredentials& job) { return noted(api->keepAlive(context(), job)); }
     JobAnswer append(const JobCredentials& job, std::int64_t offset, std::string_view bytes) {
-        return noted(api->appendTrace(context(), job, offset, bytes));
+        return noted(api->appendTrace(context(), job, offset, bytes, false));
     }
     JobAnswer finish(const JobCredentials& job, FinalReport report) {
         return noted(api->finish(context(), job, report));

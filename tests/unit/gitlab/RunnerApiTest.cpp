@@ -25,7 +25,7 @@ protected:
     }
     JobAnswer append(http::Response response) {
         transport.answers.emplace_back(std::move(response));
-        return api.appendTrace(context, job, 10, "x");
+        return api.appendTrace(context, job, 10, "x", false);
     }
     ClaimAnswer claim(http::Response response) {
         transport.answers.emplace_back(std::move(response));

@@ -48,6 +48,12 @@ TEST(SettingsTest, WithoutVariablesTheDefaultsHold) {
     EXPECT_THAT(read.warnings, IsEmpty());
 }
 
+TEST(SettingsTest, JobAsksForTimestamps) {
+    EXPECT_FALSE(settingsOf({}).settings.timestamps);
+    EXPECT_TRUE(settingsOf({{"FF_TIMESTAMPS", "true"}}).settings.timestamps);
+    EXPECT_FALSE(settingsOf({{"FF_TIMESTAMPS", "0"}}).settings.timestamps);
+}
+
 TEST(SettingsTest, DurationsAreWrittenAsInGo) {
     EXPECT_EQ(scriptTimeout("90s"), seconds(90));
     EXPECT_EQ(scriptTimeout("1m30s"), seconds(90));

@@ -188,8 +188,31 @@ Decision afterFind(Step& step, const Result<std::optional<FoundJob>>& found) {
     return step.wait(step.policy.poll);
 }
 
+/// This attempt never started and never will. What is left of it is freed before there is another:
+/// nobody would come back to it.
+Decision neverToStart(Step& step) {
+    const Facts& facts = step.facts;
+    if (facts.released && facts.released->ok()) {
+        step.wait(
+            std::min(step.policy.longestBackoff,
+                     step.policy.firstBackoff * (1 << std::min(step.job.submission.attempt, 10))));
+        return step.to(State::Claimed, "certainly never started");
+    }
+    if (facts.released) {
+        return step.wait(step.backoff());
+    }
+    if (!facts.inFlight.has(Effect::Release) && step.due()) {
+        step.decision.effects.add(Effect::Release);
+        return step.wait(step.policy.poll);
+    }
+    return step.decision;
+}
+
 Decision submitting(Step& step) {
     const Facts& facts = step.facts;
+    if (!step.job.submission.cause.empty()) {
+        return neverToStart(step);
+    }
     if (facts.submitted) {
         return afterSubmit(step, *facts.submitted);
     }
@@ -197,12 +220,9 @@ Decision submitting(Step& step) {
         if (!**facts.marked) {
             return accepted(step, {}, step.now, "its script has started");
         }
-        auto& submission = step.decision.next.submission;
-        submission.cause = "never_started";
+        step.decision.next.submission.cause = "never_started";
         step.decision.effects.add(Effect::Release);
-        step.wait(std::min(step.policy.longestBackoff,
-                           step.policy.firstBackoff * (1 << std::min(submission.attempt, 10))));
-        return step.to(State::Claimed, "certainly never started");
+        return step.wait(step.policy.poll);
     }
     if (facts.found) {
         return afterFind(step, *facts.found);

@@ -164,7 +164,7 @@ private:
             right = byItself && job.exitCode == 0;
         } else if (reason == "script_failure" && byItself) {
             right = job.exitCode != 0 && snapshot.exitCode == job.exitCode;
-        } else if (byItself && !jumped) {
+        } else if (byItself && !jumped && !job.tooLong()) {
             right = false;  // It had ended well or badly by itself.
         } else if (reason == "script_failure") {
             right = jumped && struck(job, {OutputsLate});
@@ -201,6 +201,7 @@ private:
         const auto left = leftBy(job);
         const bool whole = left && left->end == SimulatedEnd::ByItself && !takenAway(snapshot) &&
                            snapshot.status != Status::Canceled && !clocks(snapshot).jumped &&
+                           !job.tooLong() &&
                            committed.find("the log is incomplete") == std::string::npos;
         if (whole ? own != job.expected : !beginsLike(own, job.expected)) {
             find("trace-exact", name + ": the log of its script is wrong, " +

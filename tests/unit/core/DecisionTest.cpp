@@ -104,6 +104,12 @@ TEST_F(DecisionTest, FailedLookForASubmissionSaysNothing) {
 TEST_F(DecisionTest, OnlyATakenMarkerAllowsANewAttempt) {
     in(State::Submitting);
     facts.marked = Result<bool>(true);
+    EXPECT_TRUE(go().effects.has(Effect::Release));
+    facts.released = Result<void>(transientError("down"));
+    EXPECT_FALSE(go(policy.longestBackoff).effects.has(Effect::Release));
+    EXPECT_TRUE(go().effects.has(Effect::Release));
+    ASSERT_EQ(job.state, State::Submitting);  // Nobody would come back to free it.
+    facts.released = Result<void>();
     go();
     ASSERT_EQ(job.state, State::Claimed);
     EXPECT_GT(*job.dueAt, now);  // A scheduler that loses every submission is not asked in a loop.

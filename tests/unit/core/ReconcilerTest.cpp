@@ -305,30 +305,21 @@ TEST_F(ReconcilerTest, SubmissionThatIsNeverThereIsRepeatedWithPauses) {
     EXPECT_LE(job(row).submission.attempt, 6);
 }
 
-TEST_F(ReconcilerTest, ReleaseOfAnEarlierAttemptDoesNotHinderThatOfTheLast) {
+TEST_F(ReconcilerTest, AnAttemptThatNeverStartedIsFreedBeforeTheNextAlsoAfterARestart) {
     backend_.fail(Verb::Submit, uncertainError("nobody knows"));
-    backend_.gate(Verb::Release).close();
+    backend_.fail(Verb::Release, transientError("down"));
     const auto row = claim(1);
-    for (int i = 0; i < 10 && job(row).submission.cause.empty(); ++i) {
-        step();
-        if (job(row).submission.cause.empty()) {
-            finishCalls();
-        }
-    }
-    backend_.gate(Verb::Release).awaitSomebody();
+    pass(kPoll * 6);
     backend_.fail(Verb::Submit, std::nullopt);
-    clock_.advance(kPoll);
-    step();
-    ASSERT_EQ(job(row).submission.attempt, 2);
-    backend_.gate(Verb::Release).open();
-    settle();
-    backend_.run(key(row, 2));
-    backend_.finish(key(row, 2));
+    restart();
+    pass(kPoll * 6);
+    ASSERT_EQ(job(row).submission.attempt, 1);
+    backend_.fail(Verb::Release, std::nullopt);
 
-    pass(kPoll * 3);
+    pass(kPoll * 12);
 
-    EXPECT_EQ(job(row).state, State::Done);
-    EXPECT_FALSE(backend_.has(key(row, 2)));
+    EXPECT_EQ(job(row).submission.attempt, 2);
+    EXPECT_EQ(job(row).state, State::Queued);
 }
 
 TEST_F(ReconcilerTest, AJobThatIsDueAndWaitsForACallDoesNotKeepTheCoreBusy) {

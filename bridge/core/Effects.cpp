@@ -28,6 +28,15 @@ Result<T> only(std::vector<Result<T>> outcomes, ErrorKind kind) {
     return std::move(outcomes.front());
 }
 
+/// What can never be read, for instance behind a link that the job made of its folder, is an empty
+/// log without a status file: the batch system's word then ends the job.
+std::optional<LogChunk> readable(Result<LogChunk> chunk) {
+    if (chunk.ok()) {
+        return std::move(chunk).value();
+    }
+    return chunk.error().kind == ErrorKind::Permanent ? std::optional(LogChunk{}) : std::nullopt;
+}
+
 /// What a look at one job brought, in one piece.
 Answer seenOf(const store::JobRecord& job, std::optional<Observation> observation,
               std::optional<LogChunk> chunk) {
@@ -238,8 +247,8 @@ bool Effects::lookAt(BackendEntry& entry, std::span<const store::JobRecord> jobs
         }
         std::optional<LogChunk> chunk;
         if (next < requests.size() && requests[next].ref.key == refs[i].key) {
-            if (next < chunks.size() && chunks[next].ok()) {
-                chunk = *chunks[next];
+            if (next < chunks.size()) {
+                chunk = readable(std::move(chunks[next]));
             }
             ++next;
         }

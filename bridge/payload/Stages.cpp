@@ -219,7 +219,7 @@ gb_untracked() {
 }
 gb_pack() {
   local gb_list=$GB_CTL/list gb_to=$GB_OUT/artifact.$1.tar.gz gb_rc
-  rm -f -- "$gb_to"
+  rm -rf -- "$gb_to" "$gb_to.part"
   cat >"$gb_list"
   [ -s "$gb_list" ] || return 0
   (

@@ -62,9 +62,12 @@ gb_finish() {
   done
   # A job may have put something else there that never ends.
   printf -v line 'log_bytes=%s\nended_at=%(%s)T\n' "$(($([ -f "$gb_out/log" ] && wc -c <"$gb_out/log")))" -1
-  # Without gb_done it was a signal: nothing is known of the stage that ran.
-  [ -z "$gb_is_done" ] ||
-    { printf '%s' "$text$line" >"$gb_out/status.part" && mv -f "$gb_out/status.part" "$gb_out/status"; }
+  # Without gb_done it was a signal: nothing is known of the stage that ran. A pipe that the job
+  # left in the way would be waited at for ever.
+  [ -z "$gb_is_done" ] || {
+    rm -rf -- "$gb_out/status.part" "$gb_out/status" && printf '%s' "$text$line" >"$gb_out/status.part" &&
+      mv -f -- "$gb_out/status.part" "$gb_out/status"
+  }
   [ -n "$gb_root" ] || return
   rm -rf -- "$gb_root" || { chmod -R u+rwX -- "$gb_root"; rm -rf -- "$gb_root"; }
 }

@@ -121,6 +121,35 @@ TEST_F(RecoveryEndToEnd, PipeAsLogBlocksNothing) {
     EXPECT_EQ(job.exitCode, 3);
 }
 
+TEST_F(RecoveryEndToEnd, WhatAJobPutInTheWayOfItsStatusFileIsRemoved) {
+    for (const std::string inTheWay : {"mkfifo", "mkdir"}) {
+        const auto job = run({.script = {inTheWay + " \"$GB_OUT/status.part\"", "exit 3"}});
+        EXPECT_EQ(job.failureReason, "script_failure") << inTheWay;
+        EXPECT_EQ(job.exitCode, 3) << inTheWay;
+    }
+}
+
+TEST_F(RecoveryEndToEnd, WhatAJobPutInTheWayOfItsArtifactsIsRemoved) {
+    for (const std::string inTheWay : {"mkfifo \"$GB_OUT/artifact.0.tar.gz.part\"",
+                                       "mkdir -p \"$GB_OUT/artifact.0.tar.gz/x\""}) {
+        const auto job =
+            run({.script = {"echo one > a.txt", inTheWay}, .artifacts = {{.paths = {"a.txt"}}}});
+        EXPECT_EQ(job.status, Status::Success) << inTheWay;
+        EXPECT_EQ(job.artifacts.size(), 1U) << inTheWay;
+    }
+}
+
+TEST_F(RecoveryEndToEnd, FolderReplacedByALinkLeadsNowhereAndEndsTheJobWithItsScript) {
+    const auto elsewhere = folder.path / "elsewhere";
+    std::filesystem::create_directory(elsewhere);
+    writeFile(elsewhere / "log", "of somebody else\n");
+    const auto job = run({.script = {"mv \"$GB_OUT\" \"$GB_OUT.away\"; ln -s '" +
+                                     elsewhere.string() + "' \"$GB_OUT\""}});
+
+    isAScriptFailure(job);
+    EXPECT_FALSE(says(job, "somebody else"));
+}
+
 TEST_F(RecoveryEndToEnd, Case60RestartInTheMiddleOfTheLogLosesAndRepeatsNoByte) {
     constexpr int kLines = 120;
     const auto id = add({"for i in $(seq " + std::to_string(kLines) +

@@ -89,6 +89,10 @@ int listJobs(const std::filesystem::path& config, const JobsRequest& request,
         world.out << jobTable(jobs, reader.installation());
     }
     for (const auto& runner : reader.runners()) {
+        if (!runner.health.empty() && runner.health != "ok" && !request.json) {
+            world.out << "runner " << printable(runner.name) << ' ' << printable(runner.health)
+                      << '\n';
+        }
         if (runner.draining && !request.json) {
             world.out << "runner " << printable(runner.name)
                       << " drains: it claims nothing until gridbridge resume " << runner.name

@@ -72,7 +72,11 @@ Contact checkState(const ConfigReading& reading, CheckList& list) {
     } else {
         list.well("state lock: free, no service runs");
     }
-    return checkDatabase(reading, list);
+    auto contact = checkDatabase(reading, list);
+    if (holder && !*holder) {
+        contact.ill.clear();  // A start finds out anew.
+    }
+    return contact;
 }
 
 void checkRunner(const ConfigReading& reading, const RunnerConfig& runner, const Contact& contact,
@@ -80,6 +84,11 @@ void checkRunner(const ConfigReading& reading, const RunnerConfig& runner, const
     const auto answer = world.gitlab.verify(contact.current(runner), contact.systemId);
     switch (answer.outcome) {
         case gitlab::VerifyOutcome::Valid:
+            if (const auto ill = contact.ill.find(runner.name); ill != contact.ill.end()) {
+                list.fail("runner " + runner.name + " " + ill->second +
+                          "; its token is known now, reload the service to have it claim at once");
+                return;
+            }
             list.well("runner " + runner.name + ": " + runner.url + " knows its token");
             return;
         case gitlab::VerifyOutcome::Invalid:

@@ -18,6 +18,11 @@ Contact Contact::read(const Config& config) {
             contact.renewed.emplace(runner.name, std::move(token->token));
         }
     }
+    for (const auto& runner : reader.runners()) {
+        if (!runner.health.empty() && runner.health != "ok") {
+            contact.ill.emplace(runner.name, runner.health);
+        }
+    }
     return contact;
 }
 

@@ -11,6 +11,7 @@ namespace gridbridge::app {
 struct Contact {
     std::string systemId = {};                   ///< Empty before the first start of the service.
     std::map<std::string, Secret> renewed = {};  ///< Tokens that took the place of configured ones.
+    std::map<std::string, std::string> ill = {};  ///< Why a runner claims nothing, as last stored.
 
     /// Reads beside a running service. Throws StoreError.
     static Contact read(const Config& config);

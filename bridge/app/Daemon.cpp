@@ -250,6 +250,7 @@ private:
             const auto known = world_.runners.find(runner.name);
             if (known != world_.runners.end()) {
                 change(*known->second, runner);
+                runners_.at(runner.name).rotation->configure(runner.token);
             } else if (world_.backends.count(runner.backend) > 0) {
                 added("runners." + runner.name, [&] {
                     add(runner, *next.backend(runner.backend));

@@ -70,7 +70,14 @@ private:
             return;
         }
         keep(section + ".url", runner.url, next->url);
-        keep(next->tokenKey, runner.token, next->token);
+        if (runner.url == next->url) {
+            runner.token = next->token;
+            runner.tokenKey = next->tokenKey;
+            runner.tokenPlace = next->tokenPlace;
+            runner.tokenFile = next->tokenFile;
+        } else {
+            keep(next->tokenKey, runner.token, next->token);  // It is for another server.
+        }
         keep(section + ".backend", runner.backend, next->backend);
         keep(section + ".tls_ca_file", runner.tlsCaFile, next->tlsCaFile);
         runner.limit = next->limit;

@@ -28,17 +28,22 @@ void Claimer::run(TokenRotation& rotation, std::stop_token stop) {
 }
 
 Millis Claimer::step(std::stop_token stop) {
+    saveHealth();
+    if (const int version = runner_.identity.version(); version != identity_) {
+        identity_ = version;
+        lastUpdate_.clear();
+        failures_ = 0;
+        health_.tryAgain();
+    }
+    if (health_.paused(clock_.steadyNow())) {
+        return std::min(kFullPause, interval_.load());
+    }
     if (!capacity_.take(runner_.name, runner_.backend)) {
         keepContact(stop);
         return std::min(kFullPause, interval_.load());
     }
-    const auto identity = runner_.identity.get();
-    if (identity.token != lastUpdateOf_) {
-        lastUpdate_.clear();
-        lastUpdateOf_ = identity.token;
-    }
-    const auto answer =
-        runner_.api.requestJob({clock_.steadyNow() + kCallLimit, stop}, identity, lastUpdate_);
+    const auto answer = runner_.api.requestJob({clock_.steadyNow() + kCallLimit, stop},
+                                               runner_.identity.get(), lastUpdate_);
     contactAt_ = clock_.steadyNow();
     if (answer.outcome != ClaimOutcome::Job) {
         capacity_.giveBack(runner_.name, runner_.backend);
@@ -92,7 +97,9 @@ Millis Claimer::handle(const gitlab::ClaimAnswer& answer) {
         return interval_.load();
     }
     ++failures_;
-    if (outage_.failed(clock_.steadyNow())) {
+    if (answer.outcome == ClaimOutcome::Forbidden) {
+        refused(answer.message);
+    } else if (outage_.failed(clock_.steadyNow())) {
         log_.warn("claims fail, trying again runner={} error=\"{}\"", runner_.name, answer.message);
     }
     const Millis backoff =
@@ -104,6 +111,39 @@ void Claimer::answered() {
     failures_ = 0;
     if (outage_.worked(clock_.steadyNow())) {
         log_.info("claims work again runner={}", runner_.name);
+    }
+    if (health_.accepted()) {
+        log_.info("runner {} claims jobs again", runner_.name);
+        unsaved_ = "ok";
+        saveHealth();
+    }
+}
+
+void Claimer::refused(const std::string& message) {
+    if (!health_.refused(clock_.steadyNow())) {
+        log_.debug("a claim was refused runner={} error=\"{}\"", runner_.name, message);
+        return;
+    }
+    log_.critical(
+        "runner {} claims nothing, {} refuses its claims and is asked once an hour; write a token "
+        "that it takes, or have the runner allowed there, and reload the service; open jobs go on "
+        "error=\"{}\"",
+        runner_.name, runner_.url, message);
+    unsaved_ = "claims nothing, GitLab refuses its claims: " + message;
+    saveHealth();
+}
+
+void Claimer::saveHealth() {
+    if (!unsaved_) {
+        return;
+    }
+    try {
+        store_.saveHealth(runner_.name, *unsaved_);
+        unsaved_.reset();
+    } catch (const store::StoreError& e) {
+        if (e.kind != store::StoreError::Kind::Busy && e.kind != store::StoreError::Kind::Full) {
+            throw;
+        }
     }
 }
 

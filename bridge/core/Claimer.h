@@ -8,6 +8,7 @@
 
 #include "bridge/base/Random.h"
 #include "bridge/core/Capacity.h"
+#include "bridge/core/Health.h"
 #include "bridge/core/Outage.h"
 #include "bridge/core/TokenRotation.h"
 #include "bridge/core/World.h"
@@ -16,8 +17,9 @@
 namespace gridbridge::core {
 
 /// Asks GitLab for jobs of one runner while there is a place for one; what it gets is stored
-/// before anything else is done with it. Runs in a thread of its own. `interval` is the time
-/// between two questions without an answer; another thread may change it.
+/// before anything else is done with it. A runner whose claims GitLab refuses pauses them; its
+/// health in the database says so. Runs in a thread of its own. `interval` is the time between two
+/// questions without an answer; another thread may change it.
 class Claimer {
 public:
     Claimer(Clock& clock, store::JobStore& store, const RunnerEntry& runner, Capacity& capacity,
@@ -42,6 +44,9 @@ private:
     std::optional<JobRow> keep(const Secret& body, std::stop_token stop);
     Millis handle(const gitlab::ClaimAnswer& answer);
     void answered();
+    void refused(const std::string& message);
+    /// What the runner's row is to say; a database that is locked or full gets it later.
+    void saveHealth();
     /// A full or drained runner stays online at GitLab (protocol 7.3): else it drops the jobs that
     /// wait for it after an hour.
     void keepContact(std::stop_token stop);
@@ -54,9 +59,11 @@ private:
     spdlog::logger& log_;
     const std::atomic<Millis>& interval_;
     std::string lastUpdate_;
-    Secret lastUpdateOf_;  ///< GitLab keeps `lastUpdate_` per token (protocol 2.2).
+    int identity_ = 0;  ///< Version; GitLab keeps `lastUpdate_` per token (protocol 2.2).
     int failures_ = 0;
     Outage outage_;
+    Health health_;
+    std::optional<std::string> unsaved_;         ///< Health that is not in the database yet.
     SteadyTime contactAt_ = clock_.steadyNow();  ///< The last one.
 };
 

@@ -44,7 +44,34 @@ void TokenRotation::learn(const gitlab::VerifyAnswer& answer) {
     tolerant([&] { take(answer); });
 }
 
+void TokenRotation::reconfigure() {
+    std::optional<Secret> token;
+    {
+        const std::lock_guard lock(mutex_);
+        token = given_;
+    }
+    if (!token) {
+        return;
+    }
+    tolerant([&] {
+        if (*token != configured_) {
+            token_ = store_.runnerToken(runner_.name, *token)
+                         .value_or(store::RunnerToken{*token, clock_.wallNow()});
+            configured_ = *token;
+            expiresAt_.reset();
+        }
+        known_ = false;
+        next_ = {};
+        runner_.identity.renew(token_.token);
+        const std::lock_guard lock(mutex_);
+        if (given_ == token) {
+            given_.reset();
+        }
+    });
+}
+
 void TokenRotation::step(std::stop_token stop) {
+    reconfigure();
     if (clock_.steadyNow() < next_) {
         return;
     }

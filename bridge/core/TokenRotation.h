@@ -2,8 +2,10 @@
 
 #include <spdlog/logger.h>
 
+#include <mutex>
 #include <optional>
 #include <stop_token>
+#include <utility>
 
 #include "bridge/base/Clock.h"
 #include "bridge/core/World.h"
@@ -37,6 +39,13 @@ public:
     TokenRotation(Clock& clock, store::JobStore& store, RunnerEntry& runner, gitlab::TokenApi& api,
                   spdlog::logger& log, Secret configured);
 
+    /// The configuration was read again and has this token, perhaps the same: it is in use from the
+    /// next step on. Safe for concurrent use.
+    void configure(Secret token) {
+        const std::lock_guard lock(mutex_);
+        given_ = std::move(token);
+    }
+
     /// Takes what a verification of the runner's token has said.
     void learn(const gitlab::VerifyAnswer& answer);
 
@@ -45,6 +54,7 @@ public:
     void step(std::stop_token stop);
 
 private:
+    void reconfigure();
     void ask(std::stop_token stop);
     void take(const gitlab::VerifyAnswer& answer);
     void renew(std::stop_token stop);
@@ -60,7 +70,9 @@ private:
     RunnerEntry& runner_;
     gitlab::TokenApi& api_;
     spdlog::logger& log_;
-    const Secret configured_;
+    Secret configured_;
+    std::mutex mutex_;
+    std::optional<Secret> given_;  ///< Under the mutex.
     store::RunnerToken token_;
     bool known_ = false;
     std::optional<WallTime> expiresAt_;

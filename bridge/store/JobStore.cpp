@@ -237,6 +237,11 @@ void JobStore::saveRunner(const RunnerRecord& runner) {
     impl_->owner.use([&] { impl_->runners.save(runner); });
 }
 
+void JobStore::saveHealth(const std::string& runner, const std::string& health) {
+    const std::lock_guard lock(impl_->writing);
+    impl_->receiver.use([&] { RunnerTables(impl_->receiver.database()).save(runner, health); });
+}
+
 std::vector<RunnerRecord> JobStore::runners() {
     return impl_->owner.use([&] { return impl_->runners.runners(); });
 }

@@ -48,7 +48,7 @@ struct RunnerRecord {
     std::optional<std::int64_t> gitlabId = {};
     std::string systemId = {};
     std::optional<WallTime> lastContact = {};
-    std::string health = {};  ///< ok, unhealthy
+    std::string health = {};  ///< `ok`, or why it claims nothing.
     bool draining = false;    ///< Claims nothing; `saveRunner` leaves it as it is.
 };
 
@@ -78,10 +78,10 @@ struct Load {
 /// of one store wait for each other, so that the last of n threads may wait n times as long.
 constexpr Millis kPatience{5000};
 
-/// All persistent facts; the only user of SQL. Owner thread only, except `receive` and the two of
-/// runner tokens, which are safe for concurrent use. Every method throws StoreError; then nothing
-/// of its call was stored (after an Io error perhaps all of it), and the call may be repeated.
-/// `clock` must outlive it.
+/// All persistent facts; the only user of SQL. Owner thread only, except `receive`, `saveHealth`
+/// and the two of runner tokens, which are safe for concurrent use. Every method throws StoreError;
+/// then nothing of its call was stored (after an Io error perhaps all of it), and the call may be
+/// repeated. `clock` must outlive it.
 class JobStore {
 public:
     /// Opens or creates `<folder>/gridbridge.db` and `<folder>/secret.key` and migrates.
@@ -131,6 +131,8 @@ public:
                          const RunnerToken& token);
 
     void saveRunner(const RunnerRecord& runner);
+    /// Of a runner that was saved before.
+    void saveHealth(const std::string& runner, const std::string& health);
     std::vector<RunnerRecord> runners();
 
 private:

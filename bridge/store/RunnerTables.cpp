@@ -36,6 +36,11 @@ void RunnerTables::save(const RunnerRecord& runner) {
         .run();
 }
 
+void RunnerTables::save(const std::string& runner, const std::string& health) {
+    SQLite::Statement update(database_, "UPDATE runner SET health = ? WHERE name = ?");
+    Query(update).with(health, Required{runner}).run();
+}
+
 std::vector<RunnerRecord> RunnerTables::runners() {
     SQLite::Statement select(database_,
                              "SELECT name, server_url, gitlab_id, system_id, last_contact_at, "

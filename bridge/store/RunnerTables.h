@@ -24,6 +24,7 @@ public:
 
     /// All but `draining`, which requests alone change.
     void save(const RunnerRecord& runner);
+    void save(const std::string& runner, const std::string& health);
     /// By name.
     std::vector<RunnerRecord> runners();
 

@@ -138,6 +138,51 @@ TEST_F(TokenEndToEnd, LostAnswerOfARenewalIsFoundOutAndOpenJobsGoOn) {
     EXPECT_EQ(gitlab->faults().at(FaultKind::TokenAnswerLost), 1U);
 }
 
+TEST_F(TokenEndToEnd, RunnerThatGitLabRefusesPausesItsClaimsUntilAReloadBringsAWorkingToken) {
+    gitlab.emplace(clock, options());
+    gitlab->addRunner(kOldToken);
+    service.emplace(gitlab->url(), folder.path);
+    const auto id = held();
+    start();
+    ASSERT_TRUE(gitlab->waitForTrace(id, "begun"));
+    const auto claims = [&] {
+        const auto all = gitlab->requests();
+        return std::count_if(all.begin(), all.end(), [](const auto& request) {
+            return request.path.ends_with("/jobs/request") && request.status == 403;
+        });
+    };
+    const std::string alarm = "runner pool claims nothing, " + gitlab->url() + " refuses";
+    const auto health = [&] { return service->sql("SELECT health FROM runner"); };
+    gitlab->removeRunner(kOldToken);
+    gitlab->addRunner("glrt-new");
+    const auto waiting = gitlab->addJob({.variables = {{.key = "GIT_STRATEGY", .value = "none"}}});
+    ASSERT_TRUE(waitFor([&] { return logSays(alarm); }, "the alarm"));
+    EXPECT_TRUE(waitFor([&] { return health() != "ok\n"; }, "the health"));
+    EXPECT_THAT(health(), HasSubstr("claims nothing, GitLab refuses its claims: POST "));
+    EXPECT_THAT(runGridbridge({"jobs", "--config", service->config().string()}).out,
+                HasSubstr("runner pool claims nothing, GitLab refuses its claims: POST "));
+
+    release();
+    EXPECT_EQ(finished(id).status, Status::Success) << "open jobs go on";
+    EXPECT_EQ(claims(), 3) << "nothing is claimed in the pause";
+    EXPECT_EQ(gitlab->status(waiting), Status::Pending);
+    auto text = readFile(service->config());
+    text.replace(text.find(kOldToken), std::string(kOldToken).size(), "glrt-new");
+    writeFile(service->config(), text);
+    const auto checked = runGridbridge({"check", "--config", service->config().string()});
+    EXPECT_EQ(checked.exitCode, 1);
+    EXPECT_THAT(checked.out, HasSubstr("its token is known now, reload the service"));
+    service->reload();
+
+    EXPECT_EQ(finished(waiting).status, Status::Success);
+    EXPECT_TRUE(waitFor([&] { return health() == "ok\n"; }, "the recovery"));
+    EXPECT_TRUE(logSays("runner pool claims jobs again"));
+    EXPECT_EQ(claims(), 3);
+    EXPECT_EQ(service->log().find(alarm), service->log().rfind(alarm)) << "told more than once";
+    EXPECT_EQ(runGridbridge({"check", "--config", service->config().string()}).exitCode, 0);
+    EXPECT_THAT(service->log(), Not(HasSubstr("glrt-")));
+}
+
 TEST_F(TokenEndToEnd, UnregisterUsesTheRenewedToken) {
     begin(seconds(3));
     std::filesystem::create_directory(folder.path / "config.d");

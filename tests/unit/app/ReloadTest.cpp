@@ -44,6 +44,7 @@ TEST_F(ReloadTest, WhatCanChangeDoes) {
     next.checkInterval = std::chrono::seconds(9);
     next.logLevel = "debug";
     next.retention = std::chrono::hours(1);
+    runner().token = Secret("glrt-new");
     runner().limit = 3;
     runner().outputLimitKib = 1;
     runner().environment = {"A=b"};

@@ -167,6 +167,97 @@ TEST_F(ClaimerTest, ServerSaysWhenToClaimAgain) {
     EXPECT_EQ(claimer_->step({}), kInterval);
 }
 
+/// GitLab refuses claims; the runner's row is there as after a start.
+class HealthTest : public ClaimerTest {
+protected:
+    HealthTest() {
+        store_->saveRunner({"pool", "https://gitlab.example.org", {}, "s_1", {}, "ok"});
+        restart();
+        settle();
+        makeClaimer();
+    }
+    void answer(gitlab::ClaimOutcome outcome, int times) {
+        gitlab_.answerClaims({.outcome = outcome, .message = "403, the server says: Forbidden"},
+                             times);
+    }
+    void claimFor(Millis howLong) {
+        for (const auto end = clock_.steadyNow() + howLong; clock_.steadyNow() < end;) {
+            clock_.advance(claimer_->step({}));
+        }
+    }
+    std::string health() { return store_->runners().at(0).health; }
+
+    const LogLines lines_{log_};
+};
+
+TEST_F(HealthTest, ThreeRefusalsPauseTheClaimsAndAreToldOnceUntilGitLabTakesThemAgain) {
+    answer(gitlab::ClaimOutcome::Forbidden, 5);
+    claimFor(1min);
+    EXPECT_EQ(requests(), 3U);
+    EXPECT_EQ(lines_.count("runner pool claims nothing, https://gitlab.example.org refuses"), 1);
+    EXPECT_EQ(health(),
+              "claims nothing, GitLab refuses its claims: 403, the server says: Forbidden");
+
+    claimFor(58min);
+    EXPECT_EQ(requests(), 3U);
+    claimFor(2min);
+    EXPECT_EQ(requests(), 4U);
+    claimFor(1h);
+    EXPECT_EQ(requests(), 5U);
+    EXPECT_EQ(lines_.count("claims nothing"), 1);
+    EXPECT_EQ(lines_.count("claims jobs again"), 0);
+
+    claimFor(2h);
+    EXPECT_GT(requests(), 1000U);
+    EXPECT_EQ(lines_.count("runner pool claims jobs again"), 1);
+    EXPECT_EQ(health(), "ok");
+}
+
+TEST_F(HealthTest, WhatIsNotARefusalDoesNotCount) {
+    using gitlab::ClaimOutcome;
+    for (const auto between : {ClaimOutcome::NoJob, ClaimOutcome::Conflict}) {
+        answer(ClaimOutcome::Forbidden, 2);
+        answer(between, 1);
+    }
+    answer(ClaimOutcome::Retry, 10);
+    answer(ClaimOutcome::Refused, 10);
+    answer(ClaimOutcome::Forbidden, 2);
+    claimFor(1h);
+
+    EXPECT_GT(requests(), 100U);
+    EXPECT_EQ(lines_.count("claims nothing"), 0);
+    EXPECT_EQ(health(), "ok");
+}
+
+TEST_F(HealthTest, TokenGivenAnewEndsThePauseAtOnceAndARefusedOneIsToldAnew) {
+    answer(gitlab::ClaimOutcome::Forbidden, 6);
+    claimFor(1min);
+    runner().identity.renew(Secret("glrt-x"));
+    claimFor(1min);
+    EXPECT_EQ(requests(), 6U);
+    EXPECT_EQ(lines_.count("claims nothing"), 2);
+
+    runner().identity.renew(Secret("glrt-y"));
+    claimer_->step({});
+
+    EXPECT_EQ(requests(), 7U);
+    EXPECT_EQ(health(), "ok");
+}
+
+TEST_F(HealthTest, HealthIsStoredOnceTheDatabaseIsFree) {
+    testing::Person person(database());
+    person.execute("BEGIN IMMEDIATE");
+    answer(gitlab::ClaimOutcome::Forbidden, 3);
+    claimFor(1min);
+    person.execute("COMMIT");
+    EXPECT_EQ(health(), "ok");
+
+    claimer_->step({});
+
+    EXPECT_NE(health(), "ok");
+    EXPECT_EQ(requests(), 3U);
+}
+
 TEST_F(ClaimerTest, PlaceOfARequestWithoutAJobIsGivenBack) {
     concurrent_ = 1;
     restart();

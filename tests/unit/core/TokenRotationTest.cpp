@@ -246,5 +246,24 @@ TEST_F(TokenRotationTest, RefusalIsLoggedAndTheOldTokenGoesOn) {
     EXPECT_EQ(token(), "glrt-new-2");
 }
 
+TEST_F(TokenRotationTest, ConfiguredTokenThatIsReadAgainIsInUseAtOnce) {
+    begin(in(hours(100)));
+    stepAfter(hours(75));
+    ASSERT_EQ(token(), "glrt-new-1");
+    gitlab_.answerVerify({VerifyOutcome::Valid, 1, "", in(hours(10))});
+
+    rotation_->configure(Secret("glrt-by-hand"));
+    rotation_->step({});
+    EXPECT_EQ(token(), "glrt-by-hand");
+    EXPECT_EQ(verifications(), 2U);
+    stepAfter(hours(8));
+    EXPECT_THAT(tokens_.resets, ElementsAre("glrt-x", "glrt-by-hand"));
+    EXPECT_EQ(stored("glrt-by-hand"), "glrt-new-2");
+
+    rotation_->configure(Secret("glrt-by-hand"));
+    rotation_->step({});
+    EXPECT_EQ(token(), "glrt-new-2") << "the same configuration, read once more";
+}
+
 }  // namespace
 }  // namespace gridbridge::core

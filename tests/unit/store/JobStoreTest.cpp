@@ -265,9 +265,9 @@ TEST_F(JobStoreTest, RunnersAreSavedWholeByName) {
     RunnerRecord runner{"pool", kServer, 12, "s_1", clock_.wallNow(), "ok"};
     store_->saveRunner({"a", kServer});
     store_->saveRunner(runner);
-    runner.health = "unhealthy";
     runner.lastContact.reset();
     store_->saveRunner(runner);
+    store_->saveHealth("pool", "claims nothing");
 
     reopen();
     const auto runners = store_->runners();
@@ -280,7 +280,8 @@ TEST_F(JobStoreTest, RunnersAreSavedWholeByName) {
     EXPECT_EQ(runners[1].gitlabId, 12);
     EXPECT_EQ(runners[1].systemId, "s_1");
     EXPECT_EQ(runners[1].lastContact, std::nullopt);
-    EXPECT_EQ(runners[1].health, "unhealthy");
+    EXPECT_EQ(runners[1].health, "claims nothing");
+    EXPECT_EQ(runners[0].health, "");
 }
 
 TEST_F(JobStoreTest, ARowNumberIsNeverUsedAgain) {

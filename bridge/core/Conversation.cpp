@@ -84,8 +84,9 @@ SteadyTime Conversation::talk(JobRow row, Live& live, std::size_t openJobs) {
         beat(row, live);
         return SteadyTime::max();
     }
-    const bool news =
-        live.acknowledged ? *live.acknowledged < live.traceLength : live.traceLength > 0;
+    // What the disk has lost cannot be sent: then GitLab is only asked what it has.
+    const bool news = live.acknowledged ? *live.acknowledged < live.traceLength && !live.traceOnDisk
+                                        : live.traceLength > 0;
     if (news && now >= live.lastPatch + live.updateInterval) {
         patch(row, live);
         return SteadyTime::max();
@@ -202,9 +203,9 @@ void Conversation::report(JobRow row, Live& live, const gitlab::FinalReport& rep
     const auto now = clock_.steadyNow();
     // The claim is acknowledged before any log, and reports that fail starve no heartbeat.
     const bool greet = live.lastContact == SteadyTime{} || now >= live.lastContact + kRunningBeat;
-    // A report without a checksum is answered at once.
+    // A report without a checksum is answered at once. What the disk lost has none.
     const auto expiry = gitlab::tokenExpiry(live.credentials.token);
-    const bool checked = (!expiry || clock_.wallNow() + kHurry < *expiry) &&
+    const bool checked = live.traceLost == 0 && (!expiry || clock_.wallNow() + kHurry < *expiry) &&
                          (!live.deferredSince || now < *live.deferredSince + kLongestDeferral);
     world_.control.post([this, row, log = sending(live), last = report, checked,
                          greet](std::stop_token stop) mutable {

@@ -287,9 +287,34 @@ Decision collecting(Step& step) {
     return step.decision;
 }
 
+/// The trace goes on where GitLab's copy ends; false while it has not said where that is.
+bool mendTrace(Step& step) {
+    const Facts& facts = step.facts;
+    if (!facts.traceInGitLab && facts.contact != Contact::Gone && !step.pastDeadline()) {
+        return false;
+    }
+    JobRecord& next = step.decision.next;
+    const auto onlyThere = std::max<std::int64_t>(
+        0, std::min(facts.traceInGitLab.value_or(0), next.traceLength) - *facts.traceOnDisk);
+    const auto lost = next.traceLength - *facts.traceOnDisk;
+    next.traceLost += lost;
+    next.traceLength = *facts.traceOnDisk + onlyThere;
+    step.decision.before +=
+        "\n" + warningLine("the machine of gridbridge lost " + std::to_string(lost) +
+                           " bytes of this log here, perhaps with its power: " +
+                           (onlyThere == 0 ? "nobody has them"
+                            : onlyThere == lost
+                                ? "only GitLab has them"
+                                : "only GitLab has " + std::to_string(onlyThere) + " of them"));
+    return true;
+}
+
 Decision next(Step& step) {
     const JobRecord& job = step.job;
     const Facts& facts = step.facts;
+    if (facts.traceOnDisk && !mendTrace(step)) {
+        return step.wait(step.policy.poll);
+    }
     if (facts.contact == Contact::Gone && job.state != State::Done && !job.reportedAt) {
         // A submission whose outcome is open is waited for: it may still have to be ended.
         if (job.state != State::Submitting) {

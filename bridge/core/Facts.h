@@ -105,6 +105,9 @@ struct Facts {
     std::optional<Result<void>> released;
     std::optional<StopFact> stop;
 
+    std::optional<std::int64_t> traceOnDisk;    ///< Its size when it is shorter than committed.
+    std::optional<std::int64_t> traceInGitLab;  ///< Its size there, once it is known.
+
     bool duplicate = false;  ///< GitLab gave the job twice; an older row carries it.
     bool restarted = false;  ///< Nothing is under way: what was asked must be asked again.
     EffectSet inFlight;

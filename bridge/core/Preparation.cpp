@@ -62,6 +62,12 @@ void Reconciler::adopt(const JobRecord& job, bool claimedHere) {
             live.credentials = {identity->id, identity->token};
         }
     }
+    const auto onDisk = trace_.size(live.key);
+    if (onDisk && *onDisk < job.traceLength && !job.reportedAt) {
+        live.traceOnDisk = onDisk;
+        log_.error("the disk lost a part of a trace job={} bytes={} kept={}", live.key,
+                   job.traceLength, *onDisk);
+    }
     capacity_.opened(job.runner, job.backend, claimedHere);
     refresh(live, job);
     schedule(job.row, live);

@@ -154,6 +154,9 @@ std::set<JobRow> Reconciler::dueRows() {
 }
 
 bool Reconciler::newsworthy(const Facts& facts, const Live& live) const {
+    if (live.traceOnDisk && live.acknowledged) {
+        return true;
+    }
     if (facts.restarted || facts.decoded || facts.contact || facts.submitted || facts.found ||
         facts.marked || facts.end || facts.batchLog || facts.collected || facts.uploaded ||
         facts.reported || facts.released || facts.stop) {
@@ -171,13 +174,18 @@ bool Reconciler::newsworthy(const Facts& facts, const Live& live) const {
 
 void Reconciler::complete(const JobRecord& job, Facts& facts, Live& live) {
     facts.duplicate = live.duplicate;
+    if (live.traceOnDisk) {
+        facts.traceOnDisk = live.traceOnDisk;
+        facts.traceInGitLab = live.acknowledged;
+        facts.restarted = true;  // It begins anew once the trace can go on.
+    }
     if (job.state == State::Received) {
         facts.decoded = decode(job, live);
     }
     if (facts.log && facts.logOffset != job.rawOffset) {
         facts.log.reset();  // Read before the last commit: it would be taken twice.
     }
-    if (facts.log) {
+    if (facts.log && !live.traceOnDisk) {
         live.rawSeen = job.rawOffset + static_cast<std::int64_t>(facts.log->bytes.size());
     }
     if (!facts.end && !job.submission.status.empty()) {
@@ -208,7 +216,8 @@ std::optional<Reconciler::Ready> Reconciler::decideOne(const JobRecord& job) {
                    ready.decision.endOfLog, ready.decision.after,
                    live.wishes.timestamps,  clock_.wallNow()};
     const bool logOpen = job.state == State::Queued || job.state == State::Running;
-    if (facts.log && logOpen) {
+    const bool mended = !facts.traceOnDisk || ready.decision.next.traceLost != job.traceLost;
+    if (facts.log && logOpen && mended) {
         news.raw = facts.log->bytes;
     }
     if (!news.before.empty() || !news.raw.empty() || !news.after.empty()) {
@@ -283,6 +292,9 @@ void Reconciler::remember(const Ready& ready) {
             crashPoint("id-stored");
         }
     }
+    if (next.traceLost != ready.before.traceLost) {
+        live.traceOnDisk.reset();
+    }
     refresh(live, next);
     if (next.state == State::Done) {
         capacity_.closed(live.runner);
@@ -297,6 +309,7 @@ void Reconciler::remember(const Ready& ready) {
 void Reconciler::refresh(Live& live, const JobRecord& job) {
     live.attempt = job.submission.attempt;
     live.traceLength = job.traceLength;
+    live.traceLost = job.traceLost;
     live.watched = mayHaveBatchJob(job);
     live.settled = live.settled || job.reportedAt.has_value();
     const bool waiting = waits(job.state);

@@ -175,4 +175,13 @@ Result<std::string> Trace::read(const std::string& jobKey, std::int64_t offset,
     return bytes;
 }
 
+std::optional<std::int64_t> Trace::size(const std::string& jobKey) const {
+    std::error_code problem;
+    const auto bytes = std::filesystem::file_size(path(jobKey), problem);
+    if (problem == std::errc::no_such_file_or_directory) {
+        return 0;
+    }
+    return problem ? std::nullopt : std::optional(static_cast<std::int64_t>(bytes));
+}
+
 }  // namespace gridbridge::core

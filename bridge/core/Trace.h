@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -41,6 +42,8 @@ public:
     /// At most `limit` bytes from `offset`; fewer at the end of the file.
     Result<std::string> read(const std::string& jobKey, std::int64_t offset,
                              std::size_t limit) const;
+    /// Bytes in the file; nothing when that cannot be told.
+    std::optional<std::int64_t> size(const std::string& jobKey) const;
     std::filesystem::path path(const std::string& jobKey) const;
 
 private:

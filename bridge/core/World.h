@@ -106,6 +106,8 @@ struct Live {
     std::size_t patchBytes = std::size_t{1} << 20U;     ///< Most log in one call.
     Millis updateInterval{3000};
     std::int64_t traceLength = 0;              ///< Committed.
+    std::int64_t traceLost = 0;                ///< Of those.
+    std::optional<std::int64_t> traceOnDisk;   ///< Its size when it is shorter than committed.
     std::optional<std::int64_t> acknowledged;  ///< Bytes that GitLab has; unknown after a restart.
 };
 

@@ -86,6 +86,7 @@ struct JobRecord {
     std::optional<WallTime> dueAt = {};  ///< When it must be looked at without any news.
 
     std::int64_t traceLength = 0;
+    std::int64_t traceLost = 0;  ///< Bytes that the disk lost, with the power for instance.
     TraceState traceState = TraceState::Open;
     std::int64_t rawOffset = 0;
     std::string maskMode = "plain";

@@ -13,8 +13,8 @@ const std::string kJobFields =
     "runner, server_url, gitlab_id, project, ref, sha, name, stage, user, url, backend, account, "
     "state, outcome, failure_reason, exit_code, cancel, claimed_at, started_at, ended_at, "
     "reported_at, timeout_seconds, deadline_at, due_at, trace_length, trace_state, raw_offset, "
-    "mask_mode, stop_cause";
-const std::string kJobMarks = "?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?";
+    "mask_mode, stop_cause, trace_lost";
+const std::string kJobMarks = "?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?";
 /// Order of `withFields` for a submission and of `submissionOf`.
 const std::string kSubmissionFields =
     "key, remote_id, submitted_at, run, batch_state, reason, node, started_at, ended_at, cause, "
@@ -30,7 +30,7 @@ void withFields(Query& query, const JobRecord& job) {
                nameOf(job.state), nameOf(job.outcome), job.failureReason, job.exitCode,
                nameOf(job.cancel), job.claimedAt, job.startedAt, job.endedAt, job.reportedAt,
                job.timeoutSeconds, job.deadline, job.dueAt, job.traceLength, nameOf(job.traceState),
-               job.rawOffset, Required{job.maskMode}, job.stopCause);
+               job.rawOffset, Required{job.maskMode}, job.stopCause, job.traceLost);
 }
 
 void withFields(Query& query, const SubmissionRecord& submission) {
@@ -76,6 +76,7 @@ JobRecord jobOf(Query& query) {
     job.rawOffset = query.integer();
     job.maskMode = query.text();
     job.stopCause = query.text();
+    job.traceLost = query.integer();
     return job;
 }
 

@@ -84,9 +84,10 @@ protected:
         return text;
     }
     /// A killed service asks once more how a report went.
-    void prepare(int jobs, int callsAfterEnd = 2) {
+    void prepare(int jobs, int callsAfterEnd = 2, bool requireChecksum = true) {
         auto lenient = options();
         lenient.callsAfterEnd = callsAfterEnd;
+        lenient.requireChecksum = requireChecksum;
         lenient.registrationToken = kRegistrationToken;
         gitlab.emplace(later, lenient);
         gitlab->addRunner("glrt-test");
@@ -169,6 +170,12 @@ protected:
     std::set<JobId> lost;
 };
 
+std::string pointName(const ::testing::TestParamInfo<const char*>& point) {
+    std::string name = point.param;
+    std::replace(name.begin(), name.end(), '-', '_');
+    return name;
+}
+
 class CrashPoint : public CrashEndToEnd, public ::testing::WithParamInterface<const char*> {};
 
 TEST_P(CrashPoint, LosesNothingDoublesNothing) {
@@ -191,6 +198,83 @@ INSTANTIATE_TEST_SUITE_P(EachPoint, CrashPoint, ::testing::ValuesIn(kPoints), []
     std::replace(name.begin(), name.end(), '-', '_');
     return name;
 });
+
+/// kill -9, and the disk has kept of the logs what it happened to write; every commit of the
+/// database is on it.
+class PowerLoss : public CrashEndToEnd, public ::testing::WithParamInterface<const char*> {
+protected:
+    /// Cuts every trace anywhere; how many bytes are gone.
+    std::uintmax_t cutTraces(std::mt19937& random) {
+        std::uintmax_t gone = 0;
+        for (const auto& trace :
+             std::filesystem::directory_iterator(service->stateDir() / "traces")) {
+            const auto size = trace.file_size();
+            const auto kept = size == 0 ? 0 : random() % size;
+            std::filesystem::resize_file(trace.path(), kept);
+            gone += size - kept;
+        }
+        return gone;
+    }
+    void checkTrace(JobId id) {
+        const auto job = gitlab->job(id);
+        EXPECT_EQ(job.acceptedFinals, 1) << id;
+        EXPECT_EQ(job.trace.find('\0'), std::string::npos) << id;
+        EXPECT_EQ(job.trace.find(kSecret), std::string::npos) << id;
+        EXPECT_EQ(lastLine(job), "Job succeeded") << id;
+        const auto key = service->sql(
+            "SELECT 'gb-' || (SELECT id FROM installation) || '-' || id FROM job WHERE gitlab_id "
+            "= " +
+            std::to_string(id));
+        const auto here =
+            readFile(service->stateDir() / "traces" / (key.substr(0, key.size() - 1) + ".log"));
+        ASSERT_EQ(here.size(), job.trace.size()) << id;
+        for (std::size_t at = 0; at < here.size(); ++at) {
+            ASSERT_TRUE(here[at] == job.trace[at] || here[at] == '\0') << id << " at " << at;
+        }
+    }
+};
+
+TEST_P(PowerLoss, LogsGoOnWhereGitLabsCopyEnds) {
+    const auto seed = std::random_device{}();
+    std::cout << "seed " << seed << std::endl;
+    std::mt19937 random(seed);
+    prepare(4, 2, false);
+    service->start({{"GRIDBRIDGE_CRASH_POINT", std::string(GetParam()) + ":2"}});
+    EXPECT_EQ(service->wait(), 137) << "the crash point was never reached";
+    const int losses = claimsLost();
+    const auto before = std::stoi(
+        "0" +
+        service->sql("SELECT count(*) FROM job WHERE trace_length > 0 AND reported_at IS NULL"));
+    const auto gone = cutTraces(random);
+    std::map<JobId, std::string> seen;
+    for (const auto id : ids) {
+        seen[id] = gitlab->job(id).trace;
+    }
+
+    service->start();
+    settle(losses);
+
+    std::cout << gone << " bytes gone" << std::endl;
+    int told = 0;
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+        if (lost.count(ids[i]) > 0) {
+            continue;
+        }
+        const auto job = gitlab->job(ids[i]);
+        EXPECT_EQ(readFile(folder.path / ("runs." + std::to_string(i))), "x\n");
+        EXPECT_EQ(job.trace.substr(0, seen[ids[i]].size()), seen[ids[i]])
+            << "what was sent changed";
+        const bool mended = says(job, "bytes of this log here, perhaps with its power: ");
+        told += mended ? 1 : 0;
+        if (seen[ids[i]].find("Job succeeded") == std::string::npos) {
+            checkTrace(ids[i]);
+        }
+    }
+    EXPECT_LE(told, before);
+    EXPECT_TRUE(before == 0 || told > 0) << before;
+}
+
+INSTANTIATE_TEST_SUITE_P(EachPoint, PowerLoss, ::testing::ValuesIn(kPoints), pointName);
 
 /// Every fault of the stand-in, at growing rates until it has struck often enough, under kills.
 class StormEndToEnd : public CrashEndToEnd {

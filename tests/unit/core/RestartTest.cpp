@@ -137,6 +137,94 @@ TEST_F(RestartTest, TraceGoesOnAtTheExactByte) {
     EXPECT_NE(trace.find("before and after\n"), std::string::npos) << trace;
 }
 
+/// A power failure: the disk has kept only the first bytes of a trace.
+class PowerFailure : public RestartTest {
+protected:
+    /// A job with a trace of which GitLab has all but the last line.
+    JobRow halfSent() {
+        const auto row = running(1);
+        backend_.print(key(row), "sent\n");
+        pass(kPoll);
+        sent = gitlab_.job(1).trace;
+        gitlab_.answerNext(Call::Trace, {});
+        backend_.print(key(row), "not sent\n");
+        clock_.advance(kPoll);
+        step();
+        finishCalls();
+        step();
+        finishCalls();
+        EXPECT_EQ(gitlab_.job(1).trace, sent);
+        EXPECT_EQ(traceOf(row), sent + "not sent\n");
+        return row;
+    }
+    void restartWith(JobRow row, std::size_t kept) {
+        std::filesystem::resize_file(
+            folder_.path() / "traces" / (store::jobKey(store_->installation(), row) + ".log"),
+            kept);
+        restart();
+        backend_.print(key(row), "later\n");
+        pass(kPoll * 3);
+        backend_.finish(key(row));
+        pass(kPoll * 3);
+        ASSERT_EQ(gitlab_.job(1).reports.size(), 1U);
+        EXPECT_FALSE(gitlab_.job(1).reports.front().traceEnd);
+        EXPECT_EQ(job(row).state, State::Done);
+    }
+    static std::string told(const std::string& what) {
+        return "\n\033[0;33mWARNING: the machine of gridbridge lost " + what + "\033[0;m\nlater\n";
+    }
+
+    std::string sent;
+};
+
+TEST_F(PowerFailure, WhatGitLabHasStaysThereAndTheRestIsLost) {
+    const auto row = halfSent();
+
+    restartWith(row, 5);
+
+    EXPECT_EQ(gitlab_.job(1).trace.find(
+                  sent + told(std::to_string(sent.size() + 4) +
+                              " bytes of this log here, perhaps with its power: only GitLab has " +
+                              std::to_string(sent.size() - 5) + " of them")),
+              0U)
+        << gitlab_.job(1).trace;
+    EXPECT_EQ(job(row).traceLost, static_cast<std::int64_t>(sent.size() + 4));
+}
+
+TEST_F(PowerFailure, WhatIsHereGoesToGitLab) {
+    const auto row = halfSent();
+
+    restartWith(row, sent.size() + 3);
+
+    EXPECT_EQ(gitlab_.job(1).trace.find(
+                  sent + "not" +
+                  told("6 bytes of this log here, perhaps with its power: nobody has them")),
+              0U)
+        << gitlab_.job(1).trace;
+    EXPECT_EQ(traceOf(row), gitlab_.job(1).trace);
+}
+
+TEST_F(PowerFailure, NothingIsWrittenUntilGitLabHasSaidWhatItHas) {
+    const auto row = halfSent();
+    gitlab_.answerNext(Call::Trace, {}, 3);
+    const auto length = job(row).traceLength;
+    std::filesystem::resize_file(
+        folder_.path() / "traces" / (store::jobKey(store_->installation(), row) + ".log"), 5);
+    restart();
+    backend_.print(key(row), "later\n");
+    const auto asked = gitlab_.calls(Call::Trace, 1).size();
+    while (gitlab_.calls(Call::Trace, 1).size() < asked + 3) {
+        pass(1s);
+        EXPECT_EQ(job(row).traceLength, length);
+    }
+
+    pass(kPoll * 12);
+
+    EXPECT_NE(gitlab_.job(1).trace.find("only GitLab has"), std::string::npos)
+        << gitlab_.job(1).trace;
+    EXPECT_TRUE(gitlab_.job(1).trace.ends_with("\nlater\n"));
+}
+
 TEST_F(RestartTest, OpenJobsFoundAtStartKeepTheirPlaces) {
     running(1);
     claim(2);

@@ -1,6 +1,7 @@
 #include "bridge/core/Conversation.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "bridge/base/CrashPoint.h"
 #include "bridge/gitlab/Crc32.h"
@@ -41,6 +42,11 @@ bool reached(CallOutcome outcome) {
            outcome == CallOutcome::Mismatch || outcome == CallOutcome::TooLarge;
 }
 
+/// One call about a job at a time, and none once it is settled.
+bool mayTalk(const Live& live) {
+    return !live.talking && !live.settled && !live.reporting && live.credentials.id != 0;
+}
+
 /// Whether there has been nothing but refusals, this one included, for too long.
 bool refusedTooLong(CallOutcome outcome, SteadyTime now, std::optional<SteadyTime>& since) {
     if (outcome != CallOutcome::NotFound && outcome != CallOutcome::Rejected) {
@@ -68,38 +74,98 @@ ReportFact reportFact(const JobAnswer& answer, bool success) {
 
 }  // namespace
 
-SteadyTime Conversation::talk(JobRow row, Live& live, std::size_t openJobs) {
+bool Conversation::hasNews(const Live& live) const {
+    // What the disk has lost cannot be sent: then GitLab is only asked what it has.
+    return live.acknowledged ? *live.acknowledged < live.traceLength && !live.traceOnDisk
+                             : live.traceLength > 0;
+}
+
+SteadyTime Conversation::talk(JobRow row, Live& live) {
     const auto now = clock_.steadyNow();
-    if (live.talking || live.settled || live.reporting || live.credentials.id == 0) {
+    if (!mayTalk(live)) {
         return SteadyTime::max();
     }
     if (now < live.quietUntil) {
         return live.quietUntil;
     }
-    const Millis stretched(static_cast<std::int64_t>(openJobs) * 1000 / 50);
-    const auto interval =
-        std::min(kLongestBeat, std::max(live.waiting ? kWaitingBeat : kRunningBeat, stretched));
-    const bool first = live.lastContact == SteadyTime{};
-    if (first || now >= live.lastContact + interval) {
+    auto& there = server(live);
+    if (!std::exchange(live.greeted, true)) {
         beat(row, live);
         return SteadyTime::max();
     }
-    // What the disk has lost cannot be sent: then GitLab is only asked what it has.
-    const bool news = live.acknowledged ? *live.acknowledged < live.traceLength && !live.traceOnDisk
-                                        : live.traceLength > 0;
-    if (news && now >= live.lastPatch + live.updateInterval) {
-        patch(row, live);
+    const auto interval = std::min(
+        kLongestBeat,
+        std::max(live.waiting ? kWaitingBeat : kRunningBeat, Server::kBeatGap * there.openJobs));
+    if (live.lastContact == SteadyTime{} || now >= live.lastContact + interval) {
+        there.wantBeat(row, live.lastContact);
         return SteadyTime::max();
     }
+    if (hasNews(live) && now >= live.lastPatch + live.updateInterval) {
+        if (!there.makesWait()) {
+            patch(row, live);
+            return SteadyTime::max();
+        }
+        there.wantPatch(row);
+        return live.lastContact + interval;
+    }
     return std::min(live.lastContact + interval,
-                    news ? live.lastPatch + live.updateInterval : SteadyTime::max());
+                    hasNews(live) ? live.lastPatch + live.updateInterval : SteadyTime::max());
+}
+
+Conversation::Turns Conversation::takeTurns(Lives& lives) {
+    const auto now = clock_.steadyNow();
+    Turns turns;
+    for (auto& [url, there] : servers_) {
+        while (const auto call = there.next(now)) {
+            const auto found = lives.find(call->row);
+            if (found == lives.end()) {
+                continue;
+            }
+            auto& live = found->second;
+            const bool may = mayTalk(live) && now >= live.quietUntil;
+            if (call->turn == Turn::Report) {
+                turns.reports.push_back(call->row);
+            } else if (call->turn == Turn::Beat && may) {
+                beat(call->row, live);
+            } else if (call->turn == Turn::Patch && may && hasNews(live)) {
+                patch(call->row, live);
+            }
+        }
+        turns.next = std::min(turns.next, there.nextAt());
+    }
+    return turns;
+}
+
+std::vector<JobRow> Conversation::woken(Lives& lives) {
+    std::vector<JobRow> rows;
+    if (std::exchange(outageOver_, false)) {
+        for (auto& [row, live] : lives) {
+            if (live.failedCalls > 0 && !server(live).away()) {
+                live.quietUntil = {};
+                rows.push_back(row);
+            }
+        }
+    }
+    return rows;
+}
+
+bool Conversation::mayReport(JobRow row, const Live& live) {
+    auto& there = server(live);
+    if (!there.makesWait()) {
+        return true;
+    }
+    there.wantReport(row);
+    return false;
 }
 
 void Conversation::beat(JobRow row, Live& live) {
     live.talking = true;
-    world_.control.post([this, row, job = live.credentials,
+    auto& underWay = server(live).underWay;
+    ++underWay;
+    world_.control.post([this, row, job = live.credentials, &underWay,
                          &gitlab = world_.runners.at(live.runner)->api](std::stop_token stop) {
         const auto answer = gitlab.keepAlive({clock_.steadyNow() + kCallLimit, stop}, job);
+        --underWay;
         answers_.post(
             {row, 0, [this, answer](Facts& facts, Live& known) { hear(answer, facts, known); }});
     });
@@ -230,11 +296,20 @@ void Conversation::report(JobRow row, Live& live, const gitlab::FinalReport& rep
     });
 }
 
+void Conversation::heed(const JobAnswer& answer, Server& server) {
+    if (reached(answer.outcome) || answer.outcome == CallOutcome::Ended) {
+        outageOver_ = server.answered(clock_.steadyNow()) || outageOver_;
+    } else if (answer.outcome == CallOutcome::Retry) {
+        server.failed(clock_.steadyNow());
+    }
+}
+
 /// What every answer means for the conversation and for the job.
 void Conversation::hear(const JobAnswer& answer, Facts& facts, Live& live) {
     const auto now = clock_.steadyNow();
     live.talking = false;
     note(answer, live);
+    heed(answer, server(live));
     if (answer.updateInterval) {
         live.updateInterval = std::min<Millis>(*answer.updateInterval, std::chrono::seconds(60));
     }

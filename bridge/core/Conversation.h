@@ -4,16 +4,20 @@
 
 #include <map>
 #include <string>
+#include <unordered_map>
+#include <vector>
 
 #include "bridge/base/Clock.h"
 #include "bridge/core/Outage.h"
+#include "bridge/core/Server.h"
 #include "bridge/core/Trace.h"
 #include "bridge/core/World.h"
 
 namespace gridbridge::core {
 
-/// Talks to GitLab about jobs, over the control lane: heartbeats, new trace bytes, final reports.
-/// Decides nothing about jobs. Owner thread only; its calls answer through `Answers`.
+/// Talks to GitLab about jobs, over the control lane: heartbeats, new trace bytes, final reports,
+/// each when its server can take it. Decides nothing about jobs. Owner thread only; its calls
+/// answer through `Answers`.
 class Conversation {
 public:
     static constexpr Millis kRunningBeat{30000};
@@ -27,9 +31,28 @@ public:
                  spdlog::logger& log)
         : clock_(clock), world_(world), answers_(answers), trace_(trace), log_(log) {}
 
-    /// Sends what is due for the job, if anything: new bytes, or a heartbeat. Returns when it
-    /// must be asked again at the latest. `openJobs` stretches heartbeats.
-    SteadyTime talk(JobRow row, Live& live, std::size_t openJobs);
+    /// An open job of this runner is there, or is not any more. Heartbeats are stretched to the
+    /// number of a server's open jobs.
+    void opened(const Live& live) { ++server(live).openJobs; }
+    void closed(const Live& live) { --server(live).openJobs; }
+
+    /// Sends what is due for the job, if anything: new bytes, or a heartbeat; what must wait for
+    /// its turn is sent by takeTurns(). Returns when it must be asked again at the latest.
+    SteadyTime talk(JobRow row, Live& live);
+
+    using Lives = std::unordered_map<JobRow, Live>;
+    struct Turns {
+        SteadyTime next = SteadyTime::max();  ///< When more have their turn.
+        std::vector<JobRow> reports;          ///< Jobs whose report() has its turn.
+    };
+    Turns takeTurns(Lives& lives);
+    /// Jobs that were silent because of an outage that is over; they talk again.
+    std::vector<JobRow> woken(Lives& lives);
+
+    /// Whether report() may be called now; otherwise takeTurns() names the job later.
+    bool mayReport(JobRow row, const Live& live);
+    /// Whether nothing has been heard of the job's server for a while.
+    bool away(const Live& live) { return server(live).away(); }
 
     /// Sends the rest of the trace and the final report; answers with a ReportFact.
     void report(JobRow row, Live& live, const gitlab::FinalReport& report);
@@ -37,6 +60,9 @@ public:
 private:
     struct Sending;
 
+    Server& server(const Live& live) { return servers_[world_.runners.at(live.runner)->url]; }
+    bool hasNews(const Live& live) const;
+    void heed(const gitlab::JobAnswer& answer, Server& server);
     void beat(JobRow row, Live& live);
     void patch(JobRow row, Live& live);
     Sending sending(const Live& live) const;
@@ -53,6 +79,8 @@ private:
     const Trace& trace_;
     spdlog::logger& log_;
     std::map<std::string, Outage> outages_;  ///< By runner.
+    std::map<std::string, Server> servers_;  ///< By url.
+    bool outageOver_ = false;
 };
 
 }  // namespace gridbridge::core

@@ -68,7 +68,9 @@ void Reconciler::adopt(const JobRecord& job, bool claimedHere) {
         log_.error("the disk lost a part of a trace job={} bytes={} kept={}", live.key,
                    job.traceLength, *onDisk);
     }
+    live.greeted = !claimedHere;
     capacity_.opened(job.runner, job.backend, claimedHere);
+    conversation_.opened(live);
     refresh(live, job);
     schedule(job.row, live);
 }

@@ -298,6 +298,7 @@ void Reconciler::remember(const Ready& ready) {
     refresh(live, next);
     if (next.state == State::Done) {
         capacity_.closed(live.runner);
+        conversation_.closed(live);
         agenda_.erase({live.talkAt, next.row});
         facts_.erase(next.row);
         lives_.erase(next.row);
@@ -396,12 +397,13 @@ void Reconciler::carryOut(Effect effect, const JobRecord& job, Live& live) {
     }
 }
 
-void Reconciler::startReport(const JobRecord& job, Live& live) {
-    if (live.talking) {
-        live.reportWanted = true;  // One call about a job at a time.
+void Reconciler::startReport(const JobRecord& job, Live& live, bool itsTurn) {
+    // One call about a job at a time, and what has been waiting longer comes first.
+    live.reportWanted =
+        live.talking || (!itsTurn && !live.settled && !conversation_.mayReport(job.row, live));
+    if (live.reportWanted) {
         return;
     }
-    live.reportWanted = false;
     if (live.settled) {
         answers_.post({job.row, 0, [](Facts& facts, Live&) {
                            facts.reported.emplace().outcome = ReportOutcome::Unwanted;
@@ -415,6 +417,16 @@ void Reconciler::startReport(const JobRecord& job, Live& live) {
         report.exitCode = job.exitCode;
     }
     conversation_.report(job.row, live, report);
+}
+
+void Reconciler::startReport(JobRow row, bool itsTurn) {
+    auto& live = lives_.at(row);
+    if (live.reportWanted && !live.talking) {
+        const std::vector<JobRow> one{row};
+        for (const auto& job : store_.load(one)) {
+            startReport(job, live, itsTurn);
+        }
+    }
 }
 
 void Reconciler::poll() {
@@ -459,23 +471,25 @@ void Reconciler::schedule(JobRow row, Live& live) {
 
 SteadyTime Reconciler::converse() {
     const auto now = clock_.steadyNow();
+    for (const auto row : conversation_.woken(lives_)) {
+        schedule(row, lives_.at(row));
+    }
     while (!agenda_.empty() && agenda_.begin()->first <= now) {
         const auto row = agenda_.begin()->second;
         agenda_.erase(agenda_.begin());
         auto& live = lives_.at(row);
-        if (live.reportWanted && !live.talking) {
-            const std::vector<JobRow> one{row};
-            for (const auto& job : store_.load(one)) {
-                startReport(job, live);
-            }
-        }
-        live.talkAt = conversation_.talk(row, live, lives_.size());
+        startReport(row, false);
+        live.talkAt = conversation_.talk(row, live);
         if (live.talkAt != SteadyTime::max()) {
             live.talkAt = std::max(live.talkAt, now + Millis(1));
             agenda_.insert({live.talkAt, row});
         }
     }
-    return agenda_.empty() ? SteadyTime::max() : agenda_.begin()->first;
+    const auto turns = conversation_.takeTurns(lives_);
+    for (const auto row : turns.reports) {
+        startReport(row, true);
+    }
+    return agenda_.empty() ? turns.next : std::min(turns.next, agenda_.begin()->first);
 }
 
 }  // namespace gridbridge::core

@@ -51,7 +51,8 @@ private:
     void startOne(const Ready& ready);
     void carryOut(Effect effect, const store::JobRecord& job, Live& live);
     void dropped(const store::JobRecord& job);
-    void startReport(const store::JobRecord& job, Live& live);
+    void startReport(const store::JobRecord& job, Live& live, bool itsTurn = false);
+    void startReport(JobRow row, bool itsTurn);
     void poll();
     SteadyTime converse();
     void schedule(JobRow row, Live& live);

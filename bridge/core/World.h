@@ -71,6 +71,7 @@ struct Live {
     std::string key;  ///< Job key.
     bool waiting = true;
     bool duplicate = false;  ///< An older row is the same job of the same server.
+    bool greeted = false;    ///< Claimed before this start; else its claim is to be acknowledged.
     bool counted = false;    ///< In the backend's number of waiting jobs.
 
     gitlab::JobCredentials credentials;

@@ -51,6 +51,11 @@ public:
         const std::lock_guard lock(mutex_);
         claims_.insert(claims_.end(), static_cast<std::size_t>(times), answer);
     }
+    /// While it is away, calls about jobs get no answer and change nothing.
+    void setAway(bool away) {
+        const std::lock_guard lock(mutex_);
+        away_ = away;
+    }
     /// The next final reports are taken, and the answers to them are lost on the way.
     void loseAnswers(int times) {
         const std::lock_guard lock(mutex_);
@@ -185,7 +190,9 @@ private:
         what.at = clock_.steadyNow();
         auto& job = jobs_[what.job];
         auto& script = scripted_[what.verb];
-        if (!script.empty()) {
+        if (away_) {
+            what.answer = {};
+        } else if (!script.empty()) {
             what.answer = script.front();
             script.pop_front();
         } else {
@@ -203,6 +210,7 @@ private:
     std::map<Verb, std::deque<gitlab::JobAnswer>> scripted_;
     std::map<Verb, Gate> gates_;
     int lost_ = 0;
+    bool away_ = false;
     std::size_t bodyLimit_ = std::size_t{1} << 30U;
     gitlab::VerifyAnswer verified_{gitlab::VerifyOutcome::Valid, 1, ""};
     std::vector<Call> calls_;

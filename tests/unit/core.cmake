@@ -5,6 +5,7 @@ bridge_test(core_test LABEL unit
     unit/core/CapacityTest.cpp unit/core/ClaimerTest.cpp unit/core/ConversationTest.cpp
     unit/core/CoreFixture.cpp unit/core/DecisionTest.cpp unit/core/ReconcilerTest.cpp
     fakes/DatabaseWatch.cpp unit/core/RefusalTest.cpp unit/core/RequestTest.cpp
-    unit/core/RestartTest.cpp unit/core/TokenRotationTest.cpp unit/core/TraceTest.cpp
+    unit/core/RestartTest.cpp unit/core/ServerTest.cpp
+    unit/core/TokenRotationTest.cpp unit/core/TraceTest.cpp
     unit/core/VerdictTest.cpp
   DEPS gridbridge::core SQLite::SQLite3)

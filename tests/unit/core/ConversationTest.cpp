@@ -69,19 +69,109 @@ TEST_F(ConversationTest, ClaimIsAcknowledgedBeforeAnyLogIsSent) {
     EXPECT_EQ(calls.front().verb, Call::KeepAlive);
 }
 
-TEST_F(ConversationTest, HeartbeatsAreStretchedToTheNumberOfOpenJobs) {
+TEST_F(ConversationTest, HeartbeatsAreStretchedToTheNumberOfOpenJobsOfTheirServer) {
     Lane lane("unused", 1, [](const std::string&) {});
     World world{{}, {}, lane, lane, "", "", ""};
+    for (const std::string name : {"here", "there"}) {
+        world.runners[name] = std::unique_ptr<RunnerEntry>(
+            new RunnerEntry{name, "https://" + name, gitlab_, Identity({}), "batch", "", name, ""});
+    }
     const Trace trace(folder_.path() / "traces");
     Conversation conversation(clock_, world, answers(), trace, log_);
     Live live;
+    live.runner = "here";
     live.credentials = {1, Secret("token-1")};
     live.lastContact = clock_.steadyNow();
     live.waiting = false;
+    live.greeted = true;
+    Live elsewhere = live;
+    elsewhere.runner = "there";
+    const auto open = [&](int jobs) {
+        for (int i = 0; i < jobs; ++i) {
+            conversation.opened(elsewhere);
+        }
+        return conversation.talk(JobRow{1}, elsewhere) - live.lastContact;
+    };
 
-    EXPECT_EQ(conversation.talk(JobRow{1}, live, 1000) - live.lastContact, 30s);
-    EXPECT_EQ(conversation.talk(JobRow{1}, live, 5000) - live.lastContact, 100s);
-    EXPECT_EQ(conversation.talk(JobRow{1}, live, 50000) - live.lastContact, 5min);
+    EXPECT_EQ(open(1000), 30s);
+    EXPECT_EQ(open(4000), 100s);
+    EXPECT_EQ(open(45000), 5min);
+    EXPECT_EQ(conversation.talk(JobRow{1}, live) - live.lastContact, 30s);
+}
+
+TEST_F(ConversationTest, AfterARestartHeartbeatsAreSpread) {
+    constexpr std::int64_t kJobs = 300;
+    for (std::int64_t id = 1; id <= kJobs; ++id) {
+        store_->receive("pool", "https://gitlab.example.org", "batch", "", Secret(body(id)));
+    }
+    restart();
+    pass(1min);
+    restart();
+    const auto since = clock_.steadyNow();
+    const auto before = static_cast<std::ptrdiff_t>(gitlab_.calls(Call::KeepAlive).size());
+    pass(20s);
+
+    auto beats = gitlab_.calls(Call::KeepAlive);
+    beats.erase(beats.begin(), beats.begin() + before);
+    ASSERT_EQ(beats.size(), static_cast<std::size_t>(kJobs)) << "one each";
+    for (std::size_t i = 0; i < beats.size(); ++i) {
+        EXPECT_EQ(beats[i].job, static_cast<std::int64_t>(i) + 1) << "oldest claim first";
+        if (i >= 55) {
+            EXPECT_GT(beats[i].at - beats[i - 55].at, 1s);
+        }
+    }
+    EXPECT_LE(beats.back().at - since, 7s);
+}
+
+TEST_F(ConversationTest, AfterAnOutageHeartbeatsComeFirstThenLogsThenReports) {
+    std::vector<JobRow> rows;
+    for (std::int64_t id = 1; id <= 6; ++id) {
+        rows.push_back(running(id));
+        pass(2s);
+    }
+    gitlab_.setAway(true);
+    const auto lost = clock_.steadyNow();
+    backend_.finish(key(rows[0]));
+    backend_.print(key(rows[1]), "a line\n");
+    pass(20min);
+    const auto tried = gitlab_.calls();
+    EXPECT_LE(std::count_if(tried.begin(), tried.end(),
+                            [&](const auto& call) { return call.at >= lost; }),
+              100)
+        << "one call at a time asks whether it is back";
+    gitlab_.setAway(false);
+    const auto back = clock_.steadyNow();
+    const auto before = gitlab_.calls().size();
+    pass(25s);
+
+    std::map<std::int64_t, SteadyTime> contact;
+    for (std::size_t i = 0; i < before; ++i) {
+        if (tried[i].answer.outcome == CallOutcome::Done) {
+            contact[tried[i].job] = tried[i].at;
+        }
+    }
+    auto said = gitlab_.calls();
+    said.erase(said.begin(), said.begin() + static_cast<std::ptrdiff_t>(before));
+    ASSERT_GE(said.size(), 8U);
+    std::set<std::int64_t> greeted;
+    for (std::size_t i = 0; i < 6; ++i) {
+        EXPECT_EQ(said[i].verb, Call::KeepAlive);
+        greeted.insert(said[i].job);
+        if (i > 1) {  // The first one asked whether it is back.
+            EXPECT_LE(contact[said[i - 1].job], contact[said[i].job]);
+        }
+    }
+    EXPECT_EQ(greeted.size(), 6U);
+    EXPECT_EQ(said[6].verb, Call::Trace);
+    EXPECT_EQ(said[6].job, 1);
+    const auto report = std::find_if(said.begin(), said.end(),
+                                     [](const auto& call) { return call.verb == Call::Finish; });
+    const auto log = std::find_if(said.begin(), said.end(), [](const auto& call) {
+        return call.verb == Call::Trace && call.job == 2;
+    });
+    EXPECT_LT(log - said.begin(), report - said.begin());
+    EXPECT_EQ(job(rows[0]).state, State::Done);
+    EXPECT_LE(said[6].at - back, 16s);
 }
 
 TEST_F(ConversationTest, LogThatGitLabLostIsSentAgainFromWhereItSays) {

@@ -140,7 +140,7 @@ std::vector<JobRow> Conversation::woken(Lives& lives) {
     std::vector<JobRow> rows;
     if (std::exchange(outageOver_, false)) {
         for (auto& [row, live] : lives) {
-            if (live.failedCalls > 0 && !server(live).away()) {
+            if ((live.failedCalls > 0 || live.uploadWanted) && !server(live).away()) {
                 live.quietUntil = {};
                 rows.push_back(row);
             }
@@ -319,9 +319,10 @@ void Conversation::hear(const JobAnswer& answer, Facts& facts, Live& live) {
     } else {
         ++live.failedCalls;
         const Millis wait = Millis(500) * (1 << std::min(live.failedCalls, 7));
+        const Millis longest = server(live).away() ? Server::kLongestPause : kLongestQuiet;
         live.quietUntil =
             now + (answer.retryAfter ? std::min(kLongestBeat, Millis(*answer.retryAfter))
-                                     : std::min(kLongestQuiet, wait));
+                                     : std::min(longest, wait));
     }
     const bool refused = refusedTooLong(answer.outcome, now, live.refusedSince);
     if (answer.outcome == CallOutcome::Ended || refused) {

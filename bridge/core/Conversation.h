@@ -46,7 +46,7 @@ public:
         std::vector<JobRow> reports;          ///< Jobs whose report() has its turn.
     };
     Turns takeTurns(Lives& lives);
-    /// Jobs that were silent because of an outage that is over; they talk again.
+    /// Jobs that were silent, or wait to upload, because of an outage that is over.
     std::vector<JobRow> woken(Lives& lives);
 
     /// Whether report() may be called now; otherwise takeTurns() names the job later.

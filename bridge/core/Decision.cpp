@@ -261,14 +261,11 @@ Decision collecting(Step& step) {
         return endedByTheBatchSystem(step);
     }
     if (facts.uploaded) {
-        step.decision.after += [&] {
-            std::string lines;
-            for (const auto& line : facts.uploaded->lines) {
-                lines += line;
-            }
-            return lines;
-        }();
-        return step.finish(verdict(step));
+        for (const auto& line : facts.uploaded->lines) {
+            step.decision.after += line;
+        }
+        return facts.uploaded->outcome == UploadOutcome::Later ? step.wait(facts.uploaded->after)
+                                                               : step.finish(verdict(step));
     }
     if (facts.collected && facts.collected->ok() && **facts.collected != CollectOutcome::NotYet) {
         if (!facts.hasUploads || facts.end->why == "job_timeout") {

@@ -333,13 +333,17 @@ void release(Step& step) {
         submission.releasedAt = step.now;
         return;
     }
-    // Once asked for, it had been proven.
-    const bool gone = submission.batchState == "ended" || provenAbsent(step) || step.facts.released;
+    if (step.facts.released) {
+        step.wait(step.backoff());
+        return;
+    }
+    const bool gone = submission.batchState == "ended" || provenAbsent(step);
     if (gone || submission.cause == "refused") {
-        if (!step.facts.inFlight.has(Effect::Release)) {
+        // What failed is not tried again at every look.
+        if (!step.facts.inFlight.has(Effect::Release) && (step.facts.failures == 0 || step.due())) {
             step.decision.effects.add(Effect::Release);
+            step.wait(step.policy.poll);
         }
-        step.wait(step.facts.released ? step.backoff() : step.policy.poll);
         return;
     }
     const bool patient =

@@ -74,8 +74,10 @@ struct StopFact {
 
 enum class Contact { Alive, Canceling, Gone };
 
+enum class UploadOutcome { Sent, Failed, Later };
 struct UploadFact {
-    bool failed = false;
+    UploadOutcome outcome = UploadOutcome::Sent;
+    Millis after{0};                 ///< For Later.
     std::vector<std::string> lines;  ///< Whole trace lines.
 };
 

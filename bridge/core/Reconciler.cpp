@@ -387,9 +387,10 @@ void Reconciler::carryOut(Effect effect, const JobRecord& job, Live& live) {
         case Effect::Collect:
             return effects_.collect(backend, job, live);
         case Effect::Upload:
-            return effects_.upload(
-                backend, job, live, describe(job.row),
-                scriptEnd(job.submission.status, job.submission.key.value).outcome == "success");
+            // Nothing is packed for a server that is away.
+            live.uploadWanted = conversation_.away(live);
+            return live.uploadWanted ? void()
+                                     : effects_.upload(backend, job, live, describe(job.row));
         case Effect::Report:
             return startReport(job, live);
         case Effect::Release:
@@ -472,7 +473,11 @@ void Reconciler::schedule(JobRow row, Live& live) {
 SteadyTime Reconciler::converse() {
     const auto now = clock_.steadyNow();
     for (const auto row : conversation_.woken(lives_)) {
-        schedule(row, lives_.at(row));
+        auto& live = lives_.at(row);
+        schedule(row, live);
+        if (std::exchange(live.uploadWanted, false)) {
+            facts_[row].uploaded = UploadFact{UploadOutcome::Later, Millis(1), {}};
+        }
     }
     while (!agenda_.empty() && agenda_.begin()->first <= now) {
         const auto row = agenda_.begin()->second;

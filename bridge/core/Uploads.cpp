@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "bridge/base/Fd.h"
+#include "bridge/core/Conversation.h"
 #include "bridge/core/Effects.h"
 #include "bridge/core/Lines.h"
 
@@ -11,123 +12,193 @@ using gitlab::CallOutcome;
 namespace {
 
 constexpr Millis kUploadLimit = std::chrono::hours(1);
-constexpr int kTries = 3;
-constexpr Millis kPause{1000};
+constexpr int kRefusals = 3;
+constexpr Millis kFirstPause{1000};
+constexpr Millis kLongestPause{60000};
 
 std::string explain(const gitlab::JobAnswer& answer) {
     return answer.message.empty() ? "no answer" : answer.message;
 }
 
-/// One archive from the folder to GitLab. Repeats with identical bytes; 403 and 413 are final.
-struct OneUpload {
-    Clock& clock;
-    gitlab::RunnerApi& api;
-    gitlab::JobCredentials job;
-    std::stop_token stop;
-
-    bool send(const gitlab::Upload& upload, std::vector<std::string>& lines) const {
-        for (int tries = 0, refused = 0; !stop.stop_requested();) {
-            const auto answer =
-                api.uploadArtifact({clock.steadyNow() + kUploadLimit, stop}, job, upload);
-            if (answer.outcome == CallOutcome::Done) {
-                lines.push_back(infoLine("Uploading artifacts as \"" + upload.type +
-                                         "\" to coordinator... 201 Created"));
-                return true;
-            }
-            ++tries;
-            const bool final = answer.outcome == CallOutcome::Ended ||
-                               answer.outcome == CallOutcome::TooLarge ||
-                               (answer.outcome == CallOutcome::Rejected && ++refused >= kTries) ||
-                               tries >= 2 * kTries;
-            lines.push_back(warningLine("Uploading artifacts as \"" + upload.type +
-                                        "\" to coordinator... " + explain(answer)));
-            if (final) {
-                break;
-            }
-            clock.sleepUntil(clock.steadyNow() + kPause * std::min(tries, 5), stop);
-        }
-        return false;
-    }
+/// What has become of one artifact.
+struct Attempt {
+    UploadOutcome outcome = UploadOutcome::Sent;
+    Millis after{0};
+    std::vector<std::string> lines;
 };
 
-/// All archives of one job, from its folder through the scratch folder to GitLab.
-struct AllUploads {
+/// All archives of one job, from its folder through the scratch folder to GitLab. Each run tries
+/// every artifact once, with bytes that are the same at each try, up to the first that does not
+/// pass. What is no verdict of GitLab's is tried again for as long as the job token lives.
+struct Uploads {
     Clock& clock;
     folder::JobFolders& folders;
+    gitlab::RunnerApi& api;
+    gitlab::JobCredentials credentials;
     std::string scratch;
     store::JobRecord job;
     std::shared_ptr<const gitlab::JobDescription> description;
     bool success;
     bool sections;
-    OneUpload sender;
+    UploadProgress progress;
+    std::stop_token stop;
 
-    UploadFact run() const {
+    UploadFact run() {
         UploadFact fact;
         const std::string section =
             success ? "upload_artifacts_on_success" : "upload_artifacts_on_failure";
-        for (std::size_t i = 0; i < description->artifacts.size() && !fact.failed; ++i) {
-            const auto& wanted = description->artifacts[i];
+        const auto begin = clock.wallNow();
+        for (; progress.sent < description->artifacts.size(); progress = {progress.sent + 1}) {
+            const auto& wanted = description->artifacts[progress.sent];
             if (wanted.type != "archive" || !payload::wantsUpload(wanted, success)) {
                 continue;
             }
-            if (sections && fact.lines.empty()) {
-                fact.lines.push_back(sectionStart(clock.wallNow(), section,
-                                                  std::string("Uploading artifacts for ") +
-                                                      (success ? "successful" : "failed") +
-                                                      " job"));
+            auto attempt = one(progress.sent);
+            fact.lines.insert(fact.lines.end(), attempt.lines.begin(), attempt.lines.end());
+            fact.outcome = attempt.outcome;
+            fact.after = attempt.after;
+            if (fact.outcome != UploadOutcome::Sent) {
+                break;
             }
-            fact.failed = !pack(i, fact.lines);
         }
         if (sections && !fact.lines.empty()) {
+            fact.lines.insert(fact.lines.begin(),
+                              sectionStart(begin, section,
+                                           std::string("Uploading artifacts for ") +
+                                               (success ? "successful" : "failed") + " job"));
             fact.lines.push_back(sectionEnd(clock.wallNow(), section));
         }
         return fact;
     }
 
 private:
-    /// Well when nothing matched: then there is nothing to send.
-    bool pack(std::size_t index, std::vector<std::string>& lines) const {
-        const auto& wanted = description->artifacts[index];
-        lines.push_back(infoLine("Uploading artifacts..."));
-        const auto tarball =
-            folders.open({job.submission.key, job.account}, payload::tarballName(index));
+    Attempt one(std::size_t index) {
+        const bool first = progress.tries++ == 0;
+        Attempt attempt;
+        if (first) {
+            attempt.lines.push_back(infoLine("Uploading artifacts..."));
+        }
+        const auto expiry = gitlab::tokenExpiry(credentials.token);
+        if (expiry && clock.wallNow() >= *expiry) {
+            attempt.outcome = UploadOutcome::Failed;
+            attempt.lines.push_back(errorLine("the job token ended before GitLab took them"));
+            return attempt;
+        }
         const std::string zip =
             scratch + "/" + job.submission.key.value + "." + std::to_string(index);
-        const auto packed =
-            payload::packArtifact(*description, index, tarball.ok() ? tarball->get() : -1, zip);
+        const auto packed = pack(index, zip);
         if (!packed.ok()) {
-            lines.push_back(errorLine(packed.error().message));
-            return false;
+            hear(attempt, packed.error());
+        } else {
+            for (const auto& line : packed->lines) {
+                if (first) {
+                    attempt.lines.push_back(plainLine(line));
+                }
+            }
+            if (packed->entries > 0) {
+                send(attempt, index, {zip, packed->filename});
+            }
         }
-        for (const auto& line : packed->lines) {
-            lines.push_back(plainLine(line));
-        }
-        const bool sent = packed->entries == 0 || sender.send({zip, packed->filename, wanted.type,
-                                                               wanted.format, wanted.expireIn},
-                                                              lines);
         std::error_code ignored;
         std::filesystem::remove(zip, ignored);
-        return sent;
+        return attempt;
+    }
+
+    Result<payload::PackedArtifact> pack(std::size_t index, const std::string& zip) const {
+        const auto tarball =
+            folders.open({job.submission.key, job.account}, payload::tarballName(index));
+        if (!tarball.ok() && tarball.error().kind != ErrorKind::Permanent) {
+            return tarball.error();
+        }
+        return payload::packArtifact(*description, index, tarball.ok() ? tarball->get() : -1, zip);
+    }
+
+    /// Nothing could be packed.
+    void hear(Attempt& attempt, const Error& error) {
+        if (error.kind == ErrorKind::Permanent) {
+            attempt.outcome = UploadOutcome::Failed;
+            attempt.lines.push_back(errorLine(error.message));
+        } else {
+            later(attempt, {.message = error.message});
+        }
+    }
+
+    void send(Attempt& attempt, std::size_t index, gitlab::Upload upload) {
+        const auto& wanted = description->artifacts[index];
+        upload.type = wanted.type;
+        upload.format = wanted.format;
+        upload.expireIn = wanted.expireIn;
+        const auto answer =
+            api.uploadArtifact({clock.steadyNow() + kUploadLimit, stop}, credentials, upload);
+        const std::string what =
+            "Uploading artifacts as \"" + upload.type + "\" to coordinator... ";
+        if (answer.outcome == CallOutcome::Done) {
+            attempt.lines.push_back(infoLine(what + "201 Created"));
+            return;
+        }
+        if (isFinal(answer.outcome)) {
+            attempt.outcome = UploadOutcome::Failed;
+            attempt.lines.push_back(warningLine(what + explain(answer)));
+            return;
+        }
+        later(attempt, answer, what);
+    }
+
+    /// A proxy's 404 is believed after an hour, as it is about all else (Conversation).
+    bool isFinal(CallOutcome outcome) {
+        const auto now = clock.steadyNow();
+        if (outcome != CallOutcome::NotFound) {
+            progress.notFoundSince.reset();
+        } else {
+            progress.notFoundSince = progress.notFoundSince.value_or(now);
+        }
+        return outcome == CallOutcome::Ended || outcome == CallOutcome::TooLarge ||
+               (outcome == CallOutcome::Rejected && ++progress.refusals >= kRefusals) ||
+               (progress.notFoundSince &&
+                now - *progress.notFoundSince >= Conversation::kLongestRefusal);
+    }
+
+    /// The log tells every refusal, and of an outage that it has begun.
+    void later(Attempt& attempt, const gitlab::JobAnswer& answer, const std::string& what = {}) {
+        attempt.outcome = UploadOutcome::Later;
+        attempt.after =
+            answer.retryAfter
+                ? Millis(*answer.retryAfter)
+                : std::min(kLongestPause, kFirstPause * (1 << std::min(progress.tries - 1, 6)));
+        if (answer.outcome == CallOutcome::Rejected || progress.told != answer.outcome) {
+            attempt.lines.push_back(warningLine(what + explain(answer) + "; trying again"));
+        }
+        progress.told = answer.outcome;
     }
 };
 
 }  // namespace
 
 void Effects::upload(BackendEntry& entry, const store::JobRecord& job, Live& live,
-                     std::shared_ptr<const gitlab::JobDescription> description, bool success) {
+                     std::shared_ptr<const gitlab::JobDescription> description) {
+    const auto end = scriptEnd(job.submission.status, job.submission.key.value);
     live.inFlight.add(Effect::Upload);
-    world_.files.post([this, &entry, job, description, success, credentials = live.credentials,
-                       sections = live.sections,
-                       &api = world_.runners.at(live.runner)->api](std::stop_token stop) {
-        const AllUploads uploads{
-            clock_,      entry.folders, world_.scratch, job,
-            description, success,       sections,       OneUpload{clock_, api, credentials, stop}};
+    Uploads uploads{clock_,
+                    entry.folders,
+                    world_.runners.at(live.runner)->api,
+                    live.credentials,
+                    world_.scratch,
+                    job,
+                    description,
+                    end.outcome == "success",
+                    live.sections,
+                    live.uploads,
+                    {}};
+    world_.files.post([this, uploads = std::move(uploads)](std::stop_token stop) mutable {
+        uploads.stop = stop;
         const auto fact = uploads.run();
         if (stop.stop_requested()) {
             return;  // The next run of the service uploads the same bytes again.
         }
-        answers_.post({job.row, job.submission.attempt, [fact](Facts& facts, Live& known) {
+        answers_.post({uploads.job.row, uploads.job.submission.attempt,
+                       [fact, progress = uploads.progress](Facts& facts, Live& known) {
                            known.inFlight.remove(Effect::Upload);
+                           known.uploads = progress;
                            facts.uploaded = fact;
                        }});
     });

@@ -161,7 +161,8 @@ Ending verdict(const Step& step) {
     const ScriptEnd& end = *step.facts.end;
     if (end.outcome == "success") {
         const bool lost =
-            end.why == "collect_failed" || (step.facts.uploaded && step.facts.uploaded->failed);
+            end.why == "collect_failed" ||
+            (step.facts.uploaded && step.facts.uploaded->outcome == UploadOutcome::Failed);
         return lost ? scriptFailure(1, "artifacts failed")
                     : Ending{Outcome::Success, "", {}, "", "script succeeded"};
     }

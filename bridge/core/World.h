@@ -64,6 +64,16 @@ struct World {
     std::string scratch;  ///< Folder for archives on their way to GitLab; private.
 };
 
+/// How far the uploads of a job have come since the start of the service. After a restart they
+/// begin anew, with the same bytes: GitLab takes them twice.
+struct UploadProgress {
+    std::size_t sent = 0;  ///< Artifacts that are through, or had nothing to send.
+    int tries = 0;         ///< Of the one that follows; so is all below.
+    int refusals = 0;
+    std::optional<SteadyTime> notFoundSince = {};  ///< Nothing but a proxy's 404 since then.
+    std::optional<gitlab::CallOutcome> told = {};  ///< The last failure that the log tells.
+};
+
 /// What is remembered of an open job in memory; all of it can be learnt again after a restart.
 struct Live {
     std::string runner;
@@ -79,6 +89,8 @@ struct Live {
     bool sections = true;
     payload::LogWishes wishes;
     bool hasUploads = false;
+    UploadProgress uploads;
+    bool uploadWanted = false;                     ///< Once GitLab is back.
     std::shared_ptr<const gitlab::Masker> masker;  ///< Null until the log is first read.
 
     EffectSet inFlight;

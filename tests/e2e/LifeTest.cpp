@@ -259,6 +259,46 @@ TEST_F(LifeEndToEnd, Case71UploadIsRepeatedWithTheSameBytes) {
     }
 }
 
+TEST_F(LifeEndToEnd, Case71UploadIsRepeatedForAsLongAsGitLabCannotTakeIt) {
+    start();
+    gitlab->failNext(fakegitlab::FaultKind::TooManyRequests, 9, fakegitlab::Call::Upload);
+
+    const auto job = run({.script = {"echo hi > a.txt"}, .artifacts = {{.paths = {"a.txt"}}}});
+
+    EXPECT_EQ(job.status, Status::Success);
+    EXPECT_EQ(job.artifacts.size(), 1U);
+    const auto tries = uploads(job);
+    ASSERT_EQ(tries.size(), 10U);
+    for (const auto& request : tries) {
+        EXPECT_EQ(request.bodyHash, tries[0].bodyHash);
+    }
+    EXPECT_EQ(lastLine(job), "Job succeeded");
+}
+
+TEST_F(LifeEndToEnd, ArtifactsOfAJobThatEndsWhileGitLabIsAwayFollowWhenItIsBack) {
+    start();
+    const auto go = folder.path / "go";
+    const auto id = gitlab->addJob({.script = {"echo hi > a.txt; echo begun; until [ -e " +
+                                               go.string() + " ]; do sleep 0.1; done"},
+                                    .variables = {{.key = "GIT_STRATEGY", .value = "none"}},
+                                    .artifacts = {{.paths = {"a.txt"}}}});
+    ASSERT_TRUE(gitlab->waitForTrace(id, "begun"));
+    gitlab->goAway();
+    writeFile(go, "");
+    ASSERT_TRUE(waitFor([&] { return service->log().find("collecting job=") != std::string::npos; },
+                        "the end of the script"));
+    ASSERT_TRUE(waitFor(
+        [&] {
+            return service->log().find("GitLab does not take what is said") != std::string::npos;
+        },
+        "the outage to be noticed"));
+    gitlab->comeBack();
+
+    const auto job = finished(id);
+    EXPECT_EQ(job.status, Status::Success);
+    EXPECT_EQ(job.artifacts.size(), 1U);
+}
+
 TEST_F(LifeEndToEnd, Case71RefusedUploadIsTriedThreeTimesAndFailsTheJob) {
     strict = false;  // An archive beside the first is what the server answers with 400.
 

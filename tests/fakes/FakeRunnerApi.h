@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <deque>
+#include <fstream>
+#include <iterator>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -31,6 +33,7 @@ public:
         bool debugTrace = false;
         std::string ended;  ///< Its final status; empty = it runs.
         std::vector<gitlab::FinalReport> reports;
+        std::vector<std::string> uploads;  ///< Bytes of each try, taken or not.
     };
 
     explicit FakeRunnerApi(const Clock& clock) : clock_(clock) {}
@@ -165,7 +168,13 @@ public:
         });
     }
     gitlab::JobAnswer uploadArtifact(const CallContext&, const gitlab::JobCredentials& job,
-                                     const gitlab::Upload&) override {
+                                     const gitlab::Upload& upload) override {
+        std::ifstream in(upload.file, std::ios::binary);
+        {
+            const std::lock_guard lock(mutex_);
+            jobs_[job.id].uploads.emplace_back(std::istreambuf_iterator<char>(in),
+                                               std::istreambuf_iterator<char>());
+        }
         return call({Verb::Upload, job.id, {}}, [](Job&) { return done(); });
     }
 

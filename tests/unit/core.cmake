@@ -7,5 +7,6 @@ bridge_test(core_test LABEL unit
     fakes/DatabaseWatch.cpp unit/core/RefusalTest.cpp unit/core/RequestTest.cpp
     unit/core/RestartTest.cpp unit/core/ServerTest.cpp
     unit/core/TokenRotationTest.cpp unit/core/TraceTest.cpp
+    unit/core/UploadTest.cpp
     unit/core/VerdictTest.cpp
   DEPS gridbridge::core SQLite::SQLite3)

@@ -27,13 +27,16 @@ void drain(Lane& lane) {
 struct CoreFixture::Core {
     Core(CoreFixture& test)
         : capacity(test.concurrent_, {{"pool", test.limit_}}, {{"batch", test.maxPending_}}),
-          trace(test.folder_.path() / "traces") {
+          trace(test.folder_.path() / "traces"),
+          world{
+              {}, {}, *control, *files, "host", "0.0", (test.folder_.path() / "uploads").string()} {
         Policy policy;
         policy.poll = kPoll;
         policy.capabilities = test.backend_.abilities;
         policy.backendName = "batch";
         policy.backendType = "scripted";
         policy.installation = test.store_->installation().id;
+        std::filesystem::create_directories(world.scratch);
         world.backends["batch"] = std::unique_ptr<BackendEntry>(
             new BackendEntry{"batch", test.backend_, test.folders_, policy, *reads, *effects});
         world.runners["pool"] = std::unique_ptr<RunnerEntry>(new RunnerEntry{
@@ -58,7 +61,7 @@ struct CoreFixture::Core {
     std::unique_ptr<Lane> files = std::make_unique<Lane>("files", 1, defect());
     std::unique_ptr<Lane> reads = std::make_unique<Lane>("reads", 1, defect());
     std::unique_ptr<Lane> effects = std::make_unique<Lane>("effects", 1, defect());
-    World world{{}, {}, *control, *files, "host", "0.0", "/nowhere"};
+    World world;
     std::unique_ptr<Reconciler> reconciler;
 };
 

@@ -323,6 +323,47 @@ TEST_F(DecisionTest, DoneNeedsTheReportAndTheRelease) {
     EXPECT_EQ(go().next.state, State::Done);
 }
 
+TEST_F(DecisionTest, ReleaseThatFailsIsTriedAgainAfterAPause) {
+    in(State::Reporting);
+    job.reportedAt = now;
+    sees(BatchState::Ended);
+    EXPECT_TRUE(go().effects.has(Effect::Release)) << "at once";
+    for (int failures = 1; failures < 20; ++failures) {
+        facts.released = Result<void>(transientError("down"));
+        facts.failures = failures;
+        EXPECT_FALSE(go().effects.has(Effect::Release));
+        const auto pause = *job.dueAt - now;
+        EXPECT_GE(pause, std::min(policy.longestBackoff, policy.firstBackoff * failures));
+        EXPECT_LE(pause, policy.longestBackoff);
+        sees(BatchState::Ended);
+        facts.failures = failures;
+        EXPECT_FALSE(go(pause).effects.has(Effect::Release)) << "a look came too early";
+        facts.failures = failures;
+        EXPECT_TRUE(go().effects.has(Effect::Release));
+    }
+}
+
+TEST_F(DecisionTest, UploadThatMustWaitKeepsTheJobAndItsVerdict) {
+    in(State::Collecting);
+    ends("success", "", 0);
+    facts.uploaded = UploadFact{UploadOutcome::Later, 7s, {"a line\n"}};
+    EXPECT_EQ(decided().after, "a line\n");
+    go();
+    EXPECT_EQ(job.state, State::Collecting);
+    EXPECT_EQ(*job.dueAt, now + 7s);
+    now = *job.dueAt;
+    ends("success", "", 0);
+    EXPECT_TRUE(go().effects.has(Effect::Collect));
+    facts.collected = Result<CollectOutcome>(CollectOutcome::Done);
+    facts.hasUploads = true;
+    ends("success", "", 0);
+    EXPECT_TRUE(go().effects.has(Effect::Upload));
+    ends("success", "", 0);
+    facts.uploaded = UploadFact{};
+    go();
+    EXPECT_EQ(job.outcome, Outcome::Success);
+}
+
 TEST_F(DecisionTest, ReportIsRepeatedUntilItIsSettled) {
     in(State::Reporting);
     job.submission.batchState = "ended";

@@ -1,0 +1,174 @@
+#include <gmock/gmock.h>
+
+#include <cstdio>
+#include <fstream>
+
+#include "tests/unit/core/CoreFixture.h"
+
+namespace gridbridge::core {
+namespace {
+
+using namespace std::chrono_literals;
+using gitlab::CallOutcome;
+using gitlab::JobAnswer;
+using store::Outcome;
+using store::State;
+using ::testing::Each;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using Call = testing::FakeRunnerApi::Verb;
+
+/// One file in a tarball.
+std::string tarball(const std::string& name, const std::string& content) {
+    std::string header(512, '\0');
+    const auto put = [&header](std::size_t at, const std::string& text) {
+        header.replace(at, text.size(), text);
+    };
+    const auto octal = [](std::size_t value) {
+        char text[12];
+        std::snprintf(text, sizeof text, "%011zo", value);
+        return std::string(text);
+    };
+    put(0, name);
+    put(100, "0000644");
+    put(108, "0000000");
+    put(116, "0000000");
+    put(124, octal(content.size()));
+    put(136, octal(0));
+    put(148, "        ");
+    put(156, "0");
+    put(257, std::string("ustar\0"
+                         "00",
+                         8));
+    std::size_t sum = 0;
+    for (const char c : header) {
+        sum += static_cast<unsigned char>(c);
+    }
+    put(148, octal(sum).substr(5) + '\0');
+    return header + content + std::string(512 - content.size() % 512 + 1024, '\0');
+}
+
+/// A job with one artifact, whose script ends well.
+class UploadTest : public CoreFixture {
+protected:
+    UploadTest() {
+        const auto file = folder_.path() / "a.tar";
+        std::ofstream(file, std::ios::binary) << tarball("a.txt", "what the job has made\n");
+        folders_.output(payload::tarballName(0), file);
+    }
+    void begin(const std::string& token = "token-1") {
+        auto text = body(1);
+        text.replace(text.find("token-1"), 7, token);
+        text.insert(text.size() - 1,
+                    R"(,"artifacts":[{"name":"out","paths":["a.txt"],"when":"always",)"
+                    R"("artifact_type":"archive","artifact_format":"zip"}])");
+        row_ = store_->receive("pool", "https://gitlab.example.org", "batch", "", Secret(text));
+        capacity().take("pool", "batch");
+        answers().post({row_, 0, [](Facts&, Live&) {}});
+        settle();
+        backend_.run(key(row_));
+        pass(kPoll);
+        ASSERT_EQ(job(row_).state, State::Running);
+    }
+    std::vector<GitLab::Call> tries() const { return gitlab_.calls(Call::Upload, 1); }
+
+    JobRow row_{};
+};
+
+TEST_F(UploadTest, OutageOfGitLabFailsNoJobAndEveryTryHasTheSameBytes) {
+    begin();
+    gitlab_.answerNext(Call::Upload, JobAnswer{.message = "503"}, 20);
+    backend_.finish(key(row_));
+    const auto since = clock_.steadyNow();
+    pass(30min);
+
+    const auto job1 = gitlab_.job(1);
+    ASSERT_EQ(job1.uploads.size(), 21U);
+    EXPECT_THAT(job1.uploads.front(), HasSubstr("a.txt"));
+    EXPECT_THAT(job1.uploads, Each(job1.uploads.front()));
+    EXPECT_EQ(job(row_).outcome, Outcome::Success);
+    ASSERT_EQ(job1.reports.size(), 1U);
+    EXPECT_TRUE(job1.reports.front().success);
+    const auto times = seconds(tries());
+    for (std::size_t i = 1; i < times.size(); ++i) {
+        EXPECT_LE(times[i] - times[i - 1], 61);
+    }
+    const auto beats = gitlab_.calls(Call::KeepAlive, 1);
+    const auto later = std::count_if(beats.begin(), beats.end(),
+                                     [&](const auto& call) { return call.at > since; });
+    EXPECT_GE(later, 20) << "heartbeats go on";
+    const auto trace = traceOf(row_);
+    const std::string line = "to coordinator... 503; trying again";
+    EXPECT_THAT(trace, HasSubstr(line));
+    EXPECT_EQ(trace.find(line), trace.rfind(line)) << "an outage is told once";
+    EXPECT_TRUE(std::filesystem::is_empty(folder_.path() / "uploads"));
+}
+
+TEST_F(UploadTest, WaitsOverARestart) {
+    begin();
+    gitlab_.answerNext(Call::Upload, JobAnswer{}, 3);
+    backend_.finish(key(row_));
+    settle();
+    ASSERT_EQ(job(row_).state, State::Collecting);
+
+    restart();
+    pass(1min);
+
+    EXPECT_EQ(job(row_).outcome, Outcome::Success);
+    EXPECT_THAT(gitlab_.job(1).uploads, Each(gitlab_.job(1).uploads.front()));
+}
+
+TEST_F(UploadTest, NothingIsPackedForAServerThatIsAwayAndItFollowsAsSoonAsItIsBack) {
+    begin();
+    gitlab_.setAway(true);
+    backend_.finish(key(row_));
+    pass(1h);
+    EXPECT_LE(tries().size(), 8U);
+    EXPECT_EQ(job(row_).state, State::Collecting);
+    gitlab_.setAway(false);
+    pass(16s);
+
+    EXPECT_EQ(job(row_).outcome, Outcome::Success);
+}
+
+TEST_F(UploadTest, RefusalsAreAVerdict) {
+    begin();
+    JobAnswer refused{.outcome = CallOutcome::Rejected, .message = "400 Invalid Format"};
+    gitlab_.answerNext(Call::Upload, refused, 100);
+    backend_.finish(key(row_));
+    pass(1min);
+
+    EXPECT_EQ(tries().size(), 3U);
+    EXPECT_EQ(job(row_).failureReason, "script_failure");
+    EXPECT_EQ(job(row_).exitCode, 1);
+}
+
+TEST_F(UploadTest, ProxysNotFoundIsBelievedAfterAnHour) {
+    begin();
+    gitlab_.answerNext(Call::Upload, {.outcome = CallOutcome::NotFound, .message = "404"}, 1000);
+    backend_.finish(key(row_));
+    pass(59min);
+    EXPECT_EQ(job(row_).state, State::Collecting);
+    pass(3min);
+
+    EXPECT_EQ(job(row_).failureReason, "script_failure");
+}
+
+TEST_F(UploadTest, NothingIsTriedWithADeadToken) {
+    // {"alg":"RS256"} and {"exp":1767229500}: 65 minutes after the start of the clock.
+    begin("glcbt-eyJhbGciOiJSUzI1NiJ9.eyJleHAiOjE3NjcyMjk1MDB9.c2ln");
+    gitlab_.answerNext(Call::Upload, JobAnswer{}, 1000);
+    backend_.finish(key(row_));
+    pass(64min);
+    EXPECT_EQ(job(row_).state, State::Collecting);
+    pass(2min);
+
+    EXPECT_NE(job(row_).state, State::Collecting);
+    EXPECT_THAT(traceOf(row_), HasSubstr("the job token ended before GitLab took them"));
+    const auto tried = tries().size();
+    pass(10min);
+    EXPECT_EQ(tries().size(), tried);
+}
+
+}  // namespace
+}  // namespace gridbridge::core

@@ -63,6 +63,16 @@ Contact checkState(const ConfigReading& reading, CheckList& list) {
         return {};
     }
     list.well("state folder " + folder.string());
+    const auto free = freeSpace(folder);
+    if (free && *free < reading.config.minFreeSpace) {
+        list.fail(problemAt(reading, "min_free_space",
+                            "only " + std::to_string(*free >> 20U) +
+                                " MiB are free on the disk of " + folder.string() + ", and below " +
+                                std::to_string(reading.config.minFreeSpace >> 20U) +
+                                " MiB nothing is claimed",
+                            "make room there, or keep less free")
+                      .sentence());
+    }
     const auto holder = StateLock::holder(folder);
     if (!holder) {
         list.fail(

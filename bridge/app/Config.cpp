@@ -23,6 +23,8 @@ using std::filesystem::path;
 constexpr std::int64_t kMostJobs = 1'000'000;
 constexpr std::int64_t kLargestOutputKib = 1024 * 1024;
 constexpr std::chrono::seconds kLongestInterval{3600};
+constexpr std::uint64_t kLeastRoom = std::uint64_t{1} << 20U;
+constexpr std::uint64_t kMostRoom = std::uint64_t{1} << 50U;
 constexpr std::chrono::hours kLongestRetention{24 * 3650};
 
 bool isVisibleAscii(std::string_view text) {
@@ -93,6 +95,8 @@ private:
         config_.stateDir = section.absolutePath("state_dir").value_or(config_.stateDir);
         config_.retention = section.duration("retention", std::chrono::hours(1), kLongestRetention)
                                 .value_or(config_.retention);
+        config_.minFreeSpace =
+            section.size("min_free_space", kLeastRoom, kMostRoom).value_or(config_.minFreeSpace);
         config_.logLevel =
             section.choice("log_level", {"trace", "debug", "info", "warn", "error", "critical"})
                 .value_or(config_.logLevel);

@@ -62,6 +62,7 @@ struct Config {
     std::chrono::seconds checkInterval{3};
     std::filesystem::path stateDir = "/var/lib/gridbridge";
     std::chrono::seconds retention = std::chrono::hours(90 * 24);  ///< Of jobs that have ended.
+    std::uint64_t minFreeSpace = std::uint64_t{2} << 30U;  ///< Bytes on the disk of `stateDir`.
     std::string logLevel = "info";  ///< trace, debug, info, warn, error, critical
     std::vector<RunnerConfig> runners = {};
     std::vector<BackendConfig> backends = {};
@@ -122,5 +123,8 @@ bool isServerUrl(const std::string& url);
 
 /// A duration: `90` or `10 s`, `5 min`, `12 h`, `2 days`.
 std::optional<std::chrono::seconds> parseDuration(const std::string& text);
+
+/// Bytes of `2 GiB`, `500 MiB` or `64 KiB`; nothing when the text is no size.
+std::optional<std::uint64_t> parseSize(const std::string& text);
 
 }  // namespace gridbridge::app

@@ -266,6 +266,7 @@ const std::vector<KnownKey>& knownKeys() {
         {Top, "state_dir", ValueKind::Text, "\"/var/lib/gridbridge\""},
         {Top, "log_level", ValueKind::Text, "\"info\""},
         {Top, "retention", ValueKind::Duration, "\"90 days\""},
+        {Top, "min_free_space", ValueKind::Text, "\"2 GiB\""},
         {Runner, "name", ValueKind::Text, "\"pool\""},
         {Runner, "url", ValueKind::Text, "\"https://gitlab.example.org\""},
         {Runner, "token", ValueKind::Text, "\"glrt-...\""},

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <limits>
 #include <utility>
 
 #include "bridge/app/Text.h"
@@ -126,6 +127,21 @@ std::optional<std::chrono::seconds> ConfigSection::duration(std::string_view key
     return value;
 }
 
+std::optional<std::uint64_t> ConfigSection::size(std::string_view key, std::uint64_t least,
+                                                 std::uint64_t most) {
+    const auto* words = find<std::string>(key);
+    if (words == nullptr) {
+        return std::nullopt;
+    }
+    const auto value = parseSize(*words);
+    if (!value || *value < least || *value > most) {
+        report(key, "\"" + *words + "\" is not a size that can be kept free",
+               "write a number with MiB, GiB or TiB, like \"2 GiB\"; 1 MiB to 1024 TiB");
+        return std::nullopt;
+    }
+    return value;
+}
+
 std::optional<bool> ConfigSection::flag(std::string_view key) {
     const auto* value = find<bool>(key);
     return value == nullptr ? std::nullopt : std::optional(*value);
@@ -146,10 +162,12 @@ void ConfigSection::report(std::string_view key, std::string what, std::string c
         {placeOf(key), raw_.keyPath(key), std::move(what), std::move(cure)});
 }
 
-std::optional<std::chrono::seconds> parseDuration(const std::string& text) {
+namespace {
+
+/// A number and one of the units, with or without a blank between them.
+template <typename Units>
+std::optional<std::int64_t> amount(const std::string& text, const Units& units) {
     constexpr std::int64_t kMost = 1'000'000'000;
-    constexpr std::array<std::pair<std::string_view, std::int64_t>, 6> kUnits{
-        {{"", 1}, {"s", 1}, {"min", 60}, {"h", 3600}, {"day", 86400}, {"days", 86400}}};
     std::int64_t number = 0;
     const char* const end = text.data() + text.size();
     const auto [rest, error] = std::from_chars(text.data(), end, number);
@@ -160,12 +178,32 @@ std::optional<std::chrono::seconds> parseDuration(const std::string& text) {
     if (unit.size() > 1 && unit.front() == ' ') {
         unit.remove_prefix(1);
     }
-    for (const auto& [name, seconds] : kUnits) {
-        if (unit == name) {
-            return std::chrono::seconds(number * seconds);
+    for (const auto& [name, factor] : units) {
+        if (unit == name && number <= std::numeric_limits<std::int64_t>::max() / factor) {
+            return number * factor;
         }
     }
     return std::nullopt;
+}
+
+using Unit = std::pair<std::string_view, std::int64_t>;
+
+}  // namespace
+
+std::optional<std::chrono::seconds> parseDuration(const std::string& text) {
+    constexpr std::array<Unit, 6> kUnits{
+        {{"", 1}, {"s", 1}, {"min", 60}, {"h", 3600}, {"day", 86400}, {"days", 86400}}};
+    const auto seconds = amount(text, kUnits);
+    return seconds ? std::optional(std::chrono::seconds(*seconds)) : std::nullopt;
+}
+
+std::optional<std::uint64_t> parseSize(const std::string& text) {
+    constexpr std::array<Unit, 4> kUnits{{{"KiB", std::int64_t{1} << 10U},
+                                          {"MiB", std::int64_t{1} << 20U},
+                                          {"GiB", std::int64_t{1} << 30U},
+                                          {"TiB", std::int64_t{1} << 40U}}};
+    const auto bytes = amount(text, kUnits);
+    return bytes ? std::optional(static_cast<std::uint64_t>(*bytes)) : std::nullopt;
 }
 
 }  // namespace gridbridge::app

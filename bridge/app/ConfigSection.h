@@ -36,6 +36,9 @@ public:
     std::optional<double> number(std::string_view key, double least, double most);
     std::optional<std::chrono::seconds> duration(std::string_view key, std::chrono::seconds least,
                                                  std::chrono::seconds most);
+    /// Bytes.
+    std::optional<std::uint64_t> size(std::string_view key, std::uint64_t least,
+                                      std::uint64_t most);
     std::optional<bool> flag(std::string_view key);
     std::vector<std::string> texts(std::string_view key);
 

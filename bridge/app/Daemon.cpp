@@ -20,10 +20,12 @@
 #include "bridge/app/OpenJobs.h"
 #include "bridge/app/Reload.h"
 #include "bridge/app/ServiceManager.h"
+#include "bridge/app/StateFolder.h"
 #include "bridge/base/Random.h"
 #include "bridge/core/Claimer.h"
 #include "bridge/core/Housekeeper.h"
 #include "bridge/core/Reconciler.h"
+#include "bridge/core/StateDisk.h"
 #include "bridge/folder/DirectFolders.h"
 #include "bridge/store/JobStore.h"
 
@@ -71,7 +73,11 @@ public:
           files_(std::make_unique<Lane>("files", kFilesWidth, defect())),
           world_{{}, {}, *control_, *files_, hostName(), std::string(kVersion), scratch()},
           housekeeper_(clock_, store_, trace_, *log_, config.retention),
-          capacity_(config.concurrent, runnerLimits(config), backendLimits(config)) {
+          capacity_(config.concurrent, runnerLimits(config), backendLimits(config)),
+          disk_(
+              clock_, capacity_, *log_, [folder = config.stateDir] { return freeSpace(folder); },
+              config.minFreeSpace) {
+        disk_.step();  // Before anything is claimed.
         if (auto problems = missingOwners(config, store_.load(store_.open())); !problems.empty()) {
             throw ConfigError(std::move(problems));
         }
@@ -259,6 +265,7 @@ private:
             }
         }
         housekeeper_.keepFor(next.retention);
+        disk_.keep(next.minFreeSpace);
         reconciler_->accessChanged();
         log_->info("configuration changed runners={} backends={}", world_.runners.size(),
                    world_.backends.size());
@@ -283,16 +290,21 @@ private:
     }
 
     void core(std::stop_token stop) {
+        core::Outage trouble;
         while (!stop.stop_requested()) {
-            SteadyTime next;
+            SteadyTime next = disk_.step();
             try {
-                next = std::min(reconciler_->step(), housekeeper_.step());
+                next = std::min({next, reconciler_->step(), housekeeper_.step()});
+                trouble.worked(clock_.steadyNow());
             } catch (const store::StoreError& e) {
                 if (e.kind != store::StoreError::Kind::Busy &&
                     e.kind != store::StoreError::Kind::Full) {
                     throw;
                 }
-                log_->error("the database is not available, trying again error=\"{}\"", e.what());
+                if (trouble.failed(clock_.steadyNow())) {
+                    log_->error("the database is not available, trying again error=\"{}\"",
+                                e.what());
+                }
                 next = clock_.steadyNow() + kStoreRetry;
                 clock_.sleepUntil(next, stop);
             }
@@ -349,6 +361,7 @@ private:
     core::World world_;
     core::Housekeeper housekeeper_;
     core::Capacity capacity_;
+    core::StateDisk disk_;
     std::unique_ptr<core::Reconciler> reconciler_;
     std::atomic<int> exitCode_{0};
     std::jthread core_;

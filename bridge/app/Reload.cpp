@@ -24,6 +24,7 @@ public:
         config.checkInterval = next_.checkInterval;
         config.logLevel = next_.logLevel;
         config.retention = next_.retention;
+        config.minFreeSpace = next_.minFreeSpace;
         for (auto& backend : config.backends) {
             change(backend, find(next_.backends, backend.name));
         }

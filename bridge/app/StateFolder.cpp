@@ -27,6 +27,12 @@ std::string unwritableIn(const std::filesystem::path& folder) {
 
 }  // namespace
 
+std::optional<std::uint64_t> freeSpace(const std::filesystem::path& folder) {
+    std::error_code error;
+    const auto space = std::filesystem::space(folder, error);
+    return error ? std::nullopt : std::optional<std::uint64_t>(space.available);
+}
+
 std::optional<StateFolderFault> stateFolderFault(const std::filesystem::path& folder) {
     const std::string name = folder.string();
     const auto failed = [&](const std::string& what) {

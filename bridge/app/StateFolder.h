@@ -17,6 +17,9 @@ struct StateFolderFault {
 /// outside its group and on a local disk.
 std::optional<StateFolderFault> stateFolderFault(const std::filesystem::path& folder);
 
+/// Bytes that the service can still write there; nothing when that cannot be told.
+std::optional<std::uint64_t> freeSpace(const std::filesystem::path& folder);
+
 /// The name of a file system that several machines share, where SQLite's WAL does not work, by its
 /// number in statfs(2); empty for every other.
 std::string_view networkFileSystem(std::uint32_t magic);

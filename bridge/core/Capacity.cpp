@@ -18,8 +18,8 @@ bool Capacity::take(const std::string& runner, const std::string& backend) {
     const std::lock_guard lock(mutex_);
     auto& mine = runners_[runner];
     auto& there = backends_[backend];
-    if (used_ >= concurrent_ || mine.used >= mine.limit || mine.draining || !there.healthy ||
-        there.waiting + there.taken >= there.limit) {
+    if (held_ || used_ >= concurrent_ || mine.used >= mine.limit || mine.draining ||
+        !there.healthy || there.waiting + there.taken >= there.limit) {
         return false;
     }
     ++used_;
@@ -55,6 +55,16 @@ void Capacity::closed(const std::string& runner) {
 void Capacity::drain(const std::string& runner, bool draining) {
     const std::lock_guard lock(mutex_);
     runners_[runner].draining = draining;
+}
+
+void Capacity::hold(bool held) {
+    const std::lock_guard lock(mutex_);
+    held_ = held;
+}
+
+bool Capacity::isHeld() {
+    const std::lock_guard lock(mutex_);
+    return held_;
 }
 
 void Capacity::backendState(const std::string& backend, int waiting, bool healthy) {

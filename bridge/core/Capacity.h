@@ -28,6 +28,9 @@ public:
                const std::map<std::string, int>& backendLimits);
     /// A draining runner takes no place.
     void drain(const std::string& runner, bool draining);
+    /// While held nobody takes a place, and no archive is packed.
+    void hold(bool held);
+    bool isHeld();
     /// `waiting`: jobs that have not started there. `healthy`: its load is known and it is not
     /// full; otherwise nothing is claimed for it.
     void backendState(const std::string& backend, int waiting, bool healthy);
@@ -46,6 +49,7 @@ private:
     };
 
     std::mutex mutex_;
+    bool held_ = false;
     int concurrent_ = 0;
     int used_ = 0;
     std::map<std::string, RunnerPlaces> runners_;

@@ -70,7 +70,7 @@ void Claimer::keepContact(std::stop_token stop) {
 
 std::optional<JobRow> Claimer::keep(const Secret& body, std::stop_token stop) {
     // A lock or a full disk passes; the claim must not be lost to it.
-    for (;;) {
+    for (bool told = false;; told = true) {
         try {
             return store_.receive(runner_.name, runner_.url, runner_.backend, runner_.account,
                                   body);
@@ -79,8 +79,10 @@ std::optional<JobRow> Claimer::keep(const Secret& body, std::stop_token stop) {
                 e.kind != store::StoreError::Kind::Full) {
                 throw;
             }
-            log_.critical("a claimed job cannot be stored, trying again runner={} error=\"{}\"",
-                          runner_.name, e.what());
+            if (!told) {
+                log_.critical("a claimed job cannot be stored, trying again runner={} error=\"{}\"",
+                              runner_.name, e.what());
+            }
         }
         if (!clock_.sleepUntil(clock_.steadyNow() + kStoreRetry, stop)) {
             return std::nullopt;

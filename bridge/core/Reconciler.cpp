@@ -225,8 +225,11 @@ std::optional<Reconciler::Ready> Reconciler::decideOne(const JobRecord& job) {
         const auto written =
             trace_.append(ready.decision.next, live.key, news, masker(job, live), limit);
         if (!written.ok()) {
-            log_.error("trace not written job={} error=\"{}\"", live.key, written.error().message);
             retryAt_ = clock_.steadyNow() + kStoreRetry;
+            if (trouble_.failed(clock_.steadyNow())) {
+                log_.error("trace not written, trying again job={} error=\"{}\"", live.key,
+                           written.error().message);
+            }
             return std::nullopt;
         }
     }
@@ -251,16 +254,17 @@ bool Reconciler::commit(std::vector<Ready>& ready) {
         for (std::size_t i = 0; i < ready.size(); ++i) {
             ready[i].committed = stored[i];
         }
-        storeTrouble_ = false;
+        if (trouble_.worked(clock_.steadyNow())) {
+            log_.info("traces and the database are written again");
+        }
         settled();
     } catch (const store::StoreError& e) {
         if (e.kind != store::StoreError::Kind::Busy && e.kind != store::StoreError::Kind::Full) {
             throw;
         }
-        if (!storeTrouble_) {
+        if (trouble_.failed(clock_.steadyNow())) {
             log_.critical("the database cannot be written, trying again error=\"{}\"", e.what());
         }
-        storeTrouble_ = true;
         retryAt_ = clock_.steadyNow() + kStoreRetry;
         return false;
     }
@@ -387,8 +391,8 @@ void Reconciler::carryOut(Effect effect, const JobRecord& job, Live& live) {
         case Effect::Collect:
             return effects_.collect(backend, job, live);
         case Effect::Upload:
-            // Nothing is packed for a server that is away.
-            live.uploadWanted = conversation_.away(live);
+            // Nothing is packed for a server that is away, nor on a disk that is short of room.
+            live.uploadWanted = conversation_.away(live) || capacity_.isHeld();
             return live.uploadWanted ? void()
                                      : effects_.upload(backend, job, live, describe(job.row));
         case Effect::Report:

@@ -9,6 +9,7 @@
 #include "bridge/core/Conversation.h"
 #include "bridge/core/Decision.h"
 #include "bridge/core/Effects.h"
+#include "bridge/core/Outage.h"
 #include "bridge/store/JobStore.h"
 
 namespace gridbridge::core {
@@ -89,7 +90,7 @@ private:
     bool requestsOpen_ = false;
     WallTime queueAlarmAt_ = {};
     SteadyTime retryAt_ = {};
-    bool storeTrouble_ = false;
+    Outage trouble_;  ///< Of traces and the database.
 };
 
 }  // namespace gridbridge::core

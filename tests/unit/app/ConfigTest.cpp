@@ -112,6 +112,16 @@ TEST(Config, PlacesNameWhereAKeyStands) {
     EXPECT_EQ(reading.places.at("runners.pool.token").file, folder.file());
 }
 
+TEST(Config, SizesHaveAUnit) {
+    EXPECT_EQ(parseSize("64 KiB"), 64U << 10U);
+    EXPECT_EQ(parseSize("500MiB"), 500U << 20U);
+    EXPECT_EQ(parseSize("2 GiB"), std::uint64_t{2} << 30U);
+    EXPECT_EQ(parseSize("3 TiB"), std::uint64_t{3} << 40U);
+    for (const char* wrong : {"", "GiB", "2", "2 GB", "1.5 GiB", "-1 GiB", "1000000000 TiB"}) {
+        EXPECT_EQ(parseSize(wrong), std::nullopt) << wrong;
+    }
+}
+
 TEST(Config, DurationsAreSecondsOrHaveAUnit) {
     EXPECT_EQ(parseDuration("90"), 90s);
     EXPECT_EQ(parseDuration("10 s"), 10s);

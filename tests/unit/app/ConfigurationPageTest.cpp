@@ -97,7 +97,7 @@ TEST(ConfigurationPage, ItsDefaultsAreTheDefaults) {
     Config spoken = loadConfig(folder.file(), ConfigFolder::host());
     spoken.runners.at(0).tokenPlace = silent.runners.at(0).tokenPlace;  // pushed down
     EXPECT_TRUE(spoken == silent);
-    EXPECT_EQ(written, 14U);
+    EXPECT_EQ(written, 15U);
 }
 
 TEST(ConfigurationPage, ItsExampleIsSound) {

@@ -66,9 +66,9 @@ TEST(Manual, TheAlarmsOfTheOperationsPageAreReal) {
         return std::string(std::istreambuf_iterator<char>(in), {});
     };
     std::string code;
-    for (const char* file :
-         {"bridge/app/Config.cpp", "bridge/app/Daemon.cpp", "bridge/core/Claimer.cpp",
-          "bridge/core/Preparation.cpp", "bridge/core/Reconciler.cpp"}) {
+    for (const char* file : {"bridge/app/Config.cpp", "bridge/app/Daemon.cpp",
+                             "bridge/core/Claimer.cpp", "bridge/core/Preparation.cpp",
+                             "bridge/core/Reconciler.cpp", "bridge/core/StateDisk.cpp"}) {
         code += read(file);
     }
     std::string joined;  // Adjacent literals are one text.

@@ -119,6 +119,7 @@ const std::map<std::string_view, std::pair<const char*, const char*>> kValues{
     {"state_dir", {"\"/state\"", "\"/other\""}},
     {"log_level", {"\"info\"", "\"debug\""}},
     {"retention", {"\"1 day\"", "\"2 days\""}},
+    {"min_free_space", {"\"1 GiB\"", "\"2 GiB\""}},
     {"url", {"\"https://a\"", "\"https://b\""}},
     {"limit", {"5", "6"}},
     {"output_limit", {"5", "6"}},

@@ -142,6 +142,18 @@ TEST_F(ServiceCommands, CheckTellsAStateFolderThatCannotBeUsed) {
               "account; run chmod 700 DIR/state");
 }
 
+TEST_F(ServiceCommands, CheckNamesAStateDiskThatIsShortOfRoom) {
+    folder_.write("config.toml", "min_free_space = \"1024 TiB\"\nstate_dir = \"" + state_.string() +
+                                     "\"\n" + gridbridge::testing::kRunner +
+                                     gridbridge::testing::kBackend);
+    EXPECT_EQ(check(), 1);
+    EXPECT_THAT(lines().at(2),
+                ::testing::MatchesRegex(
+                    "FAIL  DIR/config.toml:1: min_free_space: only [0-9]+ MiB are free on the disk "
+                    "of DIR/state, and below 1073741824 MiB nothing is claimed; make room there, "
+                    "or keep less free"));
+}
+
 TEST_F(ServiceCommands, CheckGivesEveryMistakeOfTheConfigurationItsLine) {
     folder_.write("config.toml", std::string("concurent = 1\nlog_level = 2\n") +
                                      gridbridge::testing::kRunner + gridbridge::testing::kBackend);

@@ -1,6 +1,8 @@
 #include <gtest/gtest.h>
 
-#include "bridge/core/Capacity.h"
+#include "bridge/core/StateDisk.h"
+#include "tests/fakes/FakeClock.h"
+#include "tests/fakes/LogLines.h"
 
 namespace gridbridge::core {
 namespace {
@@ -29,6 +31,35 @@ TEST_F(CapacityTest, DrainingRunnerTakesNothing) {
 
     capacity.drain("a", false);
     EXPECT_EQ(taken("a"), 4);
+}
+
+TEST_F(CapacityTest, NothingIsTakenWhileTheStateDiskIsShortOfRoomAndThatIsToldOnce) {
+    using std::chrono::seconds;
+    testing::FakeClock clock;
+    spdlog::logger log("test");
+    const testing::LogLines lines(log);
+    std::optional<std::uint64_t> free = 100;
+    StateDisk disk(
+        clock, capacity, log, [&] { return free; }, 100);
+    const auto after = [&](std::optional<std::uint64_t> bytes) {
+        free = bytes;
+        clock.advance(seconds(10));
+        disk.step();
+        return capacity.isHeld();
+    };
+    EXPECT_FALSE(after(100));
+    EXPECT_TRUE(after(99));
+    EXPECT_EQ(taken("a"), 0);
+    EXPECT_TRUE(after(105)) << "at the border it does not go to and fro";
+    EXPECT_TRUE(after(std::nullopt));
+    EXPECT_EQ(lines.count("the state disk is short of room"), 1);
+    EXPECT_EQ(lines.count("has room again"), 0);
+
+    EXPECT_FALSE(after(110));
+    EXPECT_EQ(lines.count("has room again"), 1);
+    EXPECT_EQ(taken("a"), 4);
+    disk.keep(1000);
+    EXPECT_TRUE(after(110)) << "the configuration was read again";
 }
 
 TEST_F(CapacityTest, BackendOfUnknownLoadTakesNothing) {

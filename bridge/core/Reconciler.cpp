@@ -402,38 +402,6 @@ void Reconciler::carryOut(Effect effect, const JobRecord& job, Live& live) {
     }
 }
 
-void Reconciler::startReport(const JobRecord& job, Live& live, bool itsTurn) {
-    // One call about a job at a time, and what has been waiting longer comes first.
-    live.reportWanted =
-        live.talking || (!itsTurn && !live.settled && !conversation_.mayReport(job.row, live));
-    if (live.reportWanted) {
-        return;
-    }
-    if (live.settled) {
-        answers_.post({job.row, 0, [](Facts& facts, Live&) {
-                           facts.reported.emplace().outcome = ReportOutcome::Unwanted;
-                       }});
-        return;
-    }
-    gitlab::FinalReport report;
-    report.success = job.outcome == store::Outcome::Success;
-    if (!report.success) {
-        report.failureReason = gitlab::reportableReason(job.failureReason, live.failureReasons);
-        report.exitCode = job.exitCode;
-    }
-    conversation_.report(job.row, live, report);
-}
-
-void Reconciler::startReport(JobRow row, bool itsTurn) {
-    auto& live = lives_.at(row);
-    if (live.reportWanted && !live.talking) {
-        const std::vector<JobRow> one{row};
-        for (const auto& job : store_.load(one)) {
-            startReport(job, live, itsTurn);
-        }
-    }
-}
-
 void Reconciler::poll() {
     const auto now = clock_.steadyNow();
     for (auto& [name, entry] : world_.backends) {
@@ -466,39 +434,6 @@ void Reconciler::poll() {
         }
         capacity_.backendState(name, waiting_[name], entry->healthy && now >= entry->fullUntil);
     }
-}
-
-void Reconciler::schedule(JobRow row, Live& live) {
-    agenda_.erase({live.talkAt, row});
-    live.talkAt = SteadyTime::min();
-    agenda_.insert({live.talkAt, row});
-}
-
-SteadyTime Reconciler::converse() {
-    const auto now = clock_.steadyNow();
-    for (const auto row : conversation_.woken(lives_)) {
-        auto& live = lives_.at(row);
-        schedule(row, live);
-        if (std::exchange(live.uploadWanted, false)) {
-            facts_[row].uploaded = UploadFact{UploadOutcome::Later, Millis(1), {}};
-        }
-    }
-    while (!agenda_.empty() && agenda_.begin()->first <= now) {
-        const auto row = agenda_.begin()->second;
-        agenda_.erase(agenda_.begin());
-        auto& live = lives_.at(row);
-        startReport(row, false);
-        live.talkAt = conversation_.talk(row, live);
-        if (live.talkAt != SteadyTime::max()) {
-            live.talkAt = std::max(live.talkAt, now + Millis(1));
-            agenda_.insert({live.talkAt, row});
-        }
-    }
-    const auto turns = conversation_.takeTurns(lives_);
-    for (const auto row : turns.reports) {
-        startReport(row, true);
-    }
-    return agenda_.empty() ? turns.next : std::min(turns.next, agenda_.begin()->first);
 }
 
 }  // namespace gridbridge::core

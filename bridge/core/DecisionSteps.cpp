@@ -337,8 +337,11 @@ void release(Step& step) {
         step.wait(step.backoff());
         return;
     }
-    const bool gone = submission.batchState == "ended" || provenAbsent(step);
+    // A proof holds until it is seen again: the look of it and the next try rarely coincide.
+    const bool proven = submission.endedAt && submission.batchState == "absent";
+    const bool gone = submission.batchState == "ended" || provenAbsent(step) || proven;
     if (gone || submission.cause == "refused") {
+        submission.endedAt = submission.endedAt.value_or(step.now);
         // What failed is not tried again at every look.
         if (!step.facts.inFlight.has(Effect::Release) && (step.facts.failures == 0 || step.due())) {
             step.decision.effects.add(Effect::Release);

@@ -343,6 +343,25 @@ TEST_F(DecisionTest, ReleaseThatFailsIsTriedAgainAfterAPause) {
     }
 }
 
+TEST_F(DecisionTest, ReleaseOfALostJobIsTriedAgainWithoutANewProof) {
+    in(State::Reporting);
+    job.reportedAt = now;
+    sees(BatchState::Absent);
+    go(policy.capabilities.visibilityDelay + 1s);
+    sees(BatchState::Absent);
+    EXPECT_TRUE(go().effects.has(Effect::Release));
+    facts.released = Result<void>(transientError("down"));
+    facts.failures = 1;
+    go();
+    now = *job.dueAt;
+    facts.failures = 1;
+    EXPECT_TRUE(decided().effects.has(Effect::Release));
+
+    sees(BatchState::Running);
+    facts.failures = 1;
+    EXPECT_FALSE(decided().effects.has(Effect::Release)) << "it was there after all";
+}
+
 TEST_F(DecisionTest, UploadThatMustWaitKeepsTheJobAndItsVerdict) {
     in(State::Collecting);
     ends("success", "", 0);

@@ -95,6 +95,9 @@ public:
             core_.request_stop();
             core_.join();
         }
+        for (auto& each : claimers_) {
+            each.request_stop();
+        }
         claimers_.clear();
         // Calls under way end, or reach their deadline; only then may go what they use.
         lanes_.clear();

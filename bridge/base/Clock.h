@@ -41,6 +41,9 @@ public:
 struct CallContext {
     SteadyTime deadline;
     std::stop_token stop = {};
+    /// Until then a stop does not end the wait for an answer: what was sent may have had its
+    /// effect, and the answer be on its way.
+    SteadyTime stopNotBefore = {};
 };
 
 inline std::chrono::milliseconds sinceEpoch(WallTime time) {

@@ -14,18 +14,19 @@ void Capacity::limit(int concurrent, const std::map<std::string, int>& runnerLim
     }
 }
 
-bool Capacity::take(const std::string& runner, const std::string& backend) {
+Capacity::Place Capacity::take(const std::string& runner, const std::string& backend) {
     const std::lock_guard lock(mutex_);
     auto& mine = runners_[runner];
     auto& there = backends_[backend];
     if (held_ || used_ >= concurrent_ || mine.used >= mine.limit || mine.draining ||
         !there.healthy || there.waiting + there.taken >= there.limit) {
-        return false;
+        return Place::None;
     }
     ++used_;
     ++mine.used;
     ++there.taken;
-    return true;
+    const bool full = used_ >= concurrent_ || there.waiting + there.taken >= there.limit;
+    return full && runners_.size() > 1 ? Place::Last : Place::One;
 }
 
 void Capacity::giveBack(const std::string& runner, const std::string& backend) {

@@ -16,8 +16,14 @@ public:
         limit(concurrent, runnerLimits, backendLimits);
     }
 
-    /// False = no place for a job of this runner on this backend now.
-    bool take(const std::string& runner, const std::string& backend);
+    enum class Place {
+        None,
+        Last,  ///< While it is taken, another runner may find none.
+        One,
+    };
+
+    /// A place for a job of this runner on this backend, if there is one now.
+    Place take(const std::string& runner, const std::string& backend);
     void giveBack(const std::string& runner, const std::string& backend);
 
     /// The core has begun to count a job that was claimed here or found at start.

@@ -1,6 +1,7 @@
 #include "bridge/core/Claimer.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace gridbridge::core {
 
@@ -10,6 +11,13 @@ namespace {
 
 // Longer than a long poll may be held (protocol 2.2).
 constexpr Millis kCallLimit{120000};
+/// GitLab answers a question that it does not hold within this; a held one never brings a job
+/// (protocol 2.2), so that the end of the service loses none by cutting it off.
+constexpr Millis kAnswerTime{5000};
+/// An empty answer that took so long was held: the queue has changed, or the time was over.
+constexpr Millis kHeld{1000};
+/// After so long a broken question was a held one that a proxy gave up (protocol 9.11).
+constexpr Millis kSurelyHeld{10000};
 constexpr Millis kFullPause{500};
 constexpr Millis kStoreRetry{1000};
 constexpr Millis kLongestPause{60000};
@@ -38,16 +46,22 @@ Millis Claimer::step(std::stop_token stop) {
     if (health_.paused(clock_.steadyNow())) {
         return std::min(kFullPause, interval_.load());
     }
-    if (!capacity_.take(runner_.name, runner_.backend)) {
+    const auto place = capacity_.take(runner_.name, runner_.backend);
+    if (place == Capacity::Place::None) {
         keepContact(stop);
         return std::min(kFullPause, interval_.load());
     }
-    const auto answer = runner_.api.requestJob({clock_.steadyNow() + kCallLimit, stop},
-                                               runner_.identity.get(), lastUpdate_);
+    // Without a value GitLab does not hold the question: other runners wait for the last place.
+    const auto known = place == Capacity::Place::Last ? std::string() : lastUpdate_;
+    const auto now = clock_.steadyNow();
+    const auto answer = runner_.api.requestJob({now + kCallLimit, stop, now + kAnswerTime},
+                                               runner_.identity.get(), known);
     contactAt_ = clock_.steadyNow();
     if (answer.outcome != ClaimOutcome::Job) {
         capacity_.giveBack(runner_.name, runner_.backend);
-        return stop.stop_requested() ? Millis(0) : handle(answer);
+        return stop.stop_requested()
+                   ? Millis(0)
+                   : handle(answer, known.empty() ? std::nullopt : std::optional(now));
     }
     answered();
     if (const auto row = keep(Secret(answer.body), stop)) {
@@ -90,12 +104,23 @@ std::optional<JobRow> Claimer::keep(const Secret& body, std::stop_token stop) {
     }
 }
 
-Millis Claimer::handle(const gitlab::ClaimAnswer& answer) {
+Millis Claimer::handle(const gitlab::ClaimAnswer& answer, std::optional<SteadyTime> asked) {
+    const auto took = asked ? contactAt_ - *asked : SteadyTime::duration{};
     if (!answer.lastUpdate.empty()) {
         lastUpdate_ = answer.lastUpdate;
     }
     if (answer.outcome == ClaimOutcome::NoJob || answer.outcome == ClaimOutcome::Conflict) {
         answered();
+        const bool held = took >= kHeld && answer.lastUpdate.empty();
+        return held ? Millis(0) : interval_.load();
+    }
+    if (answer.cutOff && took >= kSurelyHeld && took < kCallLimit) {
+        if (!std::exchange(toldCutOff_, true)) {
+            log_.warn(
+                "a proxy gives up questions that GitLab holds, let it wait over 60 s "
+                "runner={} error=\"{}\"",
+                runner_.name, answer.message);
+        }
         return interval_.load();
     }
     ++failures_;

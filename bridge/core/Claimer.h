@@ -42,7 +42,8 @@ public:
 private:
     /// Stores a claim; nothing only when the service stops while it cannot.
     std::optional<JobRow> keep(const Secret& body, std::stop_token stop);
-    Millis handle(const gitlab::ClaimAnswer& answer);
+    /// `asked`: the question was sent with a value, so that GitLab may have held it, and when.
+    Millis handle(const gitlab::ClaimAnswer& answer, std::optional<SteadyTime> asked);
     void answered();
     void refused(const std::string& message);
     /// What the runner's row is to say; a database that is locked or full gets it later.
@@ -61,6 +62,7 @@ private:
     std::string lastUpdate_;
     int identity_ = 0;  ///< Version; GitLab keeps `lastUpdate_` per token (protocol 2.2).
     int failures_ = 0;
+    bool toldCutOff_ = false;
     Outage outage_;
     Health health_;
     std::optional<std::string> unsaved_;         ///< Health that is not in the database yet.

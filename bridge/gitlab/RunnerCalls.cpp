@@ -113,7 +113,8 @@ ClaimAnswer HttpRunnerApi::requestJob(const CallContext& ctx, const RunnerIdenti
         const auto& error = sent.error();
         return {.outcome = error.kind == ErrorKind::Permanent ? ClaimOutcome::Refused
                                                               : ClaimOutcome::Retry,
-                .message = error.message};
+                .message = error.message,
+                .cutOff = error.kind == ErrorKind::Uncertain};
     }
     auto response = std::move(sent).value();
     ClaimAnswer answer{.outcome = claimOutcome(response.status)};
@@ -130,6 +131,7 @@ ClaimAnswer HttpRunnerApi::requestJob(const CallContext& ctx, const RunnerIdenti
     }
     answer.retryAfter = retryAfter(response, clock_.wallNow());
     answer.message = describe(request, response, runner.token);
+    answer.cutOff = response.status == 504;
     return answer;
 }
 

@@ -175,7 +175,7 @@ void Watch::begin(const CallContext& ctx) {
 }
 
 void Watch::check() {
-    if (ctx_.stop.stop_requested()) {
+    if (ctx_.stop.stop_requested() && clock_.steadyNow() >= ctx_.stopNotBefore) {
         cut_ = Cut::Stop;
     } else if (clock_.steadyNow() >= ctx_.deadline) {
         cut_ = Cut::Deadline;
@@ -188,7 +188,7 @@ void Watch::check() {
 std::unique_ptr<Connection> Connection::open(const BaseUrl& server,
                                              const Poco::Net::Context::Ptr& tls, const Clock& clock,
                                              const CallContext& ctx, Watch::Cut& cut) {
-    auto plain = connectedTo(server, clock, ctx, cut);
+    auto plain = connectedTo(server, clock, {ctx.deadline, ctx.stop}, cut);
     if (!server.tls) {
         Poco::Net::StreamSocket socket(plain.get());
         plain->duplicate();

@@ -40,7 +40,8 @@ Reply nothing(RunnerState& owner) {
     return reply;
 }
 
-/// Waits like Workhorse: until the queue changes or the time is over; 204 without headers.
+/// Waits like Workhorse: until the queue changes or the time is over; 204 without headers, even
+/// when a job has come. Like it, it does not see that the client has gone.
 Reply hold(State& state, const std::string& token, const std::string& value,
            std::unique_lock<std::mutex>& lock) {
     const auto end = state.clock.steadyNow() + state.options.longPoll;
@@ -48,10 +49,12 @@ Reply hold(State& state, const std::string& token, const std::string& value,
         const auto* owner = state.runner(token);
         return owner != nullptr && owner->lastUpdate == value;
     };
+    ++state.held;
     while (!state.stopping && !state.away && unchanged() && state.clock.steadyNow() < end) {
         state.changed.wait_for(lock, kLook);
         state.reapNowAndThen();
     }
+    --state.held;
     Reply reply;
     reply.status = 204;
     return reply;

@@ -260,6 +260,11 @@ std::vector<RequestRecord> FakeGitLab::requests() const {
     return {impl_->state.requests.begin(), impl_->state.requests.end()};
 }
 
+int FakeGitLab::held() const {
+    const std::lock_guard lock(impl_->state.mutex);
+    return impl_->state.held;
+}
+
 std::vector<std::string> FakeGitLab::violations() const {
     const std::lock_guard lock(impl_->state.mutex);
     return impl_->state.violations;

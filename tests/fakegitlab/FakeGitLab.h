@@ -68,6 +68,8 @@ public:
     std::vector<JobId> jobs() const;
     bool allEnded() const;
     std::vector<RequestRecord> requests() const;
+    /// Calls of jobs/request that long polling holds now.
+    int held() const;
     /// Every breach of the protocol by a client, as sentences.
     std::vector<std::string> violations() const;
 

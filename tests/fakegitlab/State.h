@@ -105,6 +105,7 @@ public:
     std::string storageUrl;
     bool away = false;
     bool stopping = false;
+    int held = 0;  ///< Calls of jobs/request that long polling holds now.
 
     WallTime now() const { return clock.wallNow(); }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <deque>
 #include <fstream>
+#include <functional>
 #include <iterator>
 #include <map>
 #include <mutex>
@@ -26,6 +27,7 @@ public:
         SteadyTime at;
         std::int64_t offset = 0;     ///< Of a trace.
         std::size_t bytes = 0;       ///< Of a trace.
+        std::string lastUpdate{};    ///< Of a claim.
         gitlab::JobAnswer answer{};  ///< What came back.
     };
     struct Job {
@@ -59,6 +61,8 @@ public:
         const std::lock_guard lock(mutex_);
         away_ = away;
     }
+    /// What happens while a claim waits for its answer.
+    void holdClaims(std::function<void()> meanwhile) { whileHeld_ = std::move(meanwhile); }
     /// The next final reports are taken, and the answers to them are lost on the way.
     void loseAnswers(int times) {
         const std::lock_guard lock(mutex_);
@@ -116,9 +120,12 @@ public:
         return verified_;
     }
     gitlab::ClaimAnswer requestJob(const CallContext&, const gitlab::RunnerIdentity&,
-                                   const std::string&) override {
+                                   const std::string& lastUpdate) override {
         const std::lock_guard lock(mutex_);
-        calls_.push_back({Verb::Claim, 0, clock_.steadyNow()});
+        calls_.push_back({Verb::Claim, 0, clock_.steadyNow(), 0, 0, lastUpdate});
+        if (whileHeld_) {
+            whileHeld_();
+        }
         gitlab::ClaimAnswer answer;
         if (!claims_.empty()) {
             answer = claims_.front();
@@ -215,6 +222,7 @@ private:
     mutable std::mutex mutex_;
     std::deque<std::string> offers_;
     std::deque<gitlab::ClaimAnswer> claims_;
+    std::function<void()> whileHeld_;
     std::map<std::int64_t, Job> jobs_;
     std::map<Verb, std::deque<gitlab::JobAnswer>> scripted_;
     std::map<Verb, Gate> gates_;

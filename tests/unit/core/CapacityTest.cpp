@@ -7,12 +7,14 @@
 namespace gridbridge::core {
 namespace {
 
+using Place = Capacity::Place;
+
 class CapacityTest : public ::testing::Test {
 protected:
     CapacityTest() { capacity.backendState("here", 0, true); }
     int taken(const std::string& runner) {
         int count = 0;
-        while (capacity.take(runner, "here")) {
+        while (capacity.take(runner, "here") != Place::None) {
             ++count;
         }
         return count;
@@ -76,7 +78,7 @@ TEST_F(CapacityTest, PlaceGivenBackCanBeTakenAgain) {
 }
 
 TEST_F(CapacityTest, ClaimedJobKeepsItsPlaceUntilItIsClosed) {
-    ASSERT_TRUE(capacity.take("a", "here"));
+    ASSERT_EQ(capacity.take("a", "here"), Place::One);
     capacity.opened("a", "here", true);
     EXPECT_EQ(taken("a"), 3);
     capacity.closed("a");
@@ -90,6 +92,22 @@ TEST_F(CapacityTest, ConcurrentCountsJobsFoundAtStart) {
     }
 
     EXPECT_EQ(taken("a"), 1);
+}
+
+TEST_F(CapacityTest, LastPlaceOfServiceOrBackendIsToldWhereRunnersShareIt) {
+    Capacity service(2, {{"a", 9}, {"b", 9}}, {{"here", 9}});
+    service.backendState("here", 0, true);
+    EXPECT_EQ(service.take("a", "here"), Place::One);
+    EXPECT_EQ(service.take("a", "here"), Place::Last);
+
+    Capacity backend(9, {{"a", 9}, {"b", 9}}, {{"here", 3}});
+    backend.backendState("here", 1, true);
+    EXPECT_EQ(backend.take("a", "here"), Place::One);
+    EXPECT_EQ(backend.take("b", "here"), Place::Last);
+
+    Capacity alone(1, {{"a", 9}}, {{"here", 9}});
+    alone.backendState("here", 0, true);
+    EXPECT_EQ(alone.take("a", "here"), Place::One);
 }
 
 }  // namespace

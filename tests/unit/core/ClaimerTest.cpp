@@ -42,8 +42,90 @@ protected:
     }
     std::size_t requests() const { return gitlab_.calls(Call::Claim).size(); }
 
+    /// A claimer that GitLab has given a value to ask with, and whose next questions take `time`.
+    void beginHeld(Millis time) {
+        restart();
+        settle();
+        makeClaimer();
+        gitlab_.answerClaims(nothing("v1"), 1);
+        ASSERT_EQ(claimer_->step({}), kInterval);
+        gitlab_.holdClaims([this, time] { clock_.advance(time); });
+    }
+    static gitlab::ClaimAnswer nothing(const std::string& lastUpdate) {
+        return {.outcome = gitlab::ClaimOutcome::NoJob, .lastUpdate = lastUpdate};
+    }
+    static gitlab::ClaimAnswer cutOff() {
+        return {.outcome = gitlab::ClaimOutcome::Retry, .message = "504", .cutOff = true};
+    }
+    std::vector<std::string> values() const {
+        std::vector<std::string> result;
+        for (const auto& call : gitlab_.calls(Call::Claim)) {
+            result.push_back(call.lastUpdate);
+        }
+        return result;
+    }
+
     std::optional<Claimer> claimer_;
 };
+
+TEST_F(ClaimerTest, HeldQuestionIsAskedAgainAtOnceAndWithTheSameValue) {
+    beginHeld(30s);
+    gitlab_.answerClaims(nothing(""), 2);
+
+    EXPECT_EQ(claimer_->step({}), 0ms);
+    EXPECT_EQ(claimer_->step({}), 0ms);
+    gitlab_.answerClaims(nothing("v2"), 1);
+    EXPECT_EQ(claimer_->step({}), kInterval);
+    claimer_->step({});
+
+    EXPECT_EQ(values(), (std::vector<std::string>{"", "v1", "v1", "v1", "v2"}));
+}
+
+TEST_F(ClaimerTest, EmptyAnswerThatWasNotHeldIsNotRepeatedAtOnce) {
+    beginHeld(5ms);
+    gitlab_.answerClaims(nothing(""), 1);
+
+    EXPECT_EQ(claimer_->step({}), kInterval);
+}
+
+TEST_F(ClaimerTest, HeldQuestionThatAProxyGivesUpIsNoOutage) {
+    const LogLines lines(log_);
+    beginHeld(30s);
+    gitlab_.answerClaims(cutOff(), 5);
+
+    for (int i = 0; i < 5; ++i) {
+        EXPECT_EQ(claimer_->step({}), kInterval);
+    }
+
+    EXPECT_EQ(lines.count("claims fail"), 0);
+    EXPECT_EQ(lines.count("a proxy gives up questions that GitLab holds"), 1);
+}
+
+TEST_F(ClaimerTest, QuestionThatBreaksSoonOrIsNeverAnsweredIsAnOutage) {
+    for (const Millis time : {Millis(2s), Millis(120s)}) {
+        const LogLines lines(log_);
+        beginHeld(time);
+        gitlab_.answerClaims(cutOff(), 2);
+
+        EXPECT_EQ(claimer_->step({}), 2 * kInterval);
+        EXPECT_EQ(claimer_->step({}), 4 * kInterval);
+        EXPECT_EQ(lines.count("claims fail"), 1);
+        gitlab_.holdClaims({});
+    }
+}
+
+TEST_F(ClaimerTest, LastPlaceIsNotKeptFromOtherRunnersByAHeldQuestion) {
+    beginHeld(5ms);
+    Capacity shared(1, {{"pool", 9}, {"other", 9}}, {{"batch", 9}});
+    shared.backendState("batch", 0, true);
+    claimer_.emplace(clock_, *store_, runner(), shared, answers(), log_, interval_);
+    gitlab_.answerClaims(nothing("v1"), 2);
+
+    claimer_->step({});
+    claimer_->step({});
+
+    EXPECT_EQ(values(), (std::vector<std::string>{"", "", ""}));
+}
 
 TEST_F(ClaimerTest, StopsAtConcurrentWithoutAskingForMore) {
     concurrent_ = 3;

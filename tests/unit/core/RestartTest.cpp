@@ -233,8 +233,8 @@ TEST_F(RestartTest, OpenJobsFoundAtStartKeepTheirPlaces) {
     restart();
     settle();
 
-    EXPECT_TRUE(capacity().take("pool", "batch"));
-    EXPECT_FALSE(capacity().take("pool", "batch"));
+    EXPECT_EQ(capacity().take("pool", "batch"), Capacity::Place::One);
+    EXPECT_EQ(capacity().take("pool", "batch"), Capacity::Place::None);
 }
 
 }  // namespace

@@ -90,6 +90,22 @@ TEST_F(ClaimHttpTest, LostOrCutAnswerIsRetryAndTheJobRunsAtTheServer) {
     }
 }
 
+TEST_F(ClaimHttpTest, QuestionGivenUpOnTheWayIsToldFromOneThatTheServerRefused) {
+    start();
+    server->failNext(FaultKind::ConnectionDropped, 1, Call::Claim);
+    EXPECT_TRUE(claim().cutOff);
+    server->failNext(FaultKind::Unavailable, 1, Call::Claim);
+    EXPECT_FALSE(claim().cutOff);
+
+    http::ScriptedServer gateway({[](http::Peer& peer) {
+        peer.readRequest();
+        peer.answer("<html>gateway time-out</html>", "504 Gateway Time-out",
+                    "Content-Type: text/html\r\n");
+    }});
+    http::PocoTransport there(gateway.url(), clock, userAgent());
+    EXPECT_TRUE(HttpRunnerApi(there, clock).requestJob(context(), runner, "v1").cutOff);
+}
+
 TEST_F(ClaimHttpTest, TroubleOfTheServerIsNotTheRunnersFault) {
     start();
     const auto id = server->addJob({});

@@ -162,6 +162,34 @@ TEST_F(ConnectionTest, StopEndsTheWait) {
     EXPECT_LT(clock.steadyNow() - start, std::chrono::seconds(10));
 }
 
+TEST_F(ConnectionTest, StopLeavesAnAnswerThatMayBeOnItsWayItsTime) {
+    std::latch asked(1);
+    std::latch stopped(1);
+    serve({[&](Peer& peer) {
+        peer.readRequest();
+        asked.count_down();
+        stopped.wait();
+        // Longer than the client waits before it looks whether it shall stop.
+        EXPECT_FALSE(peer.clientCloses(Poco::Timespan(500000)));
+        peer.answer("a job");
+        peer.clientCloses();
+    }});
+    std::stop_source stop;
+    auto answer = std::async(std::launch::async, [&] {
+        const auto now = clock.steadyNow();
+        return transport->send({.deadline = now + std::chrono::hours(1),
+                                .stop = stop.get_token(),
+                                .stopNotBefore = now + std::chrono::seconds(20)},
+                               {.method = "POST", .path = "/x"});
+    });
+    asked.wait();
+
+    stop.request_stop();
+    stopped.count_down();
+
+    EXPECT_EQ(answer.get()->body, "a job");
+}
+
 TEST_F(ConnectionTest, CallWhoseTimeIsOverSendsNothing) {
     serve({answering("no")});
     std::stop_source stop;
@@ -169,8 +197,8 @@ TEST_F(ConnectionTest, CallWhoseTimeIsOverSendsNothing) {
 
     expectError(transport->send(within(Millis(0)), {.method = "GET", .path = "/x"}),
                 ErrorKind::Transient, "time allowed");
-    expectError(transport->send({clock.steadyNow() + std::chrono::hours(1), stop.get_token()},
-                                {.method = "GET", .path = "/x"}),
+    const auto later = clock.steadyNow() + std::chrono::hours(1);
+    expectError(transport->send({later, stop.get_token(), later}, {.method = "GET", .path = "/x"}),
                 ErrorKind::Transient, "stopped");
     EXPECT_EQ(server->connections(), 0U);
 }

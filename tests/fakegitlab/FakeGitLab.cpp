@@ -77,6 +77,10 @@ struct FakeGitLab::Impl {
             state.stopping = true;
         }
         state.changed.notify_all();
+        server.reset();
+        storage.reset();
+        router.answers().write(
+            {state.violations.begin() + state.seenViolations, state.violations.end()});
     }
     Impl(const Impl&) = delete;
     Impl& operator=(const Impl&) = delete;
@@ -267,6 +271,7 @@ int FakeGitLab::held() const {
 
 std::vector<std::string> FakeGitLab::violations() const {
     const std::lock_guard lock(impl_->state.mutex);
+    impl_->state.seenViolations = std::ssize(impl_->state.violations);
     return impl_->state.violations;
 }
 

@@ -15,7 +15,8 @@ namespace gridbridge::fakegitlab {
 
 /// A stand-in GitLab: the runner API of protocol section 10 with a real server's answers, stricter
 /// than a real one, on 127.0.0.1 or in process. It keeps everything in memory.
-/// Safe for concurrent use. Unknown job ids in calls of a test abort the test.
+/// Safe for concurrent use. Unknown job ids in calls of a test abort the test. With
+/// FAKEGITLAB_ANSWERS=FOLDER in the environment it leaves there what it answered (Answers.h).
 class FakeGitLab {
 public:
     /// Listens when it returns (unless options.listen is false). `clock` must outlive it and

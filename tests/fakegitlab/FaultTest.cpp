@@ -62,11 +62,11 @@ TEST_F(FaultTest, LostFinalAnswerHasEndedTheJob) {
 
 TEST_F(FaultTest, ErrorAnswersComeBeforeAnyEffect) {
     const auto id = running();
-    const std::map<FaultKind, int> kinds{{FaultKind::Conflict, 409},
-                                         {FaultKind::TooManyRequests, 429},
-                                         {FaultKind::InternalError, 500},
-                                         {FaultKind::BadGateway, 502},
-                                         {FaultKind::Unavailable, 503}};
+    const std::map<FaultKind, int> kinds{
+        {FaultKind::Conflict, 409},      {FaultKind::TooManyRequests, 429},
+        {FaultKind::InternalError, 500}, {FaultKind::BadGateway, 502},
+        {FaultKind::Unavailable, 503},   {FaultKind::GatewayTimeout, 504},
+        {FaultKind::RequestTimeout, 408}};
     for (const auto& [kind, status] : kinds) {
         server->failNext(kind);
         const auto answer = putOnce(id, R"("state":"success")");

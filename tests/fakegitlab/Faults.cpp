@@ -20,7 +20,9 @@ constexpr std::array<std::string_view, kFaultKinds> kNames = {"claim-answer-lost
                                                               "400",
                                                               "404",
                                                               "slow-answer",
-                                                              "trace-forgotten"};
+                                                              "trace-forgotten",
+                                                              "504",
+                                                              "408"};
 
 bool canHit(FaultKind kind, Call at) {
     switch (kind) {
@@ -49,6 +51,8 @@ bool canHit(FaultKind kind, Call at) {
         case FaultKind::ProxyBadRequest:
         case FaultKind::ProxyNotFound:
         case FaultKind::SlowAnswer:
+        case FaultKind::GatewayTimeout:
+        case FaultKind::RequestTimeout:
             return at != Call::Other;
     }
     return false;

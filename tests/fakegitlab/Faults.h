@@ -28,8 +28,10 @@ enum class FaultKind {
     ProxyNotFound,      ///< 404 with a proxy's page.
     SlowAnswer,         ///< Effect at once, answer late.
     TraceForgotten,     ///< The server has lost the log when the next PATCH comes.
+    GatewayTimeout,     ///< 504
+    RequestTimeout,     ///< 408
 };
-inline constexpr std::size_t kFaultKinds = 17;
+inline constexpr std::size_t kFaultKinds = 19;
 
 /// The kinds of calls that faults can be aimed at. Any = all of a job's calls and claims.
 enum class Call { Any, Claim, PutRunning, PutFinal, Patch, Upload, Download, Runners, Git, Other };

@@ -36,6 +36,12 @@ struct RawAnswer {
 /// is proven here owes nothing to the project's own client.
 class RawHttp : public ::testing::Test {
 protected:
+    void TearDown() override {
+        // What a plain call breaks, it breaks on purpose: the table of answers need not tell.
+        if (server) {
+            server->violations();
+        }
+    }
     using Headers = std::map<std::string, std::string>;
 
     void start(Options options = {}) {

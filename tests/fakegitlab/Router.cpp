@@ -121,6 +121,7 @@ Reply Router::handle(const Request& request) {
         faultAfter(target.call, reply);
     }
     departure(request, target, reply);
+    answers_.count(request, target.path, target.call, reply);
     record(request, target, reply);
     state_.changed.notify_all();
     return reply;
@@ -180,6 +181,9 @@ std::optional<Reply> Router::faultBefore(Call call) {
     if (state_.faults.strikes(FaultKind::TooManyRequests, call)) {
         auto reply = faulty(429);
         const auto wait = state_.options.retryAfter;
+        if (wait.count() == 0) {
+            return reply;
+        }
         if (state_.options.resetTime) {
             reply.headers.emplace_back("RateLimit-ResetTime", httpDate(state_.now() + wait));
         } else {
@@ -187,20 +191,19 @@ std::optional<Reply> Router::faultBefore(Call call) {
         }
         return reply;
     }
-    if (state_.faults.strikes(FaultKind::InternalError, call)) {
-        return faulty(500);
+    for (const auto& [kind, status] :
+         {std::pair(FaultKind::InternalError, 500), std::pair(FaultKind::BadGateway, 502),
+          std::pair(FaultKind::Unavailable, 503), std::pair(FaultKind::GatewayTimeout, 504),
+          std::pair(FaultKind::RequestTimeout, 408)}) {
+        if (state_.faults.strikes(kind, call)) {
+            return faulty(status);
+        }
     }
-    if (state_.faults.strikes(FaultKind::BadGateway, call)) {
-        return faulty(502);
-    }
-    if (state_.faults.strikes(FaultKind::Unavailable, call)) {
-        return faulty(503);
-    }
-    if (state_.faults.strikes(FaultKind::ProxyBadRequest, call)) {
-        return proxys(400);
-    }
-    if (state_.faults.strikes(FaultKind::ProxyNotFound, call)) {
-        return proxys(404);
+    for (const auto& [kind, status] :
+         {std::pair(FaultKind::ProxyBadRequest, 400), std::pair(FaultKind::ProxyNotFound, 404)}) {
+        if (state_.faults.strikes(kind, call)) {
+            return proxys(status);
+        }
     }
     return std::nullopt;
 }

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/fakegitlab/Answers.h"
 #include "tests/fakegitlab/Endpoints.h"
 #include "tests/fakegitlab/Repositories.h"
 #include "tests/fakegitlab/State.h"
@@ -19,6 +20,8 @@ public:
 
     /// Blocks only for long polling and for git.
     Reply handle(const Request& request);
+    /// What was answered so far; needs the state's mutex.
+    const Answers& answers() const { return answers_; }
 
 private:
     /// What a request is about.
@@ -41,6 +44,7 @@ private:
 
     State& state_;
     const Repositories& repositories_;
+    Answers answers_;
 };
 
 }  // namespace gridbridge::fakegitlab

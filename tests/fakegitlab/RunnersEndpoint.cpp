@@ -1,4 +1,7 @@
+#include <Poco/DateTime.h>
+#include <Poco/DateTimeFormat.h>
 #include <Poco/DateTimeFormatter.h>
+#include <Poco/DateTimeParser.h>
 #include <Poco/JSON/Array.h>
 #include <Poco/JSON/Object.h>
 #include <Poco/Timestamp.h>
@@ -158,10 +161,19 @@ Reply registerRunner(State& state, const Params& params) {
     return credentials(201, added, true);
 }
 
+/// What a call of a user without a good PRIVATE-TOKEN is answered.
+std::optional<Reply> denied(const State& state, const Request& request) {
+    const auto& token = request.header("private-token");
+    if (!token.empty() && token == state.options.weakAccessToken) {
+        return messageReply(403);
+    }
+    const bool known = !token.empty() && token == state.options.accessToken;
+    return known ? std::nullopt : std::optional(messageReply(401));
+}
+
 Reply createRunner(State& state, const Request& request, const Params& params) {
-    const auto& token = state.options.accessToken;
-    if (token.empty() || request.header("private-token") != token) {
-        return messageReply(401);
+    if (auto refusal = denied(state, request)) {
+        return *refusal;
     }
     const auto type = params.text("runner_type");
     const bool known = type == "instance_type" ||
@@ -199,6 +211,9 @@ Reply verify(State& state, const Params& params) {
 }
 
 Reply withNewToken(State& state, const RunnerState& old) {
+    if (!old.spec.resettable) {
+        return messageReply(422, "the token cannot be reset");
+    }
     auto changed = old;
     state.removeRunner(old.spec.token);
     giveToken(state, changed.spec, old.spec.token.starts_with("glrtr-") ? "glrtr-" : "glrt-t1_");
@@ -222,9 +237,8 @@ Reply resetToken(State& state, const Params& params) {
 }
 
 Reply resetTokenById(State& state, const Request& request, std::int64_t id) {
-    const auto& token = state.options.accessToken;
-    if (token.empty() || request.header("private-token") != token) {
-        return messageReply(401);
+    if (auto refusal = denied(state, request)) {
+        return *refusal;
     }
     for (const auto& [key, owner] : state.runners()) {
         if (owner.id == id) {
@@ -234,7 +248,16 @@ Reply resetTokenById(State& state, const Request& request, std::int64_t id) {
     return messageReply(404);
 }
 
-Reply deleteRunner(State& state, const Params& params, bool onlyManager) {
+/// Whether `If-Unmodified-Since` names a time before the latest contact.
+bool isStale(const Request& request, WallTime changed) {
+    Poco::DateTime at;
+    int zone = 0;
+    return Poco::DateTimeParser::tryParse(Poco::DateTimeFormat::HTTP_FORMAT,
+                                          request.header("if-unmodified-since"), at, zone) &&
+           at.timestamp().epochTime() < std::chrono::floor<Seconds>(sinceEpoch(changed)).count();
+}
+
+Reply deleteRunner(State& state, const Request& request, const Params& params, bool onlyManager) {
     if (!params.has("token")) {
         return missing("token is missing");
     }
@@ -245,10 +268,17 @@ Reply deleteRunner(State& state, const Params& params, bool onlyManager) {
     if (owner == nullptr) {
         return messageReply(403);
     }
-    if (onlyManager && owner->managers.erase(params.text("system_id")) == 0) {
+    const auto manager = owner->managers.find(params.text("system_id"));
+    if (onlyManager && manager == owner->managers.end()) {
         return messageReply(404, "Runner manager not found");
     }
-    if (!onlyManager) {
+    if (isStale(request,
+                onlyManager ? manager->second.contact : owner->contact.value_or(WallTime{}))) {
+        return messageReply(412);
+    }
+    if (onlyManager) {
+        owner->managers.erase(manager);
+    } else {
         state.removeRunner(params.text("token"));
     }
     Reply reply;
@@ -261,7 +291,7 @@ Reply deleteRunner(State& state, const Params& params, bool onlyManager) {
 Reply runnersApi(State& state, const Request& request, const std::string& path) {
     const auto call = request.method + " " + path;
     if (call == "GET runners/router/discovery") {
-        return messageReply(501);
+        return messageReply(state.runner(request.header("runner-token")) == nullptr ? 403 : 501);
     }
     const Params params(request);
     if (!request.body.empty() && !request.header("content-type").starts_with("application/json")) {
@@ -286,7 +316,7 @@ Reply runnersApi(State& state, const Request& request, const std::string& path) 
         return resetToken(state, params);
     }
     if (call == "DELETE runners" || call == "DELETE runners/managers") {
-        return deleteRunner(state, params, path == "runners/managers");
+        return deleteRunner(state, request, params, path == "runners/managers");
     }
     if (call.starts_with("POST runners/") && call.ends_with("/reset_authentication_token")) {
         return resetTokenById(state, request, std::atoll(path.c_str() + sizeof("runners")));

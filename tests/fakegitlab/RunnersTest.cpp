@@ -44,6 +44,8 @@ TEST_F(RunnersTest, VerifyKnowsTheTokenAndTheJobRouterIsAbsent) {
     EXPECT_EQ(json("POST", "runners/verify", "{}").status, 400);
     EXPECT_EQ(call("GET", "runners/router/discovery", {{"Runner-Token", "glrt-test"}}, "").status,
               501);
+    EXPECT_EQ(call("GET", "runners/router/discovery", {{"Runner-Token", "glrt-x"}}, "").status,
+              403);
 }
 
 TEST_F(RunnersTest, RegistrationKeepsAllItsParameters) {
@@ -120,6 +122,16 @@ TEST_F(RunnersTest, ManagerIsRemovedAloneAndARunnerWithAll) {
 
     EXPECT_EQ(remove("runners/managers", R"({"token":"glrt-test"})"), 400);
     EXPECT_EQ(remove("runners/managers", R"({"token":"glrt-x","system_id":"s_1"})"), 403);
+    clock.advance(Seconds(10));
+    const auto since = [&](const std::string& what, const std::string& body) {
+        return call("DELETE", what,
+                    {{"Content-Type", "application/json"},
+                     {"If-Unmodified-Since", "Wed, 31 Dec 2025 23:59:59 GMT"}},
+                    body)
+            .status;
+    };
+    EXPECT_EQ(since("runners/managers", R"({"token":"glrt-test","system_id":"s_1"})"), 412);
+    EXPECT_EQ(since("runners", R"({"token":"glrt-test"})"), 412);
     EXPECT_EQ(remove("runners/managers", R"({"token":"glrt-test","system_id":"s_1"})"), 204);
     EXPECT_EQ(remove("runners/managers", R"({"token":"glrt-test","system_id":"s_1"})"), 404);
     EXPECT_TRUE(server->managerFeatures("glrt-test", "s_2"));
@@ -130,13 +142,14 @@ TEST_F(RunnersTest, ManagerIsRemovedAloneAndARunnerWithAll) {
 }
 
 TEST_F(RunnersTest, CreationByAUserNeedsTheAccessToken) {
-    start({.accessToken = "glpat-1"});
+    start({.accessToken = "glpat-1", .weakAccessToken = "glpat-3"});
     const auto create = [&](const std::string& token, const std::string& body) {
         return call("POST", "user/runners",
                     {{"Content-Type", "application/json"}, {"PRIVATE-TOKEN", token}}, body);
     };
 
     EXPECT_EQ(create("glpat-2", R"({"runner_type":"instance_type"})").status, 401);
+    EXPECT_EQ(create("glpat-3", R"({"runner_type":"instance_type"})").status, 403);
     EXPECT_EQ(create("glpat-1", R"({"runner_type":"group_type"})").status, 400);
     const auto made = create("glpat-1", R"({"runner_type":"instance_type"})");
     ASSERT_EQ(made.status, 201);
@@ -152,6 +165,31 @@ TEST_F(RunnersTest, ResetGivesANewTokenAndTheOldOneDiesAtOnce) {
     const auto renewed = verify(reset.json()->getValue<std::string>("token"), "s_1");
     EXPECT_EQ(renewed.status, 200);
     EXPECT_EQ(renewed.json()->getValue<int>("id"), 11) << "the runner is the same";
+}
+
+TEST_F(RunnersTest, AdministratorResetsATokenByItsRunnersId) {
+    start({.accessToken = "glpat-1", .weakAccessToken = "glpat-3"});
+    const auto reset = [&](const std::string& token, const std::string& id) {
+        return call("POST", "runners/" + id + "/reset_authentication_token",
+                    {{"PRIVATE-TOKEN", token}}, "");
+    };
+
+    EXPECT_EQ(reset("glpat-2", "11").status, 401);
+    EXPECT_EQ(reset("glpat-3", "11").status, 403);
+    EXPECT_EQ(reset("glpat-1", "12").status, 404);
+    const auto renewed = reset("glpat-1", "11");
+    ASSERT_EQ(renewed.status, 201);
+    EXPECT_EQ(verify("glrt-test", "s_1").status, 403);
+    EXPECT_EQ(verify(renewed.json()->getValue<std::string>("token"), "s_1").status, 200);
+}
+
+TEST_F(RunnersTest, TokenThatCannotBeResetLivesOn) {
+    server->addRunner(RunnerSpec{.token = "glrt-fixed", .resettable = false});
+
+    EXPECT_EQ(
+        json("POST", "runners/reset_authentication_token", R"({"token":"glrt-fixed"})").status,
+        422);
+    EXPECT_EQ(verify("glrt-fixed", "s_1").status, 200);
 }
 
 TEST_F(RunnersTest, TokensEndWhenTheSettingsOfTheInstanceSaySo) {

@@ -162,6 +162,7 @@ public:
     std::string newName(std::size_t length) { return random_.name(length); }
     std::string newHex(std::size_t length);
     std::vector<std::string> violations;
+    std::ptrdiff_t seenViolations = 0;   ///< Those that a test has looked at.
     std::deque<RequestRecord> requests;  ///< The latest 100,000.
 
 private:

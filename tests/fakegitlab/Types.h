@@ -110,6 +110,7 @@ struct RunnerSpec {
     std::string program = {};   ///< `info.name` of a registration.
     Seconds maximumTimeout{0};  ///< 0 = no limit of its own.
     std::optional<WallTime> expiresAt = {};
+    bool resettable = true;  ///< false = 422 to a reset of its token.
 };
 
 /// Behaviour of the server. The defaults are those of GitLab 19 with somebody watching the logs.
@@ -123,6 +124,7 @@ struct Options {
     std::string registrationToken = {};       ///< Empty = legacy registration answers 410.
     std::optional<Seconds> tokenLife = {};    ///< Of runner tokens that it makes from now on.
     std::string accessToken = {};             ///< PRIVATE-TOKEN of `POST /user/runners`.
+    std::string weakAccessToken = {};         ///< One that may not make or reset runners: 403.
     Millis longPoll{0};                       ///< 0 = no long polling.
     bool directDownload = false;              ///< 302 to a second server for direct_download=true.
     /// Live logs: a final report with a checksum gets 202 until so long after the first one.
@@ -133,7 +135,7 @@ struct Options {
     Millis noUpdatesAfter = std::chrono::minutes(30);
     Millis timeoutReserve = std::chrono::minutes(15);  ///< Server kills at timeout + this.
     Millis slowAnswer{300};                            ///< Delay of the fault SlowAnswer.
-    Seconds retryAfter{1};                             ///< Header of the fault TooManyRequests.
+    Seconds retryAfter{1};         ///< Header of the fault TooManyRequests; 0 = none.
     bool resetTime = false;        ///< That header is RateLimit-ResetTime, not Retry-After.
     std::uint64_t proxyLimit = 0;  ///< Longer bodies get a proxy's 413; 0 = any length passes.
     Millis keepAlive = std::chrono::seconds(10);  ///< Idle connections close after this.

@@ -5,6 +5,6 @@ bridge_test(gitlab_test LABEL unit
   DEPS gridbridge::gitlab)
 bridge_test(gitlab_http_test LABEL contract
   SOURCES unit/gitlab/ClaimHttpTest.cpp unit/gitlab/JobHttpTest.cpp
-    unit/gitlab/JobTest.cpp unit/gitlab/RunnerTest.cpp
+    unit/gitlab/JobTest.cpp unit/gitlab/RunnerTest.cpp unit/gitlab/TokenHttpTest.cpp
   DEPS gridbridge::gitlab gridbridge::fakegitlab Poco::Net Poco::JSON)
 target_compile_definitions(gitlab_http_test PRIVATE BRIDGE_SOURCE_DIR="${PROJECT_SOURCE_DIR}")

@@ -1,5 +1,6 @@
 #include <map>
 #include <set>
+#include <thread>
 
 #include "tests/unit/gitlab/RunnerApiHttp.h"
 #include "tests/unit/http/ScriptedServer.h"
@@ -32,6 +33,20 @@ TEST_F(ClaimHttpTest, WrongTokenIsInvalidAndForbidden) {
 
     EXPECT_EQ(api->verify(context(), runner).outcome, VerifyOutcome::Invalid);
     EXPECT_EQ(claim().outcome, ClaimOutcome::Forbidden);
+}
+
+TEST_F(ClaimHttpTest, OnlyGitLabItselfSaysThatATokenIsWrong) {
+    start();
+    for (const auto& [fault, wanted] :
+         {std::pair(FaultKind::ProxyNotFound, VerifyOutcome::NotGitLab),
+          std::pair(FaultKind::TooManyRequests, VerifyOutcome::Unreachable),
+          std::pair(FaultKind::Unavailable, VerifyOutcome::Unreachable)}) {
+        server->failNext(fault, 1, Call::Runners);
+        const auto answer = api->verify(context(), runner);
+        messages.push_back(answer.message);
+        EXPECT_EQ(answer.outcome, wanted) << nameOf(fault);
+    }
+    EXPECT_EQ(api->verify(context(), runner).outcome, VerifyOutcome::Valid);
 }
 
 TEST_F(ClaimHttpTest, QueueThatIsUnchangedIsAskedForWithTheLastValue) {
@@ -115,6 +130,8 @@ TEST_F(ClaimHttpTest, TroubleOfTheServerIsNotTheRunnersFault) {
                                            {FaultKind::InternalError, ClaimOutcome::Retry},
                                            {FaultKind::BadGateway, ClaimOutcome::Retry},
                                            {FaultKind::Unavailable, ClaimOutcome::Retry},
+                                           {FaultKind::GatewayTimeout, ClaimOutcome::Retry},
+                                           {FaultKind::RequestTimeout, ClaimOutcome::Retry},
                                            {FaultKind::ConnectionDropped, ClaimOutcome::Retry}}) {
         server->failNext(fault, 1, Call::Claim);
         const auto answer = claim();
@@ -123,6 +140,34 @@ TEST_F(ClaimHttpTest, TroubleOfTheServerIsNotTheRunnersFault) {
         EXPECT_EQ(server->faults().at(fault), 1U);
     }
     EXPECT_EQ(server->status(id), Status::Pending);
+}
+
+TEST_F(ClaimHttpTest, ServerMayNameTheTimeToAskAgain) {
+    start({.retryAfter = seconds(5), .resetTime = true});
+    server->failNext(FaultKind::TooManyRequests, 1, Call::Claim);
+
+    EXPECT_EQ(claim().retryAfter, seconds(5));
+}
+
+TEST_F(ClaimHttpTest, HeldQuestionEndsWithoutAValueAndTheKnownOneStays) {
+    start({.longPoll = std::chrono::milliseconds(1)});
+    const auto known = claim().lastUpdate;
+    ASSERT_NE(known, "");
+    // The stand-in holds the question until its clock has moved past that time.
+    std::jthread time([this](std::stop_token stop) {
+        while (!stop.stop_requested()) {
+            clock.advance(std::chrono::milliseconds(1));
+        }
+    });
+
+    const auto held = claim(known);
+    time.request_stop();
+    time.join();
+
+    EXPECT_EQ(held.outcome, ClaimOutcome::NoJob);
+    EXPECT_EQ(held.lastUpdate, "");
+    const auto id = server->addJob({});
+    EXPECT_EQ(identityOf(claim(known).body)->id, id);
 }
 
 TEST_F(ClaimHttpTest, ServerThatIsAwayAndComesBackIsAskedAgain) {

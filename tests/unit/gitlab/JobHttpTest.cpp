@@ -119,10 +119,12 @@ TEST_F(JobHttpTest, JobThatGitLabTookAwayIsGone) {
     }
     const auto erased = running();
     server->erase(erased.id);
-    const auto answer = append(erased, 0, "x");
-    EXPECT_EQ(answer.outcome, CallOutcome::Ended);
-    EXPECT_EQ(answer.serverStatus, "");
-    EXPECT_THAT(answer.message, HasSubstr("erased"));
+    for (const auto& answer :
+         {keepAlive(erased), append(erased, 0, "x"), finish(erased, success(""))}) {
+        EXPECT_EQ(answer.outcome, CallOutcome::Ended);
+        EXPECT_EQ(answer.serverStatus, "");
+        EXPECT_THAT(answer.message, HasSubstr("erased"));
+    }
 }
 
 TEST_F(JobHttpTest, ReportWhoseAnswerWasLostHadBeenAccepted) {
@@ -144,7 +146,8 @@ TEST_F(JobHttpTest, TroubleOfTheServerIsRepeatedAndHarmsNothing) {
     std::string trace;
     for (const auto fault :
          {FaultKind::Conflict, FaultKind::TooManyRequests, FaultKind::InternalError,
-          FaultKind::BadGateway, FaultKind::Unavailable, FaultKind::ConnectionDropped}) {
+          FaultKind::BadGateway, FaultKind::Unavailable, FaultKind::GatewayTimeout,
+          FaultKind::RequestTimeout, FaultKind::ConnectionDropped}) {
         server->failNext(fault, 2);
         const auto beat = keepAlive(job);
         EXPECT_EQ(beat.outcome, CallOutcome::Retry) << nameOf(fault);
@@ -159,17 +162,48 @@ TEST_F(JobHttpTest, TroubleOfTheServerIsRepeatedAndHarmsNothing) {
     EXPECT_EQ(server->job(job.id).trace, trace);
 }
 
+TEST_F(JobHttpTest, ReportIsAcceptedOnceWhateverTroubleCameBefore) {
+    start();
+    const auto job = running();
+    const auto retries = {FaultKind::Conflict,       FaultKind::TooManyRequests,
+                          FaultKind::InternalError,  FaultKind::BadGateway,
+                          FaultKind::Unavailable,    FaultKind::GatewayTimeout,
+                          FaultKind::RequestTimeout, FaultKind::ConnectionDropped};
+    for (const auto fault : retries) {
+        server->failNext(fault, 1, Call::PutFinal);
+        EXPECT_EQ(finish(job, success("")).outcome, CallOutcome::Retry) << nameOf(fault);
+        EXPECT_EQ(server->status(job.id), Status::Running);
+    }
+    EXPECT_EQ(finish(job, success("")).outcome, CallOutcome::Done);
+    EXPECT_EQ(server->job(job.id).acceptedFinals, 1);
+}
+
+TEST_F(JobHttpTest, LimitOfTheServerMayNameNoTimeToWait) {
+    start({.retryAfter = seconds(0)});
+    const auto job = running();
+    for (const auto at : {Call::Claim, Call::PutRunning, Call::PutFinal, Call::Patch}) {
+        server->failNext(FaultKind::TooManyRequests, 1, at);
+    }
+
+    EXPECT_EQ(claim().outcome, ClaimOutcome::Retry);
+    for (const auto& answer : {keepAlive(job), append(job, 0, "x"), finish(job, success(""))}) {
+        EXPECT_EQ(answer.outcome, CallOutcome::Retry);
+        EXPECT_FALSE(answer.retryAfter.has_value());
+    }
+}
+
 TEST_F(JobHttpTest, DeathOfAJwtIsForeseenAndReported) {
-    start({.heartbeatLimit = Millis(0)});
+    start({.heartbeatLimit = Millis(0), .callsAfterEnd = 2});
     const auto claimed = clock.wallNow();
     const auto job = running({.timeout = seconds(600), .token = TokenForm::Jwt});
     EXPECT_EQ(tokenExpiry(job.token), claimed + seconds(600 + 300));
 
     clock.advance(seconds(901));
 
-    const auto answer = keepAlive(job);
-    EXPECT_EQ(answer.outcome, CallOutcome::Ended);
-    EXPECT_EQ(answer.serverStatus, "failed");
+    for (const auto& answer : {keepAlive(job), append(job, 0, "x"), finish(job, success(""))}) {
+        EXPECT_EQ(answer.outcome, CallOutcome::Ended);
+        EXPECT_EQ(answer.serverStatus, "failed");
+    }
     EXPECT_EQ(server->job(job.id).failureReason, "job_token_expired");
 }
 

@@ -89,11 +89,7 @@ public:
     std::vector<CommandHelp> help() {
         std::vector<CommandHelp> commands;
         for (const CLI::App* sub : app_.get_subcommands({})) {
-            auto& command = commands.emplace_back();
-            command.name = sub->get_name();
-            command.what = sub->get_description();
-            command.example = sub->get_footer();
-            addOptions(*sub, command.options);
+            commands.push_back(helpOf(*sub));
         }
         return commands;
     }
@@ -118,23 +114,6 @@ public:
     }
 
 private:
-    static void addOptions(const CLI::App& app, std::vector<CommandHelp::Option>& options) {
-        for (const CLI::Option* option : app.get_options()) {
-            const bool positional = option->get_positional();
-            const bool flag = option->get_expected_max() == 0;
-            if (positional || option != app.get_help_ptr()) {
-                const std::string type = option->get_type_name();
-                options.push_back(
-                    {positional ? option->get_name(true) : "--" + option->get_lnames().at(0),
-                     positional || flag ? "" : type.substr(type.find(':') + 1),
-                     option->get_description(), option->get_required(), positional});
-            }
-        }
-        for (const CLI::App* group : app.get_subcommands({})) {
-            addOptions(*group, options);
-        }
-    }
-
     /// CLI11 itself only says that some command is missing.
     std::string commandFault(const std::vector<std::string>& arguments) {
         if (arguments.empty() || arguments.front().starts_with('-')) {

@@ -1,8 +1,27 @@
 #include "bridge/app/Manual.h"
 
+#include <CLI/CLI.hpp>
+
 namespace gridbridge::app {
 
 namespace {
+
+void addOptions(const CLI::App& app, std::vector<CommandHelp::Option>& options) {
+    for (const CLI::Option* option : app.get_options()) {
+        const bool positional = option->get_positional();
+        const bool flag = option->get_expected_max() == 0;
+        if (positional || option != app.get_help_ptr()) {
+            const std::string type = option->get_type_name();
+            options.push_back(
+                {positional ? option->get_name(true) : "--" + option->get_lnames().at(0),
+                 positional || flag ? "" : type.substr(type.find(':') + 1),
+                 option->get_description(), option->get_required(), positional});
+        }
+    }
+    for (const CLI::App* group : app.get_subcommands({})) {
+        addOptions(*group, options);
+    }
+}
 
 /// Text between the requests of a page: what roff would read as its own is escaped.
 std::string roff(const std::string& text) {
@@ -23,17 +42,27 @@ std::string roff(const std::string& text) {
     return result;
 }
 
-std::string synopsis(const CommandHelp& command) {
-    std::string text = ".B gridbridge " + command.name + "\n";
+constexpr auto kExitStatus =
+    ".SH EXIT STATUS\n0 well, 1 the thing asked for failed, 2 usage, 74 input or output, 75 "
+    "trying again later can help, 78 configuration.\n";
+
+std::string title(const std::string& name, const std::string& what) {
+    return ".TH " + roff(name) +
+           " 1 \"\" \"gridbridge " GRIDBRIDGE_VERSION "\" \"User Commands\"\n.SH NAME\n" +
+           roff(name + " - " + what) + "\n.SH SYNOPSIS\n";
+}
+
+std::string synopsis(const std::string& words, const CommandHelp& command) {
+    std::string text = ".B " + roff(words) + "\n";
     for (const auto& option : command.options) {
-        const auto words = option.name + (option.argument.empty() ? "" : " " + option.argument);
-        text += option.required ? roff(words) + "\n" : "[" + roff(words) + "]\n";
+        const auto usage = option.name + (option.argument.empty() ? "" : " " + option.argument);
+        text += option.required ? roff(usage) + "\n" : "[" + roff(usage) + "]\n";
     }
     return text + ".br\n";
 }
 
-std::string section(const CommandHelp& command) {
-    std::string text = ".SS " + command.name + "\n" + roff(command.what) + "\n";
+std::string described(const CommandHelp& command) {
+    std::string text = roff(command.what) + "\n";
     for (const auto& option : command.options) {
         text += ".TP\n.B " + roff(option.name) +
                 (option.argument.empty() ? "" : " \\fI" + roff(option.argument) + "\\fR") + "\n" +
@@ -42,27 +71,57 @@ std::string section(const CommandHelp& command) {
     return text + ".PP\n.nf\n" + roff(command.example) + "\n.fi\n";
 }
 
+std::string registerRunnerCompletion() {
+    std::string options;
+    for (const auto& option : registerRunnerHelp().options) {
+        options += option.positional ? "" : option.name + " ";
+    }
+    return "_register_runner() {\n"
+           "    local word=${COMP_WORDS[COMP_CWORD]}\n"
+           "    if [[ $word == -* ]]; then\n"
+           "        mapfile -t COMPREPLY < <(compgen -W \"" +
+           options +
+           "--help\" -- \"$word\")\n"
+           "    else\n"
+           "        mapfile -t COMPREPLY < <(compgen -f -- \"$word\")\n"
+           "    fi\n"
+           "}\n"
+           "complete -F _register_runner register-runner\n";
+}
+
 }  // namespace
 
+CommandHelp helpOf(const CLI::App& command) {
+    CommandHelp help{.name = command.get_name(),
+                     .what = command.get_description(),
+                     .options = {},
+                     .example = command.get_footer()};
+    addOptions(command, help.options);
+    return help;
+}
+
 std::string manualPage() {
-    std::string text = ".TH GRIDBRIDGE 1 \"\" \"gridbridge " GRIDBRIDGE_VERSION
-                       "\" \"User Commands\"\n"
-                       ".SH NAME\ngridbridge \\- GitLab CI jobs on batch systems\n.SH SYNOPSIS\n";
+    auto text = title("gridbridge", "GitLab CI jobs on batch systems");
     for (const auto& command : commandHelp()) {
-        text += synopsis(command);
+        text += synopsis("gridbridge " + command.name, command);
     }
     text += ".SH COMMANDS\n";
     for (const auto& command : commandHelp()) {
-        text += section(command);
+        text += ".SS " + command.name + "\n" + described(command);
     }
-    return text +
-           ".SH EXIT STATUS\n0 well, 1 the thing asked for failed, 2 usage, 74 input or output, 75 "
-           "trying again later can help, 78 configuration.\n"
+    return text + kExitStatus +
            ".SH FILES\n.TP\n.I /etc/gridbridge/config.toml\nThe configuration; files in config.d "
            "beside it may add runners and backends.\n"
            ".TP\n.I /var/lib/gridbridge\nDatabase, key, logs and lock of the service "
            "(state_dir).\n"
            ".SH SEE ALSO\nconfiguration.md and operations.md in the documents of the package\n";
+}
+
+std::string registerRunnerPage() {
+    const auto command = registerRunnerHelp();
+    return title(command.name, "makes a file for runner_file of gridbridge") +
+           synopsis(command.name, command) + ".SH DESCRIPTION\n" + described(command) +
+           kExitStatus + ".SH SEE ALSO\n.BR gridbridge (1)\n";
 }
 
 std::string bashCompletion() {
@@ -90,7 +149,8 @@ std::string bashCompletion() {
            " --help\"\n"
            "    mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$word\")\n"
            "}\n"
-           "complete -F _gridbridge gridbridge\n";
+           "complete -F _gridbridge gridbridge\n" +
+           registerRunnerCompletion();
 }
 
 }  // namespace gridbridge::app

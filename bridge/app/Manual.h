@@ -3,6 +3,10 @@
 #include <string>
 #include <vector>
 
+namespace CLI {
+class App;
+}
+
 namespace gridbridge::app {
 
 /// One command as `--help` describes it, without that option itself.
@@ -20,12 +24,20 @@ struct CommandHelp {
     std::string example;  ///< One or more lines.
 };
 
+/// What `--help` says of a command, or of a program of one command.
+CommandHelp helpOf(const CLI::App& command);
+
 /// Every command, in the order of `--help`.
 std::vector<CommandHelp> commandHelp();
 
+/// The program `register-runner`.
+CommandHelp registerRunnerHelp();
+
 /// gridbridge(1), in the language of man(7).
 std::string manualPage();
-/// For bash, to be sourced.
+/// register-runner(1)
+std::string registerRunnerPage();
+/// For bash, to be sourced: both programs.
 std::string bashCompletion();
 
 }  // namespace gridbridge::app

@@ -1,5 +1,5 @@
-// Writes the man page and the completion from what --help says: `manual man FILE`, `manual bash
-// FILE`.
+// Writes man pages and completion from what --help says: `manual KIND FILE`, where KIND is man,
+// register or bash.
 #include <fstream>
 #include <string_view>
 
@@ -10,7 +10,10 @@ int main(int argc, char** argv) {
     if (argc != 3) {
         return 2;
     }
+    const std::string_view kind(argv[1]);
     std::ofstream out(argv[2]);
-    out << (std::string_view(argv[1]) == "man" ? app::manualPage() : app::bashCompletion());
+    out << (kind == "man"        ? app::manualPage()
+            : kind == "register" ? app::registerRunnerPage()
+                                 : app::bashCompletion());
     return out.flush() ? 0 : 1;
 }

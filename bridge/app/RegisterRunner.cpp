@@ -5,12 +5,14 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <memory>
 #include <optional>
 #include <ostream>
 #include <unistd.h>
 
 #include "bridge/app/Config.h"
 #include "bridge/app/ExitCode.h"
+#include "bridge/app/Manual.h"
 #include "bridge/app/Text.h"
 #include "bridge/gitlab/Runner.h"
 #include "bridge/http/BaseUrl.h"
@@ -98,7 +100,20 @@ void describe(CLI::App& app, Request& request) {
         "Longest timeout of its jobs (in seconds)");
 }
 
+/// The command, whose arguments go into `request`.
+std::unique_ptr<CLI::App> commandInto(Request& request) {
+    auto app = std::make_unique<CLI::App>("Registers a runner and writes it into a file.",
+                                          "register-runner");
+    describe(*app, request);
+    return app;
+}
+
 }  // namespace
+
+CommandHelp registerRunnerHelp() {
+    Request request;
+    return helpOf(*commandInto(request));
+}
 
 int registerForFile(const std::vector<std::string>& arguments, std::ostream& out,
                     std::ostream& err) {
@@ -107,12 +122,11 @@ int registerForFile(const std::vector<std::string>& arguments, std::ostream& out
         return kExitUsage;
     };
     Request request;
-    CLI::App app("Registers a runner and writes it into a file.", "register-runner");
-    describe(app, request);
+    const auto app = commandInto(request);
     try {
-        app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
+        app->parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
     } catch (const CLI::CallForHelp&) {
-        out << app.help();
+        out << app->help();
         return kExitWell;
     } catch (const CLI::ParseError& fault) {
         return usage(fault.what());

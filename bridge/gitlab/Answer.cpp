@@ -113,6 +113,8 @@ std::string describe(const http::Request& request, const http::Response& respons
         text += " with a web page, not GitLab's answer; is there a proxy or a login before it?";
     } else if (const auto said = harmless(saidIn(response), secret); !said.empty()) {
         text += ", the server says: " + said;
+    } else if (response.status < 300 && response.header("Job-Status").empty()) {
+        text += ", which is not what GitLab answers; check the url of this runner";
     }
     auto id = response.header(kRequestId);
     if (id.empty()) {

@@ -107,14 +107,18 @@ Runner Runner::registerWith(const std::string& apiUrl, const Secret& token,
             case TokenOutcome::Refused:
                 throw RunnerError(made.message);
             case TokenOutcome::Retry:
-            case TokenOutcome::Uncertain:
                 throw Unreachable(made.message);
+            case TokenOutcome::Uncertain:
+                throw Unreachable(
+                    "a runner may have been made whose token is lost: " + made.message +
+                    "; remove it in GitLab if it is there, then register again");
         }
         runner.dump_.id = made.runnerId;
         runner.dump_.token = made.token;
     }
     if (runner.id() <= 0) {
-        throw RunnerError(client->apiUrl() + " does not say the id of the runner");
+        throw RunnerError(client->apiUrl() +
+                          " does not say the id of the runner; is it a GitLab server?");
     }
     return runner;
 }

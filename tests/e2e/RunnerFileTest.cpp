@@ -3,6 +3,7 @@
 
 #include "tests/e2e/Program.h"
 #include "tests/e2e/Service.h"
+#include "tests/unit/http/ScriptedServer.h"
 
 namespace gridbridge::testing {
 namespace {
@@ -133,6 +134,51 @@ TEST_F(RunnerFileEndToEnd, WhatGoesWrongIsOneSentenceAndNoFile) {
     gitlab->goAway();
     expectRefused(registerRunner(gitlab->url(), kRegistrationToken), 75, "Failed to register");
     strict = false;  // A wrong address is a breach of the protocol to the stand-in.
+}
+
+TEST_F(RunnerFileEndToEnd, ServerThatIsNoGitLabIsOneSentenceAndNoFile) {
+    const auto answers = [&](const std::string& body, const std::string& status,
+                             const std::string& type) {
+        http::ScriptedServer server({[&](http::Peer& peer) {
+            peer.readRequest();
+            peer.answer(body, status, "Content-Type: " + type + "\r\n");
+        }});
+        const auto token = status == "200 OK" ? "glrt-SECRET" : kRegistrationToken;
+        return registerRunner(server.url(), token);
+    };
+    for (const auto* status : {"200 OK", "201 Created"}) {
+        expectRefused(answers("<html>please log in</html>", status, "text/html"), 1,
+                      " with a web page, not GitLab's answer; is there a proxy or a login");
+    }
+    expectRefused(answers("hello", "200 OK", "text/plain"), 1, "is it a GitLab server?");
+    expectRefused(answers("hello", "202 Accepted", "text/plain"), 1,
+                  "202, which is not what GitLab answers; check the url");
+    // Something was made there, and nobody can read what.
+    expectRefused(answers("[1, 2", "201 Created", "application/json"), 75,
+                  "a runner may have been made whose token is lost");
+    expectRefused(registerRunner("https://gitlab.invalid", kRegistrationToken), 75,
+                  "Host not found: gitlab.invalid");
+}
+
+TEST_F(RunnerFileEndToEnd, DamagedFileIsOneSentenceThatNamesTheCure) {
+    ASSERT_EQ(registerRunner(gitlab->url(), kRegistrationToken).exitCode, 0);
+    useFile();
+    const auto whole = readFile(file());
+    const auto place = service->config().string() + ":6: runners.pool.runner_file: ";
+    const std::string cure = "; register the runner again with register-runner, or name another";
+    for (const auto& [text, fault] :
+         {std::pair(whole.substr(0, whole.size() / 2), "the JSON is cut short or damaged"),
+          std::pair("[7" + whole.substr(2), "has version 7; only version 1 can be read"),
+          std::pair(std::string(), "the JSON is cut short or damaged")}) {
+        writeFile(file(), text);
+        EXPECT_EQ(check().exitCode, 78);
+        EXPECT_THAT(linesOf(check().out),
+                    ElementsAre(AllOf(StartsWith("FAIL  " + place), HasSubstr(fault + cure))));
+        service->start();
+        EXPECT_EQ(service->wait(), 78);
+        EXPECT_THAT(service->log(), HasSubstr(place));
+        EXPECT_EQ(readFile(file()), text) << "the file was changed";
+    }
 }
 
 TEST_F(RunnerFileEndToEnd, OldFileStaysWhenTheRegistrationFails) {

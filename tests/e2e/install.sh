@@ -17,5 +17,8 @@ for line in Type=notify WatchdogSec= KillMode=process OOMPolicy=continue; do
     grep -q "^$line" "$unit" || { echo "the unit lacks $line" >&2; exit 1; }
 done
 grep -q '^\.SH COMMANDS' "$(one man/man1/gridbridge.1)"
-bash -euc ". '$(one bash-completion/completions/gridbridge)'; complete -p gridbridge > /dev/null"
+grep -q 'maximum\\-timeout' "$(one man/man1/register-runner.1)"
+for name in gridbridge register-runner; do
+    bash -euc ". '$(one bash-completion/completions/$name)'; complete -p $name > /dev/null"
+done
 one doc/gridbridge/operations.md > /dev/null

@@ -40,15 +40,28 @@ TEST(Manual, NamesEveryCommandOptionAndArgument) {
     EXPECT_THAT(completion, Not(HasSubstr("JOB")));
 }
 
+TEST(Manual, RegisterRunnerHasAPageOfItsOwn) {
+    const auto page = registerRunnerPage();
+
+    EXPECT_THAT(page, HasSubstr(".SH NAME\nregister\\-runner \\- "));
+    EXPECT_THAT(page, HasSubstr(".SH SYNOPSIS\n.B register\\-runner\napi_url\ntoken\noutput_fn\n"
+                                "[\\-\\-locked]\n[\\-\\-maximum\\-timeout "));
+    EXPECT_THAT(page, HasSubstr("\n.B output_fn\nThe file; its name ends in .json\n"));
+    EXPECT_THAT(page, HasSubstr("register\\-runner https://gitlab.example.org glrt\\-"));
+}
+
 TEST(Manual, BashCompletesCommandsAndTheirOptions) {
     const auto file = ::testing::TempDir() + "gridbridge-completion.bash";
     std::ofstream(file) << bashCompletion();
-    const auto complete = [&](const std::string& words, int at) {
+    const auto complete = [&](const std::string& words, int at,
+                              const std::string& program = "gridbridge",
+                              const std::string& function = "_gridbridge") {
         SystemClock clock;
         const auto ended = PosixProcessRunner(clock).run(
             {.argv = {"/bin/bash", "-euc",
-                      "source " + file + "; COMP_WORDS=(gridbridge " + words + "); COMP_CWORD=" +
-                          std::to_string(at) + "; _gridbridge; echo " + "${COMPREPLY[@]-}"}},
+                      "source " + file + "; COMP_WORDS=(" + program + " " + words +
+                          "); COMP_CWORD=" + std::to_string(at) + "; " + function +
+                          "; echo ${COMPREPLY[@]-}"}},
             {clock.steadyNow() + std::chrono::seconds(30)}, 4096);
         return ended.ok() ? ended->out + ended->err : ended.error().message;
     };
@@ -57,6 +70,10 @@ TEST(Manual, BashCompletesCommandsAndTheirOptions) {
     EXPECT_EQ(complete("jobs --st", 2), "--state\n");
     EXPECT_EQ(complete("show --st", 2), "\n");
     EXPECT_EQ(complete("run --config /etc/host", 3).substr(0, 9), "/etc/host");
+    EXPECT_EQ(complete("--lo", 1, "register-runner", "_register_runner"), "--locked\n");
+    EXPECT_EQ(
+        complete("url token /etc/host", 3, "register-runner", "_register_runner").substr(0, 9),
+        "/etc/host");
 }
 
 /// The alarms that docs/operations.md explains are lines that the program writes.

@@ -124,6 +124,17 @@ TEST_F(RunnerTest, ServerThatIsAwayOrNoGitLabIsTold) {
     EXPECT_THAT(thrown<RunnerError>([&] { lost.requestJob(); }), HasSubstr("with a web page"));
 }
 
+TEST_F(RunnerTest, RegistrationWhoseAnswerIsLostNamesWhatMayBeLeft) {
+    start({.registrationToken = "GR1348941hidden"});
+    server->failNext(fakegitlab::FaultKind::TokenAnswerLost, 1, fakegitlab::Call::Runners);
+
+    EXPECT_THAT(thrown<Unreachable>([&] {
+                    Runner::registerWith(server->url(), Secret("GR1348941hidden"), {}, options());
+                }),
+                AllOf(HasSubstr("a runner may have been made whose token is lost: "),
+                      HasSubstr("; remove it in GitLab"), Not(HasSubstr("hidden"))));
+}
+
 TEST_F(RunnerTest, RegistrationTokenMakesARunnerWithItsSettings) {
     start({.registrationToken = "GR1348941hidden"});
     const RunnerSettings settings{.description = "grid",

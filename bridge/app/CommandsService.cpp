@@ -99,7 +99,10 @@ void checkRunner(const ConfigReading& reading, const RunnerConfig& runner, const
                           "; its token is known now, reload the service to have it claim at once");
                 return;
             }
-            list.well("runner " + runner.name + ": " + runner.url + " knows its token");
+            list.well("runner " + runner.name + ": " + runner.url + " knows its token" +
+                      (contact.drained.count(runner.name) > 0
+                           ? "; it claims nothing until gridbridge resume " + runner.name
+                           : ""));
             return;
         case gitlab::VerifyOutcome::Invalid:
             list.fail(tokenRefused(runner, answer.message).sentence());

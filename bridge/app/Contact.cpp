@@ -22,6 +22,9 @@ Contact Contact::read(const Config& config) {
         if (!runner.health.empty() && runner.health != "ok") {
             contact.ill.emplace(runner.name, runner.health);
         }
+        if (runner.draining) {
+            contact.drained.insert(runner.name);
+        }
     }
     return contact;
 }

@@ -1,4 +1,6 @@
-// Conformance cases 29 to 34: sources over git's HTTP, with the job's token.
+// Conformance cases 29 to 38: sources over git's HTTP, with the job's token.
+#include <fstream>
+
 #include "tests/e2e/Service.h"
 
 namespace gridbridge::testing {
@@ -136,6 +138,46 @@ TEST_F(GitEndToEnd, Case38TooManyAttemptsAreClampedWithAWarning) {
     EXPECT_TRUE(says(job,
                      "GET_SOURCES_ATTEMPTS: number of attempts out of the range [1, 10], "
                      "clamping to: 10"));
+}
+
+/// The pauses between ten attempts take twenty minutes, so they are taken out of the script while
+/// it waits for a free slot.
+TEST_F(GitEndToEnd, Case38TenAttemptsAreUsed) {
+    start();
+    const auto go = (folder.path / "go").string();
+    const auto tries = (folder.path / "tries").string();
+    for (int slot = 0; slot < 4; ++slot) {
+        const auto busy =
+            gitlab->addJob({.script = {"echo begun", "until [ -e " + go + " ]; do sleep 0.1; done"},
+                            .variables = {{.key = "GIT_STRATEGY", .value = "none"}}});
+        ASSERT_TRUE(gitlab->waitForTrace(busy, "begun"));
+    }
+    const auto id =
+        gitlab->addJob({.script = {"echo never"},
+                        .preGetSources = {"echo x >> " + tries},
+                        .variables = {{.key = "GET_SOURCES_ATTEMPTS", .value = "99"}},
+                        .merge = R"({"git_info":{"repo_url":"http://127.0.0.1:9/x/y.git"}})"});
+    ASSERT_TRUE(gitlab->waitForTrace(id, "Submitted as"));
+    // The local backend keeps the files of a job that waits in its own record of it.
+    const std::string pause = "\ngb_retry_wait=5 ";
+    int waiting = 0;
+    for (const auto& record : std::filesystem::directory_iterator(service->workDir() / ".local")) {
+        auto text = readFile(record.path());
+        const auto at = text.find(pause);
+        if (at != std::string::npos && text.find(tries) != std::string::npos) {
+            std::ofstream(record.path(), std::ios::binary)
+                << text.replace(at, pause.size(), "\ngb_retry_wait=0 ");
+            ++waiting;
+        }
+    }
+    EXPECT_EQ(waiting, 1);
+    writeFile(go, "");
+
+    const auto job = finished(id);
+
+    EXPECT_EQ(job.status, Status::Failed);
+    EXPECT_FALSE(says(job, "never"));
+    EXPECT_EQ(readFile(tries).size(), std::string("x\n").size() * 10);
 }
 
 TEST_F(GitEndToEnd, Case47CancelDuringTheSourcesStartsNoScript) {

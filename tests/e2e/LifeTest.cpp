@@ -1,4 +1,7 @@
 // Conformance cases of after_script, time limits, cancel, process ends, artifacts and refusals.
+#include <sstream>
+#include <unistd.h>
+
 #include "tests/e2e/Service.h"
 
 namespace gridbridge::testing {
@@ -169,6 +172,50 @@ TEST_F(LifeEndToEnd, Case82KilledJobLeavesNoFilesBehind) {
                         "the service to be done with the killed job"));
     EXPECT_NE(file.find("/KEY_FILE"), std::string::npos) << file;
     EXPECT_FALSE(std::filesystem::exists(file.substr(0, file.find('\n'))));
+}
+
+TEST_F(LifeEndToEnd, Case82NothingOfAJobStaysButItsMaskedTrace) {
+    const auto where = (folder.path / "where").string();
+    const auto display = (folder.path / "display").string();
+    const auto key = "hunter2-" + std::to_string(::getpid());
+    // What a batch system shows of a job is here what every account sees of its processes.
+    const auto look = "{ cat /proc/[0-9]*/cmdline || true; } >" + display;
+    const auto job =
+        run({.script = {"printf '%s\\n' \"$CI_PROJECT_DIR\" \"$RUNNER_TEMP_PROJECT_DIR\" \"$HOME\" "
+                        "\"$KEY_FILE\" >" +
+                            where,
+                        "echo \"the key is $KEY\"", look + ".before",
+                        "bash -c '" + look + ".planted' \"planted-$KEY\""},
+             .variables = {{.key = "KEY", .value = key, .masked = true},
+                           {.key = "KEY_FILE", .value = key + "-file", .file = true}}});
+
+    EXPECT_EQ(job.status, Status::Success);
+    std::istringstream lines(readFile(where));
+    int folders = 0;
+    for (std::string line; std::getline(lines, line); ++folders) {
+        EXPECT_TRUE(line.starts_with("/")) << line;
+        EXPECT_FALSE(std::filesystem::exists(line)) << line;
+    }
+    EXPECT_EQ(folders, 4);
+    const auto shown = readFile(display + ".before");
+    EXPECT_NE(shown.find(service->workDir().string()), std::string::npos);
+    EXPECT_NE(readFile(display + ".planted").find("planted-" + key), std::string::npos);
+    std::string left;
+    for (const auto& root : {service->stateDir(), service->workDir()}) {
+        for (const auto& entry : std::filesystem::recursive_directory_iterator(root)) {
+            left += entry.is_regular_file() ? readFile(entry.path()) : "";
+        }
+    }
+    for (const auto& secret : {key, job.token}) {
+        EXPECT_EQ(shown.find(secret), std::string::npos) << secret;
+        EXPECT_EQ(left.find(secret), std::string::npos) << secret;
+        EXPECT_EQ(service->log().find(secret), std::string::npos) << secret;
+    }
+    EXPECT_NE(left.find("the key is [MASKED]\n"), std::string::npos) << "the trace stays";
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(service->workDir())) {
+        EXPECT_TRUE(entry.path().filename() == ".local" || entry.path().filename() == ".probe")
+            << entry.path();
+    }
 }
 
 TEST_F(LifeEndToEnd, Case48JobThatGitLabErasedIsKilledAndSendsNothingMore) {

@@ -81,6 +81,8 @@ TEST_F(OperationEndToEnd, ADrainedServiceFinishesItsJobsAndClaimsNoneUntilItIsRe
     ASSERT_TRUE(gitlab->waitForTrace(open, "begun"));
 
     EXPECT_EQ(ask({"drain", "pool"}), (Printed{0, "claims nothing any more: pool\n", ""}));
+    EXPECT_THAT(ask({"check"}).out,
+                HasSubstr("knows its token; it claims nothing until gridbridge resume pool\n"));
     writeFile(go(), "");
     EXPECT_EQ(finished(open).status, Status::Success);
     EXPECT_EQ(service->stop(), 0);
@@ -91,6 +93,7 @@ TEST_F(OperationEndToEnd, ADrainedServiceFinishesItsJobsAndClaimsNoneUntilItIsRe
     EXPECT_EQ(gitlab->status(waiting), Status::Pending);
 
     EXPECT_EQ(ask({"resume"}), (Printed{0, "claims jobs again: pool\n", ""}));
+    EXPECT_THAT(ask({"check"}).out, HasSubstr("knows its token\n"));
     EXPECT_EQ(finished(waiting).status, Status::Success);
     EXPECT_EQ(ask({"drain", "loop"}),
               (Printed{1, "", "gridbridge: there is no runner loop; configured are: pool\n"}));

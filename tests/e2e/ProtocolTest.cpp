@@ -113,6 +113,28 @@ TEST_F(ProtocolEndToEnd, LogGoesThroughAProxyThatAllowsOnlySmallBodies) {
     EXPECT_NE(job.trace.find("\n" + expected), std::string::npos);
 }
 
+TEST_F(ProtocolEndToEnd, LongLogGoesInPiecesOfAMegabyteAtMost) {
+    const auto job = run({.script = {"seq 400000"}});
+
+    succeeded(job);
+    EXPECT_GT(job.trace.size(), std::size_t{2} << 20U);
+    for (const auto& request : job.requests) {
+        EXPECT_LE(request.bodyBytes, std::size_t{1} << 20U);
+    }
+}
+
+TEST_F(ProtocolEndToEnd, JobsThatNeedAFeatureRunWhenItWorksAndAreLeftOtherwise) {
+    succeeded(run({.mergeRequest = true}));
+    const auto released = run({.script = {"true"}, .release = {"echo released"}});
+    succeeded(released);
+    EXPECT_TRUE(says(released, "\nreleased\n"));
+    succeeded(run({.needsFeatures = {"return_exit_code"}}));
+
+    const auto secrets = gitlab->addJob({.needsFeatures = {"vault_secrets"}});
+    ASSERT_TRUE(gitlab->waitForStatus(secrets, Status::Failed));
+    EXPECT_EQ(gitlab->job(secrets).failureReason, "runner_unsupported");
+}
+
 TEST_F(ProtocolEndToEnd, ThrottledReportWaitsForTheSecondsOfRetryAfter) {
     reportIsThrottledForThreeSeconds(false);
 }

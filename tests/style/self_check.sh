@@ -7,7 +7,7 @@ rule=$2
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 tree=$work/tree
-mkdir -p "$tree/bridge/core" "$tree/backends" "$tree/tests"
+mkdir -p "$tree/bridge/core" "$tree/backends" "$tree/tests" "$tree/docs"
 printf 'SteadyTime Reconciler::step() {\n    if (commit(ready)) {\n        start(ready);\n    }\n}\n' \
     >"$tree/bridge/core/Reconciler.cpp"
 
@@ -82,6 +82,14 @@ function_length)
         echo '}'; } | sample good bridge/a/Raw.cpp
     { echo 'constexpr std::array<int, 60> kTable = {'; lines 60 '    1,'; echo '};'; } |
         sample good bridge/a/Table.cpp
+    ;;
+named_tests)
+    printf 'TEST_F(AlphaTest, First) {\n}\nTEST(AlphaTest,\n     Second) {\n}\n' >"$tree/tests/AlphaTest.cpp"
+    echo 'As `AlphaTest.Frist` shows.' | sample bad docs/typo.md
+    echo 'As `BetaTest.First` shows.' | sample bad docs/gone.md
+    printf '| What | Ours | Shown by |\n| a | ✔ | |\n' | sample bad docs/unproven.md
+    printf 'As `AlphaTest.First` shows.\n| a | ✔ | `AlphaTest.Second` | ✔ |\n| b | ✘ | | ✔ |\n' | sample good docs/well.md
+    echo 'See `Decision.cpp`.' | sample good docs/file.md
     ;;
 *)
     echo "no sample for the rule $rule"

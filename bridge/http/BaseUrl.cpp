@@ -4,6 +4,7 @@
 #include <Poco/URI.h>
 
 #include <algorithm>
+#include <array>
 #include <stdexcept>
 #include <string_view>
 
@@ -18,20 +19,18 @@ bool plainText(const std::string& url) {
            std::all_of(url.begin(), url.end(), [](char c) { return c > ' ' && c < '\x7f'; });
 }
 
-std::string rootOf(std::string path) {
-    const auto dropSlashes = [&path] {
-        while (path.ends_with('/')) {
-            path.pop_back();
+/// Drops what does not count until nothing of that is left: what it gives it leaves as it is.
+std::string_view rootOf(std::string_view path) {
+    constexpr std::array<std::string_view, 3> kEndings{"/", "/api/v4", "/ci"};
+    for (;;) {
+        const auto ending =
+            std::find_if(kEndings.begin(), kEndings.end(),
+                         [path](std::string_view each) { return path.ends_with(each); });
+        if (ending == kEndings.end()) {
+            return path;
         }
-    };
-    dropSlashes();
-    for (const std::string_view ending : {"/api/v4", "/ci"}) {
-        if (path.ends_with(ending)) {
-            path.resize(path.size() - ending.size());
-            dropSlashes();
-        }
+        path.remove_suffix(ending->size());
     }
-    return path;
 }
 
 }  // namespace
@@ -47,7 +46,9 @@ BaseUrl parseBaseUrl(const std::string& url) {
         throw std::invalid_argument("the url cannot be parsed; write https://host[:port][/path]");
     }
     const bool tls = uri.getScheme() == "https";
-    if ((!tls && uri.getScheme() != "http") || uri.getHost().empty()) {
+    // Poco takes an address of IPv6 without a look at what is in the brackets.
+    if ((!tls && uri.getScheme() != "http") || uri.getHost().empty() ||
+        uri.getHost().find_first_of("[]@") != std::string::npos) {
         throw std::invalid_argument("the url must begin with https:// or http:// and name a host");
     }
     if (!uri.getRawQuery().empty() || !uri.getFragment().empty()) {
@@ -64,7 +65,9 @@ BaseUrl parseBaseUrl(const std::string& url) {
     }
     // The path as written: Poco decodes it, and it is sent as it is.
     const auto start = url.find('/', url.find("://") + 3);
-    result.root = start == std::string::npos ? "" : rootOf(url.substr(start));
+    if (start != std::string::npos) {
+        result.root = rootOf(std::string_view(url).substr(start));
+    }
     result.text = uri.getScheme() + "://" + result.authority + result.root;
     return result;
 }

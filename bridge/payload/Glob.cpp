@@ -207,9 +207,7 @@ private:
             return false;
         }
         expression += classExpression(state);
-        if (state.negated) {
-            state.ranges.push_back({U'/', U'/'});
-        }
+        state.neverSlash = true;
         chain.push_back(std::move(state));
         return true;
     }
@@ -269,7 +267,7 @@ std::optional<Glob> Glob::parse(std::string_view pattern) {
 bool Glob::fits(const State& state, char32_t c) {
     const bool inside = std::any_of(state.ranges.begin(), state.ranges.end(),
                                     [&](const Range& r) { return c >= r.low && c <= r.high; });
-    return inside != state.negated;
+    return inside != state.negated && !(state.neverSlash && c == U'/');
 }
 
 void Glob::enter(const Chain& chain, std::vector<bool>& active, std::size_t at) {

@@ -43,6 +43,7 @@ private:
         Kind kind = Kind::One;
         std::vector<Range> ranges = {};
         bool negated = false;
+        bool neverSlash = false;  ///< Although it may be in the ranges.
         std::size_t skip = 0;
         bool slashEndsIt = false;  ///< For Many: only a `/` leads on.
     };

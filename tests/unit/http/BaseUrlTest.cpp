@@ -17,6 +17,7 @@ TEST(BaseUrlTest, WhatPeoplePasteBecomesOneForm) {
         {"https://git.example.org/ci", "https://git.example.org"},
         {"https://example.org/gitlab/ci/", "https://example.org/gitlab"},
         {"https://git.example.org/api/v4/", "https://git.example.org"},
+        {"https://git.example.org/ci/api/v4/api/v4/ci/", "https://git.example.org"},
         {"https://example.org/git%20lab", "https://example.org/git%20lab"},
         {"https://user:secret@git.example.org/", "https://git.example.org"},
         {"http://[::1]:8080/x", "http://[::1]:8080/x"},
@@ -33,9 +34,9 @@ TEST(BaseUrlTest, HostHeaderNamesThePortOnlyWhereItIsNotTheUsualOne) {
 }
 
 TEST(BaseUrlTest, UnusableUrlIsRefusedWithoutRepeatingItsSecrets) {
-    for (const std::string url :
-         {"", "git.example.org", "ftp://x:hidden@y", "https://", "https://h/?token=hidden",
-          "https://h/#hidden", "https://h/a b", "https://h:99999999/", "https://h/\nhidden"}) {
+    for (const std::string url : {"", "git.example.org", "ftp://x:hidden@y", "https://",
+                                  "https://h/?token=hidden", "https://h/#hidden", "https://h/a b",
+                                  "https://h:99999999/", "https://h/\nhidden", "https://[[]/"}) {
         try {
             parseBaseUrl(url);
             ADD_FAILURE() << "accepted: " << url;

@@ -15,3 +15,4 @@ install_packages() {
 build_packages=(g++ make cmake ninja-build ccache git curl procps sqlite3 unzip
     libpoco-dev libsqlitecpp-dev libsqlite3-dev libspdlog-dev libtomlplusplus-dev libcli11-dev
     libarchive-dev zlib1g-dev libssl-dev libgtest-dev libgmock-dev)
+fuzz_packages=(clang libclang-rt-14-dev)

@@ -1,12 +1,15 @@
 #!/bin/bash
 # Installs what gridbridge needs on Debian 12, builds it and runs all its tests.
+# Arguments: a preset (dev, asan, fuzz), then whatever ctest takes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . deploy/packages.sh
+preset=${1:-dev}
 
 install_packages "${build_packages[@]}"
-echo 'Building (build/dev)'
-cmake --preset dev
-cmake --build --preset dev
-echo 'Testing'
-ctest --preset dev --no-tests=error -j "$(nproc)" "$@"
+[ "$preset" != fuzz ] || install_packages "${fuzz_packages[@]}"
+echo "Building (build/$preset)"
+cmake --preset "$preset"
+cmake --build --preset "$preset"
+echo "Testing ($preset)"
+ctest --preset "$preset" --no-tests=error -j "$(nproc)" "${@:2}"

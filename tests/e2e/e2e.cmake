@@ -1,6 +1,6 @@
 # The real executable against the stand-in GitLab; included by tests/CMakeLists.txt.
 add_test(NAME install.for_operators COMMAND "${CMAKE_CURRENT_SOURCE_DIR}/e2e/install.sh" "${CMAKE_BINARY_DIR}")
-set_tests_properties(install.for_operators PROPERTIES LABELS e2e TIMEOUT 60)
+set_tests_properties(install.for_operators PROPERTIES LABELS install TIMEOUT 60)
 
 bridge_test(e2e_test LABEL e2e TIMEOUT 120
   SOURCES e2e/AccountTest.cpp e2e/BadInputTest.cpp e2e/CheckTest.cpp e2e/CommandsTest.cpp

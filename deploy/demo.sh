@@ -33,6 +33,8 @@ finish() {
 trap finish EXIT
 trap 'exit 130' INT TERM HUP
 
+cp "$bin" "$demo/gridbridge"  # the account of the jobs must be able to run it, wherever this folder is
+bin=$demo/gridbridge
 mkdir -m 700 "$demo/state"
 mkdir "$demo/work"
 if [ "$(id -u)" = 0 ]; then

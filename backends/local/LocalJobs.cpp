@@ -8,7 +8,6 @@
 #include <stdexcept>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "backends/api/SharedFolder.h"
@@ -47,17 +46,6 @@ Watch openHandle(const folder::ProcessId& process, Fd& handle) {
     }
     handle = std::move(opened);
     return Watch::Open;
-}
-
-/// How a process that has ended did so; nothing when it was no child of ours.
-void reap(const Fd& handle, std::optional<int>& exitCode, std::optional<int>& signal) {
-    siginfo_t info{};
-    if (!handle ||
-        ::waitid(P_PIDFD, static_cast<id_t>(handle.get()), &info, WEXITED | WNOHANG) != 0 ||
-        info.si_pid == 0) {
-        return;
-    }
-    (info.si_code == CLD_EXITED ? exitCode : signal) = info.si_status;
 }
 
 }  // namespace
@@ -345,6 +333,9 @@ void LocalJobs::afterStart(const SubmissionKey& key, const Result<folder::Proces
         entry->letGo = true;
         return;
     }
+    if (started.error().kind == ErrorKind::Uncertain) {
+        return;  // It was recorded: what became of it shows as after a restart of the service.
+    }
     active_.erase(key);
     if (started.error().kind == ErrorKind::Permanent) {
         setEnded(entry->record, EndCause::NeverRunnable, started.error().message);
@@ -450,7 +441,9 @@ void LocalJobs::finish(const SubmissionKey& key) {
     lock.unlock();
     // What it left behind, while its own remains still hold the session's number.
     (void)folders_.signal(folderOf(record), *record.process, SIGKILL);
-    reap(entry->handle, record.exitCode, record.signal);
+    const auto end = folders_.reap(folderOf(record), *record.process);
+    record.exitCode = end.exitCode;
+    record.signal = end.signal;
     record.scriptStarted = isMarked(folders_, folderOf(record));
     lock.lock();
     // A process of an earlier service may have been told nothing before that service died.

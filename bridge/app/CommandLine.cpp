@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <ostream>
 
+#include "bridge/app/Agent.h"
 #include "bridge/app/Commands.h"
 #include "bridge/app/ExitCode.h"
 #include "bridge/app/Manual.h"
@@ -23,6 +24,7 @@ struct Options {
     bool json = false;
     bool follow = false;
     std::string runner;
+    std::string folder;
     std::string token;
     std::string registrationToken;
     RegistrationRequest registration;
@@ -67,6 +69,7 @@ public:
     CommandLine() : app_("GitLab CI jobs on batch systems.", "gridbridge") {
         app_.require_subcommand(1);
         app_.footer("Example:\n  gridbridge jobs --all");
+        addAgent();
         addJobs();
         addShow();
         addLog();
@@ -139,6 +142,18 @@ private:
         sub->footer("Example:\n  " + example);
         sub->callback([this, run = std::move(command)] { command_ = run; });
         return sub;
+    }
+
+    void addAgent() {
+        CLI::App* agent = app_.add_subcommand(
+            "agent", "Serves the files of one account's jobs; the service starts it itself.");
+        agent->footer("Example:\n  gridbridge agent /srv/gridbridge/ci");
+        agent->add_option("FOLDER", options_.folder, "Holds one folder per submission")->required();
+        agent->callback([this] {
+            command_ = [this](const CommandWorld& world) {
+                return runAgent(options_.folder, world.err);
+            };
+        });
     }
 
     void addJobs() {

@@ -23,8 +23,12 @@ struct BackendFault {
     std::string what = {};
     std::string cure = {};
 };
-using BackendProbe =
-    std::function<std::optional<BackendFault>(const Config&, const BackendConfig&)>;
+struct BackendHealth {
+    std::optional<BackendFault> fault = {};
+    /// How the account of its jobs is reached, for people; empty = that is the service's own.
+    std::string account = {};
+};
+using BackendProbe = std::function<BackendHealth(const Config&, const BackendConfig&)>;
 
 /// What commands use of the world. All references must outlive it.
 struct CommandWorld {

@@ -127,9 +127,13 @@ ConfigProblem problemOf(const ConfigReading& reading, const BackendConfig& backe
 
 void checkBackend(const ConfigReading& reading, const BackendConfig& backend,
                   const CommandWorld& world, CheckList& list) {
-    if (const auto fault = world.probeBackend(reading.config, backend)) {
-        list.fail(problemOf(reading, backend, *fault).sentence());
+    const auto health = world.probeBackend(reading.config, backend);
+    if (health.fault) {
+        list.fail(problemOf(reading, backend, *health.fault).sentence());
     } else {
+        if (!health.account.empty()) {
+            list.well("account " + health.account);
+        }
         list.well("backend " + backend.name +
                   (backend.type == "simulated" ? ": simulated, takes jobs and runs nothing of them"
                                                : ": takes jobs"));
@@ -146,7 +150,7 @@ std::vector<ConfigProblem> unusable(const ConfigReading& reading, const CommandW
         problems.push_back(problemAt(reading, "state_dir", fault->what, fault->cure));
     }
     for (const BackendConfig& backend : reading.config.backends) {
-        const auto fault = world.probeBackend(reading.config, backend);
+        const auto fault = world.probeBackend(reading.config, backend).fault;
         if (fault && !fault->key.empty()) {
             problems.push_back(problemOf(reading, backend, *fault));
         }

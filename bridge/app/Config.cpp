@@ -194,10 +194,6 @@ private:
         if (!uid) {
             section.report("run_as", "there is no account \"" + backend.runAs + "\"",
                            "create it or name another");
-        } else if (host_.uid != 0) {
-            section.report("run_as", "only root can run jobs as another account",
-                           "start the service as root, or remove run_as and write trusted_jobs = "
-                           "true if every job may do what this service may");
         } else if (*uid == host_.uid) {
             section.report("run_as", "is the account of the service itself",
                            "name an account that cannot read the service's files");

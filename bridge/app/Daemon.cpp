@@ -14,6 +14,7 @@
 
 #include "backends/local/LocalBackend.h"
 #include "backends/simulated/SimulatedBackend.h"
+#include "bridge/app/Agent.h"
 #include "bridge/app/ExitCode.h"
 #include "bridge/app/GitLabAccess.h"
 #include "bridge/app/Log.h"
@@ -26,7 +27,6 @@
 #include "bridge/core/Housekeeper.h"
 #include "bridge/core/Reconciler.h"
 #include "bridge/core/StateDisk.h"
-#include "bridge/folder/DirectFolders.h"
 #include "bridge/store/JobStore.h"
 
 namespace gridbridge::app {
@@ -47,7 +47,7 @@ std::string hostName() {
 }
 
 struct BackendParts {
-    std::unique_ptr<folder::DirectFolders> folders;
+    std::unique_ptr<folder::AgentFolders> folders;
     std::unique_ptr<Backend> backend;
 };
 
@@ -165,7 +165,7 @@ private:
 
     void add(const BackendConfig& backend) {
         auto& parts = backends_[backend.name];
-        parts.folders = std::make_unique<folder::DirectFolders>(backend.workDir);
+        parts.folders = foldersOf(backend, clock_);
         parts.backend = make(backend, *parts.folders);
         core::Policy policy;
         policy.poll = backend.pollInterval;

@@ -10,7 +10,7 @@ namespace gridbridge::app {
 int runDaemon(const Config& config, const CommandWorld::Reread& reread);
 
 /// Whether the batch system would take jobs, and the jobs' account reaches its folders and nothing
-/// of the service's own. Blocks for at most half a minute.
-std::optional<BackendFault> probeBackend(const Config& config, const BackendConfig& backend);
+/// of the service's own. Blocks for at most a minute.
+BackendHealth probeBackend(const Config& config, const BackendConfig& backend);
 
 }  // namespace gridbridge::app

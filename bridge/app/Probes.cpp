@@ -1,19 +1,40 @@
 // Whether a batch system and the account of its jobs can be used.
+#include <unistd.h>
+
+#include "bridge/app/Agent.h"
 #include "bridge/app/Daemon.h"
 #include "bridge/folder/Account.h"
-#include "bridge/folder/DirectFolders.h"
 #include "bridge/folder/Reach.h"
 
 namespace gridbridge::app {
 
 namespace {
 
+std::string ownName() {
+    const auto own = folder::findAccount("");
+    return own ? own->name : std::to_string(::geteuid());
+}
+
+/// What lets this service act as an account that it could not act as now.
+std::string cureFor(const folder::Account& account) {
+    if (folder::wayTo(account) == folder::Way::Setpriv) {
+        return "see to that, or name another account";
+    }
+    return "start the service as root, or give it CAP_SETUID and CAP_SETGID (AmbientCapabilities= "
+           "in its unit), or install sudo and write into /etc/sudoers.d/gridbridge: " +
+           ownName() + " ALL=(" + account.name + ") NOPASSWD: ALL";
+}
+
+BackendFault unreached(const folder::Account& account, const std::string& what) {
+    return {"run_as", what, cureFor(account)};
+}
+
 /// What the jobs' account must reach, and what it must not.
 std::optional<BackendFault> accountFault(const Config& config, const BackendConfig& backend,
                                          const folder::Account& account) {
     const auto closed = folder::firstClosed(account, backend.workDir);
     if (!closed) {
-        return BackendFault{"run_as", closed.error().message, "name another account"};
+        return unreached(account, closed.error().message);
     }
     if (*closed) {
         const auto name = (*closed)->string();
@@ -38,22 +59,49 @@ std::optional<BackendFault> accountFault(const Config& config, const BackendConf
     return std::nullopt;
 }
 
+std::optional<BackendFault> agentFault(folder::AgentFolders& folders, const BackendConfig& backend,
+                                       const folder::Account& account) {
+    if (const auto fault = folder::giveFolder(backend.workDir / backend.runAs, account)) {
+        return BackendFault{"work_dir", fault->what, fault->cure};
+    }
+    if (const auto reached = folders.reach(account.name); !reached) {
+        return BackendFault{"run_as", reached.error().message,
+                            "install gridbridge where that account can run it"};
+    }
+    return std::nullopt;
+}
+
+std::string describe(const folder::Account& account) {
+    return account.name + ": reached by " +
+           (folder::wayTo(account) == folder::Way::Setpriv ? "setpriv" : "sudo");
+}
+
 }  // namespace
 
-std::optional<BackendFault> probeBackend(const Config& config, const BackendConfig& backend) {
+BackendHealth probeBackend(const Config& config, const BackendConfig& backend) {
+    SystemClock clock;
+    std::unique_ptr<folder::AgentFolders> folders;
     try {
-        folder::DirectFolders folders(backend.workDir);
+        folders = foldersOf(backend, clock);
     } catch (const std::exception& e) {
-        return BackendFault{"work_dir", e.what(), "name a folder of the service's own"};
+        return {BackendFault{"work_dir", e.what(), "name a folder of the service's own"}, {}};
+    }
+    if (backend.runAs.empty()) {
+        return {};
     }
     const auto account = folder::findAccount(backend.runAs);
     if (!account) {
         // A directory server that is away comes back.
         const bool gone = account.error().kind == ErrorKind::Permanent;
-        return BackendFault{gone ? "run_as" : "", account.error().message,
-                            gone ? "name another account" : "see to the account directory"};
+        return {BackendFault{gone ? "run_as" : "", account.error().message,
+                             gone ? "name another account" : "see to the account directory"},
+                {}};
     }
-    return account->own ? std::nullopt : accountFault(config, backend, *account);
+    auto fault = accountFault(config, backend, *account);
+    if (!fault) {
+        fault = agentFault(*folders, backend, *account);
+    }
+    return {std::move(fault), describe(*account)};
 }
 
 }  // namespace gridbridge::app

@@ -1,6 +1,5 @@
 #include <algorithm>
 
-#include "bridge/base/Fd.h"
 #include "bridge/core/Conversation.h"
 #include "bridge/core/Effects.h"
 #include "bridge/core/Lines.h"
@@ -15,6 +14,7 @@ constexpr Millis kUploadLimit = std::chrono::hours(1);
 constexpr int kRefusals = 3;
 constexpr Millis kFirstPause{1000};
 constexpr Millis kLongestPause{60000};
+constexpr std::size_t kPiece = std::size_t{4} << 20;
 
 std::string explain(const gitlab::JobAnswer& answer) {
     return answer.message.empty() ? "no answer" : answer.message;
@@ -72,6 +72,21 @@ struct Uploads {
     }
 
 private:
+    /// Read as the job's account, anew for each piece.
+    payload::Pieces tarball(std::size_t index) const {
+        return [this, name = payload::tarballName(index),
+                offset = std::int64_t{0}]() mutable -> Result<std::string> {
+            const folder::ReadRequest piece{
+                {job.submission.key, job.account}, name, offset, kPiece};
+            auto chunk = std::move(folders.read({&piece, 1}).front());
+            if (!chunk) {
+                return chunk.error();
+            }
+            offset += static_cast<std::int64_t>(chunk->bytes.size());
+            return std::move(chunk).value().bytes;
+        };
+    }
+
     Attempt one(std::size_t index) {
         const bool first = progress.tries++ == 0;
         Attempt attempt;
@@ -86,7 +101,7 @@ private:
         }
         const std::string zip =
             scratch + "/" + job.submission.key.value + "." + std::to_string(index);
-        const auto packed = pack(index, zip);
+        const auto packed = payload::packArtifact(*description, index, tarball(index), zip);
         if (!packed.ok()) {
             hear(attempt, packed.error());
         } else {
@@ -102,15 +117,6 @@ private:
         std::error_code ignored;
         std::filesystem::remove(zip, ignored);
         return attempt;
-    }
-
-    Result<payload::PackedArtifact> pack(std::size_t index, const std::string& zip) const {
-        const auto tarball =
-            folders.open({job.submission.key, job.account}, payload::tarballName(index));
-        if (!tarball.ok() && tarball.error().kind != ErrorKind::Permanent) {
-            return tarball.error();
-        }
-        return payload::packArtifact(*description, index, tarball.ok() ? tarball->get() : -1, zip);
     }
 
     /// Nothing could be packed.

@@ -2,9 +2,12 @@
 
 #include <cerrno>
 #include <functional>
+#include <linux/capability.h>
 #include <optional>
 #include <pwd.h>
 #include <string_view>
+#include <sys/prctl.h>
+#include <sys/stat.h>
 #include <system_error>
 #include <unistd.h>
 
@@ -57,6 +60,14 @@ Result<Account> ownAccount() {
     return account;
 }
 
+/// What the programs that we start keep of ours, unless they are told to drop it.
+bool passesOnCapabilities() {
+    const auto passesOn = [](int capability) {
+        return ::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, capability, 0, 0) == 1;
+    };
+    return passesOn(CAP_SETUID) && passesOn(CAP_SETGID);
+}
+
 }  // namespace
 
 Result<Account> findAccount(const std::string& name) {
@@ -79,24 +90,61 @@ Result<Account> findAccount(const std::string& name) {
         return permanentError("account " + name + " does not exist on this machine");
     }
     account->own = account->uid == ::geteuid();
-    if (!account->own && ::geteuid() != 0) {
-        return permanentError("the service is not root and cannot act as account " + name);
-    }
     return *account;
+}
+
+Way wayTo(const Account& account) {
+    if (account.own) {
+        return Way::Own;
+    }
+    return ::geteuid() == 0 || passesOnCapabilities() ? Way::Setpriv : Way::Sudo;
 }
 
 std::vector<std::string> argvAs(const Account& account, std::span<const std::string> argv) {
     std::vector<std::string> words;
-    if (!account.own) {
+    const auto way = wayTo(account);
+    if (way == Way::Sudo) {
+        words = {"/usr/bin/sudo", "-n", "-u", account.name, "--"};
+    } else if (way == Way::Setpriv) {
         words = {"/usr/bin/setpriv",
                  "--reuid=" + std::to_string(account.uid),
                  "--regid=" + std::to_string(account.gid),
                  "--init-groups",
                  "--inh-caps=-all",
                  "--ambient-caps=-all"};
+    } else if (passesOnCapabilities()) {
+        words = {"/usr/bin/setpriv", "--inh-caps=-all", "--ambient-caps=-all"};
     }
     words.insert(words.end(), argv.begin(), argv.end());
     return words;
+}
+
+std::optional<FolderFault> giveFolder(const std::filesystem::path& folder, const Account& account) {
+    const auto name = folder.string();
+    const auto make = "run install -d -m 700 -o " + account.name + " " + name;
+    if (::mkdir(name.c_str(), 0700) != 0 && errno != EEXIST) {
+        return FolderFault{name + " cannot be made: " + std::generic_category().message(errno),
+                           make};
+    }
+    struct stat info {};
+    if (::lstat(name.c_str(), &info) != 0 || !S_ISDIR(info.st_mode)) {
+        return FolderFault{name + " is no folder", "remove it"};
+    }
+    if (info.st_uid == account.uid) {
+        return std::nullopt;
+    }
+    if (info.st_uid != ::geteuid()) {
+        return FolderFault{name + " does not belong to account " + account.name,
+                           "run chown " + account.name + " " + name};
+    }
+    // Ours: just made, or left there when that was interrupted.
+    if (::chmod(name.c_str(), 0700) != 0 || ::lchown(name.c_str(), account.uid, account.gid) != 0) {
+        ::rmdir(name.c_str());
+        return FolderFault{
+            "the folder " + name + " for the account " + account.name + " of the jobs is missing",
+            make};
+    }
+    return std::nullopt;
 }
 
 std::vector<std::string> environmentOf(const Account& account) {

@@ -35,19 +35,15 @@ std::string inFolder(const FolderRef& folder, const std::string& name) {
     return folder.key.value + "/" + name;
 }
 
-std::string relativePath(const FolderRef& folder, const std::string& name = {}) {
-    auto text = folder.account.empty() ? folder.key.value : folder.account + "/" + folder.key.value;
-    return name.empty() ? text : text + "/" + name;
-}
-
 Result<void> checkRef(const FolderRef& folder) {
     const auto& key = folder.key.value;
     if (key.empty() || key.size() > 128 ||
         key.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") != std::string::npos) {
         return permanentError("a submission key must be 1 to 128 characters of a-z 0-9 -");
     }
-    if (folder.account.starts_with('.') || folder.account.find('/') != std::string::npos) {
-        return permanentError("an account name must not start with . or hold a /");
+    if (!folder.account.empty()) {
+        return permanentError("folders of account " + folder.account + " are not those of " +
+                              std::to_string(::geteuid()));
     }
     return {};
 }
@@ -73,7 +69,8 @@ Fd openWorkDir(const std::filesystem::path& workDir) {
         throw unusable(workDir, "cannot be opened: " + std::generic_category().message(errno));
     }
     if (info.st_uid != ::geteuid() || (info.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
-        throw unusable(workDir, "must belong to the service's account and be writable by it alone");
+        throw unusable(workDir,
+                       "must belong to the account that uses it and be writable by it alone");
     }
     return root;
 }
@@ -92,9 +89,39 @@ Result<Gate> makeGate() {
     return Gate{Fd(ends[0]), Fd(ends[1])};
 }
 
-void reap(pid_t pid) {
+void waitForEnd(pid_t pid) {
     while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
     }
+}
+
+/// What lies there, shorter when the file was truncated meanwhile. False with errno.
+bool fill(std::string& bytes, const Fd& file, std::int64_t offset) {
+    std::size_t filled = 0;
+    while (filled < bytes.size()) {
+        const ssize_t got = ::pread(file.get(), bytes.data() + filled, bytes.size() - filled,
+                                    offset + static_cast<std::int64_t>(filled));
+        if (got == 0) {
+            break;
+        }
+        if (got < 0 && errno != EINTR) {
+            return false;
+        }
+        filled += static_cast<std::size_t>(std::max<ssize_t>(got, 0));
+    }
+    bytes.resize(filled);
+    return true;
+}
+
+/// Replaces the file.
+Result<void> writeInput(const Fd& in, const StagedFile& file, const std::string& label) {
+    if (::unlinkat(in.get(), file.name.c_str(), 0) != 0 && errno != ENOENT) {
+        return fileError(label, errno);
+    }
+    const auto made = createFile(in.get(), file.name);
+    if (!made || !writeAll(made, file.content)) {
+        return fileError(label, errno);
+    }
+    return {};
 }
 
 }  // namespace
@@ -103,96 +130,48 @@ DirectFolders::DirectFolders(std::filesystem::path workDir, std::string bootId)
     : workDir_(std::move(workDir)), bootId_(std::move(bootId)), root_(openWorkDir(workDir_)) {}
 
 std::filesystem::path DirectFolders::path(const FolderRef& folder) const {
-    return workDir_ / relativePath(folder);
+    return workDir_ / folder.key.value;
 }
 
 Result<Account> DirectFolders::accountOf(const FolderRef& folder) {
     if (auto checked = checkRef(folder); !checked) {
         return checked.error();
     }
-    {
-        const std::lock_guard lock(mutex_);
-        if (const auto known = accounts_.find(folder.account); known != accounts_.end()) {
-            return known->second;
+    const std::lock_guard lock(mutex_);
+    if (!account_) {
+        auto found = findAccount("");
+        if (!found) {
+            return found;
         }
+        account_ = std::move(found).value();
     }
-    auto account = findAccount(folder.account);
-    if (account) {
-        const std::lock_guard lock(mutex_);
-        accounts_.emplace(folder.account, *account);
-    }
-    return account;
+    return *account_;
 }
 
-Result<Fd> DirectFolders::parentOf(const FolderRef& folder) {
-    const auto& name = folder.account.empty() ? std::string(".") : folder.account;
-    const bool made =
-        !folder.account.empty() && ::mkdirat(root_.get(), name.c_str(), kPassThrough) == 0;
-    // May be a file system of its own.
-    auto parent = openBeneath(root_.get(), name, O_RDONLY | O_DIRECTORY);
-    struct stat info {};
-    if (!parent || ::fstat(parent.get(), &info) != 0) {
-        return fileError("folder of account " + folder.account, errno);
+Result<Fd> DirectFolders::make(const FolderRef& folder) {
+    if (auto checked = checkRef(folder); !checked) {
+        return checked.error();
     }
-    if (info.st_uid != ::geteuid()) {
-        return permanentError("folder of account " + folder.account +
-                              " must belong to the service");
-    }
-    if (made) {
-        ::fchmod(parent.get(), kPassThrough);  // whatever our umask is
-    }
-    return parent;
-}
-
-Result<Fd> DirectFolders::make(const FolderRef& folder, const Account& account) {
-    const auto& key = folder.key.value;
-    auto parent = parentOf(folder);
-    if (!parent) {
-        return parent.error();
-    }
-    auto made = makeFolder(parent->get(), key, account.uid, key);
+    auto made = makeFolder(root_.get(), folder.key.value, folder.key.value);
     if (!made) {
         return made.error();
     }
     for (const char* name : {"in", "out"}) {
-        auto inner = makeFolder(made->get(), name, account.uid, inFolder(folder, name));
+        auto inner = makeFolder(made->get(), name, inFolder(folder, name));
         if (!inner) {
             return inner.error();
         }
-        if (!give(*inner, account.uid, account.gid)) {
-            return fileError(inFolder(folder, name), errno);
-        }
-    }
-    // Last: until now nobody else could change what lies in it.
-    if (!give(*made, account.uid, account.gid)) {
-        return fileError(key, errno);
     }
     return made;
 }
 
-Result<void> DirectFolders::writeInput(const Fd& in, const StagedFile& file, const Account& account,
-                                       const std::string& label) {
-    if (::unlinkat(in.get(), file.name.c_str(), 0) != 0 && errno != ENOENT) {
-        return fileError(label, errno);
-    }
-    const auto made = createFile(in.get(), file.name, account.uid, account.gid);
-    if (!made || !writeAll(made, file.content)) {
-        return fileError(label, errno);
-    }
-    return {};
-}
-
 Result<void> DirectFolders::stage(const FolderRef& folder, std::span<const StagedFile> files) {
-    const auto account = accountOf(folder);
-    if (!account) {
-        return account.error();
-    }
     for (const auto& file : files) {
         if (auto checked = checkFileName(file.name); !checked) {
             return checked;
         }
     }
-    const auto made = make(folder, *account);
+    const auto made = make(folder);
     if (!made) {
         return made.error();
     }
@@ -201,28 +180,27 @@ Result<void> DirectFolders::stage(const FolderRef& folder, std::span<const Stage
         return fileError(inFolder(folder, "in"), errno);
     }
     for (const auto& file : files) {
-        const auto label = inFolder(folder, "in/" + file.name);
-        if (auto written = writeInput(in, file, *account, label); !written) {
+        if (auto written = writeInput(in, file, inFolder(folder, "in/" + file.name)); !written) {
             return written;
         }
     }
     return {};
 }
 
-Result<Fd> DirectFolders::openBatchLog(const FolderRef& folder, const Account& account) {
+Result<Fd> DirectFolders::openBatchLog(const FolderRef& folder) {
     const auto label = inFolder(folder, "out/batch.log");
-    const auto out = openFolder(root_.get(), relativePath(folder, "out"));
+    const auto out = openFolder(root_.get(), inFolder(folder, "out"));
     if (!out) {
         return fileError(inFolder(folder, "out"), errno);
     }
-    auto log = createFile(out.get(), "batch.log", account.uid, account.gid);
+    auto log = createFile(out.get(), "batch.log");
     if (!log && errno == EEXIST) {
         log = openBeneath(out.get(), "batch.log", O_WRONLY | O_APPEND);
     }
     if (!log) {
         return fileError(label, errno);
     }
-    if (auto checked = checkFile(log, account.uid, label); !checked) {
+    if (auto checked = checkFile(log, ::geteuid(), label); !checked) {
         return checked.error();
     }
     // Only the opening had to be without waiting.
@@ -236,7 +214,7 @@ Result<ProcessId> DirectFolders::start(const FolderRef& folder, std::span<const 
     if (!account) {
         return account.error();
     }
-    const auto log = openBatchLog(folder, *account);
+    const auto log = openBatchLog(folder);
     if (!log) {
         return log.error();
     }
@@ -262,7 +240,7 @@ Result<ProcessId> DirectFolders::start(const FolderRef& folder, std::span<const 
     ProcessId process{*pid, stat ? stat->startTicks : 0, bootId_};
     if (!stat || !recorded(process)) {
         ::kill(*pid, SIGKILL);
-        reap(*pid);
+        waitForEnd(*pid);
         return transientError("a process of " + folder.key.value +
                               " was started but not recorded, and ended again");
     }
@@ -270,20 +248,15 @@ Result<ProcessId> DirectFolders::start(const FolderRef& folder, std::span<const 
     return process;
 }
 
-Result<Fd> DirectFolders::openOutput(const FolderRef& folder, const std::string& name) {
-    const auto account = accountOf(folder);
-    if (!account) {
-        return account.error();
-    }
-    if (auto checked = checkFileName(name); !checked) {
+Result<ReadChunk> DirectFolders::readOne(const ReadRequest& request) {
+    if (auto checked = checkRef(request.folder); !checked) {
         return checked.error();
     }
-    return openForReading(root_.get(), relativePath(folder, "out/" + name), account->uid,
-                          inFolder(folder, "out/" + name));
-}
-
-Result<ReadChunk> DirectFolders::readOne(const ReadRequest& request) {
-    const auto file = openOutput(request.folder, request.name);
+    if (auto checked = checkFileName(request.name); !checked) {
+        return checked.error();
+    }
+    const auto label = inFolder(request.folder, "out/" + request.name);
+    const auto file = openForReading(root_.get(), label, ::geteuid(), label);
     if (!file) {
         return file.error();
     }
@@ -291,7 +264,6 @@ Result<ReadChunk> DirectFolders::readOne(const ReadRequest& request) {
     if (!*file) {
         return chunk;
     }
-    const auto label = inFolder(request.folder, "out/" + request.name);
     struct stat info {};
     if (::fstat(file->get(), &info) != 0) {
         return fileError(label, errno);
@@ -301,23 +273,9 @@ Result<ReadChunk> DirectFolders::readOne(const ReadRequest& request) {
     const auto offset = std::max<std::int64_t>(request.offset, 0);
     const auto there = static_cast<std::uint64_t>(std::max<std::int64_t>(info.st_size - offset, 0));
     chunk.bytes.resize(std::min<std::uint64_t>(there, request.limit));
-    std::size_t filled = 0;
-    while (filled < chunk.bytes.size()) {
-        const ssize_t got =
-            ::pread(file->get(), chunk.bytes.data() + filled, chunk.bytes.size() - filled,
-                    offset + static_cast<std::int64_t>(filled));
-        if (got < 0 && errno == EINTR) {
-            continue;
-        }
-        if (got < 0) {
-            return fileError(label, errno);
-        }
-        if (got == 0) {  // truncated meanwhile
-            break;
-        }
-        filled += static_cast<std::size_t>(got);
+    if (!fill(chunk.bytes, *file, offset)) {
+        return fileError(label, errno);
     }
-    chunk.bytes.resize(filled);
     return chunk;
 }
 
@@ -330,20 +288,8 @@ std::vector<Result<ReadChunk>> DirectFolders::read(std::span<const ReadRequest> 
     return chunks;
 }
 
-Result<Fd> DirectFolders::open(const FolderRef& folder, const std::string& name) {
-    auto file = openOutput(folder, name);
-    if (file && !*file) {
-        return permanentError(inFolder(folder, "out/" + name) + " is not there");
-    }
-    return file;
-}
-
 Result<MarkOutcome> DirectFolders::mark(const FolderRef& folder) {
-    const auto account = accountOf(folder);
-    if (!account) {
-        return account.error();
-    }
-    const auto made = make(folder, *account);
+    const auto made = make(folder);
     if (!made) {
         return made.error();
     }
@@ -352,7 +298,7 @@ Result<MarkOutcome> DirectFolders::mark(const FolderRef& folder) {
     if (!out) {
         return fileError(label, errno);
     }
-    const auto marker = createFile(out.get(), "started", account->uid, account->gid);
+    const auto marker = createFile(out.get(), "started");
     if (!marker) {
         if (errno == EEXIST) {
             return MarkOutcome::AlreadyStarted;
@@ -366,46 +312,57 @@ Result<MarkOutcome> DirectFolders::mark(const FolderRef& folder) {
 }
 
 Result<void> DirectFolders::requestCancel(const FolderRef& folder) {
-    const auto account = accountOf(folder);
-    if (!account) {
-        return account.error();
+    if (auto checked = checkRef(folder); !checked) {
+        return checked;
     }
     const auto label = inFolder(folder, "in/cancel");
-    const auto in = openFolder(root_.get(), relativePath(folder, "in"));
+    const auto in = openFolder(root_.get(), inFolder(folder, "in"));
     if (!in) {
         return fileError(label, errno);
     }
-    if (!createFile(in.get(), "cancel", account->uid, account->gid) && errno != EEXIST) {
+    if (!createFile(in.get(), "cancel") && errno != EEXIST) {
         return fileError(label, errno);
     }
     return {};
 }
 
 Result<void> DirectFolders::signal(const FolderRef& folder, const ProcessId& process, int signal) {
-    const auto account = accountOf(folder);
-    if (!account) {
-        return account.error();
+    if (auto checked = checkRef(folder); !checked) {
+        return checked;
     }
     if (process.bootId != bootId_) {
         return {};
     }
-    return signalProcesses(process, account->uid, folderVariable(path(folder)), signal);
+    return signalProcesses(process, ::geteuid(), folderVariable(path(folder)), signal);
+}
+
+ProcessEnd DirectFolders::reap(const FolderRef&, const ProcessId& process) {
+    return process.bootId == bootId_ ? reapProcess(process) : ProcessEnd{};
+}
+
+Result<bool> DirectFolders::freeSome(const FolderRef& folder) {
+    if (auto checked = checkRef(folder); !checked) {
+        return checked.error();
+    }
+    return removeSome(root_.get(), folder.key.value, folder.key.value);
 }
 
 Result<void> DirectFolders::free(const FolderRef& folder) {
-    if (auto checked = checkRef(folder); !checked) {
-        return checked;
-    }
-    // The account may have been deleted: its name alone tells where the folder is.
-    const auto& name = folder.account.empty() ? std::string(".") : folder.account;
-    const auto parent = openBeneath(root_.get(), name, O_RDONLY | O_DIRECTORY);
-    if (!parent) {
-        if (errno == ENOENT) {
+    return freeInParts([this, &folder] { return freeSome(folder); });
+}
+
+Result<void> freeInParts(const std::function<Result<bool>()>& some) {
+    constexpr int kMostParts = 100'000;
+    for (int part = 0; part < kMostParts; ++part) {
+        const auto freed = some();
+        if (!freed) {
+            return freed.error();
+        }
+        if (*freed) {
             return {};
         }
-        return fileError("folder of account " + folder.account, errno);
     }
-    return removeTree(parent.get(), folder.key.value, folder.key.value);
+    return transientError("a folder is being filled while it is removed");
 }
 
 }  // namespace gridbridge::folder

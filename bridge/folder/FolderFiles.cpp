@@ -96,12 +96,8 @@ Result<Fd> openForReading(int dir, const std::string& path, uid_t owner, const s
     return file;
 }
 
-Fd createFile(int dir, const std::string& name, uid_t owner, gid_t group) {
-    auto file = openBeneath(dir, name, O_WRONLY | O_CREAT | O_EXCL, 0600);
-    if (file && !give(file, owner, group)) {
-        return Fd();
-    }
-    return file;
+Fd createFile(int dir, const std::string& name) {
+    return openBeneath(dir, name, O_WRONLY | O_CREAT | O_EXCL, 0600);
 }
 
 bool writeAll(const Fd& file, std::string_view content) {
@@ -118,11 +114,7 @@ bool writeAll(const Fd& file, std::string_view content) {
     return true;
 }
 
-bool give(const Fd& file, uid_t owner, gid_t group) {
-    return owner == ::geteuid() || ::fchown(file.get(), owner, group) == 0;
-}
-
-Result<Fd> makeFolder(int dir, const std::string& name, uid_t owner, const std::string& label) {
+Result<Fd> makeFolder(int dir, const std::string& name, const std::string& label) {
     if (::mkdirat(dir, name.c_str(), 0700) != 0 && errno != EEXIST) {
         return fileError(label, errno);
     }
@@ -131,8 +123,7 @@ Result<Fd> makeFolder(int dir, const std::string& name, uid_t owner, const std::
     if (!made || ::fstat(made.get(), &info) != 0) {
         return fileError(label, errno);
     }
-    // Ours: just made, or left when an earlier call was interrupted before it was given away.
-    if (info.st_uid != owner && info.st_uid != ::geteuid()) {
+    if (info.st_uid != ::geteuid()) {
         return permanentError(label + " belongs to another account");
     }
     return made;

@@ -28,18 +28,14 @@ Result<void> checkFile(const Fd& file, uid_t owner, const std::string& label);
 /// An existing file for reading, checked; invalid when it is absent.
 Result<Fd> openForReading(int dir, const std::string& path, uid_t owner, const std::string& label);
 
-/// Makes `name` in `dir`, which must not exist, 0600 and owned by the account. errno tells why
-/// the result is invalid.
-Fd createFile(int dir, const std::string& name, uid_t owner, gid_t group);
+/// Makes `name` in `dir`, which must not exist, 0600. errno tells why the result is invalid.
+Fd createFile(int dir, const std::string& name);
 
 /// Writes all of it. False with errno.
 bool writeAll(const Fd& file, std::string_view content);
 
-/// `name` in `dir` as a folder, made 0700 and ours when it is absent. Permanent when something
-/// else is there, or when it belongs neither to us nor to `owner`.
-Result<Fd> makeFolder(int dir, const std::string& name, uid_t owner, const std::string& label);
-
-/// Makes the account the owner; false with errno.
-bool give(const Fd& file, uid_t owner, gid_t group);
+/// `name` in `dir` as a folder, made 0700 when it is absent. Permanent when something else is
+/// there, or when it is not ours.
+Result<Fd> makeFolder(int dir, const std::string& name, const std::string& label);
 
 }  // namespace gridbridge::folder

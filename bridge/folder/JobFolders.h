@@ -9,7 +9,6 @@
 #include <sys/types.h>
 #include <vector>
 
-#include "bridge/base/Fd.h"
 #include "bridge/base/Keys.h"
 #include "bridge/base/Result.h"
 
@@ -52,6 +51,13 @@ struct ProcessId {
     bool operator==(const ProcessId&) const = default;
 };
 
+/// Both empty: it has not ended, or nobody knows.
+struct ProcessEnd {
+    std::optional<int> exitCode = {};
+    std::optional<int> signal = {};
+    bool operator==(const ProcessEnd&) const = default;
+};
+
 /// The only access to the files of submissions, as the account that owns them. What lies in a
 /// folder is hostile: nothing is opened through links, only regular files of the right owner with
 /// one name are read, and no call waits for a writer. Safe for concurrent use.
@@ -67,13 +73,13 @@ public:
     /// PATH, HOME, USER, LOGNAME, LANG and GB_FOLDER (its path) only, stdin from the null device
     /// and both outputs in `out/batch.log`. The process does nothing before `recorded` has returned
     /// true: with false, or when the service dies before, it ends without having run `argv`.
+    /// `recorded` must not use this object. Uncertain: it was recorded, and may have begun or not;
+    /// if not, it ends by itself.
     virtual Result<ProcessId> start(const FolderRef& folder, std::span<const std::string> argv,
                                     const std::function<bool(const ProcessId&)>& recorded) = 0;
     /// One chunk per request, in order. An absent file is not an error; a link, a FIFO or a
     /// foreign owner is (Permanent).
     virtual std::vector<Result<ReadChunk>> read(std::span<const ReadRequest> requests) = 0;
-    /// A whole output as an open file, checked as in `read`.
-    virtual Result<Fd> open(const FolderRef& folder, const std::string& name) = 0;
     /// Takes the start marker `out/started`.
     virtual Result<MarkOutcome> mark(const FolderRef& folder) = 0;
     /// Makes `in/cancel`, which asks the wrapper to stop gracefully.
@@ -81,6 +87,8 @@ public:
     /// Sends `signal` to every process of the session that `process` leads, and to those that left
     /// it with its GB_FOLDER in their environment. Well when none is left.
     virtual Result<void> signal(const FolderRef& folder, const ProcessId& process, int signal) = 0;
+    /// How a process that ended did so, for its parent, once.
+    virtual ProcessEnd reap(const FolderRef& folder, const ProcessId& process) = 0;
     /// Removes the folder and all in it. Well when it is absent.
     virtual Result<void> free(const FolderRef& folder) = 0;
 };

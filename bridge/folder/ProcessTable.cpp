@@ -11,6 +11,7 @@
 #include <stdexcept>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <system_error>
 #include <unistd.h>
 #include <vector>
@@ -165,6 +166,20 @@ Result<void> signalProcesses(const ProcessId& leader, uid_t owner, std::string_v
         ::sched_yield();
     }
     return outcome;
+}
+
+ProcessEnd reapProcess(const ProcessId& process) {
+    const auto stat = readProcessStat(process.pid);
+    siginfo_t info{};
+    // A child that was not waited for keeps its number, so it cannot become another meanwhile.
+    if (!stat || stat->startTicks != process.startTicks ||
+        ::waitid(P_PID, static_cast<id_t>(process.pid), &info, WEXITED | WNOHANG) != 0 ||
+        info.si_pid == 0) {
+        return {};
+    }
+    ProcessEnd end;
+    (info.si_code == CLD_EXITED ? end.exitCode : end.signal) = info.si_status;
+    return end;
 }
 
 }  // namespace gridbridge::folder

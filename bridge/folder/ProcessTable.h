@@ -37,4 +37,7 @@ std::string currentBootId();
 Result<void> signalProcesses(const ProcessId& leader, uid_t owner, std::string_view variable,
                              int signal);
 
+/// How a process of this boot has ended, if it was our child; then it is forgotten.
+ProcessEnd reapProcess(const ProcessId& process);
+
 }  // namespace gridbridge::folder

@@ -10,18 +10,21 @@ Result<bool> holds(const Account& account, const char* question,
                    const std::filesystem::path& path) {
     constexpr Millis kLimit{10000};
     constexpr std::size_t kMostOutput = 4096;
-    const std::vector<std::string> argv{"/usr/bin/test", question, path.string()};
+    // In words: sudo has exit codes of its own.
+    const std::vector<std::string> argv{
+        "/bin/sh", "-c",     R"(if test "$1" "$2"; then echo yes; else echo no; fi)",
+        "sh",      question, path.string()};
     SystemClock clock;
     auto answer = PosixProcessRunner(clock).run(
         {.argv = argvAs(account, argv)}, {.deadline = clock.steadyNow() + kLimit}, kMostOutput);
     if (!answer) {
         return answer.error();
     }
-    if (answer->exitCode != 0 && answer->exitCode != 1) {
+    if (answer->out != "yes\n" && answer->out != "no\n") {
         return permanentError("no process can be started as account " + account.name + ": " +
                               answer->err.substr(0, answer->err.find('\n')));
     }
-    return answer->exitCode == 0;
+    return answer->out == "yes\n";
 }
 
 }  // namespace

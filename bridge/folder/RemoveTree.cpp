@@ -17,9 +17,8 @@
 namespace gridbridge::folder {
 namespace {
 
-/// One pass removes at least a level of depth; a process that fills the tree while it is being
-/// removed must not hold us for ever.
-constexpr int kMaxPasses = 100'000;
+/// Entries that one call tries to remove.
+constexpr int kMostAtOnce = 1000;
 
 /// Lets us into a folder whose owner took all permissions away from it. A link is no folder.
 bool openUp(int dir, const std::string& name) {
@@ -40,8 +39,8 @@ Fd enter(int dir, const std::string& name) {
     return folder;
 }
 
-/// False with errno when the folder cannot be read.
-bool forEachEntry(int dir, const std::function<void(const std::string&)>& visit) {
+/// Until `visit` returns false. False with errno when the folder cannot be read.
+bool forEachEntry(int dir, const std::function<bool(const std::string&)>& visit) {
     const int copy = ::openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     const std::unique_ptr<DIR, int (*)(DIR*)> stream(copy < 0 ? nullptr : ::fdopendir(copy),
                                                      &::closedir);
@@ -50,8 +49,8 @@ bool forEachEntry(int dir, const std::function<void(const std::string&)>& visit)
     }
     while (const dirent* entry = ::readdir(stream.get())) {
         const std::string name = &entry->d_name[0];
-        if (name != "." && name != "..") {
-            visit(name);
+        if (name != "." && name != ".." && !visit(name)) {
+            break;
         }
     }
     return true;
@@ -63,19 +62,18 @@ class Remover {
 public:
     explicit Remover(int top) : top_(top) {}
 
-    /// 0, or the errno of what could not be removed.
+    /// 0; EAGAIN: there is more; or the errno of what could not be removed.
     int operator()() {
-        for (int pass = 0; pass < kMaxPasses; ++pass) {
+        for (;;) {
             bool any = false;
             bool progress = false;
             int problem = 0;
             const bool readable = forEachEntry(top_, [&](const std::string& name) {
                 any = true;
-                if (removeEntry(name)) {
-                    progress = true;
-                } else {
-                    problem = errno;
-                }
+                const int code = removeEntry(name);
+                progress = progress || code == 0 || code == EAGAIN;
+                problem = code == 0 ? problem : code;
+                return --left_ > 0;
             });
             if (!readable) {
                 return errno;
@@ -86,34 +84,43 @@ public:
             if (!progress) {
                 return problem;
             }
+            if (left_ <= 0) {
+                return EAGAIN;
+            }
         }
-        return ENOTEMPTY;
     }
 
 private:
-    bool removeEntry(const std::string& name) {
+    /// As operator().
+    int removeEntry(const std::string& name) {
         if (::unlinkat(top_, name.c_str(), 0) == 0 || errno == ENOENT) {
-            return true;
+            return 0;
         }
         if (errno != EISDIR) {
-            return false;
+            return errno;
         }
         const auto folder = enter(top_, name);
         if (!folder) {
-            return false;
+            return errno;
         }
         int problem = 0;
+        bool progress = false;
         const bool readable = forEachEntry(folder.get(), [&](const std::string& inner) {
-            if (::unlinkat(folder.get(), inner.c_str(), 0) != 0 &&
-                (errno != EISDIR || !moveUp(folder.get(), inner))) {
+            if (::unlinkat(folder.get(), inner.c_str(), 0) == 0 ||
+                (errno == EISDIR && moveUp(folder.get(), inner))) {
+                progress = true;
+            } else {
                 problem = errno;
             }
+            return --left_ > 0;
         });
-        if (readable && problem != 0) {
-            errno = problem;
-            return false;
+        if (!readable) {
+            return errno;
         }
-        return readable && ::unlinkat(top_, name.c_str(), AT_REMOVEDIR) == 0;
+        if (problem != 0 || left_ <= 0) {
+            return progress ? EAGAIN : problem;
+        }
+        return ::unlinkat(top_, name.c_str(), AT_REMOVEDIR) == 0 ? 0 : errno;
     }
 
     bool moveUp(int from, const std::string& name) {
@@ -131,26 +138,31 @@ private:
     }
 
     int top_;
+    int left_ = kMostAtOnce;
     std::uint64_t counter_ = 0;
 };
 
 }  // namespace
 
-Result<void> removeTree(int dir, const std::string& name, const std::string& label) {
+Result<bool> removeSome(int dir, const std::string& name, const std::string& label) {
     const auto top = enter(dir, name);
     if (!top) {
         if (errno == ENOENT) {
-            return {};
+            return true;
         }
         return fileError("cannot remove " + label, errno);
     }
-    if (const int problem = Remover(top.get())(); problem != 0) {
+    const int problem = Remover(top.get())();
+    if (problem == EAGAIN) {
+        return false;
+    }
+    if (problem != 0) {
         return fileError("cannot remove all of " + label, problem);
     }
     if (::unlinkat(dir, name.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT) {
         return fileError("cannot remove " + label, errno);
     }
-    return {};
+    return true;
 }
 
 }  // namespace gridbridge::folder

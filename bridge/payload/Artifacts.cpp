@@ -2,6 +2,7 @@
 #include <cstdio>
 #include <fcntl.h>
 #include <unistd.h>
+#include <utility>
 
 #include "bridge/base/Fd.h"
 #include "bridge/payload/ArtifactPlan.h"
@@ -96,6 +97,34 @@ Result<void> writeWhole(const Members& members, const Fd& spool, const std::stri
     return written;
 }
 
+/// What the selection takes of the tarball, written as a zip; nothing is written for nothing.
+Result<Members> zipOf(const Pieces& tarball, const Selection& selection, const std::string& zipPath,
+                      std::int64_t& unreadable) {
+    auto first = tarball();
+    if (!first) {
+        return first.error();
+    }
+    if (first->empty()) {
+        return Members();
+    }
+    const Pieces all = [&tarball, &first, begun = false]() mutable {
+        return std::exchange(begun, true) ? tarball() : std::move(first);
+    };
+    const auto spool = spoolBeside(zipPath);
+    if (!spool) {
+        return transientError("the artifacts cannot be unpacked on the disk of the service");
+    }
+    auto members = readTarball(
+        all, spool.get(), [&](const std::string& name) { return selection.wants(name); },
+        unreadable);
+    if (members && !members->empty()) {
+        if (auto written = writeWhole(*members, spool, zipPath); !written) {
+            return written.error();
+        }
+    }
+    return members;
+}
+
 }  // namespace
 
 std::string tarballName(std::size_t index) {
@@ -108,34 +137,19 @@ bool wantsUpload(const gitlab::ArtifactEntry& entry, bool success) {
 }
 
 Result<PackedArtifact> packArtifact(const gitlab::JobDescription& job, std::size_t index,
-                                    int tarball, const std::string& zipPath) {
+                                    const Pieces& tarball, const std::string& zipPath) {
     BRIDGE_CHECK(index < job.artifacts.size());
     const auto plan = planArtifact(job, job.artifacts[index]);
     const Selection selection(plan);
     PackedArtifact packed;
     packed.filename = plan.filename;
-    Members members;
     std::int64_t unreadable = 0;
-    if (tarball >= 0) {
-        const auto spool = spoolBeside(zipPath);
-        if (!spool) {
-            return transientError("the artifacts cannot be unpacked on the disk of the service");
-        }
-        auto read = readTarball(
-            tarball, spool.get(), [&](const std::string& name) { return selection.wants(name); },
-            unreadable);
-        if (!read) {
-            return read.error();
-        }
-        members = std::move(read).value();
-        if (!members.empty()) {
-            if (auto written = writeWhole(members, spool, zipPath); !written) {
-                return written.error();
-            }
-        }
+    const auto members = zipOf(tarball, selection, zipPath, unreadable);
+    if (!members) {
+        return members.error();
     }
-    packed.entries = static_cast<std::int64_t>(members.size());
-    packed.lines = selection.report(members, job.projectPath);
+    packed.entries = static_cast<std::int64_t>(members->size());
+    packed.lines = selection.report(*members, job.projectPath);
     if (unreadable > 0) {
         packed.lines.push_back("WARNING: " + std::to_string(unreadable) +
                                " files are left out: their names are not UTF-8");

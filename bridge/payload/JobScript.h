@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -78,12 +79,15 @@ struct PackedArtifact {
     std::vector<std::string> lines;  ///< Messages for the job's log, without colours.
 };
 
-/// Reads the node's tarball of entry `index` from `tarball` (a descriptor, read to its end;
-/// -1 = nothing was collected), matches it again, and writes a zip that is the same for the same
-/// input to `zipPath` (0600, whole or not at all; none when nothing matched). Needs room for the
-/// unpacked files beside it while it runs. Never extracts. Permanent error = the archive is
-/// hostile, damaged or too large; Transient = the service's own disk failed it.
+/// The next piece of a file at each call; empty = its end.
+using Pieces = std::function<Result<std::string>()>;
+
+/// Reads the node's tarball of entry `index` (empty = nothing was collected), matches it again, and
+/// writes a zip that is the same for the same input to `zipPath` (0600, whole or not at all; none
+/// when nothing matched). Needs room for the unpacked files beside it while it runs. Never
+/// extracts. Permanent error = the archive is hostile, damaged or too large; Transient = the
+/// service's own disk failed it; or what `tarball` gave.
 Result<PackedArtifact> packArtifact(const gitlab::JobDescription& job, std::size_t index,
-                                    int tarball, const std::string& zipPath);
+                                    const Pieces& tarball, const std::string& zipPath);
 
 }  // namespace gridbridge::payload

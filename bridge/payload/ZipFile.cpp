@@ -133,10 +133,35 @@ public:
               std::int64_t& unreadable)
         : spool_(spool), wanted_(wanted), unreadable_(unreadable) {}
 
-    Result<Members> read(int tarball) {
+    Result<Members> read(const Pieces& tarball) {
+        Feed feed{tarball, {}, {}};
+        auto members = readFrom(feed);
+        return feed.error ? Result<Members>(*feed.error) : std::move(members);
+    }
+
+private:
+    /// What libarchive reads from.
+    struct Feed {
+        const Pieces& next;
+        std::string piece;
+        std::optional<Error> error;
+    };
+    static la_ssize_t feedNext(archive*, void* data, const void** bytes) {
+        auto& feed = *static_cast<Feed*>(data);
+        auto piece = feed.next();
+        if (!piece) {
+            feed.error = piece.error();
+            return -1;
+        }
+        feed.piece = std::move(piece).value();
+        *bytes = feed.piece.data();
+        return static_cast<la_ssize_t>(feed.piece.size());
+    }
+
+    Result<Members> readFrom(Feed& feed) {
         archive_read_support_filter_gzip(archive_.get());
         archive_read_support_format_tar(archive_.get());
-        if (archive_read_open_fd(archive_.get(), tarball, kBlock) != ARCHIVE_OK) {
+        if (archive_read_open(archive_.get(), &feed, nullptr, &feedNext, nullptr) != ARCHIVE_OK) {
             return damaged();
         }
         archive_entry* entry = nullptr;
@@ -153,7 +178,6 @@ public:
         return std::move(members_);
     }
 
-private:
     Result<void> take(archive_entry* entry) {
         if (++entries_ > kMostEntries) {
             return permanentError("the artifacts are more than 500000 files");
@@ -261,7 +285,7 @@ bool writeContent(archive* out, const Member& member, int spool, Block& block) {
 
 }  // namespace
 
-Result<Members> readTarball(int tarball, int spool,
+Result<Members> readTarball(const Pieces& tarball, int spool,
                             const std::function<bool(const std::string&)>& wanted,
                             std::int64_t& unreadable) {
     const Utf8Locale utf8;

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "bridge/base/Result.h"
+#include "bridge/payload/JobScript.h"
 
 namespace gridbridge::payload {
 
@@ -25,9 +26,10 @@ using Members = std::map<std::string, Member>;
 /// The files of a gzip-compressed tar archive that `wanted` accepts, their contents one after the
 /// other in `spool`. The last of several of one name counts. Permanent error when the archive is
 /// damaged, holds what no collection writes (hard links, devices, names that lead out), or is
-/// larger than 500,000 entries or 10 GiB unpacked; Transient when the spool cannot be written.
-/// Entries whose names are no UTF-8 are left out and counted in `unreadable`.
-Result<Members> readTarball(int tarball, int spool,
+/// larger than 500,000 entries or 10 GiB unpacked; Transient when the spool cannot be written;
+/// an error of `tarball` as it is. Entries whose names are no UTF-8 are left out and counted in
+/// `unreadable`.
+Result<Members> readTarball(const Pieces& tarball, int spool,
                             const std::function<bool(const std::string&)>& wanted,
                             std::int64_t& unreadable);
 

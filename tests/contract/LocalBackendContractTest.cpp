@@ -7,9 +7,15 @@ std::unique_ptr<BackendHarness> makeLocal() {
     return std::make_unique<LocalHarness>();
 }
 
+std::unique_ptr<BackendHarness> makeLocalOfAnAccount() {
+    return std::make_unique<LocalHarness>("", folder::findAccount("").value().name);
+}
+
 INSTANTIATE_TEST_SUITE_P(Local, BackendContract,
                          ::testing::Values(BackendParam{"local", &makeLocal, false},
-                                           BackendParam{"localRestarted", &makeLocal, true}),
+                                           BackendParam{"localRestarted", &makeLocal, true},
+                                           BackendParam{"localAgent", &makeLocalOfAnAccount,
+                                                        false}),
                          [](const auto& p) { return p.param.name; });
 
 }  // namespace

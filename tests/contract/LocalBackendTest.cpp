@@ -190,7 +190,7 @@ TEST_F(LocalBackendTest, AJobOfAnotherAccountRunsAsItOrIsRefused) {
 
     if (::geteuid() != 0) {
         ASSERT_FALSE(result.ok());
-        EXPECT_EQ(result.error().kind, ErrorKind::Permanent);
+        EXPECT_EQ(result.error().kind, ErrorKind::Transient);
         EXPECT_NE(result.error().message.find("daemon"), std::string::npos);
         return;
     }

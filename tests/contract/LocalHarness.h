@@ -7,8 +7,9 @@
 #include <thread>
 
 #include "backends/local/LocalBackend.h"
-#include "bridge/folder/DirectFolders.h"
+#include "bridge/folder/AgentFolders.h"
 #include "tests/contract/BackendContract.h"
+#include "tests/fakes/AgentCopy.h"
 #include "tests/fakes/TempDir.h"
 
 namespace gridbridge::testing {
@@ -69,7 +70,8 @@ public:
 
     void restart(const std::string& bootId) {
         stop();
-        folders_ = std::make_unique<folder::DirectFolders>(workDir_, bootId);
+        folders_ = std::make_unique<folder::AgentFolders>(workDir_, agentIn(temp_.path() / "bin"),
+                                                          clock_, bootId);
         backend_ =
             std::make_unique<LocalBackend>(LocalConfig{workDir_, slots_, "node7", bootId},
                                            *folders_, clock_, [this](const SubmissionKey& key) {
@@ -90,7 +92,7 @@ public:
         return workDir_ / ".local" / job.key.value;
     }
     const std::filesystem::path& workDir() const { return workDir_; }
-    folder::DirectFolders& folders() { return *folders_; }
+    folder::AgentFolders& folders() { return *folders_; }
 
 private:
     TempDir temp_;
@@ -100,7 +102,7 @@ private:
     SystemClock clock_;
     std::mutex mutex_;
     std::map<SubmissionKey, int> changes_;
-    std::unique_ptr<folder::DirectFolders> folders_;
+    std::unique_ptr<folder::AgentFolders> folders_;
     std::unique_ptr<LocalBackend> backend_;
 };
 

@@ -13,7 +13,9 @@ bridge_test(local_contract_test LABEL contract
   DEPS backend_contract gridbridge::backend_local)
 target_compile_definitions(local_contract_test PRIVATE
   LOCAL_SERVICE="$<TARGET_FILE:local_service>")
-add_dependencies(local_contract_test local_service)
+target_compile_definitions(local_service PRIVATE FOLDER_AGENT="$<TARGET_FILE:folder_agent>")
+target_compile_definitions(local_contract_test PRIVATE FOLDER_AGENT="$<TARGET_FILE:folder_agent>")
+add_dependencies(local_contract_test local_service folder_agent)
 
 bridge_test(simulated_contract_test LABEL contract
   SOURCES contract/SimulatedBackendContractTest.cpp contract/SimulatedBackendTest.cpp

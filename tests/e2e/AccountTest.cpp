@@ -21,7 +21,8 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 
-/// A system account without a home, for the life of this object.
+/// A system account without a home, for the life of this object; none of its processes may be left
+/// at the end.
 class TemporaryAccount {
 public:
     explicit TemporaryAccount(const std::string& prefix)
@@ -32,6 +33,7 @@ public:
         EXPECT_EQ(made.exitCode, 0) << made.err;
         const auto* entry = ::getpwnam(name.c_str());
         uid = entry == nullptr ? 0 : entry->pw_uid;
+        gid = entry == nullptr ? 0 : entry->pw_gid;
         EXPECT_NE(uid, 0U);
     }
     ~TemporaryAccount() {
@@ -43,6 +45,22 @@ public:
 
     const std::string name;
     uid_t uid = 0;
+    gid_t gid = 0;
+};
+
+/// A line for sudo, for the life of this object.
+class Sudoers {
+public:
+    Sudoers(const std::string& name, const std::string& line) : file_("/etc/sudoers.d/" + name) {
+        writeFile(file_, line + "\n");
+        std::filesystem::permissions(file_, std::filesystem::perms(0440));
+    }
+    ~Sudoers() { std::filesystem::remove(file_); }
+    Sudoers(const Sudoers&) = delete;
+    Sudoers& operator=(const Sudoers&) = delete;
+
+private:
+    path file_;
 };
 
 struct Entry {
@@ -83,6 +101,9 @@ protected:
         service.emplace(gitlab->url(), folder.path);
         std::filesystem::create_directory(shared_);
         std::filesystem::permissions(shared_, std::filesystem::perms(0755));
+        // Every account must be able to run it, wherever it was built.
+        std::filesystem::copy_file(GRIDBRIDGE_EXECUTABLE, program_);
+        service->launchWith({}, program_);
     }
 
     /// The folder of the job's one submission.
@@ -120,33 +141,22 @@ protected:
 
     void expectUnusable(const std::string& problem) {
         const auto sentence = service->config().string() + problem + "\n";
-        const auto checked = runGridbridge({"check", "--config", service->config().string()});
-        EXPECT_EQ(checked.exitCode, 1);
-        EXPECT_THAT(checked.out, HasSubstr("\nFAIL  " + sentence));
-        EXPECT_EQ(runGridbridge({"run", "--config", service->config().string()}),
-                  (Printed{78, "", "gridbridge: " + sentence}));
+        int code = 0;
+        EXPECT_THAT(service->command({"check"}, &code), HasSubstr("\nFAIL  " + sentence));
+        EXPECT_EQ(code, 1);
+        EXPECT_EQ(service->command({"run"}, &code), "gridbridge: " + sentence);
+        EXPECT_EQ(code, 78);
     }
 
+    /// Until the service has been stopped.
+    const TemporaryAccount& newAccount(const std::string& prefix) {
+        return *accounts_.emplace_back(std::make_unique<TemporaryAccount>(prefix));
+    }
+
+    std::vector<std::unique_ptr<TemporaryAccount>> accounts_;
     const path shared_ = folder.path / "shared";  ///< Readable by all: the control.
+    const path program_ = folder.path / "gridbridge";
 };
-
-TEST_F(AccountEndToEnd, OnlyRootMayNameAnotherAccount) {
-    service->configure("", "run_as = \"daemon\"\n");
-    uid_t account = 0;
-    if (isRoot()) {
-        account = 65534;
-        ASSERT_EQ(::chown(service->config().c_str(), account, account), 0);
-    }
-    const std::string sentence =
-        service->config().string() +
-        ":15: backends.here.run_as: only root can run jobs as another account; start the service "
-        "as root, or remove run_as and write trusted_jobs = true if every job may do what this "
-        "service may\n";
-    EXPECT_EQ(runGridbridge({"check", "--config", service->config().string()}, account),
-              (Printed{78, "FAIL  " + sentence, ""}));
-    EXPECT_EQ(runGridbridge({"run", "--config", service->config().string()}, account),
-              (Printed{78, "", "gridbridge: " + sentence}));
-}
 
 TEST_F(AccountEndToEnd, FoldersOfTrustedJobsAreClosedToo) {
     start();
@@ -208,7 +218,7 @@ protected:
         const auto state = service->stateDir().string();
         const auto work = service->workDir().string();
         const auto victim = theirs_.string();
-        const auto checked = runGridbridge({"check", "--config", service->config().string()}).out;
+        const auto checked = service->command({"check"});
         const auto pid = checked.find("pid=") + 4;
         EXPECT_NE(pid, 3U) << checked;
         return {"ls " + state,
@@ -231,8 +241,8 @@ TEST_F(TwoAccounts, AJobRunsAsItsAccountAndReachesNothingElse) {
     if (needsRoot("a job of another account")) {
         return;
     }
-    const TemporaryAccount account("gb-e2e-a");
-    const TemporaryAccount other("gb-e2e-b");
+    const auto& account = newAccount("gb-e2e-a");
+    const auto& other = newAccount("gb-e2e-b");
     startVictim(account.name, other.name);
     EXPECT_EQ(entryOf(theirs_), (Entry{other.uid, 0700}));
     const auto control = (shared_ / "control").string();
@@ -270,7 +280,7 @@ TEST_F(AccountEndToEnd, TheFolderOfAJobBelongsToItsAccountAlone) {
     if (needsRoot("the folder of a job of another account")) {
         return;
     }
-    const TemporaryAccount account("gb-e2e-e");
+    const auto& account = newAccount("gb-e2e-e");
     service->configure("", "run_as = \"" + account.name + "\"\n");
     start();
     const auto id = gitlab->addJob(
@@ -280,17 +290,131 @@ TEST_F(AccountEndToEnd, TheFolderOfAJobBelongsToItsAccountAlone) {
     EXPECT_EQ(entryOf(own), (Entry{account.uid, 0700}));
     EXPECT_EQ(entryOf(own / "in"), (Entry{account.uid, 0700}));
     EXPECT_EQ(entryOf(own / "in" / "env.sh"), (Entry{account.uid, 0600}));
-    EXPECT_EQ(entryOf(own.parent_path()), (Entry{0, 0711}));
+    EXPECT_EQ(entryOf(own.parent_path()), (Entry{account.uid, 0700}));
     writeFile(shared_ / "go", "");
     EXPECT_EQ(finished(id).status, Status::Success);
     EXPECT_FALSE(std::filesystem::exists(own)) << "freed";
+}
+
+TEST_F(AccountEndToEnd, AJobThatPutsALinkInPlaceOfItsFolderIsReadNothing) {
+    if (needsRoot("a job that points at files of root")) {
+        return;
+    }
+    const auto& account = newAccount("gb-e2e-f");
+    const auto closed = folder.path / "closed";
+    for (const char* name : {"log", "status", "batch.log", "artifact.0.tar.gz"}) {
+        writeFile(closed / name, "of the service");
+    }
+    std::filesystem::permissions(closed, std::filesystem::perms(0700));
+    service->configure("", "run_as = \"" + account.name + "\"\n");
+
+    const auto job = run({.script = {"echo here; sleep 2; touch result",
+                                     "cd " + (service->workDir() / account.name).string() + "/gb-*",
+                                     "mv out old; ln -s " + closed.string() + " out"},
+                          .artifacts = {{.paths = {"result"}}}});
+
+    EXPECT_EQ(job.status, Status::Failed);
+    EXPECT_FALSE(says(job, "of the service"));
+    EXPECT_TRUE(job.artifacts.empty());
+    EXPECT_EQ(readFile(closed / "log"), "of the service") << "not removed with the folder";
+}
+
+/// A service whose own account is not root.
+class OrdinaryService : public AccountEndToEnd {
+protected:
+    /// `words` run a program as that account.
+    void use(const TemporaryAccount& own, const std::string& account,
+             const std::vector<std::string>& more) {
+        service->configure("", "run_as = \"" + account + "\"\n");
+        for (const auto& file : {service->stateDir(), service->workDir(), service->config()}) {
+            ASSERT_EQ(::lchown(file.c_str(), own.uid, own.gid), 0);
+        }
+        auto words = as(own);
+        words.insert(words.end(), more.begin(), more.end());
+        service->launchWith(words, program_);
+    }
+    static std::vector<std::string> as(const TemporaryAccount& own) {
+        return {"/usr/bin/setpriv", "--reuid=" + std::to_string(own.uid),
+                "--regid=" + std::to_string(own.gid), "--clear-groups"};
+    }
+    /// What follows `; ` in the line of `check` about that key.
+    std::string cureOf(const std::string& key) {
+        int code = 0;
+        const auto printed = service->command({"check"}, &code);
+        EXPECT_EQ(code, 1);
+        for (const auto& line : linesOf(printed)) {
+            if (line.find("backends.here." + key + ": ") != std::string::npos) {
+                return line.substr(line.find("; ") + 2);
+            }
+        }
+        ADD_FAILURE() << "no line about " << key << " in\n" << printed;
+        return {};
+    }
+    void makeTheFolderAsTold() {
+        const auto cure = cureOf("work_dir");
+        ASSERT_TRUE(cure.starts_with("run install -d -m 700 -o ")) << cure;
+        ASSERT_EQ(runProgram({"/bin/sh", "-c", cure.substr(4)}).exitCode, 0);
+    }
+    /// A job runs as `account` through a kill of the service, once, with its log and its files.
+    void expectAJobThroughAKill(const std::string& account) {
+        start();
+        const auto id = gitlab->addJob(
+            {.script = {"echo ran >> " + (shared_ / "count").string(),
+                        "echo me=$(id -un) $(grep CapEff /proc/self/status | cut -f 2)",
+                        untilThereIs("go"), "echo done > result"},
+             .variables = {{.key = "GIT_STRATEGY", .value = "none"}},
+             .artifacts = {{.paths = {"result"}}}});
+        ASSERT_TRUE(gitlab->waitForTrace(id, "\nme=" + account + " 0000000000000000"));
+        service->killHard();
+        service->start();
+        writeFile(shared_ / "go", "");
+        const auto job = finished(id);
+        EXPECT_EQ(job.status, Status::Success);
+        EXPECT_EQ(job.artifacts.size(), 1U);
+        EXPECT_EQ(readFile(shared_ / "count"), "ran\n");
+        EXPECT_EQ(run({.script = {"exit 3"}}).status, Status::Failed);
+    }
+};
+
+TEST_F(OrdinaryService, WithTwoCapabilitiesItActsAsTheAccount) {
+    if (needsRoot("a service with CAP_SETUID and CAP_SETGID")) {
+        return;
+    }
+    const auto& own = newAccount("gb-e2e-s");
+    const auto& account = newAccount("gb-e2e-g");
+    std::filesystem::permissions(shared_, std::filesystem::perms(0777));
+    use(own, account.name, {"--inh-caps=+setuid,+setgid", "--ambient-caps=+setuid,+setgid", "--"});
+    makeTheFolderAsTold();
+
+    EXPECT_THAT(linesOf(service->command({"check"})),
+                Contains("ok    account " + account.name + ": reached by setpriv"));
+    expectAJobThroughAKill(account.name);
+}
+
+TEST_F(OrdinaryService, WithALineForSudoItActsAsTheAccount) {
+    if (needsRoot("a service that may use sudo")) {
+        return;
+    }
+    const auto& own = newAccount("gb-e2e-t");
+    const auto& account = newAccount("gb-e2e-h");
+    std::filesystem::permissions(shared_, std::filesystem::perms(0777));
+    use(own, account.name, {"--"});
+    const auto cure = cureOf("run_as");
+    const auto line = own.name + " ALL=(" + account.name + ") NOPASSWD: ALL";
+    ASSERT_THAT(cure, EndsWith("/etc/sudoers.d/gridbridge: " + line));
+    const Sudoers allowed(own.name, line);
+    makeTheFolderAsTold();
+
+    EXPECT_THAT(linesOf(service->command({"check"})),
+                Contains("ok    account " + account.name + ": reached by sudo"));
+    expectAJobThroughAKill(account.name);
 }
 
 TEST_F(AccountEndToEnd, AWorkFolderThatTheAccountCannotReach) {
     if (needsRoot("a work folder behind a closed one")) {
         return;
     }
-    const TemporaryAccount account("gb-e2e-c");
+    const auto& account = newAccount("gb-e2e-c");
     const auto closed = folder.path / "closed";
     std::filesystem::create_directories(closed / "work");
     std::filesystem::permissions(closed, std::filesystem::perms(0700));
@@ -310,7 +434,7 @@ TEST_F(AccountEndToEnd, AnAccountThatCanReadTheStateFolderOrAToken) {
     if (needsRoot("a state folder that is open to the jobs' group")) {
         return;
     }
-    const TemporaryAccount account("gb-e2e-d");
+    const auto& account = newAccount("gb-e2e-d");
     service->configure("", "run_as = \"" + account.name + "\"\n");
     runProgram({"/bin/chgrp", account.name, service->stateDir().string()});
     std::filesystem::permissions(service->stateDir(), std::filesystem::perms(0750));

@@ -291,8 +291,8 @@ TEST_F(CheckEndToEnd, WorkFolderThatCannotBeMade) {
 TEST_F(CheckEndToEnd, WorkFolderThatOthersCanWrite) {
     std::filesystem::permissions(service->workDir(), perms(0777));
     expectUnusable(config() + ":12: backends.here.work_dir: " + service->workDir().string() +
-                   " must belong to the service's account and be writable by it alone; name a "
-                   "folder of the service's own");
+                   " must belong to the account that uses it and be writable by it alone; "
+                   "name a folder of the service's own");
 }
 
 TEST_F(CheckEndToEnd, UnknownAccount) {

@@ -191,7 +191,7 @@ bool runs(const std::string& pid) {
 }
 
 Service::Service(std::string gitlabUrl, std::filesystem::path folder)
-    : gitlabUrl_(std::move(gitlabUrl)), folder_(std::move(folder)) {
+    : gitlabUrl_(std::move(gitlabUrl)), folder_(std::move(folder)), words_{kExecutable} {
     std::filesystem::create_directories(stateDir());
     std::filesystem::permissions(stateDir(), std::filesystem::perms::owner_all);
     std::filesystem::create_directories(workDir());
@@ -218,8 +218,14 @@ void Service::configure(const std::string& runnerLines, const std::string& backe
 void Service::start(const std::map<std::string, std::string>& environment) {
     const Fd log(
         ::open((folder_ / "service.log").c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
-    pid_ = spawn({kExecutable, "run", "--config", config().string()}, inherited(environment),
-                 log.get(), log.get());
+    auto words = words_;
+    words.insert(words.end(), {"run", "--config", config().string()});
+    pid_ = spawn(words, inherited(environment), log.get(), log.get());
+}
+
+void Service::launchWith(std::vector<std::string> words, std::filesystem::path executable) {
+    words.push_back(executable.string());
+    words_ = std::move(words);
 }
 
 int Service::wait() {
@@ -241,7 +247,7 @@ void Service::killHard() {
 }
 
 std::string Service::command(const std::vector<std::string>& arguments, int* exitCode) const {
-    std::vector<std::string> all{kExecutable};
+    auto all = words_;
     all.insert(all.end(), arguments.begin(), arguments.end());
     all.insert(all.end(), {"--config", config().string()});
     return output(all, exitCode);

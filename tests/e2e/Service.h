@@ -37,6 +37,8 @@ public:
     /// Lines put into the configuration; before start().
     void configure(const std::string& runnerLines, const std::string& backendLines);
     void start(const std::map<std::string, std::string>& environment = {});
+    /// Words in front of the executable, and another copy of it; before start().
+    void launchWith(std::vector<std::string> words, std::filesystem::path executable);
     /// SIGHUP.
     void reload() const;
     /// SIGTERM; the exit code.
@@ -58,6 +60,7 @@ public:
 private:
     std::string gitlabUrl_;
     std::filesystem::path folder_;
+    std::vector<std::string> words_;  ///< That run the executable.
     pid_t pid_ = 0;
 };
 

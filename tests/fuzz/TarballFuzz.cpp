@@ -1,6 +1,6 @@
 #include <array>
 #include <sys/mman.h>
-#include <unistd.h>
+#include <utility>
 #include <zlib.h>
 
 #include "bridge/base/Fd.h"
@@ -42,15 +42,14 @@ bool leadsOut(std::string_view name) {
 }  // namespace
 
 void tryWith(std::string_view input) {
-    const auto tar = compressed(input);
-    const Fd tarball = memory();
+    std::string rest = compressed(input);
+    const payload::Pieces tarball = [&rest]() -> Result<std::string> {
+        return std::exchange(rest, {});
+    };
     const Fd spool = memory();
-    require(::write(tarball.get(), tar.data(), tar.size()) == static_cast<ssize_t>(tar.size()) &&
-                ::lseek(tarball.get(), 0, SEEK_SET) == 0,
-            "memory takes the archive");
     std::int64_t unreadable = 0;
     const auto members = payload::readTarball(
-        tarball.get(), spool.get(), [](const std::string&) { return true; }, unreadable);
+        tarball, spool.get(), [](const std::string&) { return true; }, unreadable);
     if (!members) {
         return;
     }

@@ -61,8 +61,8 @@ public:
         std::span<const folder::ReadRequest> requests) override {
         return real_.read(requests);
     }
-    Result<Fd> open(const folder::FolderRef& f, const std::string& name) override {
-        return real_.open(f, name);
+    folder::ProcessEnd reap(const folder::FolderRef& f, const folder::ProcessId& process) override {
+        return real_.reap(f, process);
     }
     Result<folder::MarkOutcome> mark(const folder::FolderRef& f) override {
         return hook_(real_, f);

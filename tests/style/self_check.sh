@@ -59,7 +59,9 @@ accounts)
     echo '::setfsuid(uid);' | sample bad backends/b/Fsuid.cpp
     echo '::fchown(fd, uid, gid);' | sample bad bridge/core/Chown.cpp
     echo 'argv = {"/usr/bin/setpriv"};' | sample bad bridge/base/Argv.cpp
-    echo '::fchown(fd, uid, gid);' | sample good bridge/folder/Files.cpp
+    echo 'words = {"/usr/bin/sudo", "-n"};' | sample bad backends/b/Words.cpp
+    echo '::fchown(fd, uid, gid);' | sample bad bridge/folder/Files.cpp
+    echo '::fchown(fd, uid, gid);' | sample good bridge/folder/Account.cpp
     echo 'if (::geteuid() == 0) {' | sample good bridge/app/Root.cpp
     ;;
 effects)

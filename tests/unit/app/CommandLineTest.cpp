@@ -34,14 +34,15 @@ protected:
         }
         out_.str("");
         err_.str("");
-        const CommandWorld world{out_,
-                                 err_,
-                                 in_,
-                                 clock_,
-                                 ConfigFolder::host(),
-                                 gitlab_,
-                                 [](const Config&, const BackendConfig&) { return std::nullopt; },
-                                 [](const Config&, const CommandWorld::Reread&) { return 0; }};
+        const CommandWorld world{
+            out_,
+            err_,
+            in_,
+            clock_,
+            ConfigFolder::host(),
+            gitlab_,
+            [](const Config&, const BackendConfig&) { return BackendHealth(); },
+            [](const Config&, const CommandWorld::Reread&) { return 0; }};
         return runCommandLine(arguments, world);
     }
 

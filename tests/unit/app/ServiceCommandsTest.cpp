@@ -34,7 +34,9 @@ protected:
                 clock_,
                 ConfigFolder::host(),
                 gitlab_,
-                [this](const Config&, const BackendConfig&) { return health_; },
+                [this](const Config&, const BackendConfig&) {
+                    return BackendHealth{health_, account_};
+                },
                 [this](const Config& config, const CommandWorld::Reread& reread) {
                     if (whileItRuns_) {
                         whileItRuns_(reread);
@@ -69,6 +71,7 @@ protected:
     std::istringstream in_;
     gridbridge::testing::FakeGitLabAccess gitlab_;
     std::optional<BackendFault> health_;
+    std::string account_;
     std::string ran_;
     std::function<void(const CommandWorld::Reread&)> whileItRuns_;
     pid_t holderWhileRunning_ = 0;
@@ -91,6 +94,13 @@ TEST_F(ServiceCommands, CheckSaysOneLineForEachThingThatIsWell) {
                     "ok    state folder DIR/state", "ok    state lock: free, no service runs",
                     "ok    runner pool: https://gitlab.example.org knows its token",
                     "ok    backend here: takes jobs"));
+}
+
+TEST_F(ServiceCommands, CheckSaysHowTheAccountOfTheJobsIsReached) {
+    account_ = "ci: reached by sudo";
+    EXPECT_EQ(check(), kExitWell);
+    EXPECT_EQ(lines().at(4), "ok    account ci: reached by sudo");
+    EXPECT_EQ(lines().at(5), "ok    backend here: takes jobs");
 }
 
 TEST_F(ServiceCommands, CheckNamesTheLineOfAWrongToken) {

@@ -36,23 +36,25 @@ TEST(AccountTest, TheServicesOwnAccountNeedsNoChange) {
     EXPECT_EQ(argvAs(*account, argv), argv);
 }
 
-TEST(AccountTest, AnotherAccountIsReachedWithItsNumbersAndItsGroupsOrNotAtAll) {
+TEST(AccountTest, AnotherAccountIsReachedWithItsNumbersAndItsGroupsOrThroughSudo) {
     const passwd* other = ::getpwnam("daemon");
     ASSERT_NE(other, nullptr);
-    const auto uid = "--reuid=" + std::to_string(other->pw_uid);
     const std::vector<std::string> argv{"/bin/true"};
 
     const auto account = findAccount("daemon");
 
+    ASSERT_TRUE(account.ok());
+    const auto words = argvAs(*account, argv);
+    EXPECT_EQ(words.back(), "/bin/true");
     if (::geteuid() == 0) {
-        ASSERT_TRUE(account.ok());
-        const auto words = argvAs(*account, argv);
+        EXPECT_EQ(wayTo(*account), Way::Setpriv);
         EXPECT_EQ(words.front(), "/usr/bin/setpriv");
-        EXPECT_EQ(words.back(), "/bin/true");
+        const auto uid = "--reuid=" + std::to_string(other->pw_uid);
         EXPECT_NE(std::find(words.begin(), words.end(), uid), words.end());
     } else {
-        ASSERT_FALSE(account.ok());
-        EXPECT_NE(account.error().message.find("not root"), std::string::npos);
+        EXPECT_EQ(wayTo(*account), Way::Sudo);
+        EXPECT_EQ(words, (std::vector<std::string>{"/usr/bin/sudo", "-n", "-u", "daemon", "--",
+                                                   "/bin/true"}));
     }
 }
 

@@ -1,7 +1,6 @@
 #include <gtest/gtest.h>
 
 #include <csignal>
-#include <pwd.h>
 #include <sstream>
 
 #include "tests/unit/folder/FolderFixture.h"
@@ -17,10 +16,6 @@ class StartedProcessTest : public FolderFixture {
 protected:
     void SetUp() override { stageEmpty(ref()); }
     std::string batchLog(const FolderRef& folder) { return readFile(out(folder, "batch.log")); }
-    static bool isGone(pid_t pid) {
-        const auto stat = readProcessStat(pid);
-        return !stat || stat->state == 'Z';
-    }
     /// A leader with a child that ignores SIGTERM, both running: the child's pid in out/child.
     ProcessId startFamily() {
         const auto process =
@@ -34,7 +29,9 @@ protected:
     pid_t child() { return std::stoi(readFile(out(ref(), "child"))); }
 };
 
-TEST_F(StartedProcessTest, RunsTheWordsAsTheyAreWithOutputsInTheBatchLog) {
+INSTANTIATE_TEST_SUITE_P(Of, StartedProcessTest, ::testing::ValuesIn(everybody()), nameOf);
+
+TEST_P(StartedProcessTest, RunsTheWordsAsTheyAreWithOutputsInTheBatchLog) {
     const std::string nasty = "a b'\"$HOME`id`\n*\\";
     const std::vector<std::string> argv{"bash", "-c", "printf %s \"$1\"; echo err >&2", "x", nasty};
 
@@ -46,7 +43,7 @@ TEST_F(StartedProcessTest, RunsTheWordsAsTheyAreWithOutputsInTheBatchLog) {
     EXPECT_EQ(modeOf(out(ref(), "batch.log")), 0600U);
 }
 
-TEST_F(StartedProcessTest, TheEnvironmentInputAndSessionAreItsOwn) {
+TEST_P(StartedProcessTest, TheEnvironmentInputAndSessionAreItsOwn) {
     ASSERT_EQ(::setenv("GB_OF_THE_SERVICE", "leak", 1), 0);
 
     const auto process = startScript(ref(),
@@ -66,7 +63,7 @@ TEST_F(StartedProcessTest, TheEnvironmentInputAndSessionAreItsOwn) {
     EXPECT_EQ(folder, folders_.path(ref()).string());
 }
 
-TEST_F(StartedProcessTest, NothingRunsBeforeItIsRecorded) {
+TEST_P(StartedProcessTest, NothingRunsBeforeItIsRecorded) {
     bool ranEarly = false;
 
     const auto process = startScript(ref(), ": >out/ran", [&](const ProcessId& id) {
@@ -82,7 +79,7 @@ TEST_F(StartedProcessTest, NothingRunsBeforeItIsRecorded) {
     EXPECT_TRUE(std::filesystem::exists(out(ref(), "ran")));
 }
 
-TEST_F(StartedProcessTest, WithoutARecordNothingRunsAtAll) {
+TEST_P(StartedProcessTest, WithoutARecordNothingRunsAtAll) {
     ProcessId shown;
 
     const auto process = startScript(ref(), ": >out/ran", [&](const ProcessId& id) {
@@ -96,11 +93,13 @@ TEST_F(StartedProcessTest, WithoutARecordNothingRunsAtAll) {
     EXPECT_FALSE(std::filesystem::exists(out(ref(), "ran")));
 }
 
-TEST_F(StartedProcessTest, WhenTheServiceDiesBeforeTheRecordNothingRuns) {
+TEST_P(StartedProcessTest, WhenTheServiceDiesBeforeTheRecordNothingRuns) {
     const auto note = temp_.path() / "pid";
     const pid_t service = ::fork();
     if (service == 0) {
-        (void)startScript(ref(), ": >out/ran", [&](const ProcessId& id) -> bool {
+        const std::vector<std::string> argv{"bash", "-c", ": >out/ran"};
+        AgentFolders folders(work_, agent(), clock_);
+        (void)folders.start(ref(), argv, [&](const ProcessId& id) -> bool {
             write(note, std::to_string(id.pid));
             ::_exit(137);
         });
@@ -114,7 +113,7 @@ TEST_F(StartedProcessTest, WhenTheServiceDiesBeforeTheRecordNothingRuns) {
     EXPECT_FALSE(std::filesystem::exists(out(ref(), "ran")));
 }
 
-TEST_F(StartedProcessTest, TheIdentityIsThatOfTheRunningProcess) {
+TEST_P(StartedProcessTest, TheIdentityIsThatOfTheRunningProcess) {
     const auto process = startScript(ref(), "exec sleep 1000");
 
     ASSERT_TRUE(process.ok());
@@ -125,7 +124,7 @@ TEST_F(StartedProcessTest, TheIdentityIsThatOfTheRunningProcess) {
     EXPECT_EQ(waitFor(*process), 1000 + SIGKILL);
 }
 
-TEST_F(StartedProcessTest, ASignalReachesTheWholeSession) {
+TEST_P(StartedProcessTest, ASignalReachesTheWholeSession) {
     const auto process = startFamily();
 
     ASSERT_TRUE(folders_.signal(ref(), process, SIGTERM).ok());
@@ -138,7 +137,7 @@ TEST_F(StartedProcessTest, ASignalReachesTheWholeSession) {
     EXPECT_TRUE(folders_.signal(ref(), process, SIGKILL).ok());
 }
 
-TEST_F(StartedProcessTest, ASignalReachesADaemonThatLeftTheSession) {
+TEST_P(StartedProcessTest, ASignalReachesADaemonThatLeftTheSession) {
     const auto process = startScript(
         ref(),
         "setsid bash -c 'echo $$ >out/part; mv out/part out/child; exec sleep 1000' & wait $!");
@@ -152,7 +151,7 @@ TEST_F(StartedProcessTest, ASignalReachesADaemonThatLeftTheSession) {
     waitFor(*process);
 }
 
-TEST_F(StartedProcessTest, AProcessThatOnlyHasTheNumberIsLeftAlone) {
+TEST_P(StartedProcessTest, AProcessThatOnlyHasTheNumberIsLeftAlone) {
     const auto process = startFamily();
     auto later = process;
     later.startTicks += 1;
@@ -168,35 +167,21 @@ TEST_F(StartedProcessTest, AProcessThatOnlyHasTheNumberIsLeftAlone) {
     waitFor(process);
 }
 
-TEST_F(StartedProcessTest, AnotherAccountsProcessHasItsIdentityAndNoPowerOrIsRefused) {
-    const auto folder = ref("gb-test-2-1", "daemon");
-    if (!isRoot()) {
-        EXPECT_FALSE(startScript(folder, "true").ok());
-        return;
-    }
-    stageEmpty(folder);
-    write(temp_.path() / "precious", "secret of the service");
-    std::filesystem::permissions(temp_.path() / "precious", std::filesystem::perms::owner_read);
-    const std::string script =
-        "exec 2>&1; id -u; id -g; id -G; grep -E 'Cap(Prm|Eff|Inh|Amb)' "
-        "/proc/$$/status | sort -u -k 2 | cut -f 2; cat " +
-        (temp_.path() / "precious").string() + " " + (folders_.path(ref()) / "out").string();
-
-    const auto process = startScript(folder, script);
+TEST_P(StartedProcessTest, TheProcessHasTheAccountsIdentityAndNoOther) {
+    const auto process = startScript(ref(),
+                                     "exec >&2; id -u; id -g; id -G; grep -E "
+                                     "'Cap(Inh|Amb)' /proc/$$/status | cut -f 2");
 
     ASSERT_TRUE(process.ok()) << process.error().message;
     waitFor(*process);
-    const passwd* other = ::getpwnam("daemon");
-    const auto log = batchLog(folder);
-    const auto uid = std::to_string(other->pw_uid);
-    const auto gid = std::to_string(other->pw_gid);
-    EXPECT_TRUE(log.starts_with(uid + "\n" + gid + "\n" + gid + "\n0000000000000000\n")) << log;
-    EXPECT_EQ(log.find("secret of the service"), std::string::npos);
-    EXPECT_NE(log.find("precious: Permission denied"), std::string::npos) << log;
-    EXPECT_NE(log.find("out: Permission denied"), std::string::npos) << log;
+    const auto uid = std::to_string(account().uid);
+    const auto gid = std::to_string(account().gid);
+    const auto log = batchLog(ref());
+    EXPECT_TRUE(log.starts_with(uid + "\n" + gid + "\n")) << log;
+    EXPECT_TRUE(log.ends_with("\n0000000000000000\n0000000000000000\n")) << log;
 }
 
-TEST_F(StartedProcessTest, AFolderThatIsNotThereIsAnErrorAndStartsNothing) {
+TEST_P(StartedProcessTest, AFolderThatIsNotThereIsAnErrorAndStartsNothing) {
     const auto process = startScript(ref("gb-test-3-1"), "true");
 
     ASSERT_FALSE(process.ok());

@@ -54,6 +54,15 @@ std::map<std::string, Zipped> unzipped(const std::filesystem::path& path,
     return found;
 }
 
+Pieces piecesOf(const Fd& file) {
+    return [&file]() -> Result<std::string> {
+        std::string piece(1000, '\0');
+        const auto got = ::read(file.get(), piece.data(), piece.size());
+        piece.resize(static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+        return piece;
+    };
+}
+
 struct Item {
     std::string name;
     std::string content;
@@ -100,7 +109,7 @@ protected:
 
     Result<PackedArtifact> pack(const std::vector<std::string>& paths, const Fd& tar) {
         job_.artifacts = {archiveOf(paths)};
-        return packArtifact(job_, 0, tar.get(), zip().string());
+        return packArtifact(job_, 0, piecesOf(tar), zip().string());
     }
     Result<PackedArtifact> packItems(const std::vector<Item>& items) {
         const auto tar = tarball(items);
@@ -214,7 +223,9 @@ TEST_F(ArtifactsTest, ArchiveIsNamedAfterTheLastPartOfItsName) {
     const auto nameFor = [&](const std::string& name) {
         job_.artifacts = {archiveOf({"x"})};
         job_.artifacts[0].name = name;
-        return packArtifact(job_, 0, -1, zip().string())->filename;
+        return packArtifact(
+                   job_, 0, [] { return Result<std::string>(""); }, zip().string())
+            ->filename;
     };
     EXPECT_EQ(nameFor(""), "artifacts.zip");
     EXPECT_EQ(nameFor("$CI_JOB_NAME"), "build all.zip");
@@ -354,10 +365,29 @@ TEST_F(ArtifactsTest, NamesThatAreNotUtf8AreLeftOutWithALine) {
     EXPECT_THAT(packed->lines.back(), HasSubstr("1 files are left out"));
 }
 
+TEST_F(ArtifactsTest, AFileOfTheNodeThatCannotBeReadAnyMoreIsToldAsItIs) {
+    const auto tar = tarball({{"a", std::string(100'000, 'x')}});
+    job_.artifacts = {archiveOf({"."})};
+    for (const int good : {0, 1}) {
+        const auto packed = packArtifact(
+            job_, 0,
+            [&, left = good]() mutable -> Result<std::string> {
+                return left-- > 0 ? piecesOf(tar)() : transientError("away");
+            },
+            zip().string());
+
+        ASSERT_FALSE(packed);
+        EXPECT_EQ(packed.error().kind, ErrorKind::Transient);
+        EXPECT_EQ(packed.error().message, "away");
+        EXPECT_FALSE(std::filesystem::exists(zip()));
+    }
+}
+
 TEST_F(ArtifactsTest, DiskOfTheServiceThatFailsIsNotTheJobsFault) {
     const auto tar = tarball({{"a", "1"}});
     job_.artifacts = {archiveOf({"."})};
-    const auto packed = packArtifact(job_, 0, tar.get(), (top_ / "none/artifacts.zip").string());
+    const auto packed =
+        packArtifact(job_, 0, piecesOf(tar), (top_ / "none/artifacts.zip").string());
     ASSERT_FALSE(packed);
     EXPECT_EQ(packed.error().kind, ErrorKind::Transient);
 }
@@ -371,7 +401,7 @@ TEST_F(ArtifactsTest, UntrackedFilesAreThoseGitDoesNotKnow) {
     ScriptRun run(job_);
     run.run();
     const Fd tar(::open((run.folder() / "out/artifact.0.tar.gz").c_str(), O_RDONLY));
-    const auto packed = packArtifact(job_, 0, tar.get(), zip().string());
+    const auto packed = packArtifact(job_, 0, piecesOf(tar), zip().string());
 
     ASSERT_TRUE(packed) << packed.error().message;
     EXPECT_THAT(names(), ElementsAre("ignored"));

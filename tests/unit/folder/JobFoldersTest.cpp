@@ -2,7 +2,6 @@
 
 #include <atomic>
 #include <latch>
-#include <pwd.h>
 #include <thread>
 
 #include "tests/unit/folder/FolderFixture.h"
@@ -12,25 +11,30 @@ namespace {
 
 using testing::readFile;
 
-class DirectFoldersTest : public FolderFixture {};
+class JobFoldersTest : public FolderFixture {};
+INSTANTIATE_TEST_SUITE_P(Of, JobFoldersTest, ::testing::ValuesIn(everybody()), nameOf);
 
-TEST_F(DirectFoldersTest, AStagedFolderIsPrivateAndHoldsTheFilesUnchanged) {
+TEST_P(JobFoldersTest, AStagedFolderIsPrivateAndHoldsTheFilesUnchanged) {
     const std::vector<StagedFile> files{{"job.sh", std::string("a\0\xff'\n", 5)}, {"empty", ""}};
 
     ASSERT_TRUE(folders_.stage(ref(), files).ok());
 
-    const auto folder = work_ / "gb-test-1-1";
+    const auto folder = work_ / GetParam().account / "gb-test-1-1";
     EXPECT_EQ(folders_.path(ref()), folder);
     EXPECT_EQ(readFile(folder / "in/job.sh"), std::string("a\0\xff'\n", 5));
     EXPECT_EQ(modeOf(folder / "in/job.sh"), 0600U);
     EXPECT_TRUE(std::filesystem::is_empty(folder / "in/empty"));
+    EXPECT_EQ(statOf(folder / "in/job.sh").st_uid, account().uid);
     EXPECT_EQ(modeOf(work_), 0711U);
+    EXPECT_EQ(statOf(work_).st_uid, ::geteuid());
     for (const char* inner : {"", "in", "out"}) {
         EXPECT_EQ(modeOf(folder / inner), 0700U) << inner;
+        EXPECT_EQ(statOf(folder / inner).st_uid, account().uid) << inner;
     }
+    EXPECT_EQ(statOf(folder.parent_path()).st_uid, account().uid);
 }
 
-TEST_F(DirectFoldersTest, StagingAgainReplacesTheFiles) {
+TEST_P(JobFoldersTest, StagingAgainReplacesTheFiles) {
     ASSERT_TRUE(folders_.stage(ref(), std::vector<StagedFile>{{"job.sh", "longer old"}}).ok());
 
     ASSERT_TRUE(folders_.stage(ref(), std::vector<StagedFile>{{"job.sh", "new"}}).ok());
@@ -38,35 +42,9 @@ TEST_F(DirectFoldersTest, StagingAgainReplacesTheFiles) {
     EXPECT_EQ(readFile(folders_.path(ref()) / "in/job.sh"), "new");
 }
 
-TEST_F(DirectFoldersTest, AnotherAccountsFolderBelongsToItOrIsRefused) {
-    const auto folder = ref("gb-test-1-1", "daemon");
-
-    const auto staged = folders_.stage(folder, std::vector<StagedFile>{{"job.sh", "x"}});
-
-    if (!isRoot()) {
-        ASSERT_FALSE(staged.ok());
-        EXPECT_EQ(staged.error().kind, ErrorKind::Permanent);
-        EXPECT_NE(staged.error().message.find("daemon"), std::string::npos);
-        return;
-    }
-    ASSERT_TRUE(staged.ok()) << staged.error().message;
-    const auto uid = ::getpwnam("daemon")->pw_uid;
-    EXPECT_EQ(folders_.path(folder), work_ / "daemon/gb-test-1-1");
-    EXPECT_EQ(statOf(work_ / "daemon").st_uid, 0U);
-    EXPECT_EQ(modeOf(work_ / "daemon"), 0711U);
-    for (const char* inner : {"", "in", "out", "in/job.sh"}) {
-        EXPECT_EQ(statOf(folders_.path(folder) / inner).st_uid, uid) << inner;
-    }
-    EXPECT_EQ(modeOf(folders_.path(folder)), 0700U);
-    ASSERT_EQ(folders_.mark(folder).value(), MarkOutcome::Taken);
-    EXPECT_EQ(statOf(out(folder, "started")).st_uid, uid);
-    ASSERT_TRUE(folders_.requestCancel(folder).ok());
-    EXPECT_EQ(statOf(folders_.path(folder) / "in/cancel").st_uid, uid);
-}
-
-TEST_F(DirectFoldersTest, NamesThatCouldLeadElsewhereAreRefused) {
+TEST_P(JobFoldersTest, NamesThatCouldLeadElsewhereAreRefused) {
     stageEmpty(ref());
-    write(work_ / "gb-test-1-1/secret", "s");
+    write(folders_.path(ref()) / "secret", "s");
 
     for (const char* name : {"../secret", "..", ".", "", "a/b", "a b"}) {
         EXPECT_FALSE(readOne(ref(), name).ok()) << name;
@@ -76,12 +54,14 @@ TEST_F(DirectFoldersTest, NamesThatCouldLeadElsewhereAreRefused) {
         EXPECT_FALSE(folders_.stage(ref(key), std::vector<StagedFile>{}).ok()) << key;
         EXPECT_FALSE(folders_.free(ref(key)).ok()) << key;
     }
-    EXPECT_FALSE(folders_.free(ref("in", "gb-test-1-1/..")).ok());
-    EXPECT_FALSE(folders_.free(ref("in", "..")).ok());
-    EXPECT_TRUE(std::filesystem::exists(work_ / "gb-test-1-1/in"));
+    for (const char* account : {"..", "gb-test-1-1/..", ".local"}) {
+        (void)folders_.free({{"in"}, account});
+        EXPECT_FALSE(folders_.stage({{"in"}, account}, std::vector<StagedFile>{}).ok()) << account;
+    }
+    EXPECT_TRUE(std::filesystem::exists(folders_.path(ref()) / "in"));
 }
 
-TEST_F(DirectFoldersTest, ReadsInOrderFromTheOffsetAndNoMoreThanTheLimit) {
+TEST_P(JobFoldersTest, ReadsInOrderFromTheOffsetAndNoMoreThanTheLimit) {
     stageEmpty(ref());
     write(out(ref(), "log"), std::string("0123\0\xff\x80", 7));
     const std::vector<ReadRequest> requests{{ref(), "log", 2, 4},
@@ -103,21 +83,29 @@ TEST_F(DirectFoldersTest, ReadsInOrderFromTheOffsetAndNoMoreThanTheLimit) {
     EXPECT_FALSE(chunks[4]->exists);
 }
 
-TEST_F(DirectFoldersTest, AnOutputIsHandedOutOpenAndAMissingOneIsAnError) {
+TEST_P(JobFoldersTest, MoreThanOneAnswerHoldsIsReadWholeAndInOrder) {
     stageEmpty(ref());
-    write(out(ref(), "artifact-0.tar"), "tar");
+    const std::size_t large = kMostBytesRead / 4 + 1000;
+    std::vector<ReadRequest> requests;
+    for (int i = 0; i < 10; ++i) {
+        const auto name = "part" + std::to_string(i);
+        write(out(ref(), name), std::string(large, static_cast<char>('a' + i)));
+        requests.push_back({ref(), name, 0, 2 * large});
+    }
+    requests.insert(requests.end(), 2 * kMostChunks, {ref(), "part3", 5, 3});
 
-    const auto file = folders_.open(ref(), "artifact-0.tar");
-    const auto missing = folders_.open(ref(), "artifact-1.tar");
+    const auto chunks = folders_.read(requests);
 
-    ASSERT_TRUE(file.ok());
-    char bytes[8] = {};
-    EXPECT_EQ(::read(file->get(), &bytes[0], sizeof bytes), 3);
-    ASSERT_FALSE(missing.ok());
-    EXPECT_NE(missing.error().message.find("artifact-1.tar"), std::string::npos);
+    ASSERT_EQ(chunks.size(), requests.size());
+    for (std::size_t i = 0; i < 10; ++i) {
+        EXPECT_EQ(chunks[i]->bytes, std::string(large, static_cast<char>('a' + i))) << i;
+    }
+    for (auto i = requests.size() - 2 * kMostChunks; i < requests.size(); ++i) {
+        ASSERT_EQ(chunks[i]->bytes, "ddd");
+    }
 }
 
-TEST_F(DirectFoldersTest, OneOfManyThreadsTakesTheMarker) {
+TEST_P(JobFoldersTest, OneOfManyThreadsTakesTheMarker) {
     stageEmpty(ref());
     constexpr int kThreads = 16;
     std::latch ready(kThreads);
@@ -140,7 +128,7 @@ TEST_F(DirectFoldersTest, OneOfManyThreadsTakesTheMarker) {
     EXPECT_TRUE(readOne(ref(), "started")->exists);
 }
 
-TEST_F(DirectFoldersTest, AScriptCannotTakeTheMarkerOnceItIsTakenEvenIfStagedLater) {
+TEST_P(JobFoldersTest, AScriptCannotTakeTheMarkerOnceItIsTakenEvenIfStagedLater) {
     ASSERT_EQ(folders_.mark(ref()).value(), MarkOutcome::Taken);
     stageEmpty(ref());
 
@@ -149,27 +137,29 @@ TEST_F(DirectFoldersTest, AScriptCannotTakeTheMarkerOnceItIsTakenEvenIfStagedLat
     ASSERT_TRUE(process.ok());
     EXPECT_EQ(waitFor(*process), 71);
     EXPECT_EQ(folders_.mark(ref()).value(), MarkOutcome::AlreadyStarted);
+    EXPECT_EQ(statOf(out(ref(), "started")).st_uid, account().uid);
 }
 
-TEST_F(DirectFoldersTest, ACancelRequestIsAFlagFileAndRepeatable) {
+TEST_P(JobFoldersTest, ACancelRequestIsAFlagFileAndRepeatable) {
     stageEmpty(ref());
 
     EXPECT_TRUE(folders_.requestCancel(ref()).ok());
     EXPECT_TRUE(folders_.requestCancel(ref()).ok());
 
-    EXPECT_TRUE(std::filesystem::exists(folders_.path(ref()) / "in/cancel"));
+    EXPECT_EQ(statOf(folders_.path(ref()) / "in/cancel").st_uid, account().uid);
     EXPECT_FALSE(folders_.requestCancel(ref("gb-test-2-1")).ok());
 }
 
-TEST_F(DirectFoldersTest, AWorkDirThatOthersCouldChangeIsRefused) {
-    const auto open = temp_.path() / "open";
+TEST(DirectFoldersTest, AWorkDirThatOthersCouldChangeIsRefused) {
+    const testing::TempDir temp;
+    const auto open = temp.path() / "open";
     std::filesystem::create_directory(open);
     std::filesystem::permissions(open, std::filesystem::perms::all);
 
     EXPECT_THROW(DirectFolders{open}, std::runtime_error);
     EXPECT_THROW(DirectFolders{"relative"}, std::runtime_error);
-    EXPECT_THROW(DirectFolders{temp_.path() / "it's"}, std::runtime_error);
-    EXPECT_THROW(DirectFolders{temp_.path() / "$(id)"}, std::runtime_error);
+    EXPECT_THROW(DirectFolders{temp.path() / "it's"}, std::runtime_error);
+    EXPECT_THROW(DirectFolders{temp.path() / "$(id)"}, std::runtime_error);
 }
 
 }  // namespace

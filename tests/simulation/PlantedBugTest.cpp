@@ -1,10 +1,9 @@
 // A checker that finds nothing may be blind: every planted bug must be caught, by the invariant
-// that is there for it.
+// that is there for it. The seeds are always the same, for it is the checker that is tested.
 #include <gtest/gtest.h>
 
 #include <iostream>
 
-#include "tests/simulation/Seeds.h"
 #include "tests/simulation/Simulation.h"
 
 namespace gridbridge::simulation {
@@ -16,18 +15,18 @@ TEST_P(PlantedBugs, IsCaughtWithinTwoHundredSeeds) {
     constexpr std::uint64_t kMost = 200;
     const auto& bug = plantedBugs()[GetParam()];
     for (std::uint64_t tried = 1; tried <= kMost; ++tried) {
-        auto plan = planned(base() + tried);
+        auto plan = planned(tried);
         plan.backendFaults = 1;  // What is rare must not be rare here.
         Simulation run(std::move(plan), bug.plant());
         for (const auto& finding : run.run()) {
             if (finding.invariant == bug.invariant) {
-                std::cout << "seed " << base() + tried << ", the " << tried << ". of base "
-                          << base() << ": " << finding.invariant << ": " << finding.what << '\n';
+                std::cout << "seed " << tried << ": " << finding.invariant << ": " << finding.what
+                          << '\n';
                 return;
             }
         }
     }
-    FAIL() << bug.name << " is not caught by " << bug.invariant << " from base " << base();
+    FAIL() << bug.name << " is not caught by " << bug.invariant;
 }
 
 INSTANTIATE_TEST_SUITE_P(Simulation, PlantedBugs,

@@ -8,10 +8,11 @@
 #include <random>
 #include <set>
 
-#include "tests/simulation/Seeds.h"
 #include "tests/simulation/Simulation.h"
 
 namespace gridbridge::simulation {
+
+namespace {
 
 std::uint64_t numberFrom(const char* variable, std::uint64_t otherwise) {
     const char* text = std::getenv(variable);
@@ -23,8 +24,6 @@ std::uint64_t base() {
         numberFrom("SIMULATION_BASE", std::random_device{}() % 1'000'000'000U);
     return kBase;
 }
-
-namespace {
 
 constexpr int kParts = 4;
 

@@ -107,6 +107,9 @@ std::string describe(const http::Request& request, const http::Response& respons
                      const Secret& secret) {
     const auto path = request.path.substr(0, request.path.find('?'));
     std::string text = request.method + " " + path + ": " + std::to_string(response.status);
+    if (!response.proxy.empty()) {
+        text += " through the proxy " + response.proxy;
+    }
     if (response.status >= 300 && response.status < 400) {
         text += ", " + redirect(path, response, secret);
     } else if (isWebPage(response)) {

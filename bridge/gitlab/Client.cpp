@@ -11,7 +11,7 @@ constexpr auto kCallLimit = std::chrono::minutes(1);
 http::PocoTransport transportTo(const std::string& url, const Clock& clock,
                                 const std::filesystem::path& caFile) {
     try {
-        return http::PocoTransport(url, clock, userAgent(), caFile);
+        return http::PocoTransport(url, clock, userAgent(), {.caFile = caFile});
     } catch (const std::invalid_argument& fault) {
         throw RunnerError(fault.what());
     }

@@ -1,6 +1,7 @@
 #include "bridge/http/Connection.h"
 
 #include <Poco/Net/DNS.h>
+#include <Poco/Net/HTTPBasicCredentials.h>
 #include <Poco/Net/HostEntry.h>
 #include <Poco/Net/NetException.h>
 #include <Poco/Net/SSLException.h>
@@ -11,6 +12,7 @@
 #include <cerrno>
 #include <istream>
 #include <ostream>
+#include <stdexcept>
 #include <sys/socket.h>
 
 namespace gridbridge::http {
@@ -146,16 +148,16 @@ std::vector<IPAddress> addressesOf(const std::string& host) {
     return addresses;
 }
 
-AutoPtr<PlainSocket> connectedTo(const BaseUrl& server, const Clock& clock, const CallContext& ctx,
-                                 Watch::Cut& cut) {
-    const auto addresses = addressesOf(server.host);
+AutoPtr<PlainSocket> connectedTo(const std::string& host, std::uint16_t port, const Clock& clock,
+                                 const CallContext& ctx, Watch::Cut& cut) {
+    const auto addresses = addressesOf(host);
     for (std::size_t i = 0;; ++i) {
         const bool last = i + 1 == addresses.size();
         AutoPtr<PlainSocket> socket(new PlainSocket(clock));
         socket->watch.begin(ctx);
         try {
             socket->watch.check();
-            socket->open(SocketAddress(addresses[i], server.port), last);
+            socket->open(SocketAddress(addresses[i], port), last);
             return socket;
         } catch (const Poco::Exception&) {
             cut = socket->watch.cut();
@@ -166,7 +168,24 @@ AutoPtr<PlainSocket> connectedTo(const BaseUrl& server, const Clock& clock, cons
     }
 }
 
+AutoPtr<PlainSocket> connectedTo(const Proxy& proxy, const Clock& clock, const CallContext& ctx,
+                                 Watch::Cut& cut) {
+    try {
+        return connectedTo(proxy.host, proxy.port, clock, ctx, cut);
+    } catch (const Poco::Exception& problem) {
+        throw std::runtime_error("the proxy " + proxy.authority +
+                                 " cannot be reached: " + problem.displayText());
+    }
+}
+
 }  // namespace
+
+void authorize(Poco::Net::HTTPRequest& request, const Proxy& proxy) {
+    if (!proxy.user.empty()) {
+        Poco::Net::HTTPBasicCredentials(proxy.user, proxy.password.reveal())
+            .proxyAuthenticate(request);
+    }
+}
 
 void Watch::begin(const CallContext& ctx) {
     ctx_ = ctx;
@@ -186,24 +205,50 @@ void Watch::check() {
 }
 
 std::unique_ptr<Connection> Connection::open(const BaseUrl& server,
+                                             const std::optional<Proxy>& proxy,
                                              const Poco::Net::Context::Ptr& tls, const Clock& clock,
                                              const CallContext& ctx, Watch::Cut& cut) {
-    auto plain = connectedTo(server, clock, {ctx.deadline, ctx.stop}, cut);
+    const CallContext connecting{ctx.deadline, ctx.stop};
+    auto plain = proxy ? connectedTo(*proxy, clock, connecting, cut)
+                       : connectedTo(server.host, server.port, clock, connecting, cut);
+    const auto shared = [](Poco::Net::SocketImpl& impl) {
+        impl.duplicate();
+        return Poco::Net::StreamSocket(&impl);
+    };
     if (!server.tls) {
-        Poco::Net::StreamSocket socket(plain.get());
-        plain->duplicate();
-        return std::unique_ptr<Connection>(new Connection(socket, plain->watch));
+        return std::unique_ptr<Connection>(new Connection(shared(*plain), plain->watch));
     }
-    AutoPtr<TlsSocket> secure(new TlsSocket(*plain, tls));
     try {
+        if (proxy) {
+            Connection(shared(*plain), plain->watch).askForTunnel(server, *proxy);
+        }
+        AutoPtr<TlsSocket> secure(new TlsSocket(*plain, tls));
         secure->open(server.host);
+        return std::unique_ptr<Connection>(new Connection(shared(*secure), plain->watch));
     } catch (const Poco::Exception&) {
         cut = plain->watch.cut();
         throw;
     }
-    Poco::Net::StreamSocket socket(secure.get());
-    secure->duplicate();
-    return std::unique_ptr<Connection>(new Connection(socket, plain->watch));
+}
+
+void Connection::askForTunnel(const BaseUrl& server, const Proxy& proxy) {
+    const bool bracketed = server.host.find(':') != std::string::npos;
+    const auto target =
+        (bracketed ? "[" + server.host + "]" : server.host) + ":" + std::to_string(server.port);
+    Poco::Net::HTTPRequest request("CONNECT", target, Poco::Net::HTTPMessage::HTTP_1_1);
+    request.set("Host", target);
+    authorize(request, proxy);
+    sendWhole(request, [](std::ostream&) { return true; });
+    Poco::Net::HTTPResponse answer;
+    answer.setFieldLimit(kMostHeaders);
+    receiveResponse(answer);
+    if (answer.getStatus() / 100 != 2) {
+        throw std::runtime_error(refusalOf(proxy, answer.getStatus()));
+    }
+    if (buffered() != 0) {
+        throw std::runtime_error("the proxy " + proxy.authority + " says more than asked");
+    }
+    detachSocket();  // It stays open.
 }
 
 Connection::Connection(const Poco::Net::StreamSocket& socket, Watch& watch)

@@ -7,9 +7,11 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 
 #include "bridge/base/Clock.h"
 #include "bridge/http/BaseUrl.h"
+#include "bridge/http/Proxy.h"
 #include "bridge/http/Transport.h"
 
 namespace gridbridge::http {
@@ -36,13 +38,18 @@ private:
     Cut cut_ = Cut::None;
 };
 
+/// Adds the name and the password that `proxy` is to be given, if there are any.
+void authorize(Poco::Net::HTTPRequest& request, const Proxy& proxy);
+
 /// One connection to one server, and one request and answer on it at a time. Poco reconnects
 /// behind a caller's back; this one never does. One thread at a time.
 class Connection final : public Poco::Net::HTTPClientSession {
 public:
-    /// Connects and, with `tls`, checks the server's certificate for `server.host`. Throws
-    /// Poco::Exception; `cut` then says whether the deadline or a stop was the cause.
+    /// Connects, to `proxy` where there is one, and, with `tls`, checks the server's certificate
+    /// for `server.host`. Throws std::exception, Poco's or with a whole sentence; `cut` then says
+    /// whether the deadline or a stop was the cause.
     static std::unique_ptr<Connection> open(const BaseUrl& server,
+                                            const std::optional<Proxy>& proxy,
                                             const Poco::Net::Context::Ptr& tls, const Clock& clock,
                                             const CallContext& ctx, Watch::Cut& cut);
 
@@ -65,6 +72,8 @@ public:
 
 private:
     Connection(const Poco::Net::StreamSocket& socket, Watch& watch);
+    /// Has the proxy at the other end connect the socket to `server`.
+    void askForTunnel(const BaseUrl& server, const Proxy& proxy);
     void connect(const Poco::Net::SocketAddress& address) override;
     bool mustReconnect() const override { return false; }
 

@@ -66,10 +66,13 @@ std::string flaw(const Request& request) {
 
 struct PocoTransport::Impl {
     Impl(const std::string& url, const Clock& theClock, std::string agent,
-         const std::filesystem::path& caFile)
-        : server(parseBaseUrl(url)), clock(theClock), userAgent(std::move(agent)) {
+         const TransportOptions& options)
+        : server(parseBaseUrl(url)),
+          proxy(proxyTo(server, options.environment)),
+          clock(theClock),
+          userAgent(std::move(agent)) {
         if (server.tls) {
-            tls = tlsContext(caFile);
+            tls = tlsContext(options.caFile);
         }
     }
 
@@ -99,9 +102,16 @@ struct PocoTransport::Impl {
         }
     }
 
+    /// Inside TLS a proxy sees no request.
+    bool readByProxy() const { return proxy && !server.tls; }
+
     void address(Poco::Net::HTTPRequest& to, const Request& from,
                  const std::optional<Multipart>& file) const {
         to.set("Host", server.authority);
+        if (readByProxy()) {
+            to.setURI("http://" + server.authority + to.getURI());
+            authorize(to, *proxy);
+        }
         to.set("User-Agent", userAgent);
         to.setKeepAlive(true);
         for (const auto& [name, value] : from.headers) {
@@ -145,6 +155,18 @@ struct PocoTransport::Impl {
         return answer;
     }
 
+    /// The answer, or the error when a proxy has not let the request pass.
+    Result<Response> judged(Response answer, const Request& request) const {
+        if (!readByProxy()) {
+            return answer;
+        }
+        if (answer.status == 407) {
+            return failure(request, Watch::Cut::None, false, refusalOf(*proxy, answer.status));
+        }
+        answer.proxy = proxy->authority;
+        return answer;
+    }
+
     Error failure(const Request& request, Watch::Cut cut, bool sent, const std::string& why) const {
         auto text = request.method + " " + server.text +
                     request.path.substr(0, request.path.find('?')) + ": ";
@@ -165,6 +187,7 @@ struct PocoTransport::Impl {
     }
 
     BaseUrl server;
+    std::optional<Proxy> proxy;
     const Clock& clock;
     std::string userAgent;
     Poco::Net::Context::Ptr tls;
@@ -173,8 +196,8 @@ struct PocoTransport::Impl {
 };
 
 PocoTransport::PocoTransport(const std::string& url, const Clock& clock, std::string userAgent,
-                             const std::filesystem::path& caFile)
-    : impl_(std::make_unique<Impl>(url, clock, std::move(userAgent), caFile)) {}
+                             const TransportOptions& options)
+    : impl_(std::make_unique<Impl>(url, clock, std::move(userAgent), options)) {}
 
 PocoTransport::~PocoTransport() = default;
 
@@ -204,12 +227,13 @@ Result<Response> PocoTransport::send(const CallContext& ctx, const Request& requ
     try {
         connection = request.newConnection ? nullptr : impl_->take();
         if (!connection) {
-            connection = Connection::open(impl_->server, impl_->tls, impl_->clock, ctx, cut);
+            connection =
+                Connection::open(impl_->server, impl_->proxy, impl_->tls, impl_->clock, ctx, cut);
         }
         connection->begin(ctx);
         auto answer = impl_->exchange(*connection, request, file, sent);
         impl_->keep(std::move(connection));
-        return answer;
+        return impl_->judged(std::move(answer), request);
     } catch (const Poco::Exception& problem) {
         return failed(problem.displayText());
     } catch (const std::exception& problem) {

@@ -4,19 +4,25 @@
 #include <memory>
 #include <string>
 
+#include "bridge/http/Proxy.h"
 #include "bridge/http/Transport.h"
 
 namespace gridbridge::http {
 
-/// Transport over Poco: HTTP/1.1 and TLS of at least 1.2, with a few kept connections. Only name
-/// resolution may outlast a deadline or a stop; every other wait ends within about a second.
+struct TransportOptions {
+    std::filesystem::path caFile = {};  ///< PEM; trusted besides the system's authorities.
+    Environment environment = processEnvironment();  ///< Where proxies are named.
+};
+
+/// Transport over Poco: HTTP/1.1 and TLS of at least 1.2, with a few kept connections, through the
+/// proxy that the environment names. Only name resolution may outlast a deadline or a stop; every
+/// other wait ends within about a second.
 class PocoTransport final : public Transport {
 public:
-    /// `url`: http or https, with a relative root if there is one. `caFile` (PEM) is trusted
-    /// besides the system's authorities; empty = those alone. `clock` must outlive this.
-    /// Throws std::invalid_argument, without any secret, when `url` or `caFile` is unusable.
+    /// `url`: http or https, with a relative root if there is one. `clock` must outlive this.
+    /// Throws std::invalid_argument, without any secret, when `url` or an option is unusable.
     PocoTransport(const std::string& url, const Clock& clock, std::string userAgent,
-                  const std::filesystem::path& caFile = {});
+                  const TransportOptions& options = {});
     ~PocoTransport() override;
     PocoTransport(const PocoTransport&) = delete;
     PocoTransport& operator=(const PocoTransport&) = delete;

@@ -38,7 +38,8 @@ inline constexpr std::size_t kLargestAnswer = std::size_t{64} << 20U;
 struct Response {
     int status = 0;
     Headers headers = {};
-    std::string body = {};  ///< At most kLargestAnswer bytes.
+    std::string body = {};   ///< At most kLargestAnswer bytes.
+    std::string proxy = {};  ///< That passed it on, or answered instead of the server; or empty.
 
     /// Value of a header whatever its case; empty when absent.
     std::string header(std::string_view name) const;

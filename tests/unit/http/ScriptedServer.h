@@ -86,6 +86,7 @@ public:
     std::string url(const std::string& scheme = "http", const std::string& host = "127.0.0.1") {
         return scheme + "://" + host + ":" + std::to_string(socket_.address().port());
     }
+    std::uint16_t port() const { return socket_.address().port(); }
     std::size_t connections() const { return connections_; }
 
 private:

@@ -1,44 +1,9 @@
-#include <Poco/Net/Context.h>
-#include <Poco/Net/SecureServerSocket.h>
+#include "tests/unit/http/TlsTest.h"
 
-#include <filesystem>
 #include <fstream>
-
-#include "tests/unit/http/TestCertificate.h"
-#include "tests/unit/http/TransportTest.h"
 
 namespace gridbridge::http {
 namespace {
-
-class TlsTest : public TransportTest {
-protected:
-    void SetUp() override {
-        folder =
-            std::filesystem::path(::testing::TempDir()) /
-            ("tls-" + std::string(::testing::UnitTest::GetInstance()->current_test_info()->name()));
-        std::filesystem::create_directories(folder);
-        certificate = folder / "cert.pem";
-        key = folder / "key.pem";
-        testing::writeCertificate("DNS:localhost,IP:127.0.0.1", certificate, key);
-    }
-    void TearDown() override { std::filesystem::remove_all(folder); }
-    void serveTls(std::vector<ScriptedServer::Script> scripts) {
-        Poco::Net::Context::Ptr context =
-            new Poco::Net::Context(Poco::Net::Context::TLS_SERVER_USE, key.string(),
-                                   certificate.string(), "", Poco::Net::Context::VERIFY_NONE);
-        server = std::make_unique<ScriptedServer>(
-            std::move(scripts),
-            Poco::Net::SecureServerSocket(ScriptedServer::loopback(), 64, context));
-    }
-    Result<Response> getTrusting(const std::string& host, const std::filesystem::path& ca) {
-        transport =
-            std::make_unique<PocoTransport>(server->url("https", host), clock, "tester/1", ca);
-        return get("/x");
-    }
-    std::filesystem::path folder;
-    std::filesystem::path certificate;
-    std::filesystem::path key;
-};
 
 TEST_F(TlsTest, AuthorityFromTheFileIsTrustedAndTheConnectionIsKept) {
     const std::string large(3'000'000, 'x');
@@ -77,8 +42,8 @@ TEST_F(TlsTest, LongBodyArrivesWhole) {
         peer.answer("ok");
         peer.clientCloses();
     }});
-    transport =
-        std::make_unique<PocoTransport>(server->url("https"), clock, "tester/1", certificate);
+    transport = std::make_unique<PocoTransport>(server->url("https"), clock, "tester/1",
+                                                TransportOptions{.caFile = certificate});
     const std::string body(5'000'000, 'b');
 
     ASSERT_TRUE(send({.method = "POST", .path = "/x", .body = body}).ok());
@@ -101,8 +66,8 @@ TEST_F(TlsTest, DeadlineEndsASilentHandshakeAndASilentServer) {
         peer.readRequest();
         peer.clientCloses();
     }});
-    transport =
-        std::make_unique<PocoTransport>(server->url("https"), clock, "tester/1", certificate);
+    transport = std::make_unique<PocoTransport>(server->url("https"), clock, "tester/1",
+                                                TransportOptions{.caFile = certificate});
     expectError(
         transport->send(within(std::chrono::milliseconds(500)), {.method = "GET", .path = "/x"}),
         ErrorKind::Uncertain, "no whole answer");
@@ -111,8 +76,9 @@ TEST_F(TlsTest, DeadlineEndsASilentHandshakeAndASilentServer) {
 TEST_F(TlsTest, BadAuthorityFileIsAnErrorOfTheConfiguration) {
     std::ofstream(folder / "no.pem") << "not a certificate";
 
-    EXPECT_THROW(PocoTransport("https://h", clock, "t", folder / "no.pem"), std::invalid_argument);
-    EXPECT_THROW(PocoTransport("https://h", clock, "t", folder / "absent.pem"),
+    EXPECT_THROW(PocoTransport("https://h", clock, "t", {.caFile = folder / "no.pem"}),
+                 std::invalid_argument);
+    EXPECT_THROW(PocoTransport("https://h", clock, "t", {.caFile = folder / "absent.pem"}),
                  std::invalid_argument);
 }
 

@@ -224,8 +224,14 @@ private:
             ->required()
             ->check(urlFault, "URL");
         command->add_option("--backend", wanted.backend, "Section [backends.NAME] for its jobs");
-        command->add_option("--tls-ca-file", wanted.tlsCaFile,
+        command->add_option("--tls-ca-file", wanted.tls.ca,
                             "PEM file for the server's certificate");
+        auto* cert = command->add_option("--tls-cert-file", wanted.tls.cert,
+                                         "PEM file with a certificate of this client");
+        auto* key =
+            command->add_option("--tls-key-file", wanted.tls.key, "PEM file with the key to it");
+        cert->needs(key);
+        key->needs(cert);
         auto* token = command->add_option_group("Token", "One of these, - is standard input");
         token->add_option("--token", options_.token,
                           "The runner's glrt- token; others see it in ps");

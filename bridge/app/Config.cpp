@@ -1,8 +1,6 @@
 #include "bridge/app/Config.h"
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <limits>
 #include <pwd.h>
 #include <thread>
@@ -11,6 +9,7 @@
 
 #include "bridge/app/ConfigFile.h"
 #include "bridge/app/ConfigSection.h"
+#include "bridge/app/ConfigTls.h"
 #include "bridge/app/ConfigToken.h"
 #include "bridge/app/Text.h"
 
@@ -219,12 +218,7 @@ private:
         take(runner.limit, section.integer("limit", 1, kMostJobs));
         runner.outputLimitKib =
             section.integer("output_limit", 1, kLargestOutputKib).value_or(runner.outputLimitKib);
-        runner.tlsCaFile = section.absolutePath("tls_ca_file").value_or(path());
-        if (!runner.tlsCaFile.empty() && ::access(runner.tlsCaFile.c_str(), R_OK) != 0) {
-            section.report("tls_ca_file",
-                           runner.tlsCaFile.string() + " cannot be read: " + std::strerror(errno),
-                           "name a readable file with certificates in PEM form");
-        }
+        takeTls(section, runner);
         runner.debugTraceDisabled = section.flag("debug_trace_disabled").value_or(false);
         runner.environment = section.texts("environment");
         if (!std::all_of(runner.environment.begin(), runner.environment.end(), isAssignment)) {

@@ -13,6 +13,7 @@
 
 #include "bridge/base/Secret.h"
 #include "bridge/core/Access.h"
+#include "bridge/http/TlsFiles.h"
 
 namespace gridbridge::app {
 
@@ -34,7 +35,7 @@ struct RunnerConfig {
     std::string backend = {};
     int limit = 0;  ///< Open jobs of this runner.
     std::int64_t outputLimitKib = 4096;
-    std::filesystem::path tlsCaFile = {};       ///< Empty = the system's authorities.
+    http::TlsFiles tls = {};
     std::vector<std::string> environment = {};  ///< NAME=value
     core::Access access = {};
     bool debugTraceDisabled = false;  ///< CI_DEBUG_TRACE has no effect.

@@ -276,6 +276,8 @@ const std::vector<KnownKey>& knownKeys() {
         {Runner, "limit", ValueKind::Integer, "500"},
         {Runner, "output_limit", ValueKind::Integer, "4096"},
         {Runner, "tls_ca_file", ValueKind::Text, "\"/etc/ssl/site-ca.pem\""},
+        {Runner, "tls_cert_file", ValueKind::Text, "\"/etc/gridbridge/client.pem\""},
+        {Runner, "tls_key_file", ValueKind::Text, "\"/etc/gridbridge/client.key\""},
         {Runner, "debug_trace_disabled", ValueKind::Flag, "true or false"},
         {Runner, "environment", ValueKind::TextList, "[\"NAME=value\"]"},
         {Runner, "allowed_projects", ValueKind::TextList, "[\"physics/*\"]"},

@@ -198,8 +198,8 @@ private:
                                               features(), backend.type};
         store_.saveRunner({runner.name, runner.url, {}, identity.systemId, {}, "ok"});
         std::string ca;
-        if (!runner.tlsCaFile.empty()) {
-            std::ifstream in(runner.tlsCaFile);
+        if (!runner.tls.ca.empty()) {
+            std::ifstream in(runner.tls.ca);
             ca.assign(std::istreambuf_iterator<char>(in), {});
         }
         world_.runners[runner.name] = std::unique_ptr<core::RunnerEntry>(

@@ -16,8 +16,8 @@ gitlab::TokenAnswer refused(const std::exception& why) {
 }  // namespace
 
 std::unique_ptr<http::Transport> transportTo(const RunnerConfig& runner, const Clock& clock) {
-    return std::make_unique<http::PocoTransport>(
-        runner.url, clock, gitlab::userAgent(), http::TransportOptions{.caFile = runner.tlsCaFile});
+    return std::make_unique<http::PocoTransport>(runner.url, clock, gitlab::userAgent(),
+                                                 http::TransportOptions{.tls = runner.tls});
 }
 
 std::vector<std::string> features() {

@@ -45,6 +45,9 @@ std::optional<BackendFault> accountFault(const Config& config, const BackendConf
     std::vector<std::filesystem::path> secrets{config.stateDir};
     for (const auto& runner : config.runners) {
         secrets.push_back(std::filesystem::absolute(runner.tokenFile));
+        if (!runner.tls.key.empty()) {
+            secrets.push_back(runner.tls.key);
+        }
     }
     for (const auto& secret : secrets) {
         const auto open = folder::canRead(account, secret);

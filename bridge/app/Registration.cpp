@@ -118,7 +118,10 @@ Refusal prepare(const ConfigReading& reading, const RegistrationRequest& request
                 RunnerConfig& runner) {
     runner.name = request.name;
     runner.url = request.url.substr(0, request.url.find_last_not_of('/') + 1);
-    runner.tlsCaFile = request.tlsCaFile;
+    runner.tls = request.tls;
+    if (const auto unusable = http::faultIn(request.tls)) {
+        return {kExitFailed, unusable->what + "; " + unusable->cure};
+    }
     std::string fault;
     runner.backend = chooseBackend(reading.config, request.backend, fault);
     if (!fault.empty()) {
@@ -144,9 +147,14 @@ std::string sectionOf(const RunnerConfig& runner) {
                         {"url", runner.url},
                         {"token", runner.token.reveal()},
                         {"backend", runner.backend}};
-    if (!runner.tlsCaFile.empty()) {
-        section.insert("tls_ca_file", std::filesystem::absolute(runner.tlsCaFile).string());
-    }
+    const auto name = [&section](std::string_view key, const std::filesystem::path& file) {
+        if (!file.empty()) {
+            section.insert(key, std::filesystem::absolute(file).string());
+        }
+    };
+    name("tls_ca_file", runner.tls.ca);
+    name("tls_cert_file", runner.tls.cert);
+    name("tls_key_file", runner.tls.key);
     const toml::table file{{"runners", toml::array{std::move(section)}}};
     std::ostringstream text;
     text << "# Written by gridbridge register; gridbridge unregister " << runner.name

@@ -17,7 +17,7 @@ struct RegistrationRequest {
     Secret registrationToken = {};
     std::string registrationTokenFile = {};
     std::string backend = {};  ///< Empty = the only one there is.
-    std::filesystem::path tlsCaFile = {};
+    http::TlsFiles tls = {};
     gitlab::NewRunner made = {};   ///< With a registration token only.
     bool describesRunner = false;  ///< Something of `made` was asked for.
 };

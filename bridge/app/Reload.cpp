@@ -80,7 +80,9 @@ private:
             keep(next->tokenKey, runner.token, next->token);  // It is for another server.
         }
         keep(section + ".backend", runner.backend, next->backend);
-        keep(section + ".tls_ca_file", runner.tlsCaFile, next->tlsCaFile);
+        keep(section + ".tls_ca_file", runner.tls.ca, next->tls.ca);
+        keep(section + ".tls_cert_file", runner.tls.cert, next->tls.cert);
+        keep(section + ".tls_key_file", runner.tls.key, next->tls.key);
         runner.limit = next->limit;
         runner.outputLimitKib = next->outputLimitKib;
         runner.environment = next->environment;

@@ -9,9 +9,11 @@ namespace {
 constexpr auto kCallLimit = std::chrono::minutes(1);
 
 http::PocoTransport transportTo(const std::string& url, const Clock& clock,
-                                const std::filesystem::path& caFile) {
+                                const ClientOptions& options) {
     try {
-        return http::PocoTransport(url, clock, userAgent(), {.caFile = caFile});
+        return http::PocoTransport(
+            url, clock, userAgent(),
+            {.tls = {options.tlsCaFile, options.tlsCertFile, options.tlsKeyFile}});
     } catch (const std::invalid_argument& fault) {
         throw RunnerError(fault.what());
     }
@@ -22,7 +24,7 @@ http::PocoTransport transportTo(const std::string& url, const Clock& clock,
 Client::Client(const std::string& apiUrl, ClientOptions options)
     : options_(std::move(options)),
       clock_(options_.clock != nullptr ? *options_.clock : machine_),
-      transport_(transportTo(apiUrl, clock_, options_.tlsCaFile)),
+      transport_(transportTo(apiUrl, clock_, options_)),
       api_(transport_, clock_) {}
 
 CallContext Client::call() const {

@@ -15,6 +15,9 @@ namespace gridbridge::gitlab {
 struct ClientOptions {
     /// PEM; trusted besides the system's authorities. Empty = those alone.
     std::filesystem::path tlsCaFile = {};
+    /// PEM; a certificate of this client and its key, for a server that asks for one.
+    std::filesystem::path tlsCertFile = {};
+    std::filesystem::path tlsKeyFile = {};
     /// `info.features` (protocol 2.3). These the library does by itself; add what your program
     /// does, like `refspecs`: GitLab fails jobs that need a feature that is not named.
     std::vector<std::string> features = {"masking",    "trace_reset", "trace_checksum",

@@ -15,6 +15,8 @@
 #include <stdexcept>
 #include <sys/socket.h>
 
+#include "bridge/http/Tls.h"
+
 namespace gridbridge::http {
 
 namespace {
@@ -102,17 +104,26 @@ public:
     TlsSocket(PlainSocket& plain, const Poco::Net::Context::Ptr& context)
         : SecureStreamSocketImpl(&plain, context), watch_(plain.watch) {}
 
+    /// Throws std::runtime_error, a whole sentence, when the two sides do not trust each other.
     void open(const std::string& host) {
         if (IPAddress number; !IPAddress::tryParse(host, number)) {
             setPeerHostName(host);
         }
         setLazyHandshake();
-        connectSSL();
-        if (watched(watch_, [this] { return completeHandshake(); }) != 1) {
-            throw Poco::Net::SSLConnectionUnexpectedlyClosedException();
+        const Handshake handshake;
+        try {
+            connectSSL();
+            if (watched(watch_, [this] { return completeHandshake(); }) != 1) {
+                throw Poco::Net::SSLConnectionUnexpectedlyClosedException();
+            }
+            verifyPeerCertificate(host);
+        } catch (const Poco::Net::SSLException& problem) {
+            throw std::runtime_error(handshake.explain(problem, host));
         }
-        verifyPeerCertificate(host);
+        certificateWanted = handshake.certificateWanted();
     }
+
+    bool certificateWanted = false;
 
     using SecureStreamSocketImpl::receiveBytes;
     using SecureStreamSocketImpl::sendBytes;
@@ -224,7 +235,9 @@ std::unique_ptr<Connection> Connection::open(const BaseUrl& server,
         }
         AutoPtr<TlsSocket> secure(new TlsSocket(*plain, tls));
         secure->open(server.host);
-        return std::unique_ptr<Connection>(new Connection(shared(*secure), plain->watch));
+        std::unique_ptr<Connection> result(new Connection(shared(*secure), plain->watch));
+        result->certificateWanted_ = secure->certificateWanted;
+        return result;
     } catch (const Poco::Exception&) {
         cut = plain->watch.cut();
         throw;

@@ -55,6 +55,8 @@ public:
 
     void begin(const CallContext& ctx) { watch_.begin(ctx); }
     Watch::Cut cut() const { return watch_.cut(); }
+    /// The server asked for a certificate of the client, and there was none.
+    bool certificateWanted() const { return certificateWanted_; }
 
     /// Sends everything or throws. `write` gets the stream behind the header and returns false
     /// when it cannot deliver the whole body.
@@ -79,6 +81,7 @@ private:
 
     Watch& watch_;  ///< Lives in the socket, which the session holds.
     bool keptByServer_ = false;
+    bool certificateWanted_ = false;
 };
 
 }  // namespace gridbridge::http

@@ -1,7 +1,6 @@
 #include "bridge/http/PocoTransport.h"
 
 #include <Poco/Exception.h>
-#include <Poco/Net/SSLException.h>
 
 #include <algorithm>
 #include <mutex>
@@ -11,6 +10,7 @@
 #include "bridge/http/BaseUrl.h"
 #include "bridge/http/Connection.h"
 #include "bridge/http/Multipart.h"
+#include "bridge/http/Tls.h"
 
 namespace gridbridge::http {
 
@@ -19,20 +19,9 @@ namespace {
 /// Servers and proxies close idle connections after five seconds and more.
 constexpr auto kLongestIdle = std::chrono::seconds(4);
 constexpr std::size_t kMostIdle = 8;
-constexpr std::size_t kLongestMessage = 300;
-
-Poco::Net::Context::Ptr tlsContext(const std::filesystem::path& caFile) {
-    try {
-        Poco::Net::Context::Ptr context =
-            new Poco::Net::Context(Poco::Net::Context::TLS_CLIENT_USE, caFile.string(),
-                                   Poco::Net::Context::VERIFY_STRICT, 9, true);
-        context->requireMinimumProtocol(Poco::Net::Context::PROTO_TLSV1_2);
-        return context;
-    } catch (const Poco::Exception&) {
-        throw std::invalid_argument("the CA file " + caFile.string() +
-                                    " cannot be read as PEM certificates");
-    }
-}
+constexpr std::size_t kLongestMessage = 400;
+constexpr auto kCertificateWanted =
+    "; the server asks for a certificate of this client, name it in tls_cert_file and tls_key_file";
 
 std::string oneLine(std::string text) {
     text.resize(std::min(text.size(), kLongestMessage));
@@ -72,7 +61,7 @@ struct PocoTransport::Impl {
           clock(theClock),
           userAgent(std::move(agent)) {
         if (server.tls) {
-            tls = tlsContext(options.caFile);
+            tls = tlsContext(options.tls);
         }
     }
 
@@ -222,7 +211,9 @@ Result<Response> PocoTransport::send(const CallContext& ctx, const Request& requ
     bool sent = false;
     const auto failed = [&](const std::string& why) {
         const auto cause = connection ? connection->cut() : cut;
-        return impl_->failure(request, cause, sent, why);
+        // TLS 1.3 tells so only after the handshake, if the connection lives long enough.
+        const bool wanted = connection && connection->certificateWanted();
+        return impl_->failure(request, cause, sent, wanted ? why + kCertificateWanted : why);
     };
     try {
         connection = request.newConnection ? nullptr : impl_->take();

@@ -1,16 +1,16 @@
 #pragma once
 
-#include <filesystem>
 #include <memory>
 #include <string>
 
 #include "bridge/http/Proxy.h"
+#include "bridge/http/TlsFiles.h"
 #include "bridge/http/Transport.h"
 
 namespace gridbridge::http {
 
 struct TransportOptions {
-    std::filesystem::path caFile = {};  ///< PEM; trusted besides the system's authorities.
+    TlsFiles tls = {};
     Environment environment = processEnvironment();  ///< Where proxies are named.
 };
 

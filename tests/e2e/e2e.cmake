@@ -8,9 +8,9 @@ bridge_test(e2e_test LABEL e2e TIMEOUT 120
     e2e/LogTest.cpp e2e/LongPollTest.cpp e2e/NotifyTest.cpp e2e/OperationTest.cpp
     e2e/ProtocolTest.cpp e2e/ProxyTest.cpp e2e/RecoveryTest.cpp
     e2e/RegisterTest.cpp e2e/RunnerFileTest.cpp e2e/ScriptTest.cpp e2e/ServersTest.cpp
-    e2e/TokenTest.cpp
-  DEPS gridbridge::fakegitlab Poco::Net)
-target_sources(e2e_test PRIVATE e2e/Service.cpp e2e/Program.cpp)
+    e2e/TlsTest.cpp e2e/TokenTest.cpp
+  DEPS gridbridge::fakegitlab Poco::Net OpenSSL::Crypto)
+target_sources(e2e_test PRIVATE e2e/Service.cpp e2e/Program.cpp fakes/TestCertificate.cpp)
 target_compile_definitions(e2e_test PRIVATE GRIDBRIDGE_EXECUTABLE="$<TARGET_FILE:gridbridge>"
   REGISTER_RUNNER="$<TARGET_FILE:register-runner>" GRIDBRIDGE_SOURCE="${PROJECT_SOURCE_DIR}")
 add_dependencies(e2e_test gridbridge register-runner)

@@ -66,8 +66,11 @@ struct FakeGitLab::Impl {
         const std::lock_guard lock(state.mutex);
         server = std::make_unique<Server>(
             [this](const Request& request) { return router.handle(request); }, state.options.port,
-            keepAlive);
+            keepAlive, state.options.tls);
         state.url = local(server->port()) + state.options.root;
+        if (!state.options.tls.certificate.empty()) {
+            state.url.replace(0, 4, "https");
+        }
         state.storageUrl = local(storage->port());
     }
 

@@ -26,7 +26,7 @@ public:
     FakeGitLab(const FakeGitLab&) = delete;
     FakeGitLab& operator=(const FakeGitLab&) = delete;
 
-    /// `http://127.0.0.1:<port><root>`
+    /// `http://127.0.0.1:<port><root>`, or https
     std::string url() const;
     std::uint16_t port() const;
     /// One request without a socket: what a simulation uses. Ignores Reply::delay.

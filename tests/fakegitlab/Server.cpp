@@ -1,11 +1,13 @@
 #include "tests/fakegitlab/Server.h"
 
+#include <Poco/Net/Context.h>
 #include <Poco/Net/HTTPRequestHandler.h>
 #include <Poco/Net/HTTPRequestHandlerFactory.h>
 #include <Poco/Net/HTTPServer.h>
 #include <Poco/Net/HTTPServerRequestImpl.h>
 #include <Poco/Net/HTTPServerResponse.h>
 #include <Poco/Net/NetException.h>
+#include <Poco/Net/SecureServerSocket.h>
 #include <Poco/Net/TCPServer.h>
 #include <Poco/String.h>
 #include <Poco/ThreadPool.h>
@@ -65,6 +67,22 @@ void send(const Reply& reply, Poco::Net::HTTPServerRequest& request,
     }
 }
 
+Poco::Net::ServerSocket listening(std::uint16_t port, const ServerTls& tls) {
+    const Poco::Net::SocketAddress address("127.0.0.1", port);
+    constexpr int kBacklog = 1024;
+    if (tls.certificate.empty()) {
+        return Poco::Net::ServerSocket(address, kBacklog);
+    }
+    using Poco::Net::Context;
+    const auto verify = tls.clientAuthority.empty() ? Context::VERIFY_NONE : Context::VERIFY_STRICT;
+    Context::Ptr context =
+        new Context(Context::TLS_SERVER_USE, tls.key.string(), tls.certificate.string(),
+                    tls.clientAuthority.string(), verify);
+    // A client is no host whose name could be compared.
+    context->enableExtendedCertificateVerification(false);
+    return Poco::Net::SecureServerSocket(address, kBacklog, context);
+}
+
 class AwayFilter final : public Poco::Net::TCPServerConnectionFilter {
 public:
     explicit AwayFilter(const std::atomic<bool>& away) : away_(away) {}
@@ -77,10 +95,10 @@ private:
 }  // namespace
 
 struct Server::Impl {
-    Impl(Handler call, std::uint16_t port, Millis keepAlive)
+    Impl(Handler call, std::uint16_t port, Millis keepAlive, const ServerTls& tls)
         : handler(std::move(call)),
           pool("fakegitlab", 2, kMostConnections),
-          socket(Poco::Net::SocketAddress("127.0.0.1", port), 1024),
+          socket(listening(port, tls)),
           server(new Factory(*this), pool, socket, parameters(keepAlive)) {
         server.setConnectionFilter(new AwayFilter(away));
         server.start();
@@ -161,8 +179,8 @@ struct Server::Impl {
     Poco::Net::HTTPServer server;
 };
 
-Server::Server(Handler handler, std::uint16_t port, Millis keepAlive)
-    : impl_(std::make_unique<Impl>(std::move(handler), port, keepAlive)) {}
+Server::Server(Handler handler, std::uint16_t port, Millis keepAlive, const ServerTls& tls)
+    : impl_(std::make_unique<Impl>(std::move(handler), port, keepAlive, tls)) {}
 
 Server::~Server() = default;
 

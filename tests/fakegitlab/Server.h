@@ -15,8 +15,8 @@ public:
 
     /// Listens when it returns; `port` 0 = the system chooses. `handler` is called from many
     /// threads. Idle connections are closed after `keepAlive`.
-    /// Throws Poco::Exception when the port is taken.
-    Server(Handler handler, std::uint16_t port, Millis keepAlive);
+    /// Throws Poco::Exception when the port is taken or the files of `tls` cannot be used.
+    Server(Handler handler, std::uint16_t port, Millis keepAlive, const ServerTls& tls = {});
     ~Server();
     Server(const Server&) = delete;
     Server& operator=(const Server&) = delete;

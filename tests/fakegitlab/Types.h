@@ -113,11 +113,19 @@ struct RunnerSpec {
     bool resettable = true;  ///< false = 422 to a reset of its token.
 };
 
+/// PEM files of a server that speaks TLS.
+struct ServerTls {
+    std::filesystem::path certificate = {};  ///< Empty = no TLS.
+    std::filesystem::path key = {};
+    std::filesystem::path clientAuthority = {};  ///< Clients must show one of its certificates.
+};
+
 /// Behaviour of the server. The defaults are those of GitLab 19 with somebody watching the logs.
 struct Options {
-    std::uint16_t port = 0;                   ///< 0 = the system chooses.
-    bool listen = true;                       ///< false = no socket at all; only handle() answers.
-    std::optional<std::uint64_t> seed = {};   ///< Of tokens and the like; absent = the system's.
+    std::uint16_t port = 0;                  ///< 0 = the system chooses.
+    bool listen = true;                      ///< false = no socket at all; only handle() answers.
+    std::optional<std::uint64_t> seed = {};  ///< Of tokens and the like; absent = the system's.
+    ServerTls tls = {};
     std::string root = {};                    ///< Relative URL root, e.g. `/gitlab`.
     std::string movedTo = {};                 ///< All of the API answers 301 to here.
     std::filesystem::path repositories = {};  ///< Folder of bare repositories; empty = no git.

@@ -357,13 +357,6 @@ TEST_F(ConfigErrors, AnElementOfTheEnvironmentThatAssignsNothing) {
     }
 }
 
-TEST_F(ConfigErrors, ACertificateFileThatIsNotThere) {
-    EXPECT_THAT(inRunner("tls_ca_file = \"" + (folder_.path() / "ca.pem").string() + "\"\n"),
-                ElementsAre("config.toml:6: runners.pool.tls_ca_file: ca.pem cannot be read: No "
-                            "such file or directory; name a readable file with certificates in "
-                            "PEM form"));
-}
-
 TEST_F(ConfigErrors, ARelativePath) {
     EXPECT_THAT(before("state_dir = \"state\"\n"),
                 ElementsAre("config.toml:1: state_dir: is not an absolute path; write it from the "

@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "bridge/app/Config.h"
+#include "tests/fakes/TestCertificate.h"
 #include "tests/unit/app/ConfigFolder.h"
 
 namespace gridbridge::app {
@@ -16,7 +17,8 @@ using namespace std::chrono_literals;
 
 TEST(Config, EveryKeyArrives) {
     const ConfigFolder folder;
-    folder.write("ca.pem", "certificate");
+    const auto pem = [&](const char* name) { return folder.path() / name; };
+    gridbridge::testing::writeCertificate("DNS:a", {pem("ca.pem"), pem("ca.key")});
     folder.write("token", "glrt-secret\n");
     folder.write("config.toml",
                  "concurrent = 7\ncheck_interval = \"10 s\"\nstate_dir = \"/state/\"\n"
@@ -25,7 +27,8 @@ TEST(Config, EveryKeyArrives) {
                      (folder.path() / "token").string() +
                      "\"\nbackend = \"here\"\nlimit = 5\noutput_limit = 100\n"
                      "tls_ca_file = \"" +
-                     (folder.path() / "ca.pem").string() +
+                     pem("ca.pem").string() + "\"\ntls_cert_file = \"" + pem("ca.pem").string() +
+                     "\"\ntls_key_file = \"" + pem("ca.key").string() +
                      "\"\ndebug_trace_disabled = true\nenvironment = [\"A=1\", "
                      "\"B_2=x=y\"]\n[backends.here]\n"
                      "type = \"local\"\nwork_dir = \"/work\"\npoll_interval = 2\n"
@@ -40,7 +43,7 @@ TEST(Config, EveryKeyArrives) {
                               .backend = "here",
                               .limit = 5,
                               .outputLimitKib = 100,
-                              .tlsCaFile = folder.path() / "ca.pem",
+                              .tls = {pem("ca.pem"), pem("ca.pem"), pem("ca.key")},
                               .environment = {"A=1", "B_2=x=y"},
                               .debugTraceDisabled = true};
     const BackendConfig backend{.name = "here",

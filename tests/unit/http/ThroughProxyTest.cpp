@@ -19,7 +19,7 @@ class ThroughProxyTest : public TlsTest {
 protected:
     void SetUp() override {
         TlsTest::SetUp();
-        testing::writeCertificate(std::string("DNS:") + kName, certificate, key);
+        testing::writeCertificate(std::string("DNS:") + kName, {certificate, key});
     }
     void TearDown() override {
         transport.reset();  // Its connections first: they end the proxy's.
@@ -33,7 +33,8 @@ protected:
         }
         transport = std::make_unique<PocoTransport>(
             url, clock, "tester/1",
-            TransportOptions{certificate, variables("http://" + account + proxy->address())});
+            TransportOptions{{.ca = certificate},
+                             variables("http://" + account + proxy->address())});
     }
     static Environment variables(const std::string& address) {
         return [address](const std::string& name) {
@@ -86,7 +87,7 @@ TEST_F(ThroughProxyTest, TunnelIsTlsToTheServerAndIsKept) {
 }
 
 TEST_F(ThroughProxyTest, CertificateBehindATunnelIsTheServersOwn) {
-    testing::writeCertificate("DNS:proxy.example.org,IP:127.0.0.1", certificate, key);
+    testing::writeCertificate("DNS:proxy.example.org,IP:127.0.0.1", {certificate, key});
     std::string seen;
     serveTls({[&seen](Peer& peer) { seen = peer.readRequest(); }});
     reach(secure);
@@ -163,7 +164,7 @@ TEST_F(ThroughProxyTest, DeadlineEndsTheWaitForASilentProxy) {
         peer.clientCloses();
     }});
     transport = std::make_unique<PocoTransport>(
-        secure, clock, "tester/1", TransportOptions{certificate, variables(server->url())});
+        secure, clock, "tester/1", TransportOptions{{.ca = certificate}, variables(server->url())});
 
     expectError(transport->send(within(Millis(300)), {.method = "GET", .path = "/x"}),
                 ErrorKind::Transient, "not sent in the time allowed");

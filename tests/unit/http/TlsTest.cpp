@@ -28,7 +28,7 @@ TEST_F(TlsTest, UnknownAuthorityIsRefusedBeforeAnythingIsSent) {
 }
 
 TEST_F(TlsTest, CertificateOfAnotherHostIsRefused) {
-    testing::writeCertificate("DNS:git.example.org", certificate, key);
+    testing::writeCertificate("DNS:git.example.org", {certificate, key});
     serveTls({[](Peer& peer) { peer.readRequest(); }, [](Peer& peer) { peer.readRequest(); }});
 
     expectError(getTrusting("127.0.0.1", certificate), ErrorKind::Transient, "ertificate");
@@ -43,7 +43,7 @@ TEST_F(TlsTest, LongBodyArrivesWhole) {
         peer.clientCloses();
     }});
     transport = std::make_unique<PocoTransport>(server->url("https"), clock, "tester/1",
-                                                TransportOptions{.caFile = certificate});
+                                                TransportOptions{.tls = {.ca = certificate}});
     const std::string body(5'000'000, 'b');
 
     ASSERT_TRUE(send({.method = "POST", .path = "/x", .body = body}).ok());
@@ -67,7 +67,7 @@ TEST_F(TlsTest, DeadlineEndsASilentHandshakeAndASilentServer) {
         peer.clientCloses();
     }});
     transport = std::make_unique<PocoTransport>(server->url("https"), clock, "tester/1",
-                                                TransportOptions{.caFile = certificate});
+                                                TransportOptions{.tls = {.ca = certificate}});
     expectError(
         transport->send(within(std::chrono::milliseconds(500)), {.method = "GET", .path = "/x"}),
         ErrorKind::Uncertain, "no whole answer");
@@ -76,9 +76,9 @@ TEST_F(TlsTest, DeadlineEndsASilentHandshakeAndASilentServer) {
 TEST_F(TlsTest, BadAuthorityFileIsAnErrorOfTheConfiguration) {
     std::ofstream(folder / "no.pem") << "not a certificate";
 
-    EXPECT_THROW(PocoTransport("https://h", clock, "t", {.caFile = folder / "no.pem"}),
+    EXPECT_THROW(PocoTransport("https://h", clock, "t", {.tls = {.ca = folder / "no.pem"}}),
                  std::invalid_argument);
-    EXPECT_THROW(PocoTransport("https://h", clock, "t", {.caFile = folder / "absent.pem"}),
+    EXPECT_THROW(PocoTransport("https://h", clock, "t", {.tls = {.ca = folder / "absent.pem"}}),
                  std::invalid_argument);
 }
 

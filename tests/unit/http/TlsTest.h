@@ -5,7 +5,7 @@
 
 #include <filesystem>
 
-#include "tests/unit/http/TestCertificate.h"
+#include "tests/fakes/TestCertificate.h"
 #include "tests/unit/http/TransportTest.h"
 
 namespace gridbridge::http {
@@ -20,7 +20,7 @@ protected:
         std::filesystem::create_directories(folder);
         certificate = folder / "cert.pem";
         key = folder / "key.pem";
-        testing::writeCertificate("DNS:localhost,IP:127.0.0.1", certificate, key);
+        testing::writeCertificate("DNS:localhost,IP:127.0.0.1", {certificate, key});
     }
     void TearDown() override { std::filesystem::remove_all(folder); }
     void serveTls(std::vector<ScriptedServer::Script> scripts) {
@@ -33,7 +33,7 @@ protected:
     }
     Result<Response> getTrusting(const std::string& host, const std::filesystem::path& ca) {
         transport = std::make_unique<PocoTransport>(server->url("https", host), clock, "tester/1",
-                                                    TransportOptions{.caFile = ca});
+                                                    TransportOptions{.tls = {.ca = ca}});
         return get("/x");
     }
     std::filesystem::path folder;

@@ -1,0 +1,151 @@
+// GitLab behind TLS: an authority of the site's own, and certificates of clients.
+#include <gmock/gmock.h>
+
+#include "tests/e2e/Program.h"
+#include "tests/e2e/Service.h"
+#include "tests/fakes/FakeProxy.h"
+#include "tests/fakes/TestCertificate.h"
+
+namespace gridbridge::testing {
+namespace {
+
+using fakegitlab::Status;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+class TlsEndToEnd : public EndToEnd {
+protected:
+    TlsEndToEnd() {
+        writeCertificate("DNS:authority", authority);
+        writeCertificate("IP:127.0.0.1,DNS:gitlab.example.org", server, &authority);
+        writeCertificate("DNS:bridge", client, &authority);
+    }
+    CertificateFiles files(const std::string& name) const {
+        return {folder.path / (name + ".pem"), folder.path / (name + ".key")};
+    }
+    /// A GitLab with a certificate of the site's authority, and a service with these lines.
+    void begin(const std::string& lines, bool clientsToo = false, const std::string& url = "") {
+        auto with = options();
+        with.tls = {server.certificate, server.key,
+                    clientsToo ? authority.certificate : std::filesystem::path()};
+        gitlab.emplace(clock, std::move(with));
+        gitlab->addRunner("glrt-test");
+        service.emplace(url.empty() ? gitlab->url() : url, folder.path);
+        service->configure(lines, "trusted_jobs = true\n");
+    }
+    static std::string key(const std::string& name, const std::filesystem::path& file) {
+        return name + " = \"" + file.string() + "\"\n";
+    }
+    std::string trusting() const { return key("tls_ca_file", authority.certificate); }
+    std::string showing(const CertificateFiles& shown) const {
+        return key("tls_cert_file", shown.certificate) + key("tls_key_file", shown.key);
+    }
+    Printed command(std::vector<std::string> arguments) const {
+        arguments.insert(arguments.end(), {"--config", service->config().string()});
+        return runGridbridge(arguments);
+    }
+    /// What `check` says of the runner.
+    std::string checked() const {
+        for (const auto& line : linesOf(command({"check"}).out)) {
+            if (line.find("runner pool") != std::string::npos ||
+                line.find("runners.pool") != std::string::npos) {
+                return line;
+            }
+        }
+        return "";
+    }
+
+    const CertificateFiles authority = files("authority");
+    const CertificateFiles server = files("server");
+    const CertificateFiles client = files("client");
+};
+
+TEST_F(TlsEndToEnd, AuthorityOfTheSiteIsTrustedByServiceAndJob) {
+    begin(trusting());
+    repository({{"main.txt", "cloned over TLS\n"}});
+    start();
+
+    const auto job = finished(
+        gitlab->addJob({.script = {"cat main.txt"}, .artifacts = {{.paths = {"main.txt"}}}}));
+
+    EXPECT_EQ(job.status, Status::Success);
+    EXPECT_TRUE(says(job, "\ncloned over TLS\n"));
+    EXPECT_EQ(job.artifacts.size(), 1U);
+    EXPECT_EQ(checked(), "ok    runner pool: " + gitlab->url() + " knows its token");
+}
+
+TEST_F(TlsEndToEnd, UnknownAuthorityIsToldInOneSentence) {
+    begin("");
+    start();
+    const std::string sentence =
+        "the certificate of 127.0.0.1 is refused: unable to get local issuer certificate; name the "
+        "file of its authority in tls_ca_file";
+
+    EXPECT_THAT(checked(), HasSubstr(sentence));
+    EXPECT_TRUE(waitFor([&] { return service->log().find(sentence) != std::string::npos; },
+                        "the service to say it"));
+    const auto registered =
+        command({"register", "--name", "extra", "--url", gitlab->url(), "--token", "glrt-test"});
+    EXPECT_EQ(registered.exitCode, 75);
+    EXPECT_THAT(registered.err, HasSubstr(sentence));
+    EXPECT_EQ(command({"register", "--name", "extra", "--url", gitlab->url(), "--token",
+                       "glrt-test", "--tls-ca-file", authority.certificate.string()})
+                  .exitCode,
+              0);
+}
+
+TEST_F(TlsEndToEnd, CertificateForAnotherHostIsToldInOneSentence) {
+    writeCertificate("DNS:other.example.org", server, &authority);
+    begin(trusting());
+
+    EXPECT_THAT(checked(), HasSubstr("the certificate that the server shows is not one for "
+                                     "127.0.0.1; write its address as in the certificate"));
+}
+
+TEST_F(TlsEndToEnd, ServerThatAsksForACertificateGetsIt) {
+    begin(trusting() + showing(client), true);
+
+    EXPECT_EQ(run({.script = {"true"}, .artifacts = {{.paths = {"*"}}}}).status, Status::Success);
+    EXPECT_EQ(checked(), "ok    runner pool: " + gitlab->url() + " knows its token");
+    EXPECT_EQ(
+        command({"register", "--name", "extra", "--url", gitlab->url(), "--token", "glrt-test",
+                 "--tls-ca-file", authority.certificate.string(), "--tls-cert-file",
+                 client.certificate.string(), "--tls-key-file", client.key.string()})
+            .exitCode,
+        0);
+    EXPECT_THAT(readFile(folder.path / "config.d/extra.toml"),
+                HasSubstr("tls_key_file = \"" + client.key.string() + "\""));
+    EXPECT_THAT(service->log(), Not(HasSubstr("PRIVATE KEY")));
+}
+
+TEST_F(TlsEndToEnd, ServerThatAsksInVainIsToldInOneSentence) {
+    begin(trusting(), true);
+
+    EXPECT_THAT(checked(), HasSubstr("the server asks for a certificate of this client, name it in "
+                                     "tls_cert_file and tls_key_file"));
+}
+
+TEST_F(TlsEndToEnd, KeyThatJobsCouldReadIsRefused) {
+    begin(trusting() + showing(client), true);
+    std::filesystem::permissions(client.key, std::filesystem::perms(0644));
+
+    const auto sentence = "runners.pool.tls_key_file: " + client.key.string() +
+                          " can be read by every account; run chmod 600 " + client.key.string();
+    EXPECT_THAT(command({"check"}).out, HasSubstr(sentence));
+    const auto refused = command({"run"});
+    EXPECT_EQ(refused.exitCode, 78);
+    EXPECT_THAT(refused.err, HasSubstr(sentence));
+}
+
+TEST_F(TlsEndToEnd, ProxyIsAskedForATunnel) {
+    begin(trusting() + showing(client), true, "https://gitlab.example.org");
+    FakeProxy proxy(gitlab->port());
+    service->start({{"https_proxy", "http://" + proxy.address()}, {"HTTPS_PROXY", ""}});
+
+    EXPECT_EQ(run({.script = {"true"}}).status, Status::Success);
+    EXPECT_EQ(service->stop(), 0);
+    EXPECT_THAT(proxy.requests(), ::testing::Each("CONNECT gitlab.example.org:443"));
+}
+
+}  // namespace
+}  // namespace gridbridge::testing

@@ -65,6 +65,8 @@ Millis Claimer::step(std::stop_token stop) {
     }
     answered();
     if (const auto row = keep(Secret(answer.body), stop)) {
+        log_.info("GitLab gave a job={} runner={} (request {})",
+                  store::jobKey(store_.installation(), *row), runner_.name, answer.requestId);
         answers_.post({*row, 0, [](Facts&, Live&) {}});
     }
     return Millis(0);

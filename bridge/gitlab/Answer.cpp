@@ -19,6 +19,7 @@ constexpr std::size_t kLongestSaid = 200;
 constexpr std::size_t kLargestErrorBody = std::size_t{64} << 10U;
 constexpr seconds kLongestWait = std::chrono::hours(1);
 constexpr auto kRequestId = "X-Request-Id";
+constexpr std::size_t kLongestRequestId = 64;
 
 /// Printable, short, and without `secret`.
 std::string harmless(std::string text, const Secret& secret) {
@@ -119,13 +120,17 @@ std::string describe(const http::Request& request, const http::Response& respons
     } else if (response.status < 300 && response.header("Job-Status").empty()) {
         text += ", which is not what GitLab answers; check the url of this runner";
     }
+    return text + " (request " + harmless(requestId(request, response), secret) + ")";
+}
+
+std::string requestId(const http::Request& request, const http::Response& response) {
     auto id = response.header(kRequestId);
     if (id.empty()) {
         for (const auto& [name, value] : request.headers) {
             id = name == kRequestId ? value : id;
         }
     }
-    return text + " (request " + harmless(id, secret).substr(0, 64) + ")";
+    return id.substr(0, kLongestRequestId);
 }
 
 bool isWebPage(const http::Response& response) {

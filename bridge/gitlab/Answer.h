@@ -16,6 +16,9 @@ namespace gridbridge::gitlab {
 std::string describe(const http::Request& request, const http::Response& response,
                      const Secret& secret);
 
+/// What GitLab's logs call the call: the server's own id where it sent one, else ours.
+std::string requestId(const http::Request& request, const http::Response& response);
+
 /// A web page: the answer of a proxy or a login, never of GitLab's API.
 bool isWebPage(const http::Response& response);
 

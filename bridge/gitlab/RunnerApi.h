@@ -56,7 +56,8 @@ struct ClaimAnswer {
     std::string lastUpdate = {};  ///< New value to remember; empty = keep the old one.
     std::optional<std::chrono::seconds> retryAfter = {};
     std::string message = {};
-    bool cutOff = false;  ///< Only with Retry: sent, and given up by something on the way.
+    std::string requestId = {};  ///< With Job: what GitLab's own logs call the request.
+    bool cutOff = false;         ///< Only with Retry: sent, and given up by something on the way.
 };
 
 /// What any answer about a job says of its life.

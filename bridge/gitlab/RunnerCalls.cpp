@@ -119,6 +119,7 @@ ClaimAnswer HttpRunnerApi::requestJob(const CallContext& ctx, const RunnerIdenti
     auto response = std::move(sent).value();
     ClaimAnswer answer{.outcome = claimOutcome(response.status)};
     if (answer.outcome == ClaimOutcome::Job) {
+        answer.requestId = requestId(request, response);
         answer.body = std::move(response.body);
         return answer;
     }

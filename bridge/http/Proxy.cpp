@@ -19,6 +19,12 @@ using Poco::Net::IPAddress;
 
 constexpr std::uint16_t kUsualPort = 80;
 
+std::string decoded(const std::string& text) {
+    std::string result;
+    Poco::URI::decode(text, result);
+    return result;
+}
+
 /// The first of the two spellings that has a value: its name and the value.
 std::pair<std::string, std::string> valueOf(const Environment& environment,
                                             const std::string& name) {
@@ -36,8 +42,13 @@ Proxy parsed(const std::string& variable, const std::string& value) {
                                      "; write it like http://proxy.example.org:3128");
     };
     Poco::URI uri;
+    Proxy proxy;
     try {
         uri = Poco::URI(value.find("://") == std::string::npos ? "http://" + value : value);
+        const auto& account = uri.getUserInfo();
+        const auto colon = std::min(account.find(':'), account.size());
+        proxy.user = decoded(account.substr(0, colon));
+        proxy.password = Secret(decoded(account.substr(std::min(colon + 1, account.size()))));
     } catch (const Poco::Exception&) {
         throw unusable("names no proxy");
     }
@@ -47,17 +58,12 @@ Proxy parsed(const std::string& variable, const std::string& value) {
     if (uri.getScheme() != "http") {
         throw unusable("names a proxy of a kind that is not supported");
     }
-    Proxy proxy;
     proxy.host = uri.getHost();
     proxy.port = uri.getPort() == 0 ? kUsualPort : uri.getPort();
     const bool bracketed = proxy.host.find(':') != std::string::npos;
     proxy.authority =
         (bracketed ? "[" + proxy.host + "]" : proxy.host) + ":" + std::to_string(proxy.port);
     proxy.variable = variable;
-    const auto& account = uri.getUserInfo();
-    const auto colon = std::min(account.find(':'), account.size());
-    proxy.user = account.substr(0, colon);
-    proxy.password = Secret(account.substr(std::min(colon + 1, account.size())));
     return proxy;
 }
 

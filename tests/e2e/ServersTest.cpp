@@ -169,5 +169,20 @@ TEST_F(ServersEndToEnd, FailedCallIsLoggedWithTheIdThatGitLabKnowsItBy) {
         waitFor([&] { return logSays("(request " + failed() + ")"); }, "its id in the log"));
 }
 
+TEST_F(ServersEndToEnd, ClaimIsLoggedWithTheIdThatGitLabKnowsItBy) {
+    begin(options());
+    start();
+    EXPECT_EQ(run(plainJob("true")).status, Status::Success);
+
+    std::string id;
+    for (const auto& request : gitlab->requests()) {
+        id = request.status == 201 && request.path.ends_with("/jobs/request")
+                 ? request.headers.at("x-request-id")
+                 : id;
+    }
+    EXPECT_THAT(id, MatchesRegex("[0-9a-f]{32}"));
+    EXPECT_TRUE(logSays("-1 runner=pool (request " + id + ")"));
+}
+
 }  // namespace
 }  // namespace gridbridge::testing

@@ -5,13 +5,16 @@
 # Arguments: the list, the folder of the records, ctest, the build folder.
 set -euo pipefail
 list=$1 records=$2 ctest=$3 build=$4
-cd "$build"
 shopt -s nullglob
 files=("$records"/*)
-# ctest notes here the number of every test that has ended, for its option -F.
-ended=Testing/Temporary/CTestCheckpoint.txt
+# ctest notes here the number of every test that has ended, for its option -F. The list of all tests is asked for
+# elsewhere: in its own folder ctest would write over the log of the run.
+ended=$build/Testing/Temporary/CTestCheckpoint.txt
 [ -e "$ended" ] || ended=/dev/null
-open=$("$ctest" -N -LE '^(unit|style)$' | sed -n 's/^ *Test *#\([0-9]*\): .*/\1/p' |
+aside=$(mktemp -d)
+trap 'rm -rf "$aside"' EXIT
+echo "subdirs(\"$build\")" >"$aside/CTestTestfile.cmake"
+open=$(cd "$aside" && "$ctest" -N -LE '^(unit|style)$' | sed -n 's/^ *Test *#\([0-9]*\): .*/\1/p' |
     awk 'FILENAME == ARGV[1] { ended[$1] = 1; next } !($1 in ended) { ++open } END { print open + 0 }' "$ended" -)
 
 awk -F '\t' -v open="$open" '

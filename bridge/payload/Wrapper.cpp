@@ -136,7 +136,7 @@ gb_wait() {
 # gb_stage_process NAME CANCELABLE END: runs the stage in a process group of its own; sets gb_rc
 # and gb_why. What it leaves behind is killed.
 gb_stage_process() {
-  local pid watch rc
+  local pid watch rc n
   set -m
   (umask 022; exec bash --login "$gb_in/$1.sh" 2>&1 9<&-) &
   pid=$!
@@ -148,6 +148,11 @@ gb_stage_process() {
   kill -KILL -- "-$watch"
   gb_wait "$watch"
   kill -KILL -- "-$pid"
+  # A signal takes its time: what the stage left must not run beside the next one.
+  for ((n = 0; n < 40; n++)); do
+    kill -0 -- "-$pid" || break
+    gb_pause 0.005
+  done
   gb_rc=$rc
   if [ -s "$GB_CTL/why" ]; then
     read -r gb_why <"$GB_CTL/why"

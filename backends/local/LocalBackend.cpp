@@ -133,7 +133,9 @@ Observation LocalBackend::observeOne(const JobRef& ref) {
     seen.reason = record->reason;
     switch (record->state) {
         case LocalState::Pending:
-            seen.reason = "waiting for one of " + std::to_string(config_.slots) + " slots";
+            if (seen.reason.empty()) {
+                seen.reason = "waiting for one of " + std::to_string(config_.slots) + " slots";
+            }
             break;
         case LocalState::Running:
             seen.started = isMarked(folders_, {record->key, record->account});

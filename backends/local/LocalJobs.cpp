@@ -318,6 +318,7 @@ bool LocalJobs::recordStart(const SubmissionKey& key, const folder::ProcessId& p
     record.state = LocalState::Running;
     record.process = process;
     record.startedAt = clock_.wallNow();
+    record.reason.clear();
     if (!records_.update(record)) {
         return false;
     }
@@ -341,6 +342,7 @@ void LocalJobs::afterStart(const SubmissionKey& key, const Result<folder::Proces
         setEnded(entry->record, EndCause::NeverRunnable, started.error().message);
     } else {
         pending_.emplace(entry->record.id, key);
+        entry->record.reason = started.error().message;
         startAgainAt_ = clock_.steadyNow() + kRetry;
     }
     // Also a job that waits again: its record may say that it runs.

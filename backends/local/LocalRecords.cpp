@@ -91,7 +91,7 @@ std::int64_t sizeOf(const Fd& file) {
 
 }  // namespace
 
-LocalRecords::LocalRecords(const std::filesystem::path& workDir) {
+LocalRecords::LocalRecords(const std::filesystem::path& workDir) : workDir_(workDir) {
     const auto path = (workDir / ".local").string();
     if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) {
         throw std::runtime_error("cannot make " + path + ": " + describe(errno));
@@ -208,6 +208,9 @@ Result<void> LocalRecords::remove(const SubmissionKey& key) {
 }
 
 Result<void> LocalRecords::probe() {
+    if (auto room = folder::checkRoom(workDir_, 0); !room) {
+        return room;
+    }
     auto written = createFile(".probe", "probe\n");
     ::unlinkat(dir_.get(), ".probe", 0);
     return written;

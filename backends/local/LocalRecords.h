@@ -37,7 +37,7 @@ public:
     Result<void> update(const LocalRecord& record);
     /// Well when there is none.
     Result<void> remove(const SubmissionKey& key);
-    /// Whether records can be written now: Transient or Permanent.
+    /// Whether records can be written now, and the disk has room for a job: Transient or Permanent.
     Result<void> probe();
 
 private:
@@ -45,6 +45,7 @@ private:
     /// Nothing: the file holds no complete record.
     std::optional<Result<LocalRecord>> loadOne(const SubmissionKey& key);
 
+    const std::filesystem::path workDir_;
     Fd dir_;
 };
 

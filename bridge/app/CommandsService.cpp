@@ -146,8 +146,9 @@ std::vector<ConfigProblem> unusable(const ConfigReading& reading, const CommandW
     if (!problems.empty()) {
         return problems;
     }
-    if (const auto fault = stateFolderFault(reading.config.stateDir)) {
-        problems.push_back(problemAt(reading, "state_dir", fault->what, fault->cure));
+    const auto state = stateFolderFault(reading.config.stateDir);
+    if (state && !state->passes) {
+        problems.push_back(problemAt(reading, "state_dir", state->what, state->cure));
     }
     for (const BackendConfig& backend : reading.config.backends) {
         const auto fault = world.probeBackend(reading.config, backend).fault;

@@ -300,8 +300,7 @@ private:
                 next = std::min({next, reconciler_->step(), housekeeper_.step()});
                 trouble.worked(clock_.steadyNow());
             } catch (const store::StoreError& e) {
-                if (e.kind != store::StoreError::Kind::Busy &&
-                    e.kind != store::StoreError::Kind::Full) {
+                if (!e.passes()) {
                     throw;
                 }
                 if (trouble.failed(clock_.steadyNow())) {

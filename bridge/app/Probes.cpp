@@ -4,6 +4,7 @@
 #include "bridge/app/Agent.h"
 #include "bridge/app/Daemon.h"
 #include "bridge/folder/Account.h"
+#include "bridge/folder/FolderFiles.h"
 #include "bridge/folder/Reach.h"
 
 namespace gridbridge::app {
@@ -88,6 +89,10 @@ BackendHealth probeBackend(const Config& config, const BackendConfig& backend) {
         folders = foldersOf(backend, clock);
     } catch (const std::exception& e) {
         return {BackendFault{"work_dir", e.what(), "name a folder of the service's own"}, {}};
+    }
+    if (const auto room = folder::checkRoom(backend.workDir, 0); !room) {
+        return {BackendFault{"", room.error().message, "make room there; until then jobs wait"},
+                {}};
     }
     if (backend.runAs.empty()) {
         return {};

@@ -50,6 +50,9 @@ std::optional<StateFolderFault> stateFolderFault(const std::filesystem::path& fo
         return StateFolderFault{name + " is open to every account", "run chmod 700 " + name};
     }
     if (::faccessat(AT_FDCWD, folder.c_str(), R_OK | W_OK | X_OK, AT_EACCESS) != 0) {
+        if (errno == EROFS) {
+            return StateFolderFault{failed("is not writable"), "mount its disk for writing", true};
+        }
         return StateFolderFault{failed("is not writable"), "give it to the account of the service"};
     }
     if (const auto file = unwritableIn(folder); !file.empty()) {

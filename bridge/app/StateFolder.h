@@ -11,6 +11,7 @@ namespace gridbridge::app {
 struct StateFolderFault {
     std::string what;  ///< Lower-case start, no full stop.
     std::string cure;
+    bool passes = false;  ///< The configuration is well, and a later start may find no fault.
 };
 
 /// Why a state folder cannot be used; nothing for a folder that is writable, closed to accounts

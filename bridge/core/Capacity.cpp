@@ -18,7 +18,7 @@ Capacity::Place Capacity::take(const std::string& runner, const std::string& bac
     const std::lock_guard lock(mutex_);
     auto& mine = runners_[runner];
     auto& there = backends_[backend];
-    if (held_ || used_ >= concurrent_ || mine.used >= mine.limit || mine.draining ||
+    if (held_ || unwritable_ || used_ >= concurrent_ || mine.used >= mine.limit || mine.draining ||
         !there.healthy || there.waiting + there.taken >= there.limit) {
         return Place::None;
     }
@@ -61,6 +61,11 @@ void Capacity::drain(const std::string& runner, bool draining) {
 void Capacity::hold(bool held) {
     const std::lock_guard lock(mutex_);
     held_ = held;
+}
+
+void Capacity::unwritable(bool now) {
+    const std::lock_guard lock(mutex_);
+    unwritable_ = now;
 }
 
 bool Capacity::isHeld() {

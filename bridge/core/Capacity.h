@@ -37,6 +37,8 @@ public:
     /// While held nobody takes a place, and no archive is packed.
     void hold(bool held);
     bool isHeld();
+    /// While the database or a trace cannot be written nobody takes a place.
+    void unwritable(bool now);
     /// `waiting`: jobs that have not started there. `healthy`: its load is known and it is not
     /// full; otherwise nothing is claimed for it.
     void backendState(const std::string& backend, int waiting, bool healthy);
@@ -56,6 +58,7 @@ private:
 
     std::mutex mutex_;
     bool held_ = false;
+    bool unwritable_ = false;
     int concurrent_ = 0;
     int used_ = 0;
     std::map<std::string, RunnerPlaces> runners_;

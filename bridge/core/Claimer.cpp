@@ -91,8 +91,7 @@ std::optional<JobRow> Claimer::keep(const Secret& body, std::stop_token stop) {
             return store_.receive(runner_.name, runner_.url, runner_.backend, runner_.account,
                                   body);
         } catch (const store::StoreError& e) {
-            if (e.kind != store::StoreError::Kind::Busy &&
-                e.kind != store::StoreError::Kind::Full) {
+            if (!e.passes()) {
                 throw;
             }
             if (!told) {
@@ -170,7 +169,7 @@ void Claimer::saveHealth() {
         store_.saveHealth(runner_.name, *unsaved_);
         unsaved_.reset();
     } catch (const store::StoreError& e) {
-        if (e.kind != store::StoreError::Kind::Busy && e.kind != store::StoreError::Kind::Full) {
+        if (!e.passes()) {
             throw;
         }
     }

@@ -138,6 +138,15 @@ Decision accepted(Step& step, const RemoteId& id, WallTime at, const std::string
     return step.to(State::Queued, cause);
 }
 
+/// Once for as long as it is the same.
+void tellWaiting(Step& step, const std::string& why) {
+    auto& reason = step.decision.next.submission.reason;
+    if (reason != why) {
+        step.decision.after += plainLine("The job waits: " + why);
+        reason = why;
+    }
+}
+
 Decision afterSubmit(Step& step, const Result<Submission>& outcome) {
     if (outcome.ok() && outcome->accepted) {
         return accepted(step, outcome->accepted->id, outcome->accepted->submittedAt, "accepted");
@@ -155,6 +164,7 @@ Decision afterSubmit(Step& step, const Result<Submission>& outcome) {
                                 "Job failed (system failure): " + outcome.error().message,
                                 "refused: " + outcome.error().message});
         case ErrorKind::Transient:
+            tellWaiting(step, outcome.error().message);
             step.wait(step.backoff());
             return step.to(State::Claimed, "not accepted: " + outcome.error().message);
         case ErrorKind::Uncertain:

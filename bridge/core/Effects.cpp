@@ -259,10 +259,12 @@ bool Effects::lookAt(BackendEntry& entry, std::span<const store::JobRecord> jobs
 
 void Effects::probe(BackendEntry& entry) {
     entry.reads.post([this, &entry](std::stop_token stop) {
-        const bool healthy = entry.backend.probe(within(Millis(10000), stop)).ok();
-        answers_.post({JobRow{}, 0, [&entry, healthy](Facts&, Live&) {
+        const auto probed = entry.backend.probe(within(Millis(10000), stop));
+        const auto trouble = probed.ok() ? std::string() : probed.error().message;
+        answers_.post({JobRow{}, 0, [&entry, trouble](Facts&, Live&) {
                            entry.polling = false;
-                           entry.healthy = healthy;
+                           entry.healthy = trouble.empty();
+                           entry.probeTrouble = trouble;
                        }});
     });
 }

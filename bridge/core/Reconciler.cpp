@@ -87,6 +87,7 @@ SteadyTime Reconciler::step() {
     if (retryAt_ > now) {
         next = std::min(next, retryAt_);
     }
+    capacity_.unwritable(retryAt_ > now);
     return requestsOpen_ ? std::min(next, now + kRequestPause) : next;
 }
 
@@ -206,8 +207,8 @@ std::optional<Reconciler::Ready> Reconciler::decideOne(const JobRecord& job) {
     auto& facts = facts_[job.row];
     complete(job, facts, live);
     auto& backend = backendOf(live);
-    if (facts.submitted && facts.submitted->ok() && (*facts.submitted)->full) {
-        backend.fullUntil = clock_.steadyNow() + backend.policy.poll;
+    if (facts.submitted) {
+        noteSubmission(backend, *facts.submitted);
     }
     Policy policy = backend.policy;
     policy.sections = live.sections;
@@ -240,6 +241,33 @@ std::optional<Reconciler::Ready> Reconciler::decideOne(const JobRecord& job) {
     return ready;
 }
 
+/// What one job could not be given, the next need not be offered, nor claimed, for a while.
+void Reconciler::noteSubmission(BackendEntry& backend, const Result<Submission>& outcome) {
+    const bool failed = !outcome.ok() && outcome.error().kind == ErrorKind::Transient;
+    if (failed || (outcome.ok() && outcome->full)) {
+        backend.fullUntil = clock_.steadyNow() + backend.policy.poll;
+    }
+    if (failed) {
+        backend.submitTrouble = outcome.error().message;
+    } else if (outcome.ok()) {
+        backend.submitTrouble.clear();
+        backend.probeTrouble.clear();
+    }
+}
+
+void Reconciler::tellTrouble(BackendEntry& backend) {
+    const auto& why = backend.submitTrouble.empty() ? backend.probeTrouble : backend.submitTrouble;
+    if (backend.troubleTold == !why.empty()) {
+        return;
+    }
+    backend.troubleTold = !why.empty();
+    if (backend.troubleTold) {
+        log_.error("backend {} takes no jobs, they wait error=\"{}\"", backend.name, why);
+    } else {
+        log_.info("backend {} takes jobs again", backend.name);
+    }
+}
+
 bool Reconciler::commit(std::vector<Ready>& ready) {
     std::vector<store::Change> changes;
     for (const auto& one : ready) {
@@ -259,7 +287,7 @@ bool Reconciler::commit(std::vector<Ready>& ready) {
         }
         settled();
     } catch (const store::StoreError& e) {
-        if (e.kind != store::StoreError::Kind::Busy && e.kind != store::StoreError::Kind::Full) {
+        if (!e.passes()) {
             throw;
         }
         if (trouble_.failed(clock_.steadyNow())) {
@@ -432,6 +460,7 @@ void Reconciler::poll() {
             looks.clear();
             entry->nextPoll = std::min(entry->nextPoll, now + entry->policy.poll);
         }
+        tellTrouble(*entry);
         capacity_.backendState(name, waiting_[name], entry->healthy && now >= entry->fullUntil);
     }
 }

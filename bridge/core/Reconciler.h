@@ -46,6 +46,9 @@ private:
     void noteQueue(std::chrono::seconds waited, const Live& live);
     Decoded decode(const store::JobRecord& job, Live& live);
     std::optional<Ready> decideOne(const store::JobRecord& job);
+    void noteSubmission(BackendEntry& backend, const Result<Submission>& outcome);
+    /// One alarm when it begins to take no jobs, one line when it takes them again.
+    void tellTrouble(BackendEntry& backend);
     bool commit(std::vector<Ready>& ready);
     void remember(const Ready& ready);
     void start(const std::vector<Ready>& ready);

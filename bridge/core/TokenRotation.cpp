@@ -164,7 +164,7 @@ void TokenRotation::tolerant(Action action) {
     try {
         action();
     } catch (const store::StoreError& e) {
-        if (e.kind != store::StoreError::Kind::Busy && e.kind != store::StoreError::Kind::Full) {
+        if (!e.passes()) {
             throw;
         }
         again(kSoon);

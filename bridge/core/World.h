@@ -33,6 +33,9 @@ struct BackendEntry {
     bool polling = false;
     bool healthy = false;
     SteadyTime fullUntil = {};
+    std::string probeTrouble = {};   ///< Why the last probe failed; empty = it was well.
+    std::string submitTrouble = {};  ///< The same of the last submission.
+    bool troubleTold = false;
 };
 
 /// One configured runner as the core uses it. The claimer reads it too: what stands below `access`

@@ -166,10 +166,15 @@ Result<Fd> DirectFolders::make(const FolderRef& folder) {
 }
 
 Result<void> DirectFolders::stage(const FolderRef& folder, std::span<const StagedFile> files) {
+    std::uint64_t bytes = 0;
     for (const auto& file : files) {
         if (auto checked = checkFileName(file.name); !checked) {
             return checked;
         }
+        bytes += file.content.size();
+    }
+    if (auto room = checkRoom(workDir_, bytes); !room) {
+        return room;
     }
     const auto made = make(folder);
     if (!made) {

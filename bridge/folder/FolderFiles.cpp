@@ -6,6 +6,7 @@
 #include <linux/openat2.h>
 #include <string_view>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <system_error>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 namespace gridbridge::folder {
 namespace {
 
+constexpr std::uint64_t kRoomToBegin = std::uint64_t{1} << 20U;
 constexpr std::uint64_t kNoEscape = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
 
 Fd open2(int dir, const std::string& path, int flags, mode_t mode, std::uint64_t resolve) {
@@ -98,6 +100,15 @@ Result<Fd> openForReading(int dir, const std::string& path, uid_t owner, const s
 
 Fd createFile(int dir, const std::string& name) {
     return openBeneath(dir, name, O_WRONLY | O_CREAT | O_EXCL, 0600);
+}
+
+Result<void> checkRoom(const std::filesystem::path& folder, std::uint64_t bytes) {
+    struct statvfs disk {};
+    if (::statvfs(folder.c_str(), &disk) == 0 &&
+        std::uint64_t{disk.f_bavail} * disk.f_frsize < bytes + kRoomToBegin) {
+        return transientError("the disk of " + folder.string() + " has no room for a job");
+    }
+    return {};
 }
 
 bool writeAll(const Fd& file, std::string_view content) {

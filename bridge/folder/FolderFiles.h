@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+#include <filesystem>
 #include <string>
 #include <string_view>
 #include <sys/types.h>
@@ -30,6 +32,10 @@ Result<Fd> openForReading(int dir, const std::string& path, uid_t owner, const s
 
 /// Makes `name` in `dir`, which must not exist, 0600. errno tells why the result is invalid.
 Fd createFile(int dir, const std::string& name);
+
+/// Transient where the disk of `folder` has no room for `bytes` more and for what a job writes
+/// before its own files (marker, log, status file).
+Result<void> checkRoom(const std::filesystem::path& folder, std::uint64_t bytes);
 
 /// Writes all of it. False with errno.
 bool writeAll(const Fd& file, std::string_view content);

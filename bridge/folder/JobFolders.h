@@ -67,7 +67,7 @@ public:
 
     virtual std::filesystem::path path(const FolderRef& folder) const = 0;
     /// Makes the folder (0700, owned by the account) and the files of `in/`. Repeatable. A power
-    /// failure soon after may undo it.
+    /// failure soon after may undo it. Transient where the disk has no room for a job to begin.
     virtual Result<void> stage(const FolderRef& folder, std::span<const StagedFile> files) = 0;
     /// Starts `argv` as the account in its own session, with `argv` as given, an environment of
     /// PATH, HOME, USER, LOGNAME, LANG and GB_FOLDER (its path) only, stdin from the null device

@@ -39,6 +39,14 @@ gb_pause() {
   IFS= read -r -t "$1" -u 9 gb_void
   [ $? -gt 128 ] || sleep 1
 }
+# The log's reader. A disk that is full costs what it cannot take, and `whole`, but no script its
+# output: without a reader that would be ended by SIGPIPE.
+gb_keep_log() {
+  set +m
+  trap '' TERM INT HUP
+  exec <"$GB_CTL/log" 9<&-
+  until cat; do rm -f -- "$GB_CTL/whole"; done
+}
 # Ends the log's pipe; what a stray process still prints into it is lost.
 gb_close_log() {
   local n
@@ -48,13 +56,43 @@ gb_close_log() {
     kill -0 "$gb_log" || return 0
     gb_pause 0.005
   done
-  kill -KILL "$gb_log"
+  kill -KILL -- "-$gb_log"
   wait "$gb_log"
+}
+gb_clear() {
+  [ -n "$gb_root" ] || return
+  rm -rf -- "$gb_root" || { chmod -R u+rwX -- "$gb_root"; rm -rf -- "$gb_root"; }
+  gb_root=
+}
+# gb_status TEXT: a pipe that the job left in the way would be waited at for ever.
+gb_status() {
+  rm -rf -- "$gb_out/status.part" "$gb_out/status" && printf '%s' "$1" >"$gb_out/status.part" &&
+    mv -f -- "$gb_out/status.part" "$gb_out/status"
+}
+gb_lost() {
+  [ -f "$gb_out/log" ] &&
+    gb_warn 'the disk of the folder of this job was full: a part of this log is lost' >>"$gb_out/log"
+}
+# gb_insist FILE COMMAND...: repeats it while there is no room to write FILE, until the job's deadline.
+gb_insist() {
+  local file=$1 now
+  shift
+  until "$@" || [ ! -f "$file" ]; do
+    gb_clear
+    printf -v now '%(%s)T' -1
+    [ "$now" -lt "$gb_deadline" ] || return
+    gb_pause 1
+  done
 }
 gb_finish() {
   local text line name LC_ALL=C
   trap '' TERM INT HUP
   gb_close_log
+  # Where the disk is full the job's own files go first: what is said of it needs room.
+  [ -z "$gb_log" ] || [ -e "$GB_CTL/whole" ] || {
+    gb_clear
+    gb_insist "$gb_out/log" gb_lost
+  }
   printf -v text 'version=1\nnonce=%s\noutcome=%s\nwhy=%s\nstage=%s\nexit_code=%s\nhost=%s\n' \
     "$gb_nonce" "$gb_outcome" "$gb_why" "$gb_stage" "$gb_code" "${HOSTNAME//[!A-Za-z0-9._-]/}"
   for name in "${gb_tarballs[@]}"; do
@@ -62,14 +100,9 @@ gb_finish() {
   done
   # A job may have put something else there that never ends.
   printf -v line 'log_bytes=%s\nended_at=%(%s)T\n' "$(($([ -f "$gb_out/log" ] && wc -c <"$gb_out/log")))" -1
-  # Without gb_done it was a signal: nothing is known of the stage that ran. A pipe that the job
-  # left in the way would be waited at for ever.
-  [ -z "$gb_is_done" ] || {
-    rm -rf -- "$gb_out/status.part" "$gb_out/status" && printf '%s' "$text$line" >"$gb_out/status.part" &&
-      mv -f -- "$gb_out/status.part" "$gb_out/status"
-  }
-  [ -n "$gb_root" ] || return
-  rm -rf -- "$gb_root" || { chmod -R u+rwX -- "$gb_root"; rm -rf -- "$gb_root"; }
+  # Without gb_done it was a signal: nothing is known of the stage that ran.
+  [ -z "$gb_is_done" ] || gb_insist "$gb_out/status.part" gb_status "$text$line"
+  gb_clear
 }
 gb_done() { gb_is_done=1; exit 0; }
 gb_unprepared() {
@@ -84,9 +117,12 @@ export GB_BUILDS_DIR=$gb_root/builds GB_PROJECT_DIR=$gb_root/builds/$gb_slug
 export GB_TMP_DIR=$GB_PROJECT_DIR.tmp GB_JOB_STATUS=running HOME=$GB_HOME_DIR
 mkdir "$GB_CTL" "$GB_HOME_DIR" && mkfifo "$GB_CTL/log" "$GB_CTL/tick" &&
   (umask 022 && mkdir -p "$GB_PROJECT_DIR" "$GB_TMP_DIR") || gb_unprepared "$gb_root is not writable"
+: >"$GB_CTL/whole"
 exec 9<>"$GB_CTL/tick"
-(trap '' TERM INT HUP; exec cat "$GB_CTL/log" 9<&-) &
+set -m
+(gb_keep_log) &
 gb_log=$!
+set +m
 exec >"$GB_CTL/log"
 trap 'gb_signal=1; [ -s "$GB_CTL/term" ] || printf "%(%s)T\n" -1 >"$GB_CTL/term"' TERM INT HUP
 )gb";

@@ -44,7 +44,7 @@ std::string cureFor(Kind kind) {
         case Kind::Busy:
             return "; another program holds a lock on it: end that program's transaction";
         case Kind::Full:
-            return "; make room on its disk";
+            return "; make room there";
         case Kind::Io:
             return "; check its folder, owner and mode, the disk and its quota";
         case Kind::Corrupt:
@@ -82,7 +82,9 @@ std::filesystem::path databaseFile(const std::filesystem::path& folder) {
 
 StoreError storeError(const std::filesystem::path& file, const SQLite::Exception& failure) {
     const Kind kind = kindOf(failure);
-    return {kind, file.string() + ": " + failure.what() + cureFor(kind)};
+    // SQLite calls some ways of being full an I/O error.
+    const std::string what = kind == Kind::Full ? "its disk is full" : failure.what();
+    return {kind, file.string() + ": " + what + cureFor(kind)};
 }
 
 Connection Connection::forWriting(const std::filesystem::path& file, Millis patience) {

@@ -25,6 +25,8 @@ class StoreError : public std::runtime_error {
 public:
     enum class Kind { Busy, Full, Io, Corrupt, Newer, Other };
     StoreError(Kind of, const std::string& what) : std::runtime_error(what), kind(of) {}
+    /// A lock, a full or an ill disk: the same call can work later.
+    bool passes() const { return kind == Kind::Busy || kind == Kind::Full || kind == Kind::Io; }
     const Kind kind;
 };
 

@@ -47,6 +47,7 @@ public:
     /// Waits for its end by itself; the exit status, or 128 + signal.
     int wait();
     bool running() const { return pid_ > 0; }
+    pid_t pid() const { return pid_; }
 
     /// Runs a command of the executable; its standard output.
     std::string command(const std::vector<std::string>& arguments, int* exitCode = nullptr) const;

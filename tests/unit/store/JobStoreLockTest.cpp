@@ -215,7 +215,8 @@ TEST(StoreErrorTest, AFullDiskIsToldFromABrokenOneAndTheSentenceSaysTheCure) {
 
     EXPECT_EQ(errorOf(SQLITE_FULL).kind, StoreError::Kind::Full);
     EXPECT_EQ(errorOf(SQLITE_IOERR).kind, StoreError::Kind::Io);
-    EXPECT_STREQ(errorOf(SQLITE_FULL).what(), "/x/gridbridge.db: no luck; make room on its disk");
+    EXPECT_STREQ(errorOf(SQLITE_FULL).what(),
+                 "/x/gridbridge.db: its disk is full; make room there");
 }
 
 }  // namespace

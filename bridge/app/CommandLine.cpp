@@ -68,6 +68,8 @@ class CommandLine {
 public:
     CommandLine() : app_("GitLab CI jobs on batch systems.", "gridbridge") {
         app_.require_subcommand(1);
+        app_.set_version_flag("--version", "gridbridge " GRIDBRIDGE_VERSION,
+                              "Print the version and exit");
         app_.footer("Example:\n  gridbridge jobs --all");
         addAgent();
         addJobs();
@@ -108,6 +110,9 @@ public:
         } catch (const CLI::CallForHelp&) {
             const auto chosen = app_.get_subcommands();
             world.out << (chosen.empty() ? app_.help() : chosen.front()->help("gridbridge"));
+            return kExitWell;
+        } catch (const CLI::CallForVersion& version) {
+            world.out << version.what() << '\n';
             return kExitWell;
         } catch (const CLI::ParseError& fault) {
             world.err << "gridbridge: " << printable(fault.what()) << "; see gridbridge --help\n";

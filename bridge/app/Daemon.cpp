@@ -9,6 +9,7 @@
 #include <ctime>
 #include <fstream>
 #include <random>
+#include <stdexcept>
 #include <thread>
 #include <unistd.h>
 
@@ -324,8 +325,9 @@ private:
             claimLog_->error("{}", tokenRefused(config, verified.message).sentence());
         }
         rotation.learn(verified);
-        core::Claimer(clock_, store_, runner, capacity_, answers_, *claimLog_, pace_)
-            .run(rotation, stop);
+        core::Claimer claimer(clock_, store_, runner, capacity_, answers_, *claimLog_, pace_);
+        claimer.heard(verified);
+        claimer.run(rotation, stop);
     }
 
     /// What escapes a thread ends the service: nothing can be promised without that thread.
@@ -408,6 +410,10 @@ int runDaemon(const Config& config, const CommandWorld::Reread& reread) {
         throw;
     } catch (const ConfigError&) {
         throw;
+    } catch (const std::invalid_argument& e) {
+        // Only the way to a server is found unusable so late: a proxy of the environment.
+        log.named("app")->critical("cannot start error=\"{}\"", e.what());
+        return kExitConfiguration;
     } catch (const std::exception& e) {
         log.named("app")->critical("cannot start error=\"{}\"", e.what());
         return kExitFailed;

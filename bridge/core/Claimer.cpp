@@ -22,6 +22,8 @@ constexpr Millis kFullPause{500};
 constexpr Millis kStoreRetry{1000};
 constexpr Millis kLongestPause{60000};
 constexpr std::chrono::minutes kLongestSilence{45};
+/// A commit for each question would be one in three seconds for nothing.
+constexpr std::chrono::minutes kContactPrecision{1};
 
 }  // namespace
 
@@ -37,6 +39,7 @@ void Claimer::run(TokenRotation& rotation, std::stop_token stop) {
 
 Millis Claimer::step(std::stop_token stop) {
     saveHealth();
+    saveContact();
     if (const int version = runner_.identity.version(); version != identity_) {
         identity_ = version;
         lastUpdate_.clear();
@@ -82,6 +85,23 @@ void Claimer::keepContact(std::stop_token stop) {
     if (answer.outcome == gitlab::VerifyOutcome::Unreachable) {
         contactAt_ -= kLongestSilence - kLongestPause;  // Again in a minute.
     }
+    heard(answer);
+}
+
+void Claimer::heard(const gitlab::VerifyAnswer& answer) {
+    if (answer.outcome != gitlab::VerifyOutcome::Valid) {
+        return;
+    }
+    if (answer.runnerId > 0) {
+        gitlabId_ = answer.runnerId;
+        contactSavedAt_.reset();
+    }
+    heard();
+}
+
+void Claimer::heard() {
+    heardAt_ = clock_.wallNow();
+    saveContact();
 }
 
 std::optional<JobRow> Claimer::keep(const Secret& body, std::stop_token stop) {
@@ -137,6 +157,7 @@ Millis Claimer::handle(const gitlab::ClaimAnswer& answer, std::optional<SteadyTi
 
 void Claimer::answered() {
     failures_ = 0;
+    heard();
     if (outage_.worked(clock_.steadyNow())) {
         log_.info("claims work again runner={}", runner_.name);
     }
@@ -161,17 +182,32 @@ void Claimer::refused(const std::string& message) {
     saveHealth();
 }
 
-void Claimer::saveHealth() {
-    if (!unsaved_) {
-        return;
-    }
+template <typename Action>
+bool Claimer::saved(Action action) {
     try {
-        store_.saveHealth(runner_.name, *unsaved_);
-        unsaved_.reset();
+        action();
+        return true;
     } catch (const store::StoreError& e) {
         if (!e.passes()) {
             throw;
         }
+        return false;
+    }
+}
+
+void Claimer::saveHealth() {
+    if (unsaved_ && saved([this] { store_.saveHealth(runner_.name, *unsaved_); })) {
+        unsaved_.reset();
+    }
+}
+
+void Claimer::saveContact() {
+    const auto now = clock_.steadyNow();
+    if (heardAt_ && (!contactSavedAt_ || now >= *contactSavedAt_ + kContactPrecision) &&
+        saved([this] { store_.saveContact(runner_.name, *heardAt_, gitlabId_); })) {
+        heardAt_.reset();
+        gitlabId_.reset();
+        contactSavedAt_ = now;
     }
 }
 

@@ -32,6 +32,9 @@ public:
           log_(log),
           interval_(interval) {}
 
+    /// What a verification of the runner's token has said: for the runner's row.
+    void heard(const gitlab::VerifyAnswer& answer);
+
     /// Claims until `stop`, and lets `rotation` renew the runner's token between two claims.
     /// Throws StoreError when a claim cannot be stored.
     void run(TokenRotation& rotation, std::stop_token stop);
@@ -46,8 +49,13 @@ private:
     Millis handle(const gitlab::ClaimAnswer& answer, std::optional<SteadyTime> asked);
     void answered();
     void refused(const std::string& message);
+    /// GitLab has answered.
+    void heard();
     /// What the runner's row is to say; a database that is locked or full gets it later.
     void saveHealth();
+    void saveContact();
+    template <typename Action>
+    bool saved(Action action);
     /// A full or drained runner stays online at GitLab (protocol 7.3): else it drops the jobs that
     /// wait for it after an hour.
     void keepContact(std::stop_token stop);
@@ -65,7 +73,10 @@ private:
     bool toldCutOff_ = false;
     Outage outage_;
     Health health_;
-    std::optional<std::string> unsaved_;         ///< Health that is not in the database yet.
+    std::optional<std::string> unsaved_;    ///< Health that is not in the database yet.
+    std::optional<WallTime> heardAt_;       ///< Not in the database yet.
+    std::optional<std::int64_t> gitlabId_;  ///< Not in the database yet.
+    std::optional<SteadyTime> contactSavedAt_;
     SteadyTime contactAt_ = clock_.steadyNow();  ///< The last one.
 };
 

@@ -294,6 +294,16 @@ Decision collecting(Step& step) {
     return step.decision;
 }
 
+/// The verdict once more: what a log that is complete lost at its end held it.
+std::string verdictLine(const JobRecord& job) {
+    if (job.outcome == Outcome::Success) {
+        return infoLine("Job succeeded");
+    }
+    return errorLine("Job failed: " + (job.exitCode ? "exit code " + std::to_string(*job.exitCode)
+                                       : job.outcome == Outcome::Canceled ? "canceled"
+                                                                          : job.failureReason));
+}
+
 /// The trace goes on where GitLab's copy ends; false while it has not said where that is.
 bool mendTrace(Step& step) {
     const Facts& facts = step.facts;
@@ -313,6 +323,11 @@ bool mendTrace(Step& step) {
                             : onlyThere == lost
                                 ? "only GitLab has them"
                                 : "only GitLab has " + std::to_string(onlyThere) + " of them"));
+    const bool ended = next.outcome == Outcome::Success || next.outcome == Outcome::Failed ||
+                       next.outcome == Outcome::Canceled;
+    if (ended && onlyThere < lost) {
+        step.decision.before += verdictLine(next);
+    }
     return true;
 }
 

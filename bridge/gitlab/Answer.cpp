@@ -104,10 +104,11 @@ std::optional<seconds> untilDate(const std::string& text, WallTime now) {
 
 }  // namespace
 
-std::string describe(const http::Request& request, const http::Response& response,
-                     const Secret& secret) {
+std::string describe(const std::string& baseUrl, const http::Request& request,
+                     const http::Response& response, const Secret& secret) {
     const auto path = request.path.substr(0, request.path.find('?'));
-    std::string text = request.method + " " + path + ": " + std::to_string(response.status);
+    std::string text =
+        request.method + " " + baseUrl + path + ": " + std::to_string(response.status);
     if (!response.proxy.empty()) {
         text += " through the proxy " + response.proxy;
     }
@@ -117,7 +118,8 @@ std::string describe(const http::Request& request, const http::Response& respons
         text += " with a web page, not GitLab's answer; is there a proxy or a login before it?";
     } else if (const auto said = harmless(saidIn(response), secret); !said.empty()) {
         text += ", the server says: " + said;
-    } else if (response.status < 300 && response.header("Job-Status").empty()) {
+    } else if (response.status == 404 ||
+               (response.status < 300 && response.header("Job-Status").empty())) {
         text += ", which is not what GitLab answers; check the url of this runner";
     }
     return text + " (request " + harmless(requestId(request, response), secret) + ")";

@@ -11,10 +11,10 @@
 
 namespace gridbridge::gitlab {
 
-/// One line for people: the call, the status, what the server said or where it redirects to,
-/// and the request's id. `secret` never appears in it.
-std::string describe(const http::Request& request, const http::Response& response,
-                     const Secret& secret);
+/// One line for people: the call with its whole address, the status, what the server said or
+/// where it redirects to, and the request's id. `secret` never appears in it.
+std::string describe(const std::string& baseUrl, const http::Request& request,
+                     const http::Response& response, const Secret& secret);
 
 /// What GitLab's logs call the call: the server's own id where it sent one, else ours.
 std::string requestId(const http::Request& request, const http::Response& response);

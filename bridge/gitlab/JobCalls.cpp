@@ -147,7 +147,7 @@ JobAnswer perform(http::Transport& transport, const Clock& clock, const CallCont
         answer.retryAfter = answer.updateInterval.value_or(seconds(1));
     }
     if (answer.outcome != CallOutcome::Done && answer.outcome != CallOutcome::Deferred) {
-        answer.message = describe(request, *sent, token);
+        answer.message = describe(transport.baseUrl(), request, *sent, token);
     }
     return answer;
 }

@@ -97,7 +97,8 @@ VerifyAnswer HttpRunnerApi::verify(const CallContext& ctx, const RunnerIdentity&
     if (sent->status == 200 && !isWebPage(*sent)) {
         return valid(*sent);
     }
-    return {.outcome = refusal(*sent), .message = describe(request, *sent, runner.token)};
+    return {.outcome = refusal(*sent),
+            .message = describe(transport_.baseUrl(), request, *sent, runner.token)};
 }
 
 ClaimAnswer HttpRunnerApi::requestJob(const CallContext& ctx, const RunnerIdentity& runner,
@@ -131,7 +132,7 @@ ClaimAnswer HttpRunnerApi::requestJob(const CallContext& ctx, const RunnerIdenti
         answer.outcome = ClaimOutcome::Refused;
     }
     answer.retryAfter = retryAfter(response, clock_.wallNow());
-    answer.message = describe(request, response, runner.token);
+    answer.message = describe(transport_.baseUrl(), request, response, runner.token);
     answer.cutOff = response.status == 504;
     return answer;
 }

@@ -43,7 +43,7 @@ TokenAnswer perform(http::Transport& transport, const CallContext& ctx, http::Re
     const bool done = sent->status == success && !isWebPage(*sent);
     TokenAnswer answer{.outcome = done ? TokenOutcome::Done : outcomeOf(*sent)};
     if (!done) {
-        answer.message = describe(request, *sent, secret);
+        answer.message = describe(transport.baseUrl(), request, *sent, secret);
     }
     if (response != nullptr) {
         *response = std::move(sent).value();

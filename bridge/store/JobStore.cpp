@@ -242,6 +242,13 @@ void JobStore::saveHealth(const std::string& runner, const std::string& health) 
     impl_->receiver.use([&] { RunnerTables(impl_->receiver.database()).save(runner, health); });
 }
 
+void JobStore::saveContact(const std::string& runner, WallTime at,
+                           std::optional<std::int64_t> gitlabId) {
+    const std::lock_guard lock(impl_->writing);
+    impl_->receiver.use(
+        [&] { RunnerTables(impl_->receiver.database()).saveContact(runner, at, gitlabId); });
+}
+
 std::vector<RunnerRecord> JobStore::runners() {
     return impl_->owner.use([&] { return impl_->runners.runners(); });
 }

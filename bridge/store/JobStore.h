@@ -80,10 +80,10 @@ struct Load {
 /// of one store wait for each other, so that the last of n threads may wait n times as long.
 constexpr Millis kPatience{5000};
 
-/// All persistent facts; the only user of SQL. Owner thread only, except `receive`, `saveHealth`
-/// and the two of runner tokens, which are safe for concurrent use. Every method throws StoreError;
-/// then nothing of its call was stored (after an Io error perhaps all of it), and the call may be
-/// repeated. `clock` must outlive it.
+/// All persistent facts; the only user of SQL. Owner thread only, except `receive`, `saveHealth`,
+/// `saveContact` and the two of runner tokens, which are safe for concurrent use. Every method
+/// throws StoreError; then nothing of its call was stored (after an Io error perhaps all of it),
+/// and the call may be repeated. `clock` must outlive it.
 class JobStore {
 public:
     /// Opens or creates `<folder>/gridbridge.db` and `<folder>/secret.key` and migrates.
@@ -132,9 +132,13 @@ public:
     void saveRunnerToken(const std::string& runner, const Secret& configured,
                          const RunnerToken& token);
 
+    /// At the start of the service: address, system id and health. What only GitLab can say stays
+    /// as it is, unless the address has changed.
     void saveRunner(const RunnerRecord& runner);
     /// Of a runner that was saved before.
     void saveHealth(const std::string& runner, const std::string& health);
+    /// GitLab answered a runner that was saved before, perhaps with its number there.
+    void saveContact(const std::string& runner, WallTime at, std::optional<std::int64_t> gitlabId);
     std::vector<RunnerRecord> runners();
 
 private:

@@ -26,14 +26,22 @@ std::optional<Installation> RunnerTables::installation() {
 void RunnerTables::save(const RunnerRecord& runner) {
     SQLite::Statement upsert(
         database_,
-        "INSERT INTO runner (name, server_url, gitlab_id, system_id, last_contact_at, health) "
-        "VALUES (?,?,?,?,?,?) ON CONFLICT (name) DO UPDATE SET server_url = excluded.server_url, "
-        "gitlab_id = excluded.gitlab_id, system_id = excluded.system_id, "
-        "last_contact_at = excluded.last_contact_at, health = excluded.health");
+        "INSERT INTO runner (name, server_url, system_id, health) VALUES (?,?,?,?) "
+        "ON CONFLICT (name) DO UPDATE SET server_url = excluded.server_url, "
+        "system_id = excluded.system_id, health = excluded.health, "
+        "gitlab_id = iif(server_url = excluded.server_url, gitlab_id, NULL), "
+        "last_contact_at = iif(server_url = excluded.server_url, last_contact_at, NULL)");
     Query(upsert)
-        .with(Required{runner.name}, Required{runner.serverUrl}, runner.gitlabId, runner.systemId,
-              runner.lastContact, runner.health)
+        .with(Required{runner.name}, Required{runner.serverUrl}, runner.systemId, runner.health)
         .run();
+}
+
+void RunnerTables::saveContact(const std::string& runner, WallTime at,
+                               std::optional<std::int64_t> gitlabId) {
+    SQLite::Statement update(database_,
+                             "UPDATE runner SET last_contact_at = ?, gitlab_id = "
+                             "coalesce(?, gitlab_id) WHERE name = ?");
+    Query(update).with(at, gitlabId, Required{runner}).run();
 }
 
 void RunnerTables::save(const std::string& runner, const std::string& health) {

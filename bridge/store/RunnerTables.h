@@ -22,9 +22,10 @@ public:
     /// Nothing in a database whose first start was cut short.
     std::optional<Installation> installation();
 
-    /// All but `draining`, which requests alone change.
+    /// As JobStore::saveRunner; requests alone change `draining`.
     void save(const RunnerRecord& runner);
     void save(const std::string& runner, const std::string& health);
+    void saveContact(const std::string& runner, WallTime at, std::optional<std::int64_t> gitlabId);
     /// By name.
     std::vector<RunnerRecord> runners();
 

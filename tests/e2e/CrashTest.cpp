@@ -268,9 +268,7 @@ TEST_P(PowerLoss, LogsGoOnWhereGitLabsCopyEnds) {
         EXPECT_EQ(readFile(folder.path / ("runs." + std::to_string(i))), "x\n");
         EXPECT_EQ(job.trace.substr(0, seen[ids[i]].size()), seen[ids[i]])
             << "what was sent changed";
-        // A section marker that was cut hides what follows from `says`.
-        EXPECT_EQ(job.trace.find(" bytes of this log here, perhaps with its power: ") !=
-                      std::string::npos,
+        EXPECT_EQ(says(job, " bytes of this log here, perhaps with its power: "),
                   shortened.count(ids[i]) > 0)
             << ids[i];
         if (seen[ids[i]].find("Job succeeded") == std::string::npos) {

@@ -153,8 +153,11 @@ TEST_F(ProtocolEndToEnd, AnswersThatAreLostAreAskedForAgainAndCountOnce) {
     const auto job = run({.script = {"echo once"}});
 
     succeeded(job);
-    EXPECT_EQ(gitlab->faults().at(FaultKind::FinalAnswerLost), 1U);
-    EXPECT_EQ(gitlab->faults().at(FaultKind::Conflict), 1U);
+    for (const auto kind : {FaultKind::PatchAnswerLost, FaultKind::RunningAnswerLost,
+                            FaultKind::FinalAnswerLost, FaultKind::Conflict}) {
+        EXPECT_EQ(gitlab->faults().at(kind), 1U) << nameOf(kind);
+    }
+    EXPECT_TRUE(says(job, "\nonce\n"));
 }
 
 }  // namespace

@@ -95,6 +95,16 @@ TEST_F(ProxyEndToEnd, ProxyThatIsNotThereIsNamed) {
     EXPECT_THAT(check().out, HasSubstr("the proxy " + address + " cannot be reached"));
 }
 
+TEST_F(ProxyEndToEnd, ProxyOfAnotherKindIsAConfigurationError) {
+    service->start({{"HTTP_PROXY", "socks5://ada:hidden@proxy.example.org"}});
+
+    EXPECT_EQ(service->wait(), 78);
+    EXPECT_THAT(service->log(),
+                AllOf(HasSubstr("the environment variable HTTP_PROXY names a proxy of a kind that "
+                                "is not supported; write it like "),
+                      Not(HasSubstr("hidden"))));
+}
+
 TEST_F(ProxyEndToEnd, ServerInNoProxyIsReachedDirectly) {
     // This machine by a name that is not known to be it.
     const auto url = "http://0.0.0.0:" + std::to_string(gitlab->port());

@@ -148,7 +148,7 @@ TEST_F(RegisterEndToEnd, NotFoundIsNotAWrongToken) {
     const auto url = gitlab->url() + "/elsewhere";
     strict = false;  // The stand-in names the call to an unknown path.
     expectRefused(command({"register", "--name", "extra", "--url", url, "--token", kToken}), 1,
-                  url + " does not answer as GitLab: POST /api/v4/runners/verify: 404");
+                  url + " does not answer as GitLab: POST " + url + "/api/v4/runners/verify: 404");
     EXPECT_THAT(printed_.back(), HasSubstr("; the token may be right, correct --url"));
 }
 

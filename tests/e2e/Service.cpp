@@ -137,7 +137,11 @@ std::string plain(const std::string& trace) {
     for (std::size_t at = 0; at < trace.size();) {
         if (trace.compare(at, 13, "section_start") == 0 ||
             trace.compare(at, 11, "section_end") == 0) {
-            at = std::min(trace.find('\r', at), trace.size() - 1) + 1;
+            // A marker that was cut ends with its line.
+            at = std::min(trace.find_first_of("\r\n", at), trace.size());
+            if (at < trace.size() && trace[at] == '\r') {
+                ++at;
+            }
         } else if (trace[at] == '\033') {
             while (at < trace.size() && trace[at] != 'm' && trace[at] != 'K') {
                 ++at;

@@ -37,7 +37,8 @@ void tryWith(std::string_view input) {
     const Secret secret("glrt-secret");
 
     const auto line =
-        gitlab::describe({.method = "PUT", .path = "/api/v4/jobs/1?x=y"}, response, secret);
+        gitlab::describe("https://git.example.org", {.method = "PUT", .path = "/api/v4/jobs/1?x=y"},
+                         response, secret);
 
     require(line.find(secret.reveal()) == std::string::npos, "no line shows the token");
     require(line.size() < 1000, "a line is short");

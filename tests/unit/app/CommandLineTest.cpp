@@ -177,6 +177,8 @@ TEST_F(CommandLine, EveryCommandHelpsWithAnExample) {
         EXPECT_THAT(out_.str(), HasSubstr("Usage: gridbridge " + command + " [OPTIONS]"));
         EXPECT_THAT(out_.str(), HasSubstr("--config")) << command;
     }
+    EXPECT_EQ(run({"--version"}, false), 0);
+    EXPECT_THAT(out_.str(), StartsWith("gridbridge 0."));
     EXPECT_EQ(run({"--help"}, false), 0);
     EXPECT_THAT(out_.str(), HasSubstr("Example:\n  gridbridge jobs"));
 }

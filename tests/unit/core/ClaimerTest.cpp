@@ -340,6 +340,24 @@ TEST_F(HealthTest, HealthIsStoredOnceTheDatabaseIsFree) {
     EXPECT_EQ(requests(), 3U);
 }
 
+TEST_F(HealthTest, LastContactIsStoredToTheMinuteAndOnlyWhenGitLabAnswered) {
+    const auto contact = [this] { return store_->runners().at(0).lastContact; };
+    claimer_->heard({.outcome = gitlab::VerifyOutcome::Unreachable});
+    EXPECT_EQ(contact(), std::nullopt);
+    claimer_->heard({.outcome = gitlab::VerifyOutcome::Valid, .runnerId = 12});
+    EXPECT_EQ(contact(), clock_.wallNow());
+    EXPECT_EQ(store_->runners().at(0).gitlabId, 12);
+
+    claimFor(10min);
+    EXPECT_GT(*contact() + 2min, clock_.wallNow());
+    const auto answeredAt = *contact();
+    answer(gitlab::ClaimOutcome::Retry, 1000);
+    claimFor(10min);
+
+    EXPECT_LT(*contact(), answeredAt + 2min);
+    EXPECT_EQ(store_->runners().at(0).gitlabId, 12);
+}
+
 TEST_F(ClaimerTest, PlaceOfARequestWithoutAJobIsGivenBack) {
     concurrent_ = 1;
     restart();

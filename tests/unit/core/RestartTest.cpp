@@ -204,6 +204,26 @@ TEST_F(PowerFailure, WhatIsHereGoesToGitLab) {
     EXPECT_EQ(traceOf(row), gitlab_.job(1).trace);
 }
 
+TEST_F(PowerFailure, VerdictThatWasLostIsSaidAgain) {
+    const auto row = halfSent();
+    gitlab_.setAway(true);
+    backend_.finish(key(row), 3);
+    pass(kPoll * 3);
+    ASSERT_EQ(job(row).state, State::Reporting);
+    ASSERT_EQ(gitlab_.job(1).trace, sent);
+    gitlab_.setAway(false);
+    std::filesystem::resize_file(
+        folder_.path() / "traces" / (store::jobKey(store_->installation(), row) + ".log"),
+        sent.size());
+
+    restartAndSettle();
+
+    EXPECT_TRUE(gitlab_.job(1).trace.ends_with(
+        "nobody has them\033[0;m\n\033[31;1mERROR: Job failed: exit code 3\033[0;m\n"))
+        << gitlab_.job(1).trace;
+    EXPECT_EQ(gitlab_.job(1).reports.size(), 1U);
+}
+
 TEST_F(PowerFailure, NothingIsWrittenUntilGitLabHasSaidWhatItHas) {
     const auto row = halfSent();
     gitlab_.answerNext(Call::Trace, {}, 3);

@@ -258,9 +258,9 @@ TEST_F(RunnerApiTest, MismatchNeedsASizeThatCanBeRead) {
 TEST_F(RunnerApiTest, ServersReasonIsShownWithoutTheTokenItRepeats) {
     const auto said = keepAlive(
         {.status = 403, .body = R"({"message":"403 Forbidden - glcbt-hidden is\nno good"})"});
-    EXPECT_THAT(said.message,
-                HasSubstr("PUT /api/v4/jobs/12: 403, the server says: 403 Forbidden - "
-                          "[MASKED] is no good (request "));
+    EXPECT_THAT(said.message, HasSubstr("PUT " + transport.baseUrl() +
+                                        "/api/v4/jobs/12: 403, the server says: 403 Forbidden - "
+                                        "[MASKED] is no good (request "));
     const auto listed = claim({.status = 400, .body = R"({"message":{"glrt-hidden":["bad"]}})"});
     EXPECT_THAT(listed.message, HasSubstr(R"({"[MASKED]":["bad"]})"));
     EXPECT_THAT(keepAlive({.status = 400, .body = R"({"error":"state is missing"})"}).message,

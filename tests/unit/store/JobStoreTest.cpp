@@ -262,10 +262,11 @@ TEST_F(JobStoreTest, LoadsCountOpenJobsByRunnerBackendAndState) {
 }
 
 TEST_F(JobStoreTest, RunnersAreSavedWholeByName) {
-    RunnerRecord runner{"pool", kServer, 12, "s_1", clock_.wallNow(), "ok"};
+    RunnerRecord runner{.name = "pool", .serverUrl = kServer, .systemId = "s_1", .health = "ok"};
     store_->saveRunner({"a", kServer});
     store_->saveRunner(runner);
-    runner.lastContact.reset();
+    store_->saveContact("pool", clock_.wallNow(), 12);
+    store_->saveContact("pool", clock_.wallNow() + std::chrono::minutes(1), {});
     store_->saveRunner(runner);
     store_->saveHealth("pool", "claims nothing");
 
@@ -279,9 +280,13 @@ TEST_F(JobStoreTest, RunnersAreSavedWholeByName) {
     EXPECT_EQ(runners[1].serverUrl, kServer);
     EXPECT_EQ(runners[1].gitlabId, 12);
     EXPECT_EQ(runners[1].systemId, "s_1");
-    EXPECT_EQ(runners[1].lastContact, std::nullopt);
+    EXPECT_EQ(runners[1].lastContact, clock_.wallNow() + std::chrono::minutes(1));
     EXPECT_EQ(runners[1].health, "claims nothing");
     EXPECT_EQ(runners[0].health, "");
+    runner.serverUrl = "https://elsewhere.example.org";
+    store_->saveRunner(runner);
+    EXPECT_EQ(store_->runners()[1].gitlabId, std::nullopt);
+    EXPECT_EQ(store_->runners()[1].lastContact, std::nullopt);
 }
 
 TEST_F(JobStoreTest, ARowNumberIsNeverUsedAgain) {

@@ -27,7 +27,8 @@ std::vector<std::string> queriesOf(const std::string& text) {
 class SchemaTest : public StoreFixture {
 protected:
     SchemaTest() {
-        store_->saveRunner({"pool", kServer, 12, "s_1", clock_.wallNow(), "ok"});
+        store_->saveRunner({"pool", kServer, {}, "s_1", {}, "ok"});
+        store_->saveContact("pool", clock_.wallNow(), 12);
         auto failed = decoded(1001);
         failed.state = State::Done;
         failed.outcome = Outcome::Failed;

@@ -96,10 +96,14 @@ TEST_F(ProxyEndToEnd, ProxyThatIsNotThereIsNamed) {
 }
 
 TEST_F(ProxyEndToEnd, ProxyOfAnotherKindIsAConfigurationError) {
-    service->start({{"HTTP_PROXY", "socks5://ada:hidden@proxy.example.org"}});
+    service.emplace("http://gitlab.example.org", folder.path);
 
-    EXPECT_EQ(service->wait(), 78);
-    EXPECT_THAT(service->log(),
+    const auto printed =
+        runProgram({"/usr/bin/env", "HTTP_PROXY=socks5://ada:hidden@proxy.example.org",
+                    GRIDBRIDGE_EXECUTABLE, "run", "--config", service->config().string()});
+
+    EXPECT_EQ(printed.exitCode, 78);
+    EXPECT_THAT(printed.err,
                 AllOf(HasSubstr("the environment variable HTTP_PROXY names a proxy of a kind that "
                                 "is not supported; write it like "),
                       Not(HasSubstr("hidden"))));

@@ -1,5 +1,6 @@
 #include <csignal>
 #include <iostream>
+#include <malloc.h>
 #include <vector>
 
 #include "bridge/app/Commands.h"
@@ -24,6 +25,9 @@ sigset_t blockSignals() {
 
 int main(int argc, char** argv) {
     using namespace gridbridge;
+    // A payload of megabytes goes back to the system once it is done with: by default glibc keeps
+    // such memory for the next one, in every thread.
+    ::mallopt(M_MMAP_THRESHOLD, 1 << 20);
     const sigset_t before = blockSignals();
     const std::vector<std::string> arguments(argv + 1, argv + argc);
     const bool service = !arguments.empty() && arguments.front() == "run";

@@ -123,6 +123,9 @@ void apply(Step& step, const Observation& seen) {
         return;
     }
     submission.batchState = nameOf(seen.state);
+    if (seen.state == BatchState::Absent) {
+        return;  // What was known of it stays true.
+    }
     submission.reason = seen.reason;
     submission.run = seen.run;
     if (!seen.node.empty()) {

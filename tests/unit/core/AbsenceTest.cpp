@@ -29,6 +29,24 @@ TEST_F(AbsenceTest, AbsentIsLostOnlyAtTheSecondLookAGraceLater) {
     EXPECT_EQ(job.failureReason, "runner_system_failure");
 }
 
+TEST_F(AbsenceTest, WhatWasKnownOfAJobThatIsAbsentStaysTrue) {
+    policy.capabilities.visibilityDelay = 60s;
+    in(State::Running);
+    sees(BatchState::Ended, EndCause::Exited);
+    facts.observed->run = 2;
+    facts.observed->exitCode = 71;
+    facts.observed->reason = "started again";
+    facts.log = LogFact{};
+    go(30s);
+    sees(BatchState::Absent);
+    facts.log = LogFact{};
+    go();
+
+    EXPECT_EQ(job.submission.run, 2);
+    EXPECT_EQ(job.submission.exitCode, 71);
+    EXPECT_EQ(job.submission.reason, "started again");
+}
+
 TEST_F(AbsenceTest, LooksThatSayNothingProveNoAbsence) {
     policy.capabilities.visibilityDelay = 60s;
     in(State::Running);

@@ -112,7 +112,11 @@ public:
     }
     std::vector<Result<LogChunk>> readLogs(const CallContext& ctx,
                                            std::span<const LogRequest> requests) override {
-        return slowly([&] { return real_.readLogs(ctx, requests); });
+        auto chunks = slowly([&] { return real_.readLogs(ctx, requests); });
+        for (auto& chunk : chunks) {
+            chunk = defect_.read(std::move(chunk));
+        }
+        return chunks;
     }
     std::vector<Result<CancelOutcome>> cancel(const CallContext& ctx,
                                               std::span<const CancelRequest> requests) override {

@@ -30,6 +30,7 @@ public:
                                                       Result<std::vector<Observation>> real) {
         return real;
     }
+    virtual Result<LogChunk> read(Result<LogChunk> real) { return real; }
     /// What the loader on a node makes of the start marker.
     virtual Result<folder::MarkOutcome> marked(Result<folder::MarkOutcome> real) { return real; }
     /// The service starts on the database it left.

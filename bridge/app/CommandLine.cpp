@@ -58,9 +58,9 @@ std::string nameFault(const std::string& text) {
 }
 
 std::string urlFault(const std::string& text) {
-    return isServerUrl(text) ? ""
-                             : "it is not the address of a server; write it like "
-                               "https://gitlab.example.org";
+    return serverUrl(text) ? ""
+                           : "it is not the address of a server; write it like "
+                             "https://gitlab.example.org";
 }
 
 /// The commands on one line each, and which one the arguments chose.

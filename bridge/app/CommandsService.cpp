@@ -46,7 +46,7 @@ Contact checkDatabase(const ConfigReading& reading, CheckList& list) {
     }
     try {
         store::JobReader reader(folder);
-        for (const ConfigProblem& problem : missingOwners(reading.config, reader.jobs({}))) {
+        for (const ConfigProblem& problem : openJobProblems(reading.config, reader.jobs({}))) {
             list.fail(problem.sentence());
         }
         return Contact::read(reading.config);

@@ -12,6 +12,7 @@
 #include "bridge/app/ConfigTls.h"
 #include "bridge/app/ConfigToken.h"
 #include "bridge/app/Text.h"
+#include "bridge/http/BaseUrl.h"
 
 namespace gridbridge::app {
 
@@ -25,11 +26,6 @@ constexpr std::chrono::seconds kLongestInterval{3600};
 constexpr std::uint64_t kLeastRoom = std::uint64_t{1} << 20U;
 constexpr std::uint64_t kMostRoom = std::uint64_t{1} << 50U;
 constexpr std::chrono::hours kLongestRetention{24 * 3650};
-
-bool isVisibleAscii(std::string_view text) {
-    return !text.empty() &&
-           std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < 0x7f; });
-}
 
 bool isAssignment(const std::string& text) {
     const auto equals = text.find('=');
@@ -213,6 +209,7 @@ private:
             }
         }
         takeServerAndToken(section, runner);
+        ownToken(runner);
         backendOf(section, runner);
         runner.limit = config_.concurrent;
         take(runner.limit, section.integer("limit", 1, kMostJobs));
@@ -228,6 +225,20 @@ private:
         runner.access = {patterns(section, "allowed_projects"),
                          patterns(section, "banned_projects"), patterns(section, "banned_users")};
         config_.runners.push_back(std::move(runner));
+    }
+
+    /// The renewal of a token by one of two runners would end it for the other.
+    void ownToken(const RunnerConfig& runner) {
+        const auto* first = config_.runnerOf(runner.url, runner.token);
+        if (first != nullptr && first->name != runner.name) {
+            reading_.problems.push_back({runner.tokenPlace, runner.tokenKey,
+                                         "is the token of the runner " + first->name +
+                                             " too, which is in " +
+                                             first->tokenPlace.file.string() + " line " +
+                                             std::to_string(first->tokenPlace.line),
+                                         "create a runner in GitLab for each, or remove one of "
+                                         "the two sections"});
+        }
     }
 
     static std::vector<std::string> patterns(ConfigSection& section, std::string_view key) {
@@ -314,16 +325,15 @@ bool isName(const std::string& text) {
            std::all_of(text.begin(), text.end(), good);
 }
 
-bool isServerUrl(const std::string& url) {
-    const auto scheme = url.find("://");
-    if (scheme == std::string::npos || !isVisibleAscii(url) ||
-        url.find_first_of("?#@\\\"<>") != std::string::npos) {
-        return false;
+std::optional<std::string> serverUrl(const std::string& url) {
+    if (url.find_first_of("?#@\\\"<>") != std::string::npos) {
+        return std::nullopt;
     }
-    const std::string name = url.substr(0, scheme);
-    const std::string host = url.substr(scheme + 3);
-    return (name == "http" || name == "https") && !host.empty() && host.front() != '/' &&
-           host.front() != ':';
+    try {
+        return http::parseBaseUrl(url).text;
+    } catch (const std::invalid_argument&) {
+        return std::nullopt;
+    }
 }
 
 ConfigProblem noRunner(const path& file) {
@@ -338,6 +348,13 @@ const BackendConfig* Config::backend(const std::string& name) const {
     const auto found = std::find_if(backends.begin(), backends.end(),
                                     [&](const auto& backend) { return backend.name == name; });
     return found == backends.end() ? nullptr : &*found;
+}
+
+const RunnerConfig* Config::runnerOf(const std::string& url, const Secret& token) const {
+    const auto found = std::find_if(runners.begin(), runners.end(), [&](const auto& runner) {
+        return !token.empty() && runner.token == token && runner.url == url;
+    });
+    return found == runners.end() ? nullptr : &*found;
 }
 
 std::string ConfigProblem::sentence() const {

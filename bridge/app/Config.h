@@ -27,7 +27,7 @@ struct Place {
 /// One `[[runners]]` section. docs/configuration.md explains the keys.
 struct RunnerConfig {
     std::string name = {};
-    std::string url = {};                  ///< http or https, without a slash at its end.
+    std::string url = {};                  ///< As serverUrl() spells it.
     Secret token = {};                     ///< From `token`, `token_file` or `runner_file`.
     std::string tokenKey = {};             ///< `runners.NAME.token` or another one of these.
     Place tokenPlace = {};                 ///< Where that stands.
@@ -69,6 +69,8 @@ struct Config {
     std::vector<BackendConfig> backends = {};
 
     const BackendConfig* backend(const std::string& name) const;
+    /// The runner that has this token at this server.
+    const RunnerConfig* runnerOf(const std::string& url, const Secret& token) const;
     bool operator==(const Config&) const = default;
 };
 
@@ -119,8 +121,10 @@ Config loadConfig(const std::filesystem::path& file, const Host& host);
 
 /// Letters, digits, `.`, `_`, `-`: a name stands in commands, file names and log lines.
 bool isName(const std::string& text);
-/// An http or https address without credentials and query.
-bool isServerUrl(const std::string& url);
+/// The one spelling of a server's address, without what does not count (http::parseBaseUrl), so
+/// that equal texts are equal servers; nothing for what is no http or https address, and for one
+/// with credentials or a query.
+std::optional<std::string> serverUrl(const std::string& url);
 
 /// A duration: `90` or `10 s`, `5 min`, `12 h`, `2 days`.
 std::optional<std::chrono::seconds> parseDuration(const std::string& text);

@@ -13,10 +13,6 @@ using std::filesystem::path;
 constexpr std::size_t kLargestToken = 4096;
 constexpr std::size_t kLargestRunnerFile = std::size_t{64} << 10U;
 
-std::string withoutSlashes(const std::string& url) {
-    return url.substr(0, url.find_last_not_of('/') + 1);
-}
-
 /// The one key of the three that is given; reports none and several.
 std::string keyOf(ConfigSection& section) {
     std::string given;
@@ -69,25 +65,30 @@ std::optional<gitlab::RunnerDump> runnerIn(ConfigSection& section, const path& f
 
 void takeUrl(ConfigSection& section, RunnerConfig& runner) {
     const auto text = section.requiredText("url", "write the address of the GitLab server");
-    if (text && !isServerUrl(*text)) {
+    if (!text) {
+        return;
+    }
+    if (const auto url = serverUrl(*text)) {
+        runner.url = *url;
+    } else {
         section.report("url", "is not the address of a server",
                        "write it like https://gitlab.example.org");
-    } else if (text) {
-        runner.url = withoutSlashes(*text);
     }
 }
 
 /// A runner's file names its server, so that `url` may be left out.
 void takeRunner(ConfigSection& section, RunnerConfig& runner, const gitlab::RunnerDump& dump) {
-    const auto url = withoutSlashes(dump.apiUrl);
-    if (!isServerUrl(url)) {
+    const auto url = serverUrl(dump.apiUrl);
+    if (!url) {
         section.report("runner_file", "the file names no address of a server",
                        "register the runner again with register-runner");
-    } else if (section.has("url") && runner.url != url) {
-        section.report("url", "the runner in runner_file is one of " + url,
+        return;
+    }
+    if (section.has("url") && runner.url != *url) {
+        section.report("url", "the runner in runner_file is one of " + *url,
                        "remove this key, or name another file");
     }
-    runner.url = url;
+    runner.url = *url;
 }
 
 }  // namespace

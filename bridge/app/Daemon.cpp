@@ -79,7 +79,8 @@ public:
               clock_, capacity_, *log_, [folder = config.stateDir] { return freeSpace(folder); },
               config.minFreeSpace) {
         disk_.step();  // Before anything is claimed.
-        if (auto problems = missingOwners(config, store_.load(store_.open())); !problems.empty()) {
+        if (auto problems = openJobProblems(config, store_.load(store_.open()));
+            !problems.empty()) {
             throw ConfigError(std::move(problems));
         }
         for (const auto& backend : config.backends) {

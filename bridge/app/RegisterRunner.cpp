@@ -134,7 +134,7 @@ int registerForFile(const std::vector<std::string>& arguments, std::ostream& out
     if (!request.output.ends_with(".json")) {
         return usage("Requested output filename must end in .json");
     }
-    if (!isServerUrl(request.url)) {
+    if (!serverUrl(request.url)) {
         return usage(
             "api_url is not the address of a server; write it like "
             "https://gitlab.example.org");

@@ -117,7 +117,7 @@ Refusal readToken(const RegistrationRequest& request, const CommandWorld& world,
 Refusal prepare(const ConfigReading& reading, const RegistrationRequest& request,
                 RunnerConfig& runner) {
     runner.name = request.name;
-    runner.url = request.url.substr(0, request.url.find_last_not_of('/') + 1);
+    runner.url = serverUrl(request.url).value_or(request.url);
     runner.tls = request.tls;
     if (const auto unusable = http::faultIn(request.tls)) {
         return {kExitFailed, unusable->what + "; " + unusable->cure};
@@ -137,6 +137,12 @@ Refusal prepare(const ConfigReading& reading, const RegistrationRequest& request
     std::error_code ignored;
     if (std::filesystem::exists(std::filesystem::symlink_status(file, ignored))) {
         return {kExitFailed, file.string() + " exists already; choose another --name or remove it"};
+    }
+    if (const auto* other = reading.config.runnerOf(runner.url, runner.token)) {
+        return {kExitFailed, "the token is the one of the runner " + other->name + " in " +
+                                 other->tokenPlace.file.string() + " line " +
+                                 std::to_string(other->tokenPlace.line) +
+                                 "; create another runner in GitLab and give its token"};
     }
     return {};
 }

@@ -104,13 +104,15 @@ TEST_F(RegisterEndToEnd, WritesAFileThatTheServiceClaimsWith) {
 TEST_F(RegisterEndToEnd, TokenNeedNotStandInTheArguments) {
     writeFile(folder.path / "token", std::string(kToken) + "\n");
     std::filesystem::permissions(folder.path / "token", perms(0600));
+    gitlab->addRunner("glrt-SECRETpiped");
 
     EXPECT_EQ(add("extra", {"--token-file", (folder.path / "token").string()}).exitCode, 0);
-    const auto piped = runProgram(
-        {"/bin/sh", "-c",
-         "printf '%s\\n' \"$1\" | \"$2\" register --name piped --url \"$3\" "
-         "--token-file - --config \"$4\"",
-         "sh", kToken, GRIDBRIDGE_EXECUTABLE, gitlab->url(), service->config().string()});
+    const auto piped =
+        runProgram({"/bin/sh", "-c",
+                    "printf '%s\\n' \"$1\" | \"$2\" register --name piped --url \"$3\" "
+                    "--token-file - --config \"$4\"",
+                    "sh", "glrt-SECRETpiped", GRIDBRIDGE_EXECUTABLE, gitlab->url(),
+                    service->config().string()});
     EXPECT_EQ(piped.exitCode, 0) << piped;
     EXPECT_THAT(files(), ElementsAre("extra.toml", "piped.toml"));
     EXPECT_EQ(command({"check"}).exitCode, 0);
@@ -142,6 +144,20 @@ TEST_F(RegisterEndToEnd, RefusesANameThatIsTakenAndAFileThatIsThere) {
     EXPECT_THAT(add("empty", {"--token", kToken}).err, HasSubstr("empty.toml exists already"));
     EXPECT_EQ(readFile(file("empty")), "");
     EXPECT_THAT(files(), ElementsAre("empty.toml", "extra.toml"));
+}
+
+TEST_F(RegisterEndToEnd, RefusesASecondNameForOneToken) {
+    EXPECT_EQ(add("extra", {"--token", kToken}).exitCode, 0);
+    const auto calls = gitlab->requests().size();
+
+    const auto again = command(
+        {"register", "--name", "again", "--url", gitlab->url() + "/api/v4/", "--token", kToken});
+
+    EXPECT_EQ(again.exitCode, 1);
+    EXPECT_THAT(again.err, HasSubstr("the token is the one of the runner extra in " +
+                                     file().string() + " line "));
+    EXPECT_THAT(files(), ElementsAre("extra.toml"));
+    EXPECT_EQ(gitlab->requests().size(), calls) << "asked for nothing";
 }
 
 TEST_F(RegisterEndToEnd, NotFoundIsNotAWrongToken) {

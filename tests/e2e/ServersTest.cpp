@@ -114,7 +114,7 @@ TEST_F(ServersEndToEnd, RedirectIsNotFollowedAndTheRightUrlIsSaid) {
     EXPECT_EQ(checked.exitCode, 1);
     EXPECT_THAT(checked.out, HasSubstr(cure));
     const auto registered =
-        command({"register", "--name", "extra", "--url", gitlab->url(), "--token", "glrt-test"});
+        command({"register", "--name", "extra", "--url", gitlab->url(), "--token", "glrt-extra"});
     EXPECT_EQ(registered.exitCode, 1);
     EXPECT_THAT(registered.err, HasSubstr(cure));
     start();
@@ -128,6 +128,57 @@ TEST_F(ServersEndToEnd, RedirectIsNotFollowedAndTheRightUrlIsSaid) {
     service->start();
     const auto id = other->addJob(plainJob("true"));
     EXPECT_TRUE(other->waitForStatus(id, Status::Success));
+}
+
+TEST_F(ServersEndToEnd, OpenJobsAreOfTheServerThatGaveThemOut) {
+    other.emplace(clock, options());
+    other->addRunner("glrt-test");
+    begin(options());
+    const auto sound = readFile(service->config());
+    const auto at = [&](const std::string& url) {
+        auto text = sound;
+        writeFile(service->config(),
+                  text.replace(text.find(gitlab->url()), gitlab->url().size(), url));
+    };
+    const auto id =
+        gitlab->addJob({.script = {"echo begun; while [ ! -e " + (folder.path / "go").string() +
+                                   " ]; do sleep 0.1; done"},
+                        .variables = {{.key = "GIT_STRATEGY", .value = "none"}}});
+    start();
+    ASSERT_TRUE(gitlab->waitForTrace(id, "begun"));
+
+    at(other->url());
+    service->reload();
+    EXPECT_TRUE(waitFor([&] { return logSays("runners.pool.url changes when the service"); },
+                        "the reload"));
+    EXPECT_EQ(service->stop(), 0);
+    const auto sentence = service->config().string() + ": runners.pool: 1 open job is one of " +
+                          gitlab->url() + ", and the runner is one of " + other->url() +
+                          " now; put the old address back until gridbridge jobs shows none of "
+                          "them; gridbridge drain pool takes no more";
+    const auto checked = command({"check"});
+    EXPECT_EQ(checked.exitCode, 1);
+    EXPECT_THAT(checked.out, HasSubstr("FAIL  " + sentence + "\n"));
+    EXPECT_EQ(command({"run"}), (Printed{78, "", "gridbridge: " + sentence + "\n"}));
+    for (const auto& request : other->requests()) {
+        EXPECT_EQ(request.path, "/api/v4/runners/verify") << "of the check alone";
+    }
+
+    // An earlier version kept the address as it was written; another spelling is no other server.
+    runProgram({"/usr/bin/sqlite3", (service->stateDir() / "gridbridge.db").string(),
+                "UPDATE job SET server_url = server_url || '/api/v4'"});
+    at(gitlab->url() + "/api/v4/");
+    EXPECT_EQ(command({"check"}).exitCode, 0);
+    writeFile(folder.path / "go", "");
+    service->start();
+    EXPECT_EQ(finished(id).status, Status::Success);
+    EXPECT_EQ(run(plainJob("true")).status, Status::Success);
+    EXPECT_EQ(service->sql("SELECT DISTINCT server_url FROM runner"), gitlab->url() + "\n");
+    EXPECT_EQ(service->stop(), 0);
+
+    at(other->url());
+    service->start();
+    EXPECT_TRUE(other->waitForStatus(other->addJob(plainJob("true")), Status::Success));
 }
 
 TEST_F(ServersEndToEnd, EnvironmentOfTheRunnerIsGivenToItsJobsOnly) {

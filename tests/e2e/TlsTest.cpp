@@ -76,6 +76,7 @@ TEST_F(TlsEndToEnd, AuthorityOfTheSiteIsTrustedByServiceAndJob) {
 
 TEST_F(TlsEndToEnd, UnknownAuthorityIsToldInOneSentence) {
     begin("");
+    gitlab->addRunner("glrt-extra");
     start();
     const std::string sentence =
         "the certificate of 127.0.0.1 is refused: unable to get local issuer certificate; name the "
@@ -85,11 +86,11 @@ TEST_F(TlsEndToEnd, UnknownAuthorityIsToldInOneSentence) {
     EXPECT_TRUE(waitFor([&] { return service->log().find(sentence) != std::string::npos; },
                         "the service to say it"));
     const auto registered =
-        command({"register", "--name", "extra", "--url", gitlab->url(), "--token", "glrt-test"});
+        command({"register", "--name", "extra", "--url", gitlab->url(), "--token", "glrt-extra"});
     EXPECT_EQ(registered.exitCode, 75);
     EXPECT_THAT(registered.err, HasSubstr(sentence));
     EXPECT_EQ(command({"register", "--name", "extra", "--url", gitlab->url(), "--token",
-                       "glrt-test", "--tls-ca-file", authority.certificate.string()})
+                       "glrt-extra", "--tls-ca-file", authority.certificate.string()})
                   .exitCode,
               0);
 }
@@ -104,11 +105,12 @@ TEST_F(TlsEndToEnd, CertificateForAnotherHostIsToldInOneSentence) {
 
 TEST_F(TlsEndToEnd, ServerThatAsksForACertificateGetsIt) {
     begin(trusting() + showing(client), true);
+    gitlab->addRunner("glrt-extra");
 
     EXPECT_EQ(run({.script = {"true"}, .artifacts = {{.paths = {"*"}}}}).status, Status::Success);
     EXPECT_EQ(checked(), "ok    runner pool: " + gitlab->url() + " knows its token");
     EXPECT_EQ(
-        command({"register", "--name", "extra", "--url", gitlab->url(), "--token", "glrt-test",
+        command({"register", "--name", "extra", "--url", gitlab->url(), "--token", "glrt-extra",
                  "--tls-ca-file", authority.certificate.string(), "--tls-cert-file",
                  client.certificate.string(), "--tls-key-file", client.key.string()})
             .exitCode,

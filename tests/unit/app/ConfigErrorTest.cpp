@@ -202,6 +202,18 @@ TEST_F(ConfigErrors, TwoRunnersOfOneName) {
                                         "rename or remove one of them"));
 }
 
+TEST_F(ConfigErrors, TwoRunnersOfOneToken) {
+    folder_.write("token", "glrt-0123456789\n");
+    folder_.write("config.d/more.toml",
+                  "[[runners]]\nname = \"again\"\nurl = \"https://GitLab.example.org/api/v4/\"\n"
+                  "token_file = \"" +
+                      (folder_.path() / "token").string() + "\"\nbackend = \"here\"\n");
+    EXPECT_THAT(before(""),
+                ElementsAre("config.d/more.toml:4: runners.again.token_file: is the token of the "
+                            "runner pool too, which is in config.toml line 4; create a runner in "
+                            "GitLab for each, or remove one of the two sections"));
+}
+
 TEST_F(ConfigErrors, TwoBackendsOfOneName) {
     folder_.write("config.d/more.toml",
                   "[backends.here]\ntype = \"local\"\nwork_dir = \"/x\"\nrun_as = \"ci\"\n");

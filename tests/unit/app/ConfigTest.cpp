@@ -78,7 +78,7 @@ TEST(Config, FilesInConfigDAddRunnersAndBackendsInTheOrderOfTheirNames) {
     folder.write("config.toml", kBackend);
     folder.write("config.d/b.toml",
                  "[[runners]]\nname = \"b\"\nurl = \"http://one\"\n"
-                 "token = \"t\"\nbackend = \"there\"\n");
+                 "token = \"u\"\nbackend = \"there\"\n");
     folder.write("config.d/a.toml",
                  "[[runners]]\nname = \"a\"\nurl = \"http://one\"\ntoken = \"t\"\n"
                  "backend = \"here\"\n[backends.there]\ntype = \"local\"\n"
@@ -91,6 +91,28 @@ TEST(Config, FilesInConfigDAddRunnersAndBackendsInTheOrderOfTheirNames) {
     EXPECT_EQ(config.runners[1].name, "b");
     EXPECT_NE(config.backend("there"), nullptr);
     EXPECT_EQ(config.backend("nowhere"), nullptr);
+}
+
+TEST(Config, AServerHasOneSpelling) {
+    for (const char* same : {"https://gitlab.example.org", "https://gitlab.example.org/",
+                             "https://gitlab.example.org/api/v4", "HTTPS://GitLab.Example.org:443/",
+                             "https://gitlab.example.org/ci/"}) {
+        EXPECT_EQ(serverUrl(same), "https://gitlab.example.org") << same;
+    }
+    EXPECT_EQ(serverUrl("http://h:8080/Git/"), "http://h:8080/Git");
+    for (const char* none : {"", "gitlab.example.org", "ftp://h", "https://", "https://u:p@h",
+                             "https://h/?a=b", "https://h/#a", "https://h/a b", "https://h/\"x"}) {
+        EXPECT_EQ(serverUrl(none), std::nullopt) << none;
+    }
+}
+
+TEST(Config, TheSameTokenAtTwoServersIsTwoRunners) {
+    const ConfigFolder folder;
+    folder.write("config.toml", std::string(kRunner) +
+                                    "[[runners]]\nname = \"other\"\nurl = \"https://other\"\n"
+                                    "token = \"glrt-0123456789\"\nbackend = \"here\"\n" +
+                                    kBackend);
+    EXPECT_THAT(folder.faults(), ::testing::IsEmpty());
 }
 
 TEST(Config, AnErrorHoldsEverySentence) {

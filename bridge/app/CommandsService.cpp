@@ -49,6 +49,7 @@ Contact checkDatabase(const ConfigReading& reading, CheckList& list) {
         for (const ConfigProblem& problem : openJobProblems(reading.config, reader.jobs({}))) {
             list.fail(problem.sentence());
         }
+        reader.proveKey();
         return Contact::read(reading.config);
     } catch (const store::StoreError& fault) {
         list.fail(fault.what());

@@ -4,6 +4,7 @@
 #include "bridge/store/JobStore.h"
 #include "bridge/store/JobTables.h"
 #include "bridge/store/Migrations.h"
+#include "bridge/store/ProvenKey.h"
 #include "bridge/store/RequestTables.h"
 #include "bridge/store/RunnerTables.h"
 #include "bridge/store/RunnerTokens.h"
@@ -87,6 +88,10 @@ std::optional<RunnerToken> JobReader::runnerToken(const std::string& runner,
         const auto key = SealingKey::read(impl_->folder / "secret.key");
         return RunnerTokens(database, key).find(runner, configured);
     });
+}
+
+void JobReader::proveKey() {
+    impl_->look([&] { provenKey(impl_->folder, impl_->connection.database()); });
 }
 
 Installation JobReader::installation() {

@@ -8,6 +8,7 @@
 #include "bridge/store/Connection.h"
 #include "bridge/store/JobTables.h"
 #include "bridge/store/Migrations.h"
+#include "bridge/store/ProvenKey.h"
 #include "bridge/store/RequestTables.h"
 #include "bridge/store/RunnerTables.h"
 #include "bridge/store/RunnerTokens.h"
@@ -44,17 +45,9 @@ Installation ensuredInstallation(Connection& connection, const Clock& clock, Ran
 }
 
 /// A lost key is not replaced while something is sealed with it: the jobs could not be ended.
-SealingKey ensuredKey(const std::filesystem::path& folder, bool inUse) {
-    const auto file = folder / "secret.key";
-    if (std::filesystem::exists(std::filesystem::symlink_status(file))) {
-        return SealingKey::read(file);
-    }
-    if (inUse) {
-        throw StoreError(StoreError::Kind::Corrupt,
-                         file.string() + " is missing, and the database holds secrets sealed " +
-                             "with it: restore it from a backup");
-    }
-    return SealingKey::create(file);
+SealingKey ensuredKey(const std::filesystem::path& folder, SQLite::Database& database) {
+    auto key = provenKey(folder, database);
+    return key ? *std::move(key) : SealingKey::create(folder / "secret.key");
 }
 
 }  // namespace
@@ -70,7 +63,7 @@ struct JobStore::Impl {
           runners(owner.database()),
           requests(owner.database()),
           received(receiver.database()),
-          key(ensuredKey(folder, writes.hasSecrets() || RunnerTokens::any(owner.database()))),
+          key(ensuredKey(folder, owner.database())),
           tokens(receiver.database(), key) {}
 
     void apply(const Change& change, WallTime now) {

@@ -171,6 +171,8 @@ public:
     std::optional<Request> request(std::int64_t id);
     std::vector<RunnerRecord> runners();
     Installation installation();
+    /// Throws where a start of the service would not get on with `secret.key`.
+    void proveKey();
     /// As in JobStore; needs to read `secret.key` where a token is stored.
     std::optional<RunnerToken> runnerToken(const std::string& runner, const Secret& configured);
 

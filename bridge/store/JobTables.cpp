@@ -248,8 +248,7 @@ JobWrites::JobWrites(SQLite::Database& database)
             "INSERT INTO transition (job, at, from_state, to_state, cause) VALUES (?,?,?,?,?)"),
       insertSecret_(database, "INSERT INTO job_secret (job, payload) VALUES (?,?)"),
       secret_(database, "SELECT payload FROM job_secret WHERE job = ?"),
-      deleteSecret_(database, "DELETE FROM job_secret WHERE job = ?"),
-      hasSecrets_(database, "SELECT 1 FROM job_secret LIMIT 1") {}
+      deleteSecret_(database, "DELETE FROM job_secret WHERE job = ?") {}
 
 JobRow JobWrites::insert(const std::string& runner, const std::string& serverUrl,
                          const std::string& backend, const std::string& account, WallTime now) {
@@ -313,10 +312,6 @@ void JobWrites::deleteSecret(JobRow job) {
 void JobWrites::erase(JobRow job) {
     SQLite::Statement erase(database_, "DELETE FROM job WHERE id = ? AND state = 'done'");
     Query(erase).with(job).run();
-}
-
-bool JobWrites::hasSecrets() {
-    return Query(hasSecrets_).next();
 }
 
 }  // namespace gridbridge::store

@@ -68,7 +68,6 @@ public:
     void insertSecret(JobRow job, const std::string& sealed);
     std::optional<std::string> secret(JobRow job);
     void deleteSecret(JobRow job);
-    bool hasSecrets();
     /// The row and all that refers to it.
     void erase(JobRow job);
 
@@ -82,7 +81,6 @@ private:
     SQLite::Statement insertSecret_;
     SQLite::Statement secret_;
     SQLite::Statement deleteSecret_;
-    SQLite::Statement hasSecrets_;
 };
 
 }  // namespace gridbridge::store

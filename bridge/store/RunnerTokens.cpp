@@ -48,6 +48,15 @@ void RunnerTokens::save(const std::string& runner, const Secret& configured,
         .run();
 }
 
+void RunnerTokens::prove() {
+    SQLite::Statement select(database_, "SELECT runner, configured FROM runner_token LIMIT 1");
+    Query query(select);
+    if (query.next()) {
+        const auto runner = query.text();
+        key_.open(aboutConfigured(runner), query.text());
+    }
+}
+
 bool RunnerTokens::any(SQLite::Database& database) {
     SQLite::Statement select(database, "SELECT 1 FROM runner_token LIMIT 1");
     return Query(select).next();

@@ -21,6 +21,9 @@ public:
     std::optional<RunnerToken> find(const std::string& runner, const Secret& configured);
     void save(const std::string& runner, const Secret& configured, const RunnerToken& token);
 
+    /// Opens one of them, where there are any. Throws StoreError when the key does not.
+    void prove();
+
     /// Whether anything is sealed here.
     static bool any(SQLite::Database& database);
 

@@ -215,6 +215,41 @@ TEST_F(CheckEndToEnd, DamagedDatabase) {
                                        "/gridbridge.db: file is not a database; ")));
 }
 
+TEST_F(CheckEndToEnd, KeyThatDoesNotOpenWhatIsSealed) {
+    start();
+    ASSERT_TRUE(gitlab->waitForStatus(
+        gitlab->addJob(
+            {.script = {"while [ ! -e " + (folder.path / "go").string() + " ]; do sleep 0.1; done"},
+             .variables = {{.key = "GIT_STRATEGY", .value = "none"}}}),
+        fakegitlab::Status::Running));
+    EXPECT_EQ(service->stop(), 0);
+    const auto key = service->stateDir() / "secret.key";
+    const auto whole = readFile(key);
+    const auto closed = perms::owner_read | perms::owner_write;
+    const auto expectSaid = [&](const std::string& text) {
+        const auto refused = run();
+        EXPECT_EQ(refused.exitCode, 74);
+        ASSERT_THAT(linesOf(refused.err), ElementsAre(HasSubstr(text)));
+        EXPECT_THAT(failures(check()), ElementsAre("FAIL  " + linesOf(refused.err)[0].substr(12)));
+        EXPECT_EQ(check().exitCode, 1);
+    };
+
+    std::filesystem::permissions(key, perms(0644));
+    expectSaid("secret.key can be read by others: run 'chmod 600 ");
+    std::filesystem::permissions(key, closed);
+    writeFile(key, "short");
+    expectSaid("secret.key is not a key of 32 bytes: restore it from a backup");
+    writeFile(key, std::string(32, 'k'));
+    expectSaid("secret.key is not the key it was sealed with");
+    std::filesystem::remove(key);
+    expectSaid("secret.key is missing, and the database holds secrets");
+
+    writeFile(key, whole);
+    std::filesystem::permissions(key, closed);
+    EXPECT_EQ(check().exitCode, 0);
+    writeFile(folder.path / "go", "");
+}
+
 TEST_F(CheckEndToEnd, RunnerOfOpenJobsThatIsNotConfiguredAnyMore) {
     start();
     const auto id =

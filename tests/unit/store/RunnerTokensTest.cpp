@@ -1,5 +1,6 @@
 #include <gmock/gmock.h>
 
+#include "bridge/store/SealingKey.h"
 #include "tests/unit/store/StoreFixture.h"
 
 namespace gridbridge::store {
@@ -75,6 +76,14 @@ TEST_F(RunnerTokensTest, LostKeyIsNotReplacedWhileATokenIsSealedWithIt) {
     save();
     store_.reset();
     std::filesystem::remove(folder() / "secret.key");
+    EXPECT_THROW(reopen(), StoreError);
+}
+
+TEST_F(RunnerTokensTest, AnotherKeyIsRefusedAtTheStart) {
+    save();
+    store_.reset();
+    std::filesystem::remove(folder() / "secret.key");
+    SealingKey::create(folder() / "secret.key");
     EXPECT_THROW(reopen(), StoreError);
 }
 

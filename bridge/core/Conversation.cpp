@@ -49,7 +49,7 @@ bool mayTalk(const Live& live) {
 
 /// Whether there has been nothing but refusals, this one included, for too long.
 bool refusedTooLong(CallOutcome outcome, SteadyTime now, std::optional<SteadyTime>& since) {
-    if (outcome != CallOutcome::NotFound && outcome != CallOutcome::Rejected) {
+    if (outcome != CallOutcome::NotGitLab && outcome != CallOutcome::Rejected) {
         since.reset();
         return false;
     }

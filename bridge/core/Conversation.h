@@ -23,8 +23,8 @@ public:
     static constexpr Millis kRunningBeat{30000};
     static constexpr Millis kWaitingBeat{60000};
     static constexpr Millis kLongestBeat{300000};
-    /// A proxy's 404 or 400 is believed after this: GitLab itself takes back a job that it has
-    /// not heard of for so long (protocol 7.1), and says 403 (protocol 9.4).
+    /// What a proxy answers, or a 400, is believed after this: GitLab itself takes back a job that
+    /// it has not heard of for so long (protocol 7.1), and says 403 (protocol 9.4).
     static constexpr Millis kLongestRefusal = std::chrono::hours(1);
 
     Conversation(const Clock& clock, World& world, Answers& answers, const Trace& trace,

@@ -150,10 +150,10 @@ private:
         later(attempt, answer, what);
     }
 
-    /// A proxy's 404 is believed after an hour, as it is about all else (Conversation).
+    /// A proxy's word is believed after an hour, as it is about all else (Conversation).
     bool isFinal(CallOutcome outcome) {
         const auto now = clock.steadyNow();
-        if (outcome != CallOutcome::NotFound) {
+        if (outcome != CallOutcome::NotGitLab) {
             progress.notFoundSince.reset();
         } else {
             progress.notFoundSince = progress.notFoundSince.value_or(now);

@@ -56,10 +56,15 @@ std::string saidIn(const http::Response& response) {
     return {};
 }
 
-/// Where a redirect leads, without credentials and query.
-std::string target(const http::Response& response) {
+/// Where a redirect leads, without credentials and query; a path leads to the same server.
+std::string target(const std::string& baseUrl, const http::Response& response) {
     auto location = response.header("Location");
     location.resize(std::min(location.find_first_of("?#"), location.size()));
+    if (location.starts_with("//")) {
+        location.insert(0, baseUrl, 0, baseUrl.find("//"));
+    } else if (location.starts_with('/')) {
+        location.insert(0, baseUrl, 0, baseUrl.find('/', baseUrl.find("://") + 3));
+    }
     const auto host = location.find("://");
     const auto path = host == std::string::npos ? host : location.find('/', host + 3);
     const auto at = location.rfind('@', path);
@@ -69,9 +74,9 @@ std::string target(const http::Response& response) {
     return location;
 }
 
-std::string redirect(const std::string& path, const http::Response& response,
-                     const Secret& secret) {
-    const auto to = target(response);
+std::string redirect(const std::string& baseUrl, const std::string& path,
+                     const http::Response& response, const Secret& secret) {
+    const auto to = target(baseUrl, response);
     if (to.empty()) {
         return "a redirect to nowhere; check the url of this runner";
     }
@@ -113,7 +118,7 @@ std::string describe(const std::string& baseUrl, const http::Request& request,
         text += " through the proxy " + response.proxy;
     }
     if (response.status >= 300 && response.status < 400) {
-        text += ", " + redirect(path, response, secret);
+        text += ", " + redirect(baseUrl, path, response, secret);
     } else if (isWebPage(response)) {
         text += " with a web page, not GitLab's answer; is there a proxy or a login before it?";
     } else if (const auto said = harmless(saidIn(response), secret); !said.empty()) {
@@ -121,6 +126,8 @@ std::string describe(const std::string& baseUrl, const http::Request& request,
     } else if (response.status == 404 ||
                (response.status < 300 && response.header("Job-Status").empty())) {
         text += ", which is not what GitLab answers; check the url of this runner";
+    } else if (response.status == 403) {
+        text += ", which is not how GitLab refuses; is there a proxy or a login before it?";
     }
     return text + " (request " + harmless(requestId(request, response), secret) + ")";
 }
@@ -139,6 +146,17 @@ bool isWebPage(const http::Response& response) {
     constexpr std::string_view kHtml = "text/html";
     const auto type = response.header("Content-Type");
     return ::strncasecmp(type.c_str(), kHtml.data(), kHtml.size()) == 0;
+}
+
+bool isRefusal(const http::Response& response) {
+    const auto said = saidIn(response);
+    return response.status == 422 ? !said.empty()
+                                  : response.status == 403 && said.starts_with("403 ");
+}
+
+bool isBareStatus(const http::Response& response) {
+    const auto status = std::to_string(response.status);
+    return response.body == status || response.body == '"' + status + '"';
 }
 
 std::optional<seconds> secondsIn(const http::Response& response, std::string_view header) {

@@ -22,6 +22,13 @@ std::string requestId(const http::Request& request, const http::Response& respon
 /// A web page: the answer of a proxy or a login, never of GitLab's API.
 bool isWebPage(const http::Response& response);
 
+/// GitLab's own 403 or 422 with its JSON body (protocol 0.3): a proxy's says nothing of tokens and
+/// jobs. At a 403 the body's text begins with the status.
+bool isRefusal(const http::Response& response);
+
+/// The status as text, all that servers to version 15 say with a success (protocol 0.3).
+bool isBareStatus(const http::Response& response);
+
 /// When to come back: RateLimit-ResetTime, else Retry-After (protocol 0.4); at most an hour.
 std::optional<std::chrono::seconds> retryAfter(const http::Response& response, WallTime now);
 

@@ -180,7 +180,8 @@ Job::Attempt Job::report(FinalReport verdict, bool lost) {
     }
     return {.pause = answer.retryAfter.value_or(std::chrono::seconds(1)),
             .why = answer.message,
-            .lost = lost || answer.outcome == CallOutcome::Retry};
+            .lost = lost || answer.outcome == CallOutcome::Retry ||
+                    answer.outcome == CallOutcome::NotGitLab};
 }
 
 const std::string& Job::state() const {

@@ -79,19 +79,44 @@ bool isOver(const std::string& serverStatus) {
     return serverStatus == "success" || serverStatus == "failed" || serverStatus == "canceled";
 }
 
-/// GitLab's API never answers with a page: a proxy did, and may stop doing so. A proxy's 413 is
-/// as good as GitLab's.
-bool isProxys(const http::Response& response, const std::string& serverStatus) {
-    return isWebPage(response) && serverStatus.empty() && response.status < 406 &&
-           (response.status < 300 || response.status >= 400);
+/// Whether a success is GitLab's own: a login or a portal before it answers 200 to anything, and
+/// what it swallowed would be taken for stored.
+bool isTaken(Call call, const http::Response& response, const JobAnswer& seen) {
+    switch (call) {
+        case Call::Trace:
+            return seen.serverSize.has_value();
+        case Call::Upload:
+            return response.status == 201;
+        case Call::KeepAlive:
+        case Call::Finish:
+            break;
+    }
+    // Servers to version 15 name no status here, and some say nothing at all. A sign of life may
+    // be believed then; a report that is not is repeated, and their 403 names the status.
+    return !seen.serverStatus.empty() || isBareStatus(response) ||
+           (call == Call::KeepAlive && response.body.empty());
+}
+
+/// What GitLab never answers: a proxy did, and may stop doing so. A proxy's 413 is as good as
+/// GitLab's.
+bool isProxys(Call call, const http::Response& response, const JobAnswer& seen) {
+    const int status = response.status;
+    if (status >= 200 && status < 300) {
+        return !isTaken(call, response, seen);
+    }
+    if (status == 403) {
+        return seen.serverStatus.empty() && !isRefusal(response);
+    }
+    const bool page = isWebPage(response) && seen.serverStatus.empty();
+    return status == 404 || (page && status >= 400 && status < 406);
 }
 
 /// Protocol 4.2, 5.2, 5.4 and 6.1.
 CallOutcome outcomeOf(Call call, const http::Response& response, const JobAnswer& seen) {
     const int status = response.status;
     const bool success = status >= 200 && status < 300;
-    if (isProxys(response, seen.serverStatus) || status == 404) {
-        return CallOutcome::NotFound;
+    if (isProxys(call, response, seen)) {
+        return CallOutcome::NotGitLab;
     }
     if (status == 403) {
         // A stale replica right after the claim (protocol 9.13).

@@ -31,7 +31,7 @@ struct RunnerIdentity {
 
 enum class VerifyOutcome {
     Valid,
-    Invalid,      ///< 403, 422: GitLab does not know the token.
+    Invalid,      ///< 403, 422 of GitLab itself: it does not know the token.
     NotGitLab,    ///< A 404, a redirect, a web page and the like: the url, or a proxy before it.
     Unreachable,  ///< Network, 429, 5xx: says nothing, and passes.
 };
@@ -46,7 +46,7 @@ enum class ClaimOutcome {
     Job,        ///< 201: `body` is the job.
     NoJob,      ///< 204
     Conflict,   ///< 409: ask again at the next interval.
-    Forbidden,  ///< 403, 422: counts against the runner's health.
+    Forbidden,  ///< 403, 422 of GitLab itself: counts against the runner's health.
     Retry,      ///< 429, 5xx, network: not the runner's fault. `retryAfter` when the server said.
     Refused,    ///< Any other answer, redirects included: `message` says what to change.
 };
@@ -68,15 +68,15 @@ enum class JobStatus {
 };
 
 enum class CallOutcome {
-    Done,      ///< Accepted.
-    Deferred,  ///< 202 to a final report: repeat the identical call after `retryAfter`.
-    Mismatch,  ///< 416 to a PATCH: `serverSize` is the offset to continue at.
-    Retry,     ///< 409, 429, 5xx, network, a lost answer: the same call may be repeated.
-    NotFound,  ///< 404, or a web page instead of GitLab's answer: a proxy's, transient for a
-               ///< bounded time.
-    TooLarge,  ///< 413, GitLab's or a proxy's: these bytes never pass, fewer may.
-    Rejected,  ///< 400, redirects and the like: repeating cannot help.
-    Ended,     ///< The job is Gone.
+    Done,       ///< Accepted.
+    Deferred,   ///< 202 to a final report: repeat the identical call after `retryAfter`.
+    Mismatch,   ///< 416 to a PATCH: `serverSize` is the offset to continue at.
+    Retry,      ///< 409, 429, 5xx, network, a lost answer: the same call may be repeated.
+    NotGitLab,  ///< 404, or what GitLab never answers, refusals and successes alike: a proxy's,
+                ///< transient for a bounded time.
+    TooLarge,   ///< 413, GitLab's or a proxy's: these bytes never pass, fewer may.
+    Rejected,   ///< 400, redirects and the like: repeating cannot help.
+    Ended,      ///< The job is Gone.
 };
 struct JobAnswer {
     CallOutcome outcome = CallOutcome::Retry;

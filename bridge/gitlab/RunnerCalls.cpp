@@ -46,40 +46,45 @@ std::string lastUpdateIn(const http::Response& response) {
     return usable ? value : std::string();
 }
 
-VerifyAnswer valid(const http::Response& response) {
-    VerifyAnswer answer{.outcome = VerifyOutcome::Valid};
+/// Of a 200: valid when it names the runner, or is the bare status of old servers (protocol 1.3).
+VerifyAnswer verified(const http::Response& response) {
+    if (isBareStatus(response)) {
+        return {.outcome = VerifyOutcome::Valid};
+    }
     try {
         const auto fields = JsonFields::parse(response.body);
-        answer.runnerId = fields.number("id", 0);
-        answer.tokenExpiresAt = tokenExpiresAt(fields);
+        if (const auto id = fields.number("id", 0); id > 0) {
+            return {.outcome = VerifyOutcome::Valid,
+                    .runnerId = id,
+                    .tokenExpiresAt = tokenExpiresAt(fields)};
+        }
     } catch (const UnreadableField&) {
-        answer.runnerId = 0;  // Old servers answer with plain text.
+        return {.outcome = VerifyOutcome::NotGitLab};
     }
-    return answer;
+    return {.outcome = VerifyOutcome::NotGitLab};
 }
 
-/// Only 403 and 422 prove a bad token (protocol 1.3); a proxy's page does not, nor does a 404.
+/// Only GitLab's own 403 and 422 prove a bad token (protocol 1.3).
 VerifyOutcome refusal(const http::Response& response) {
     if (isPassing(response.status)) {
         return VerifyOutcome::Unreachable;
     }
-    const bool refused = response.status == 403 || response.status == 422;
-    return refused && !isWebPage(response) ? VerifyOutcome::Invalid : VerifyOutcome::NotGitLab;
+    return isRefusal(response) ? VerifyOutcome::Invalid : VerifyOutcome::NotGitLab;
 }
 
-ClaimOutcome claimOutcome(int status) {
-    switch (status) {
+ClaimOutcome claimOutcome(const http::Response& response) {
+    switch (response.status) {
         case 201:
             return ClaimOutcome::Job;
         case 204:
             return ClaimOutcome::NoJob;
         case 403:
         case 422:
-            return ClaimOutcome::Forbidden;
+            return isRefusal(response) ? ClaimOutcome::Forbidden : ClaimOutcome::Refused;
         case 409:
             return ClaimOutcome::Conflict;
         default:
-            return isPassing(status) ? ClaimOutcome::Retry : ClaimOutcome::Refused;
+            return isPassing(response.status) ? ClaimOutcome::Retry : ClaimOutcome::Refused;
     }
 }
 
@@ -94,11 +99,11 @@ VerifyAnswer HttpRunnerApi::verify(const CallContext& ctx, const RunnerIdentity&
     if (!sent) {
         return {.message = sent.error().message};
     }
-    if (sent->status == 200 && !isWebPage(*sent)) {
-        return valid(*sent);
+    auto answer = sent->status == 200 ? verified(*sent) : VerifyAnswer{.outcome = refusal(*sent)};
+    if (answer.outcome != VerifyOutcome::Valid) {
+        answer.message = describe(transport_.baseUrl(), request, *sent, runner.token);
     }
-    return {.outcome = refusal(*sent),
-            .message = describe(transport_.baseUrl(), request, *sent, runner.token)};
+    return answer;
 }
 
 ClaimAnswer HttpRunnerApi::requestJob(const CallContext& ctx, const RunnerIdentity& runner,
@@ -118,7 +123,7 @@ ClaimAnswer HttpRunnerApi::requestJob(const CallContext& ctx, const RunnerIdenti
                 .cutOff = error.kind == ErrorKind::Uncertain};
     }
     auto response = std::move(sent).value();
-    ClaimAnswer answer{.outcome = claimOutcome(response.status)};
+    ClaimAnswer answer{.outcome = claimOutcome(response)};
     if (answer.outcome == ClaimOutcome::Job) {
         answer.requestId = requestId(request, response);
         answer.body = std::move(response.body);
@@ -127,9 +132,6 @@ ClaimAnswer HttpRunnerApi::requestJob(const CallContext& ctx, const RunnerIdenti
     if (answer.outcome == ClaimOutcome::NoJob) {
         answer.lastUpdate = lastUpdateIn(response);
         return answer;
-    }
-    if (isWebPage(response) && answer.outcome == ClaimOutcome::Forbidden) {
-        answer.outcome = ClaimOutcome::Refused;
     }
     answer.retryAfter = retryAfter(response, clock_.wallNow());
     answer.message = describe(transport_.baseUrl(), request, response, runner.token);

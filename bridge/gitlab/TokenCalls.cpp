@@ -18,7 +18,7 @@ TokenOutcome outcomeOf(const http::Response& response) {
     }
     switch (response.status) {
         case 403:
-            return TokenOutcome::Forbidden;
+            return isRefusal(response) ? TokenOutcome::Forbidden : TokenOutcome::Refused;
         case 409:
         case 425:
         case 429:

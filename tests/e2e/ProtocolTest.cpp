@@ -98,6 +98,23 @@ TEST_F(ProtocolEndToEnd, ProxysNotFoundAndBadRequestPassByAndLoseNothing) {
     EXPECT_EQ(gitlab->faults().at(FaultKind::ProxyBadRequest), 1U);
 }
 
+TEST_F(ProtocolEndToEnd, ProxysRefusalAndItsSignInPassByAndLoseNothing) {
+    start();
+    const auto kinds = {FaultKind::ProxyForbidden, FaultKind::ProxySignIn};
+    for (const auto kind : kinds) {
+        for (const auto at : {Call::Claim, Call::PutRunning, Call::Patch, Call::PutFinal}) {
+            gitlab->failNext(kind, 1, at);
+        }
+    }
+
+    succeeded(run({.script = {"echo hello"}}));
+
+    for (const auto kind : kinds) {
+        EXPECT_EQ(gitlab->faults().at(kind), 4U) << nameOf(kind);
+    }
+    EXPECT_EQ(service->log().find("took the job back"), std::string::npos);
+}
+
 TEST_F(ProtocolEndToEnd, LogGoesThroughAProxyThatAllowsOnlySmallBodies) {
     auto with = options();
     with.proxyLimit = 20000;

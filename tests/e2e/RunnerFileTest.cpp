@@ -150,7 +150,8 @@ TEST_F(RunnerFileEndToEnd, ServerThatIsNoGitLabIsOneSentenceAndNoFile) {
         expectRefused(answers("<html>please log in</html>", status, "text/html"), 1,
                       " with a web page, not GitLab's answer; is there a proxy or a login");
     }
-    expectRefused(answers("hello", "200 OK", "text/plain"), 1, "is it a GitLab server?");
+    expectRefused(answers("hello", "200 OK", "text/plain"), 1,
+                  "200, which is not what GitLab answers; check the url");
     expectRefused(answers("hello", "202 Accepted", "text/plain"), 1,
                   "202, which is not what GitLab answers; check the url");
     // Something was made there, and nobody can read what.

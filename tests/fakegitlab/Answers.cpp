@@ -39,7 +39,7 @@ std::string variantOf(const Reply& reply) {
     if (reply.delivery != Delivery::Whole) {
         return "lost";
     }
-    if (valueOf(reply, "Content-Type") == "text/html") {
+    if (valueOf(reply, "Content-Type").starts_with("text/")) {
         return "proxy";
     }
     for (const auto* header : {"X-GitLab-Last-Update", "Retry-After", "RateLimit-ResetTime"}) {

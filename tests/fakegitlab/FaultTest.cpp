@@ -89,6 +89,21 @@ TEST_F(FaultTest, ProxyAnswersWithAPageBeforeGitLabHearsOfIt) {
     EXPECT_TRUE(server->violations().empty()) << "the client is not to blame";
 }
 
+TEST_F(FaultTest, ProxyRefusesOrSwallowsWithATextBeforeGitLabHearsOfIt) {
+    const auto id = running();
+    for (const auto& [kind, status] :
+         {std::pair(FaultKind::ProxyForbidden, 403), std::pair(FaultKind::ProxySignIn, 200)}) {
+        server->failNext(kind);
+        const auto answer = putOnce(id, R"("state":"success")");
+        EXPECT_EQ(answer->status, status);
+        EXPECT_EQ(answer->header("Content-Type"), "text/plain");
+        EXPECT_EQ(answer->header("Job-Status"), "");
+        EXPECT_EQ(server->status(id), Status::Running);
+    }
+    put(id, R"("state":"running")");
+    EXPECT_TRUE(server->violations().empty()) << "nothing has ended yet";
+}
+
 TEST_F(FaultTest, ProxyRefusesLongBodies) {
     start({.proxyLimit = 200});
     const auto id = running();

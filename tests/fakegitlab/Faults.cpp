@@ -22,7 +22,9 @@ constexpr std::array<std::string_view, kFaultKinds> kNames = {"claim-answer-lost
                                                               "slow-answer",
                                                               "trace-forgotten",
                                                               "504",
-                                                              "408"};
+                                                              "408",
+                                                              "403",
+                                                              "sign-in"};
 
 bool canHit(FaultKind kind, Call at) {
     switch (kind) {
@@ -53,6 +55,8 @@ bool canHit(FaultKind kind, Call at) {
         case FaultKind::SlowAnswer:
         case FaultKind::GatewayTimeout:
         case FaultKind::RequestTimeout:
+        case FaultKind::ProxyForbidden:
+        case FaultKind::ProxySignIn:
             return at != Call::Other;
     }
     return false;

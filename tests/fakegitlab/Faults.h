@@ -30,8 +30,10 @@ enum class FaultKind {
     TraceForgotten,     ///< The server has lost the log when the next PATCH comes.
     GatewayTimeout,     ///< 504
     RequestTimeout,     ///< 408
+    ProxyForbidden,     ///< 403 with a proxy's text.
+    ProxySignIn,        ///< 200 of a login that lets nothing through.
 };
-inline constexpr std::size_t kFaultKinds = 19;
+inline constexpr std::size_t kFaultKinds = 21;
 
 /// The kinds of calls that faults can be aimed at. Any = all of a job's calls and claims.
 enum class Call { Any, Claim, PutRunning, PutFinal, Patch, Upload, Download, Runners, Git, Other };

@@ -70,11 +70,11 @@ Reply faulty(int status) {
 }
 
 /// What a proxy in front of GitLab answers by itself.
+Reply proxys(int status, const std::string& type, const std::string& body) {
+    return {.status = status, .headers = {{"Content-Type", type}}, .body = body, .fault = true};
+}
 Reply proxys(int status) {
-    return {.status = status,
-            .headers = {{"Content-Type", "text/html"}},
-            .body = "<html><body>a proxy</body></html>",
-            .fault = true};
+    return proxys(status, "text/html", "<html><body>a proxy</body></html>");
 }
 
 /// As in `Wed, 21 Oct 2015 07:28:00 GMT`.
@@ -204,6 +204,12 @@ std::optional<Reply> Router::faultBefore(Call call) {
         if (state_.faults.strikes(kind, call)) {
             return proxys(status);
         }
+    }
+    if (state_.faults.strikes(FaultKind::ProxyForbidden, call)) {
+        return proxys(403, "text/plain", "blocked by policy");
+    }
+    if (state_.faults.strikes(FaultKind::ProxySignIn, call)) {
+        return proxys(200, "text/plain", "please sign in");
     }
     return std::nullopt;
 }

@@ -128,7 +128,7 @@ Reply appendTrace(State& state, const Request& request, JobId id) {
     const auto limit = state.options.traceLimitMiB;
     if (limit > 0 && total / (1U << 20U) >= limit) {
         state.finish(*job, Status::Failed, "trace_size_exceeded");
-        return messageReply(403, "the log is too large");
+        return jsonReply(403, R"({"error":"403 Forbidden"})");
     }
     if (auto conflict = conflictByFault(state, Call::Patch)) {
         return *conflict;

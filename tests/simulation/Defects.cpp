@@ -88,7 +88,12 @@ class ReportBeforeLog final : public Defect {
         if (request.method != "PATCH" || request.body.empty() || ++patches_ % 3 != 0) {
             return std::nullopt;
         }
-        return fakegitlab::Reply{.status = 202, .headers = {{"Job-Status", "running"}}, .body = ""};
+        const auto range = request.header("content-range");
+        const auto size = std::stoll("0" + range.substr(range.find('-') + 1)) + 1;
+        return fakegitlab::Reply{
+            .status = 202,
+            .headers = {{"Job-Status", "running"}, {"Range", "0-" + std::to_string(size)}},
+            .body = ""};
     }
     int patches_ = 0;
 };

@@ -50,9 +50,9 @@ protected:
 };
 
 TEST_F(RefusalTest, ProxysAnswerToAReportIsBelievedAfterAnHour) {
-    for (const auto outcome : {CallOutcome::NotFound, CallOutcome::Rejected}) {
+    for (const auto outcome : {CallOutcome::NotGitLab, CallOutcome::Rejected}) {
         const testing::LogLines lines(log_);
-        const auto row = running(outcome == CallOutcome::NotFound ? 1 : 2);
+        const auto row = running(outcome == CallOutcome::NotGitLab ? 1 : 2);
         const auto id = *job(row).gitlabId;
         gitlab_.answerNext(Call::Finish, with(outcome), kAlways);
         backend_.finish(key(row));
@@ -75,9 +75,9 @@ TEST_F(RefusalTest, ProxysAnswerToAReportIsBelievedAfterAnHour) {
 
 TEST_F(RefusalTest, HourOfRefusalsBeginsAnewAfterAnOutage) {
     const auto row = running(1);
-    gitlab_.answerNext(Call::Finish, with(CallOutcome::NotFound), 20);
+    gitlab_.answerNext(Call::Finish, with(CallOutcome::NotGitLab), 20);
     gitlab_.answerNext(Call::Finish, with(CallOutcome::Retry), 120);
-    gitlab_.answerNext(Call::Finish, with(CallOutcome::NotFound), 20);
+    gitlab_.answerNext(Call::Finish, with(CallOutcome::NotGitLab), 20);
     backend_.finish(key(row));
 
     pass(4h);
@@ -98,8 +98,8 @@ TEST_F(RefusalTest, OutageHasNoLimit) {
 TEST_F(RefusalTest, JobOfWhichOnlyAProxySpeaksForAnHourIsEnded) {
     const auto row = running(1);
     settle();
-    gitlab_.answerNext(Call::KeepAlive, with(CallOutcome::NotFound), kAlways);
-    gitlab_.answerNext(Call::Trace, with(CallOutcome::NotFound), kAlways);
+    gitlab_.answerNext(Call::KeepAlive, with(CallOutcome::NotGitLab), kAlways);
+    gitlab_.answerNext(Call::Trace, with(CallOutcome::NotGitLab), kAlways);
     pass(50min);
     EXPECT_EQ(job(row).state, State::Running);
 

@@ -145,7 +145,7 @@ TEST_F(UploadTest, RefusalsAreAVerdict) {
 
 TEST_F(UploadTest, ProxysNotFoundIsBelievedAfterAnHour) {
     begin();
-    gitlab_.answerNext(Call::Upload, {.outcome = CallOutcome::NotFound, .message = "404"}, 1000);
+    gitlab_.answerNext(Call::Upload, {.outcome = CallOutcome::NotGitLab, .message = "404"}, 1000);
     backend_.finish(key(row_));
     pass(59min);
     EXPECT_EQ(job(row_).state, State::Collecting);

@@ -39,6 +39,8 @@ TEST_F(ClaimHttpTest, OnlyGitLabItselfSaysThatATokenIsWrong) {
     start();
     for (const auto& [fault, wanted] :
          {std::pair(FaultKind::ProxyNotFound, VerifyOutcome::NotGitLab),
+          std::pair(FaultKind::ProxyForbidden, VerifyOutcome::NotGitLab),
+          std::pair(FaultKind::ProxySignIn, VerifyOutcome::NotGitLab),
           std::pair(FaultKind::TooManyRequests, VerifyOutcome::Unreachable),
           std::pair(FaultKind::Unavailable, VerifyOutcome::Unreachable)}) {
         server->failNext(fault, 1, Call::Runners);

@@ -31,6 +31,10 @@ protected:
         transport.answers.emplace_back(std::move(response));
         return api.requestJob(context, runner, "");
     }
+    JobAnswer upload(http::Response response) {
+        transport.answers.emplace_back(std::move(response));
+        return api.uploadArtifact(context, job, {.file = "/f", .filename = "a.zip"});
+    }
     VerifyAnswer verify(http::Response response) {
         transport.answers.emplace_back(std::move(response));
         return api.verify(context, runner);
@@ -39,6 +43,15 @@ protected:
         return {.status = status,
                 .headers = {{"content-type", "text/html; charset=utf-8"}},
                 .body = "<html>hidden</html>"};
+    }
+    /// As GitLab refuses.
+    static http::Response refused(int status, const std::string& why = "403 Forbidden") {
+        return {.status = status,
+                .headers = {{"Content-Type", "application/json"}},
+                .body = R"({"message":")" + why + "\"}"};
+    }
+    static http::Response plain(int status, const std::string& text) {
+        return {.status = status, .headers = {{"Content-Type", "text/plain"}}, .body = text};
     }
     static http::Response redirect(const std::string& to) {
         return {.status = 301, .headers = {{"Location", to}}};
@@ -89,25 +102,74 @@ TEST_F(RunnerApiTest, FinalReportSaysWhatIsKnownAndNothingElse) {
 
 TEST_F(RunnerApiTest, StatusDecidesWhatACallerDoesNext) {
     const std::pair<int, CallOutcome> cases[] = {
-        {200, CallOutcome::Done},     {204, CallOutcome::Done},     {202, CallOutcome::Done},
-        {400, CallOutcome::Rejected}, {401, CallOutcome::Retry},    {403, CallOutcome::Ended},
-        {404, CallOutcome::NotFound}, {405, CallOutcome::Rejected}, {407, CallOutcome::Retry},
-        {408, CallOutcome::Retry},    {409, CallOutcome::Retry},    {412, CallOutcome::Retry},
-        {413, CallOutcome::TooLarge}, {416, CallOutcome::Rejected}, {429, CallOutcome::Retry},
-        {500, CallOutcome::Retry},    {503, CallOutcome::Retry},    {520, CallOutcome::Retry},
+        {200, CallOutcome::Done},      {204, CallOutcome::Done},     {202, CallOutcome::Done},
+        {400, CallOutcome::Rejected},  {401, CallOutcome::Retry},    {403, CallOutcome::NotGitLab},
+        {404, CallOutcome::NotGitLab}, {405, CallOutcome::Rejected}, {407, CallOutcome::Retry},
+        {408, CallOutcome::Retry},     {409, CallOutcome::Retry},    {412, CallOutcome::Retry},
+        {413, CallOutcome::TooLarge},  {416, CallOutcome::Rejected}, {429, CallOutcome::Retry},
+        {500, CallOutcome::Retry},     {503, CallOutcome::Retry},    {520, CallOutcome::Retry},
         {302, CallOutcome::Rejected},
     };
     for (const auto& [status, wanted] : cases) {
         const auto answer = keepAlive({.status = status});
         EXPECT_EQ(answer.outcome, wanted) << status;
         EXPECT_EQ(answer.message.empty(), wanted == CallOutcome::Done) << status;
-        EXPECT_EQ(answer.status, status == 403 ? JobStatus::Gone : JobStatus::Alive) << status;
+        EXPECT_EQ(answer.status, JobStatus::Alive) << status;
     }
+}
+
+TEST_F(RunnerApiTest, OnlyGitLabsOwnRefusalEndsAJob) {
+    for (const auto& own : {refused(403), refused(403, "403 Forbidden - Job has been erased!"),
+                            http::Response{.status = 403, .body = R"({"error":"403 Forbidden"})"},
+                            http::Response{.status = 403, .headers = {{"Job-Status", "failed"}}}}) {
+        for (const auto& answer : {keepAlive(own), append(own), finish(own), upload(own)}) {
+            EXPECT_EQ(answer.outcome, CallOutcome::Ended);
+            EXPECT_EQ(answer.status, JobStatus::Gone);
+        }
+    }
+    for (const auto& other :
+         {plain(403, "blocked by policy"), plain(403, ""), plain(403, "403 Forbidden"),
+          refused(403, "Forbidden"), refused(403, "blocked by policy"), plain(403, "{\"message\":"),
+          plain(403, R"({"code":403})"), plain(403, R"(["403 Forbidden"])")}) {
+        for (const auto& answer : {keepAlive(other), append(other), finish(other), upload(other)}) {
+            EXPECT_EQ(answer.outcome, CallOutcome::NotGitLab) << other.body;
+            EXPECT_EQ(answer.status, JobStatus::Alive);
+        }
+        EXPECT_NE(verify(other).outcome, VerifyOutcome::Invalid) << other.body;
+        EXPECT_EQ(claim(other).outcome, ClaimOutcome::Refused) << other.body;
+    }
+    EXPECT_THAT(keepAlive(plain(403, "blocked by policy")).message,
+                HasSubstr("403, which is not how GitLab refuses; is there a proxy"));
+}
+
+TEST_F(RunnerApiTest, SuccessThatIsNotGitLabsStoresNothing) {
+    for (const int status : {200, 201, 202, 204}) {
+        for (const auto* text : {"please sign in", "<html>sign in</html>", "{}", "ok"}) {
+            const auto other = plain(status, text);
+            EXPECT_EQ(finish(other).outcome, CallOutcome::NotGitLab) << status << text;
+            EXPECT_EQ(finish(other).status, JobStatus::Alive);
+            EXPECT_EQ(append(other).outcome, CallOutcome::NotGitLab) << status << text;
+            EXPECT_EQ(keepAlive(other).outcome, CallOutcome::NotGitLab) << status << text;
+        }
+        EXPECT_EQ(finish({.status = status}).outcome, CallOutcome::NotGitLab) << status;
+    }
+    EXPECT_EQ(upload(plain(200, "please sign in")).outcome, CallOutcome::NotGitLab);
+    EXPECT_EQ(upload({.status = 201}).outcome, CallOutcome::Done);
+    EXPECT_THAT(finish(plain(200, "please sign in")).message,
+                HasSubstr("200, which is not what GitLab answers"));
+}
+
+TEST_F(RunnerApiTest, SuccessOfAServerThatNamesNoStatusCounts) {
+    EXPECT_EQ(finish({.status = 200, .body = "200"}).outcome, CallOutcome::Done);
+    EXPECT_EQ(finish({.status = 202, .body = "202"}).outcome, CallOutcome::Deferred);
+    EXPECT_EQ(keepAlive({.status = 200, .body = "\"200\""}).outcome, CallOutcome::Done);
+    EXPECT_EQ(append({.status = 202, .headers = {{"Range", "0-11"}}}).outcome, CallOutcome::Done);
 }
 
 TEST_F(RunnerApiTest, JobStatusIsHeardWhateverTheCall) {
     const auto with = [](int status, const char* word) {
-        return http::Response{.status = status, .headers = {{"job-status", word}}};
+        return http::Response{.status = status,
+                              .headers = {{"job-status", word}, {"Range", "0-11"}}};
     };
     EXPECT_EQ(keepAlive(with(200, "canceling")).status, JobStatus::Canceling);
     EXPECT_EQ(append(with(202, "canceling")).outcome, CallOutcome::Done);
@@ -133,7 +195,7 @@ TEST_F(RunnerApiTest, WebPageOfAProxyIsNeverGitLabsWord) {
     for (const int status : {200, 202, 400, 403, 404}) {
         for (const auto& answer :
              {keepAlive(page(status)), finish(page(status)), append(page(status))}) {
-            EXPECT_EQ(answer.outcome, CallOutcome::NotFound) << status;
+            EXPECT_EQ(answer.outcome, CallOutcome::NotGitLab) << status;
             EXPECT_EQ(answer.status, JobStatus::Alive) << status;
             EXPECT_THAT(answer.message, HasSubstr("web page"));
             EXPECT_THAT(answer.message, Not(HasSubstr("hidden")));
@@ -150,17 +212,24 @@ TEST_F(RunnerApiTest, WebPageOfAProxyIsNeverGitLabsWord) {
 
 TEST_F(RunnerApiTest, OnlyTheServersRefusalProvesABadToken) {
     const std::pair<int, VerifyOutcome> cases[] = {
-        {200, VerifyOutcome::Valid},       {403, VerifyOutcome::Invalid},
-        {422, VerifyOutcome::Invalid},     {404, VerifyOutcome::NotGitLab},
+        {403, VerifyOutcome::Invalid},     {422, VerifyOutcome::Invalid},
+        {404, VerifyOutcome::NotGitLab},   {400, VerifyOutcome::NotGitLab},
         {500, VerifyOutcome::Unreachable}, {302, VerifyOutcome::NotGitLab},
     };
     for (const auto& [status, wanted] : cases) {
-        EXPECT_EQ(verify({.status = status}).outcome, wanted) << status;
+        EXPECT_EQ(verify(refused(status)).outcome, wanted) << status;
     }
+    EXPECT_EQ(verify(refused(422, "Runner is orphaned")).outcome, VerifyOutcome::Invalid);
     EXPECT_EQ(verify({.status = 200, .body = R"({"id":77})"}).runnerId, 77);
-    EXPECT_EQ(verify({.status = 200, .body = "200"}).runnerId, 0);
+    EXPECT_EQ(verify({.status = 200, .body = "200"}).outcome, VerifyOutcome::Valid);
+    for (const auto* other : {"", R"({"id":)", "null", "[]", "{}", "<html>sign in</html>", "ok",
+                              R"({"id":null})", R"({"id":0})", R"({"token":"glrt-x"})"}) {
+        const auto answer = verify({.status = 200, .body = other});
+        EXPECT_EQ(answer.outcome, VerifyOutcome::NotGitLab) << other;
+        EXPECT_THAT(answer.message, HasSubstr("200, which is not what GitLab answers"));
+    }
     const auto ends = [&](const std::string& value) {
-        return verify({.status = 200, .body = R"({"token_expires_at":)" + value + "}"})
+        return verify({.status = 200, .body = R"({"id":1,"token_expires_at":)" + value + "}"})
             .tokenExpiresAt;
     };
     const auto newYear = fromEpoch(std::chrono::seconds(1767225600));
@@ -182,9 +251,11 @@ TEST_F(RunnerApiTest, ClaimIsTakenOnlyWith201) {
         {404, ClaimOutcome::Refused},   {413, ClaimOutcome::Refused},
     };
     for (const auto& [status, wanted] : cases) {
-        const auto answer = claim({.status = status, .body = "kept as it is {"});
+        const std::string body = R"({"message":"403 Forbidden"} {)";
+        const auto answer =
+            claim(status == 201 ? http::Response{.status = 201, .body = body} : refused(status));
         EXPECT_EQ(answer.outcome, wanted) << status;
-        EXPECT_EQ(answer.body, status == 201 ? "kept as it is {" : "");
+        EXPECT_EQ(answer.body, status == 201 ? body : "") << "kept as it is";
     }
 }
 
@@ -205,6 +276,13 @@ TEST_F(RunnerApiTest, RedirectIsRefusedAndNamesTheUrlToConfigure) {
     EXPECT_EQ(moved.outcome, ClaimOutcome::Refused);
     EXPECT_THAT(moved.message, HasSubstr("set url = \"https://new.example.org/gitlab\""));
     EXPECT_THAT(moved.message, Not(HasSubstr("hidden")));
+    for (const auto* there :
+         {"/gitlab/api/v4/jobs/request", "//git.example.org/gitlab/api/v4/jobs/request"}) {
+        EXPECT_THAT(claim(redirect(there)).message,
+                    HasSubstr("set url = \"https://git.example.org/gitlab\""));
+    }
+    EXPECT_THAT(claim(redirect("/users/sign_in")).message,
+                HasSubstr("a redirect to https://git.example.org/users/sign_in;"));
 
     const auto login = keepAlive(redirect("https://u:hidden@sso.example.org/login#hidden"));
     EXPECT_EQ(login.outcome, CallOutcome::Rejected);
@@ -230,16 +308,18 @@ TEST_F(RunnerApiTest, WaitComesFromTheServerWithinReason) {
 
 TEST_F(RunnerApiTest, UpdateIntervalIsPassedOnUpToItsCeiling) {
     const auto interval = [this](const std::string& value) {
-        return append({.status = 202, .headers = {{"X-GitLab-Trace-Update-Interval", value}}})
+        return append({.status = 202,
+                       .headers = {{"Range", "0-11"}, {"X-GitLab-Trace-Update-Interval", value}}})
             .updateInterval;
     };
     EXPECT_EQ(interval("60"), seconds(60));
     EXPECT_EQ(interval("86400"), seconds(900));
     EXPECT_EQ(interval("x"), std::nullopt);
     const auto later =
-        finish({.status = 202, .headers = {{"X-GitLab-Trace-Update-Interval", "8"}}});
+        finish({.status = 202,
+                .headers = {{"Job-Status", "running"}, {"X-GitLab-Trace-Update-Interval", "8"}}});
     EXPECT_EQ(later.retryAfter, seconds(8));
-    EXPECT_EQ(finish({.status = 202}).retryAfter, seconds(1));
+    EXPECT_EQ(finish({.status = 202, .body = "202"}).retryAfter, seconds(1));
 }
 
 TEST_F(RunnerApiTest, MismatchNeedsASizeThatCanBeRead) {

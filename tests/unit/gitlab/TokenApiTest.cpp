@@ -45,13 +45,17 @@ TEST_F(TokenApiTest, EveryAnswerSaysWhetherTheEffectMayHaveHappened) {
         {502, TokenOutcome::Uncertain}, {504, TokenOutcome::Uncertain},
     };
     for (const auto& [status, wanted] : cases) {
-        const auto answer =
-            reset(http::Response{.status = status, .body = R"({"message":"glrt-hidden"})"});
+        const auto answer = reset(http::Response{
+            .status = status,
+            .body = R"({"message":")" + std::to_string(status) + R"( Whatever - glrt-hidden"})"});
         EXPECT_EQ(answer.outcome, wanted) << status;
         EXPECT_THAT(answer.message, HasSubstr(std::to_string(status)));
         EXPECT_THAT(answer.message, Not(HasSubstr("hidden")));
         EXPECT_TRUE(answer.token.empty());
     }
+    EXPECT_EQ(reset(http::Response{.status = 403, .body = "blocked by policy"}).outcome,
+              TokenOutcome::Refused)
+        << "a proxy's word says nothing of the token";
     EXPECT_EQ(reset(transientError("no connection")).outcome, TokenOutcome::Retry);
     EXPECT_EQ(reset(uncertainError("no answer")).outcome, TokenOutcome::Uncertain);
 }

@@ -221,7 +221,7 @@ TEST_F(HostileEndToEnd, WaitingJobsWithTenMegabytesOfVariablesEachAreNotInMemory
     const auto all = std::to_string(jobs) + "\n";
     ASSERT_TRUE(gitlab->waitUntil(
         [&] { return service->sql("SELECT count(*) FROM job WHERE state = 'queued'") == all; },
-        std::chrono::seconds(10 + 5 * jobs)));
+        std::chrono::seconds(60 + 10 * jobs)));
     const auto added = resident() - std::min(before, resident());
     std::cout << jobs << " waiting jobs with 10 MB of variables each add " << added / 1024
               << " MiB to " << before / 1024 << " MiB\n";

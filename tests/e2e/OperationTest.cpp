@@ -88,8 +88,12 @@ TEST_F(OperationEndToEnd, ADrainedServiceFinishesItsJobsAndClaimsNoneUntilItIsRe
     EXPECT_EQ(service->stop(), 0);
     start();
     const auto waiting = add({"true"});
-    // The service has begun and looked around once it answers a request.
-    EXPECT_EQ(ask({"drain", "pool"}).exitCode, 0);
+    // The service has begun and looked around once it answers a request itself.
+    EXPECT_TRUE(waitFor(
+        [&] {
+            return ask({"drain", "pool"}).out == "claims nothing any more: pool\n";
+        },
+        "the answer of the service"));
     EXPECT_EQ(gitlab->status(waiting), Status::Pending);
 
     EXPECT_EQ(ask({"resume"}), (Printed{0, "claims jobs again: pool\n", ""}));

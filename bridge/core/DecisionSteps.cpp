@@ -280,8 +280,10 @@ Decision watched(Step& step) {
     if (auto end = endedWithoutStatus(step)) {
         return *end;
     }
+    // Once the start marker is ours the job never starts, even where a clock has gone back since.
+    const bool takenBack = step.facts.marked && step.facts.marked->ok() && **step.facts.marked;
     if (step.decision.next.state == State::Queued &&
-        (step.decision.next.cancel == Cancel::Soft || step.pastDeadline())) {
+        (step.decision.next.cancel == Cancel::Soft || step.pastDeadline() || takenBack)) {
         if (auto back = takeBack(step, step.decision.next.cancel == Cancel::Soft
                                            ? canceled(step.decision.next)
                                            : neverStarted(step.job))) {

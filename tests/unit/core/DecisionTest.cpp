@@ -456,5 +456,17 @@ TEST_F(DecisionTest, NothingNewChangesNothing) {
     }
 }
 
+TEST_F(DecisionTest, JobThatWasTakenBackNeverStartsEvenIfTheClockGoesBack) {
+    in(State::Queued);
+    now += 2h;
+    EXPECT_TRUE(go().effects.has(Effect::Mark));
+    now -= 2h;
+    facts.marked = Result<bool>(true);
+    go();
+
+    EXPECT_EQ(job.state, State::Reporting);
+    EXPECT_EQ(job.failureReason, "job_execution_timeout");
+}
+
 }  // namespace
 }  // namespace gridbridge::core

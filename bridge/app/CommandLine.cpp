@@ -32,18 +32,21 @@ struct Options {
 
 using Command = std::function<int(const CommandWorld&)>;
 
-std::string stateFault(const std::string& text) {
-    if (store::stateNamed(text)) {
-        return "";
-    }
+std::string stateNames(const std::string& separator) {
     std::string names;
     for (const auto state :
          {store::State::Received, store::State::Claimed, store::State::Submitting,
           store::State::Queued, store::State::Running, store::State::Collecting,
           store::State::Reporting, store::State::Done}) {
-        names += (names.empty() ? "" : ", ") + std::string(nameOf(state));
+        names += (names.empty() ? "" : separator) + std::string(nameOf(state));
     }
-    return "there is no state " + text + "; write one of " + names;
+    return names;
+}
+
+std::string stateFault(const std::string& text) {
+    return store::stateNamed(text)
+               ? ""
+               : "there is no state " + text + "; write one of " + stateNames(", ");
 }
 
 std::string jobFault(const std::string& text) {
@@ -172,7 +175,7 @@ private:
                              });
         jobs->add_flag("--all", options_.all, "Ended jobs too");
         jobs->add_option("--state", options_.state, "Only jobs in this state")
-            ->check(stateFault, "STATE");
+            ->check(stateFault, "{" + stateNames(",") + "}");
         jobs->add_option("--backend", options_.backend, "Only jobs of this backend");
         jobs->add_flag("--json", options_.json, "For programs");
     }
@@ -257,13 +260,10 @@ private:
                           "For GitLab's administrators");
         group->add_option("--tag-list", made.tags, "Tags of the jobs it takes, with commas")
             ->delimiter(',');
-        group->add_flag("--run-untagged,!--no-run-untagged", made.runUntagged,
-                        "Takes jobs without tags too (default)");
+        group->add_flag("!--no-run-untagged", made.runUntagged, "Takes only jobs with tags");
         group->add_flag("--locked", made.locked, "For its project only");
         group->add_flag("--paused", made.paused, "Takes no jobs yet");
-        group
-            ->add_option("--access-level", made.accessLevel,
-                         "Which refs: not_protected, ref_protected")
+        group->add_option("--access-level", made.accessLevel, "Which refs its jobs may be of")
             ->check(CLI::IsMember({"not_protected", "ref_protected"}));
         group->add_option_function<std::int64_t>(
             "--maximum-timeout",

@@ -46,6 +46,21 @@ std::optional<store::JobRecord> find(store::JobReader& reader, const JobName& jo
     return std::move(chosen).value();
 }
 
+/// What is wrong with the name of a backend that neither the configuration nor any job has.
+std::string backendFault(const std::filesystem::path& config, const std::string& name,
+                         store::JobReader& reader, const CommandWorld& world) {
+    const auto known = readConfig(config, world.host).config;
+    if (name.empty() || known.backend(name) != nullptr ||
+        !reader.jobs({.all = true, .backend = name}).empty()) {
+        return "";
+    }
+    std::string names;
+    for (const auto& backend : known.backends) {
+        names += (names.empty() ? "" : ", ") + backend.name;
+    }
+    return "there is no backend " + name + "; configured are: " + names;
+}
+
 /// Writes the request, and waits a little for what a running service makes of it.
 int ask(const std::filesystem::path& stateDir, store::Request request, const CommandWorld& world) {
     constexpr std::chrono::seconds kPatience{10};
@@ -81,6 +96,11 @@ int listJobs(const std::filesystem::path& config, const JobsRequest& request,
              const CommandWorld& world) {
     store::JobReader reader(stateDirOf(config, world));
     const auto jobs = reader.jobs(request.filter);
+    if (const auto fault = backendFault(config, request.filter.backend, reader, world);
+        !fault.empty()) {
+        world.err << "gridbridge: " << printable(fault) << '\n';
+        return kExitUsage;
+    }
     if (request.json) {
         world.out << jobsJson(jobs);
     } else if (jobs.empty()) {
@@ -144,6 +164,10 @@ int cancelJob(const std::filesystem::path& config, const JobName& job, const Com
     store::JobReader reader(stateDir);
     const auto record = find(reader, job, world);
     if (!record) {
+        return kExitFailed;
+    }
+    if (record->state == store::State::Done) {
+        world.err << "gridbridge: the job had ended already\n";
         return kExitFailed;
     }
     return ask(stateDir, {.kind = store::RequestKind::Cancel, .job = record->row}, world);

@@ -2,6 +2,9 @@
 
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
+#include <map>
+
 namespace gridbridge::app {
 
 namespace {
@@ -42,6 +45,11 @@ std::string roff(const std::string& text) {
     return result;
 }
 
+constexpr auto kEnvironment =
+    ".SH ENVIRONMENT\n.TP\n.B HTTPS_PROXY, HTTP_PROXY\nThe proxy to https:// and http:// servers, "
+    "http://NAME:PASSWORD@HOST:PORT; small letters do too.\n.TP\n.B NO_PROXY\nHosts, domains, "
+    "addresses and networks that are reached without it, with commas.\n";
+
 constexpr auto kExitStatus =
     ".SH EXIT STATUS\n0 well, 1 the thing asked for failed, 2 usage, 74 input or output, 75 "
     "trying again later can help, 78 configuration.\n";
@@ -69,6 +77,26 @@ std::string described(const CommandHelp& command) {
                 roff(option.what) + "\n";
     }
     return text + ".PP\n.nf\n" + roff(command.example) + "\n.fi\n";
+}
+
+/// Shell: what may follow the options that take one of a few words, by option.
+std::string choices() {
+    std::map<std::string, std::string> found;
+    for (const auto& command : commandHelp()) {
+        for (const auto& option : command.options) {
+            if (option.argument.starts_with('{')) {
+                auto words = option.argument.substr(1, option.argument.size() - 2);
+                std::replace(words.begin(), words.end(), ',', ' ');
+                found[option.name] = words;
+            }
+        }
+    }
+    std::string cases;
+    for (const auto& [option, words] : found) {
+        cases += "        " + option + ") mapfile -t COMPREPLY < <(compgen -W \"" + words +
+                 "\" -- \"$word\"); return ;;\n";
+    }
+    return cases;
 }
 
 std::string registerRunnerCompletion() {
@@ -109,7 +137,7 @@ std::string manualPage() {
     for (const auto& command : commandHelp()) {
         text += ".SS " + command.name + "\n" + described(command);
     }
-    return text + kExitStatus +
+    return text + kEnvironment + kExitStatus +
            ".SH FILES\n.TP\n.I /etc/gridbridge/config.toml\nThe configuration; files in config.d "
            "beside it may add runners and backends.\n"
            ".TP\n.I /var/lib/gridbridge\nDatabase, key, logs and lock of the service "
@@ -121,7 +149,7 @@ std::string registerRunnerPage() {
     const auto command = registerRunnerHelp();
     return title(command.name, "makes a file for runner_file of gridbridge") +
            synopsis(command.name, command) + ".SH DESCRIPTION\n" + described(command) +
-           kExitStatus + ".SH SEE ALSO\n.BR gridbridge (1)\n";
+           kEnvironment + kExitStatus + ".SH SEE ALSO\n.BR gridbridge (1)\n";
 }
 
 std::string bashCompletion() {
@@ -137,10 +165,10 @@ std::string bashCompletion() {
     }
     return "_gridbridge() {\n"
            "    local word=${COMP_WORDS[COMP_CWORD]} words=\n"
-           "    if [ \"${COMP_WORDS[COMP_CWORD-1]}\" = --config ]; then\n"
-           "        mapfile -t COMPREPLY < <(compgen -f -- \"$word\")\n"
-           "        return\n"
-           "    fi\n"
+           "    case ${COMP_WORDS[COMP_CWORD-1]} in\n"
+           "        --config) mapfile -t COMPREPLY < <(compgen -f -- \"$word\"); return ;;\n" +
+           choices() +
+           "    esac\n"
            "    case ${COMP_WORDS[1]} in\n" +
            cases +
            "    esac\n"

@@ -13,7 +13,7 @@ namespace gridbridge::app {
 struct CommandHelp {
     struct Option {
         std::string name;      ///< `--all`, or `JOB` of an argument without one.
-        std::string argument;  ///< What follows it; empty = nothing.
+        std::string argument;  ///< What follows it, `{a,b}` where only these; empty = nothing.
         std::string what;
         bool required = false;
         bool positional = false;

@@ -58,17 +58,22 @@ std::string backendNames(const Config& config) {
     return names;
 }
 
-/// The backend to use, or why there is none.
-std::string chooseBackend(const Config& config, const std::string& wanted, std::string& fault) {
+/// Fills `backend` with the one to use, or says why there is none.
+Refusal chooseBackend(const Config& config, const std::string& wanted, std::string& backend) {
     if (config.backends.empty()) {
-        fault = config.file.string() + " has no backend; add a section [backends.NAME] first";
-    } else if (wanted.empty() && config.backends.size() > 1) {
-        fault = "there are several backends; name one with --backend: " + backendNames(config);
-    } else if (!wanted.empty() && config.backend(wanted) == nullptr) {
-        fault =
-            "there is no section [backends." + wanted + "]; name one of: " + backendNames(config);
+        return {kExitConfiguration,
+                config.file.string() + " has no backend; add a section [backends.NAME] first"};
     }
-    return wanted.empty() && !config.backends.empty() ? config.backends.front().name : wanted;
+    if (wanted.empty() && config.backends.size() > 1) {
+        return {kExitUsage,
+                "there are several backends; name one with --backend: " + backendNames(config)};
+    }
+    if (!wanted.empty() && config.backend(wanted) == nullptr) {
+        return {kExitUsage, "there is no section [backends." + wanted +
+                                "]; name one of: " + backendNames(config)};
+    }
+    backend = wanted.empty() ? config.backends.front().name : wanted;
+    return {};
 }
 
 Result<Secret> tokenIn(const std::string& file, std::istream& in) {
@@ -122,10 +127,9 @@ Refusal prepare(const ConfigReading& reading, const RegistrationRequest& request
     if (const auto unusable = http::faultIn(request.tls)) {
         return {kExitFailed, unusable->what + "; " + unusable->cure};
     }
-    std::string fault;
-    runner.backend = chooseBackend(reading.config, request.backend, fault);
-    if (!fault.empty()) {
-        return {kExitFailed, fault};
+    if (auto fault = chooseBackend(reading.config, request.backend, runner.backend);
+        !fault.sentence.empty()) {
+        return fault;
     }
     if (const auto* taken = runnerNamed(reading.config, request.name)) {
         return {kExitFailed, "a runner " + request.name + " stands in " +

@@ -120,8 +120,9 @@ TEST_F(CommandsEndToEnd, JobsAreListedWhileTheServiceRunsAndAfterIt) {
                   (std::vector<std::string>{header, failedLine, runs}));
         EXPECT_EQ(ask({"jobs", "--all", "--state", "running"}), open);
         EXPECT_EQ(ask({"jobs", "--backend", "here"}), open);
-        EXPECT_EQ(ask({"jobs", "--backend", "there"}).out,
-                  "no open jobs; --all shows ended ones\n");
+        EXPECT_EQ(
+            ask({"jobs", "--backend", "there"}),
+            (Printed{2, "", "gridbridge: there is no backend there; configured are: here\n"}));
         EXPECT_EQ(squeezed(ask({"jobs", "--state", "done"}).out),
                   (std::vector<std::string>{header, failedLine}));
     };

@@ -51,9 +51,14 @@ TEST_F(OperationEndToEnd, AJobThatAnOperatorStopsRunsItsAfterScriptAndSaysWhoSto
     EXPECT_EQ(job.status, Status::Failed);
     EXPECT_EQ(job.failureReason, "runner_interrupted");
     EXPECT_TRUE(says(job, "cleaned up"));
+    EXPECT_TRUE(says(job, "WARNING: script canceled externally\n"));
+    EXPECT_FALSE(says(job, "UI, API")) << "nobody did anything there";
     EXPECT_EQ(lastLine(job), "ERROR: Job failed (system failure): an operator stopped the job");
     EXPECT_THAT(ask({"show", name(id)}).out, HasSubstr("an operator stopped the job"));
     EXPECT_THAT(ask({"show", name(id)}).out, HasSubstr("the job is being stopped"));
+    EXPECT_EQ(ask({"cancel", name(id)}),
+              (Printed{1, "", "gridbridge: the job had ended already\n"}));
+    EXPECT_EQ(service->stop(), 0);
     EXPECT_EQ(ask({"cancel", name(id)}),
               (Printed{1, "", "gridbridge: the job had ended already\n"}));
 }

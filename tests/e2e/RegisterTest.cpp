@@ -267,7 +267,7 @@ TEST_F(RegisterEndToEnd, MisuseIsAUsageError) {
     EXPECT_EQ(add("../extra", {"--token", kToken}).exitCode, 2);
     EXPECT_EQ(
         command({"register", "--name", "extra", "--url", "gitlab", "--token", kToken}).exitCode, 2);
-    expectRefused(add("extra", {"--token", kToken, "--backend", "there"}), 1,
+    expectRefused(add("extra", {"--token", kToken, "--backend", "there"}), 2,
                   "there is no section [backends.there]; name one of: here");
     expectRefused(add("extra", {"--token-file", "/no/such/file"}), 74,
                   "/no/such/file cannot be read");

@@ -97,8 +97,8 @@ TEST_F(CommandLine, JobsCanBeChosen) {
     EXPECT_EQ(run({"jobs", "--state", "done"}), 0);
     EXPECT_THAT(out_.str(), HasSubstr("build-12"));
     EXPECT_THAT(out_.str(), Not(HasSubstr("build-11")));
-    EXPECT_EQ(run({"jobs", "--backend", "there", "--all"}), 0);
-    EXPECT_EQ(out_.str(), "no jobs\n");
+    EXPECT_EQ(run({"jobs", "--backend", "there", "--all"}), 2);
+    EXPECT_EQ(err_.str(), "gridbridge: there is no backend there; configured are: here\n");
     EXPECT_EQ(run({"jobs", "--backend", "here", "--json"}), 0);
     EXPECT_THAT(out_.str(), StartsWith("["));
     EXPECT_THAT(out_.str(), HasSubstr("\"gitlab_id\": 11"));

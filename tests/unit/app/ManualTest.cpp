@@ -29,7 +29,9 @@ TEST(Manual, NamesEveryCommandOptionAndArgument) {
     }
     const auto& jobs = command(all, "jobs");
     EXPECT_THAT(jobs.example, HasSubstr("gridbridge jobs --state running"));
-    EXPECT_THAT(page, HasSubstr("\n.B \\-\\-state \\fISTATE\\fR\n"));
+    EXPECT_THAT(page, HasSubstr("\n.B \\-\\-state \\fI{received,claimed,"));
+    EXPECT_THAT(page, HasSubstr("\n.B \\-\\-no\\-run\\-untagged\n"));
+    EXPECT_THAT(page, HasSubstr("\n.B HTTPS_PROXY, HTTP_PROXY\n"));
     EXPECT_THAT(page, HasSubstr("\n.B \\-\\-all\n"));
     const auto& show = command(all, "show");
     const auto job = std::find_if(show.options.begin(), show.options.end(),
@@ -69,6 +71,9 @@ TEST(Manual, BashCompletesCommandsAndTheirOptions) {
     EXPECT_EQ(complete("ca", 1), "cancel\n");
     EXPECT_EQ(complete("jobs --st", 2), "--state\n");
     EXPECT_EQ(complete("show --st", 2), "\n");
+    EXPECT_EQ(complete("jobs --state re", 3), "received reporting\n");
+    EXPECT_EQ(complete("register --access-level ''", 3), "not_protected ref_protected\n");
+    EXPECT_EQ(complete("register --no-run", 2), "--no-run-untagged\n");
     EXPECT_EQ(complete("run --config /etc/host", 3).substr(0, 9), "/etc/host");
     EXPECT_EQ(complete("--lo", 1, "register-runner", "_register_runner"), "--locked\n");
     EXPECT_EQ(

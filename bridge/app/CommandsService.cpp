@@ -106,7 +106,10 @@ void checkRunner(const ConfigReading& reading, const RunnerConfig& runner, const
                            : ""));
             return;
         case gitlab::VerifyOutcome::Invalid:
-            list.fail(tokenRefused(runner, answer.message).sentence());
+            list.fail((contact.unanswered.contains(runner.name)
+                           ? renewalLost(runner, answer.message)
+                           : tokenRefused(runner, answer.message))
+                          .sentence());
             return;
         case gitlab::VerifyOutcome::NotGitLab:
         case gitlab::VerifyOutcome::Unreachable:

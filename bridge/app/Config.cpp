@@ -376,6 +376,13 @@ ConfigProblem tokenRefused(const RunnerConfig& runner, const std::string& messag
             "runner there"};
 }
 
+ConfigProblem renewalLost(const RunnerConfig& runner, const std::string& message) {
+    auto problem = tokenRefused(runner, message);
+    problem.what += ", and the answer to its renewal was lost";
+    problem.cure = "reset the runner's token in GitLab and write the new one";
+    return problem;
+}
+
 namespace {
 std::string allSentences(const std::vector<ConfigProblem>& problems) {
     std::string text;

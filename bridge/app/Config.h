@@ -91,6 +91,8 @@ ConfigProblem noRunner(const std::filesystem::path& file);
 
 /// GitLab refused the runner's token; `message` is what it said.
 ConfigProblem tokenRefused(const RunnerConfig& runner, const std::string& message);
+/// The same where GitLab was asked for a new token and its answer was lost.
+ConfigProblem renewalLost(const RunnerConfig& runner, const std::string& message);
 
 /// A configuration that cannot be used, with everything found wrong; never empty.
 class ConfigError : public std::runtime_error {

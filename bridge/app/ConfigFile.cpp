@@ -284,7 +284,7 @@ const std::vector<KnownKey>& knownKeys() {
         {Runner, "banned_projects", ValueKind::TextList, "[\"physics/mining\"]"},
         {Runner, "banned_users", ValueKind::TextList, "[\"mallory\"]"},
         {Backend, "type", ValueKind::Text, "\"local\""},
-        {Backend, "work_dir", ValueKind::Text, "\"/var/lib/gridbridge-jobs\""},
+        {Backend, "work_dir", ValueKind::Text, "\"/srv/gridbridge\""},
         {Backend, "poll_interval", ValueKind::Duration, "1"},
         {Backend, "max_pending", ValueKind::Integer, "20"},
         {Backend, "slots", ValueKind::Integer, "4"},

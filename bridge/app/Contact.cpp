@@ -15,6 +15,9 @@ Contact Contact::read(const Config& config) {
     contact.systemId = app::systemId(reader.installation());
     for (const auto& runner : config.runners) {
         if (auto token = reader.runnerToken(runner.name, runner.token)) {
+            if (token->askedAt) {
+                contact.unanswered.insert(runner.name);
+            }
             contact.renewed.emplace(runner.name, std::move(token->token));
         }
     }

@@ -12,7 +12,8 @@ namespace gridbridge::app {
 struct Contact {
     std::string systemId = {};                   ///< Empty before the first start of the service.
     std::map<std::string, Secret> renewed = {};  ///< Tokens that took the place of configured ones.
-    std::set<std::string> drained = {};          ///< Runners that an operator drains.
+    std::set<std::string> unanswered = {};  ///< Runners whose token's renewal had no answer yet.
+    std::set<std::string> drained = {};     ///< Runners that an operator drains.
     std::map<std::string, std::string> ill = {};  ///< Why a runner claims nothing, as last stored.
 
     /// Reads beside a running service. Throws StoreError.

@@ -322,7 +322,7 @@ private:
         // The features must reach GitLab with the first contact: it keeps them (protocol 1.3).
         const auto verified =
             runner.api.verify({clock_.steadyNow() + kAskLimit, stop}, runner.identity.get());
-        if (verified.outcome == gitlab::VerifyOutcome::Invalid) {
+        if (verified.outcome == gitlab::VerifyOutcome::Invalid && !rotation.unanswered()) {
             claimLog_->error("{}", tokenRefused(config, verified.message).sentence());
         }
         rotation.learn(verified);

@@ -46,6 +46,9 @@ public:
         given_ = std::move(token);
     }
 
+    /// A renewal may have happened: its answer is not there.
+    bool unanswered() const { return token_.askedAt.has_value(); }
+
     /// Takes what a verification of the runner's token has said.
     void learn(const gitlab::VerifyAnswer& answer);
 

@@ -256,7 +256,7 @@ if [ "$gb_outcome" = success ]; then
     gb_script_began=${gb_script_began:-$gb_began}
     [ "$gb_outcome" = success ] || break
   done
-  [ "$gb_why" = canceled ] && gb_warn 'script canceled externally (UI, API)'
+  [ "$gb_why" = canceled ] && gb_warn 'script canceled externally'
 elif [ "$gb_outcome" != failed ]; then
   gb_done
 fi

@@ -32,6 +32,31 @@ protected:
         EXPECT_EQ(readFile(folder.path / "starts"), "started\n");
     }
     std::string state(const char* name = "") const { return (service->stateDir() / name).string(); }
+    /// The commands that docs/operations.md shows below a heading.
+    static std::vector<std::string> commandsOf(const std::string& heading) {
+        const auto page = readFile(GRIDBRIDGE_SOURCE "/docs/operations.md");
+        const auto start = page.find(heading + "\n");
+        const auto part = page.substr(start, page.find("\n## ", start) - start);
+        std::vector<std::string> found;
+        for (auto at = part.find("```sh\n"); at != std::string::npos;) {
+            const auto end = part.find("```\n", at + 6);
+            found.push_back(part.substr(at + 6, end - at - 6));
+            at = part.find("```sh\n", end);
+        }
+        return found;
+    }
+    /// With the folders of this test.
+    std::string here(std::string commands, const std::string& backup) const {
+        const auto replaceAll = [&](const std::string& from, const std::string& to) {
+            for (auto at = commands.find(from); at != std::string::npos;
+                 at = commands.find(from, at + to.size())) {
+                commands.replace(at, from.size(), to);
+            }
+        };
+        replaceAll("/var/lib/gridbridge", service->stateDir().string());
+        replaceAll("/backup/today", backup);
+        return commands;
+    }
     void shell(const std::string& text) {
         EXPECT_EQ(runProgram({"/bin/sh", "-euc", text}), (Printed{0, "", ""})) << text;
     }
@@ -43,13 +68,26 @@ TEST_F(BackupEndToEnd, ABackupOfTheRunningServiceGoesOnInANewFolder) {
     const auto id = begin();
     const auto backup = (folder.path / "backup").string();
 
+    shell("chmod 2750 " + state());
+    if (isRoot()) {
+        shell("chgrp 65534 " + state() + " " + state("gridbridge.db"));
+    }
+    const auto marks = [&] {
+        return runProgram({"/bin/sh", "-c",
+                           "cd \"$1\"; stat -c '%n %a %u:%g' . gridbridge.db secret.key traces "
+                           "traces/*",
+                           "sh", state()})
+            .out;
+    };
+    const auto before = marks();
+
     // As docs/operations.md says it.
-    shell("umask 077; mkdir " + backup + "; sqlite3 -readonly " + state("gridbridge.db") +
-          " '.backup " + backup + "/gridbridge.db'; cp -a " + state("traces") + " " +
-          state("secret.key") + " " + backup);
+    const auto documented = commandsOf("## Backup");
+    ASSERT_EQ(documented.size(), 2U);
+    shell(here(documented[0], backup));
     service->killHard();
-    std::filesystem::remove_all(service->stateDir());
-    shell("install -d -m 700 " + state() + "; cp -a " + backup + "/. " + state());
+    shell(here(documented[1], backup));
+    EXPECT_EQ(marks(), before);
     start();
 
     expectGoodEnd(id);

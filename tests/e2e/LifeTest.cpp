@@ -103,7 +103,7 @@ TEST_F(LifeEndToEnd, Case45CancelDuringTheScript) {
              .cancelWhen = "\nwaiting"});
 
     EXPECT_EQ(job.status, Status::Canceled);
-    EXPECT_TRUE(says(job, "WARNING: script canceled externally (UI, API)"));
+    EXPECT_TRUE(says(job, "WARNING: script canceled externally\n"));
     EXPECT_TRUE(says(job, "\nafter=canceled\n"));
     EXPECT_EQ(lastLine(job), "ERROR: Job failed: canceled");
     EXPECT_NE(finalReport(job).find(R"("failure_reason":"unknown_failure")"), std::string::npos);

@@ -119,6 +119,13 @@ TEST_F(TokenEndToEnd, KillBetweenAnswerAndStoreIsFoundOutAndTheConfiguredTokenWi
     release();
     EXPECT_EQ(finished(id).status, Status::Success) << "its token is its own";
     service->stop();
+    const auto checked = runGridbridge({"check", "--config", service->config().string()});
+    EXPECT_EQ(checked.exitCode, 1);
+    EXPECT_THAT(checked.out, HasSubstr(", and the answer to its renewal was lost; reset the "
+                                       "runner's token in GitLab and write the new one\n"));
+    EXPECT_THAT(service->log() + checked.out, Not(HasSubstr("that GitLab showed when")))
+        << "that one is dead";
+    expectNoTokenIn(service->log() + checked.out);
     auto text = readFile(service->config());
     text.replace(text.find(kOldToken), std::string(kOldToken).size(), token());
     writeFile(service->config(), text);

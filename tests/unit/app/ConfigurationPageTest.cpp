@@ -4,6 +4,7 @@
 
 #include <fstream>
 #include <map>
+#include <regex>
 #include <sstream>
 
 #include "bridge/app/ConfigFile.h"
@@ -98,6 +99,37 @@ TEST(ConfigurationPage, ItsDefaultsAreTheDefaults) {
     spoken.runners.at(0).tokenPlace = silent.runners.at(0).tokenPlace;  // pushed down
     EXPECT_TRUE(spoken == silent);
     EXPECT_EQ(written, 15U);
+}
+
+/// Every duration of the tables names its bounds in the words that a file may hold.
+TEST(ConfigurationPage, ItsBoundsOfDurationsAreTheBounds) {
+    const std::regex bounds(", ([0-9]+ [a-z]+) to ([0-9]+ [a-z]+)[;.]");
+    std::istringstream lines(page());
+    std::size_t seen = 0;
+    for (std::string line; std::getline(lines, line);) {
+        std::smatch found;
+        const auto key = std::find_if(knownKeys().begin(), knownKeys().end(), [&](const auto& k) {
+            return k.kind == ValueKind::Duration &&
+                   line.starts_with("| `" + std::string(k.name) + "` ");
+        });
+        if (key == knownKeys().end() || !std::regex_search(line, found, bounds)) {
+            EXPECT_EQ(key, knownKeys().end()) << "no bounds: " << line;
+            continue;
+        }
+        ++seen;
+        const auto faults = [&](const std::string& value) {
+            const auto entry = std::string(key->name) + " = " + value + "\n";
+            const bool top = key->section == SectionKind::Top;
+            return ConfigFolder().faultsOf((top ? entry : "") + gridbridge::testing::kRunner +
+                                           gridbridge::testing::kBackend + (top ? "" : entry));
+        };
+        const auto seconds = [](const std::string& text) { return parseDuration(text)->count(); };
+        EXPECT_THAT(faults("\"" + found[1].str() + "\""), ::testing::IsEmpty());
+        EXPECT_THAT(faults("\"" + found[2].str() + "\""), ::testing::IsEmpty());
+        EXPECT_THAT(faults(std::to_string(seconds(found[1]) - 1)), ::testing::SizeIs(1)) << line;
+        EXPECT_THAT(faults(std::to_string(seconds(found[2]) + 1)), ::testing::SizeIs(1)) << line;
+    }
+    EXPECT_EQ(seen, 3U);
 }
 
 TEST(ConfigurationPage, ItsExampleIsSound) {

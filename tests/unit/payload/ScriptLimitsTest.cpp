@@ -109,7 +109,7 @@ TEST(ScriptLimitsTest, CancelFlagStopsTheScriptAndRunsAfterScriptAsCanceled) {
 
     EXPECT_EQ(run.status().outcome, "canceled");
     EXPECT_EQ(run.status().why, "canceled");
-    EXPECT_THAT(run.text(), HasSubstr("WARNING: script canceled externally (UI, API)\n"));
+    EXPECT_THAT(run.text(), HasSubstr("WARNING: script canceled externally\n"));
     EXPECT_THAT(run.text(), HasSubstr("\nafter=canceled\n"));
     EXPECT_TRUE(run.exists("out/artifact.0.tar.gz"));
 }

@@ -34,6 +34,8 @@ constexpr std::size_t kSmallestPatch = 1024;
 constexpr std::int64_t kReadBytes = std::int64_t{1} << 20U;
 /// GitLab waits five minutes at most for a log that it is still storing (protocol 4.4).
 constexpr Millis kLongestDeferral = std::chrono::minutes(6);
+/// A shorter pause before the next report needs no words.
+constexpr Millis kToldPause{60000};
 /// A job token with less life than this cannot wait for GitLab to store the log.
 constexpr Millis kHurry = std::chrono::minutes(5);
 
@@ -67,7 +69,8 @@ ReportFact reportFact(const JobAnswer& answer, bool success) {
         const bool ours = answer.serverStatus == (success ? "success" : "failed");
         fact.outcome = ours || fact.canceled ? ReportOutcome::Settled : ReportOutcome::Unwanted;
     } else {
-        fact.after = answer.retryAfter ? Millis(*answer.retryAfter) : Millis(0);
+        fact.after = std::min(Conversation::kLongestReportPause,
+                              answer.retryAfter ? Millis(*answer.retryAfter) : Millis(0));
     }
     return fact;
 }
@@ -140,7 +143,8 @@ std::vector<JobRow> Conversation::woken(Lives& lives) {
     std::vector<JobRow> rows;
     if (std::exchange(outageOver_, false)) {
         for (auto& [row, live] : lives) {
-            if ((live.failedCalls > 0 || live.uploadWanted) && !server(live).away()) {
+            const bool waits = live.failedCalls > 0 || live.uploadWanted || live.reportWaits;
+            if (waits && !server(live).away()) {
                 live.quietUntil = {};
                 rows.push_back(row);
             }
@@ -265,6 +269,7 @@ std::optional<gitlab::TraceEnd> Conversation::endOf(const Sending& log) const {
 
 void Conversation::report(JobRow row, Live& live, const gitlab::FinalReport& report) {
     live.reporting = true;
+    live.reportWaits = false;
     live.inFlight.add(Effect::Report);
     const auto now = clock_.steadyNow();
     // The claim is acknowledged before any log, and reports that fail starve no heartbeat.
@@ -355,6 +360,11 @@ void Conversation::hearReport(const JobAnswer& answer, bool success, Facts& fact
         log_.error("the final report of a job is given up, {} job={} error=\"{}\"",
                    refused ? "it was refused for an hour" : "the job token is dead", live.key,
                    answer.message);
+    }
+    live.reportWaits = fact.outcome == ReportOutcome::Later && answer.outcome == CallOutcome::Retry;
+    if (live.reportWaits && fact.after >= kToldPause) {
+        log_.info("the final report of a job waits {} s, as the server asks job={}",
+                  fact.after / std::chrono::seconds(1), live.key);
     }
     facts.reported = fact;
     live.settled = fact.outcome != ReportOutcome::Later;

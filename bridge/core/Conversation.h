@@ -23,6 +23,8 @@ public:
     static constexpr Millis kRunningBeat{30000};
     static constexpr Millis kWaitingBeat{60000};
     static constexpr Millis kLongestBeat{300000};
+    /// A report waits so long at most, whatever the server or a proxy before it names.
+    static constexpr Millis kLongestReportPause{300000};
     /// What a proxy answers, or a 400, is believed after this: GitLab itself takes back a job that
     /// it has not heard of for so long (protocol 7.1), and says 403 (protocol 9.4).
     static constexpr Millis kLongestRefusal = std::chrono::hours(1);
@@ -46,7 +48,7 @@ public:
         std::vector<JobRow> reports;          ///< Jobs whose report() has its turn.
     };
     Turns takeTurns(Lives& lives);
-    /// Jobs that were silent, or wait to upload, because of an outage that is over.
+    /// Jobs that were silent, or wait to report or to upload, because of an outage that is over.
     std::vector<JobRow> woken(Lives& lives);
 
     /// Whether report() may be called now; otherwise takeTurns() names the job later.

@@ -312,7 +312,7 @@ void Reconciler::remember(const Ready& ready) {
         log_.info("{} job={} gitlab={} from={} cause=\"{}\"", store::nameOf(next.state), live.key,
                   next.gitlabId.value_or(0), store::nameOf(ready.before.state),
                   ready.decision.cause);
-        if (next.state == State::Done && !next.gitlabId) {
+        if (next.state == State::Done && !next.gitlabId && !live.duplicate) {
             log_.error(
                 "a claimed job cannot be read, so GitLab cannot be told; its body is kept in "
                 "the database job={} error=\"{}\"",

@@ -54,6 +54,9 @@ SteadyTime Reconciler::converse() {
         if (std::exchange(live.uploadWanted, false)) {
             facts_[row].uploaded = UploadFact{UploadOutcome::Later, Millis(1), {}};
         }
+        if (std::exchange(live.reportWaits, false)) {
+            facts_[row].reported = ReportFact{.after = Millis(1)};
+        }
     }
     while (!agenda_.empty() && agenda_.begin()->first <= now) {
         const auto row = agenda_.begin()->second;

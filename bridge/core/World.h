@@ -119,6 +119,7 @@ struct Live {
     std::optional<SteadyTime> refusedSince = {};        ///< Nothing but refusals since then.
     std::optional<SteadyTime> reportRefusedSince = {};  ///< The same of the report.
     std::optional<SteadyTime> deferredSince = {};       ///< First 202 to the report.
+    bool reportWaits = false;                           ///< For GitLab to be less busy, or back.
     std::size_t patchBytes = std::size_t{1} << 20U;     ///< Most log in one call.
     Millis updateInterval{3000};
     std::int64_t traceLength = 0;              ///< Committed.

@@ -72,12 +72,19 @@ std::string Handshake::explain(const Poco::Exception& problem, const std::string
     if (seen.fault != X509_V_OK) {
         return "the certificate of " + host +
                " is refused: " + ::X509_verify_cert_error_string(seen.fault) +
-               (isUnknownAuthority(seen.fault) ? "; name the file of its authority in tls_ca_file"
-                                               : "");
+               (isUnknownAuthority(seen.fault)
+                    ? "; name the file of its authority in tls_ca_file (register: --tls-ca-file; "
+                      "register-runner: the variable SSL_CERT_FILE)"
+                    : "");
     }
     if (dynamic_cast<const Poco::Net::CertificateValidationException*>(&problem) != nullptr) {
         return "the certificate that the server shows is not one for " + host +
                "; write its address as in the certificate";
+    }
+    // What OpenSSL says of bytes that are no TLS, as those of a plain HTTP server.
+    if (problem.displayText().find("wrong version number") != std::string::npos) {
+        return host +
+               " does not speak TLS at this port; write http:// in the url, or the port of https";
     }
     return problem.displayText();
 }

@@ -1,6 +1,8 @@
 // Questions that GitLab holds until its queue changes (protocol 2.2).
 #include <gmock/gmock.h>
 
+#include <future>
+
 #include "tests/e2e/Service.h"
 
 namespace gridbridge::testing {
@@ -79,6 +81,21 @@ TEST_F(LongPollEndToEnd, StopCutsAHeldQuestionOffAndLosesNoJob) {
     EXPECT_LT(clock.steadyNow() - before, seconds(3));
     const auto id = gitlab->addJob(plainJob());
     EXPECT_EQ(gitlab->status(id), Status::Pending);
+    service->start();
+    EXPECT_EQ(finished(id).status, Status::Success);
+}
+
+TEST_F(LongPollEndToEnd, JobThatComesWhileAStopWaitsForAYoungQuestionIsKept) {
+    startHeld(seconds(1));
+    auto end = std::async(std::launch::async, [this] { return service->stop(); });
+    ASSERT_TRUE(waitFor([&] { return service->log().find("stopping;") != std::string::npos; },
+                        "the stop to begin"));
+    ASSERT_EQ(gitlab->held(), 1) << "the question is still there";
+
+    const auto id = gitlab->addJob(plainJob());
+
+    EXPECT_EQ(end.get(), 0);
+    EXPECT_EQ(gitlab->status(id), Status::Pending) << "a held question never brings a job";
     service->start();
     EXPECT_EQ(finished(id).status, Status::Success);
 }

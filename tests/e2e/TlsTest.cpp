@@ -80,7 +80,8 @@ TEST_F(TlsEndToEnd, UnknownAuthorityIsToldInOneSentence) {
     start();
     const std::string sentence =
         "the certificate of 127.0.0.1 is refused: unable to get local issuer certificate; name the "
-        "file of its authority in tls_ca_file";
+        "file of its authority in tls_ca_file (register: --tls-ca-file; register-runner: the "
+        "variable SSL_CERT_FILE)";
 
     EXPECT_THAT(checked(), HasSubstr(sentence));
     EXPECT_TRUE(waitFor([&] { return service->log().find(sentence) != std::string::npos; },
@@ -93,6 +94,26 @@ TEST_F(TlsEndToEnd, UnknownAuthorityIsToldInOneSentence) {
                        "glrt-extra", "--tls-ca-file", authority.certificate.string()})
                   .exitCode,
               0);
+}
+
+TEST_F(TlsEndToEnd, RegisterRunnerTrustsTheAuthorityThatTheVariableNames) {
+    begin("");
+    gitlab->addRunner("glrt-extra");
+    const auto file = (folder.path / "extra.json").string();
+    std::vector<std::string> argv{REGISTER_RUNNER, gitlab->url(), "glrt-extra", file};
+    EXPECT_THAT(runProgram(argv).err, HasSubstr("register-runner: the variable SSL_CERT_FILE"));
+
+    argv.insert(argv.begin(), {"/usr/bin/env", "SSL_CERT_FILE=" + authority.certificate.string()});
+    EXPECT_EQ(runProgram(argv).exitCode, 0);
+}
+
+TEST_F(TlsEndToEnd, PlainServerBehindAnHttpsUrlIsToldInOneSentence) {
+    gitlab.emplace(clock, options());
+    gitlab->addRunner("glrt-test");
+    service.emplace("https" + gitlab->url().substr(4), folder.path);
+
+    EXPECT_THAT(checked(), HasSubstr("127.0.0.1 does not speak TLS at this port; write http:// in "
+                                     "the url, or the port of https"));
 }
 
 TEST_F(TlsEndToEnd, CertificateForAnotherHostIsToldInOneSentence) {

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 
+#include "tests/fakes/LogLines.h"
 #include "tests/unit/core/CoreFixture.h"
 
 namespace gridbridge::core {
@@ -283,6 +284,7 @@ TEST_F(ReconcilerTest, ChangeLostToAnotherWriterIsDroppedAlone) {
 }
 
 TEST_F(ReconcilerTest, JobThatGitLabGivesTwiceRunsOnce) {
+    const testing::LogLines lines(log_);
     const auto first = claim(1);
     settle();
     const auto second = claim(1);
@@ -292,6 +294,8 @@ TEST_F(ReconcilerTest, JobThatGitLabGivesTwiceRunsOnce) {
     EXPECT_EQ(job(first).state, State::Queued);
     EXPECT_EQ(job(second).state, State::Done);
     EXPECT_EQ(job(second).outcome, Outcome::Dropped);
+    EXPECT_EQ(lines.count("GitLab gave the same job twice"), 2) << "the error, and the cause";
+    EXPECT_EQ(lines.count("cannot be read"), 0) << lines.all();
     EXPECT_FALSE(backend_.has(key(second)));
 }
 

@@ -95,6 +95,31 @@ TEST_F(RefusalTest, OutageHasNoLimit) {
     EXPECT_GE(reports(), 4U * 30U);
 }
 
+TEST_F(RefusalTest, ReportWaitsFiveMinutesAtMostWhateverTheServerNames) {
+    const testing::LogLines lines(log_);
+    const auto row = refused({.outcome = CallOutcome::Retry, .retryAfter = 3600s}, 1);
+    EXPECT_EQ(lines.count("the final report of a job waits 300 s"), 1) << lines.all();
+
+    pass(4min);
+    EXPECT_EQ(reports(), 1U) << "the server asked for a pause";
+    pass(70s);
+
+    EXPECT_EQ(job(row).outcome, Outcome::Success);
+    EXPECT_EQ(job(row).state, State::Done);
+}
+
+TEST_F(RefusalTest, ReportThatWaitsIsSentWhenTheOutageIsOver) {
+    running(2);
+    const auto row = refused({.outcome = CallOutcome::Retry, .retryAfter = 3600s}, 1);
+    gitlab_.setAway(true);
+    pass(2min);
+    gitlab_.setAway(false);
+
+    pass(1min);
+
+    EXPECT_EQ(job(row).state, State::Done);
+}
+
 TEST_F(RefusalTest, JobOfWhichOnlyAProxySpeaksForAnHourIsEnded) {
     const auto row = running(1);
     settle();

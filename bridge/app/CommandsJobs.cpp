@@ -49,9 +49,11 @@ std::optional<store::JobRecord> find(store::JobReader& reader, const JobName& jo
 /// What is wrong with the name of a backend that neither the configuration nor any job has.
 std::string backendFault(const std::filesystem::path& config, const std::string& name,
                          store::JobReader& reader, const CommandWorld& world) {
+    if (name.empty()) {
+        return "";
+    }
     const auto known = readConfig(config, world.host).config;
-    if (name.empty() || known.backend(name) != nullptr ||
-        !reader.jobs({.all = true, .backend = name}).empty()) {
+    if (known.backend(name) != nullptr || !reader.jobs({.all = true, .backend = name}).empty()) {
         return "";
     }
     std::string names;

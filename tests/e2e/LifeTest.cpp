@@ -127,10 +127,12 @@ TEST_F(LifeEndToEnd, Case47CancelInTheQueueStartsNothing) {
     service.emplace(gitlab->url(), folder.path);
     service->configure("", "trusted_jobs = true\n");
     const auto mark = (folder.path / "started").string();
+    const auto go = (folder.path / "go").string();
     start();
     const std::vector<fakegitlab::Variable> none{{.key = "GIT_STRATEGY", .value = "none"}};
     for (int i = 0; i < 4; ++i) {
-        gitlab->addJob({.script = {"sleep 6"}, .variables = none});
+        gitlab->addJob(
+            {.script = {"until [ -e " + go + " ]; do sleep 0.1; done"}, .variables = none});
     }
     const auto queued = gitlab->addJob({.script = {"touch " + mark}, .variables = none});
     ASSERT_TRUE(waitFor(
@@ -144,6 +146,15 @@ TEST_F(LifeEndToEnd, Case47CancelInTheQueueStartsNothing) {
     const auto job = finished(queued);
 
     EXPECT_EQ(job.status, Status::Canceled);
+    EXPECT_TRUE(waitFor(
+        [&] {
+            return service->sql("SELECT state FROM job WHERE gitlab_id = " +
+                                std::to_string(queued)) == "done\n";
+        },
+        "the canceled job to be taken back"));
+    writeFile(go, "");
+    EXPECT_TRUE(waitFor([&] { return service->sql("SELECT * FROM open_jobs").empty(); },
+                        "the end of the others"));
     EXPECT_FALSE(std::filesystem::exists(mark));
 }
 

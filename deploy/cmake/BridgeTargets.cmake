@@ -10,9 +10,12 @@ find_package(ZLIB REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(tomlplusplus REQUIRED)
 
+# With precompiled headers ccache works only when it may overlook macros that they might see.
 find_program(BRIDGE_CCACHE ccache)
 if(BRIDGE_CCACHE)
-  set(CMAKE_CXX_COMPILER_LAUNCHER "${BRIDGE_CCACHE}")
+  set(CMAKE_CXX_COMPILER_LAUNCHER "${CMAKE_COMMAND}" -E env
+    CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime "${BRIDGE_CCACHE}")
+  add_compile_options($<$<CXX_COMPILER_ID:GNU>:-fpch-preprocess>)
 endif()
 
 add_library(bridge_flags INTERFACE)
@@ -31,6 +34,16 @@ if(BRIDGE_SANITIZE)
   add_link_options(-fsanitize=${BRIDGE_SANITIZE})
 endif()
 
+# What nearly every file includes, compiled once. It is used only where macros of the system's headers agree, so that all
+# have those that Poco asks for.
+add_compile_definitions($<TARGET_PROPERTY:Poco::Foundation,INTERFACE_COMPILE_DEFINITIONS>)
+set(bridge_common_headers
+  <algorithm> <chrono> <filesystem> <fstream> <functional> <map> <memory> <mutex> <optional> <sstream> <stop_token> <string>
+  <string_view> <utility> <vector>)
+add_library(bridge_precompiled OBJECT "${CMAKE_CURRENT_LIST_DIR}/Precompiled.cpp")
+target_link_libraries(bridge_precompiled PRIVATE bridge_flags)
+target_precompile_headers(bridge_precompiled PRIVATE ${bridge_common_headers})
+
 # bridge_library(store SOURCES A.cpp DEPS gridbridge::base): one folder, one target, its layer's links only.
 function(bridge_library name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;PRIVATE_DEPS" ${ARGN})
@@ -38,6 +51,7 @@ function(bridge_library name)
   add_library(gridbridge::${name} ALIAS bridge_${name})
   target_link_libraries(bridge_${name} PUBLIC ${ARG_DEPS}
     PRIVATE ${ARG_PRIVATE_DEPS} $<BUILD_INTERFACE:bridge_flags>)
+  target_precompile_headers(bridge_${name} REUSE_FROM bridge_precompiled)
   target_compile_features(bridge_${name} PUBLIC cxx_std_20)
   target_include_directories(bridge_${name} PUBLIC "$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>")
   set_target_properties(bridge_${name} PROPERTIES EXPORT_NAME ${name} OUTPUT_NAME gridbridge_${name})

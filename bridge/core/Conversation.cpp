@@ -343,6 +343,17 @@ void Conversation::hear(const JobAnswer& answer, Facts& facts, Live& live) {
     }
 }
 
+bool Conversation::outlived(const Live& live) const {
+    const auto expiry = gitlab::tokenExpiry(live.credentials.token);
+    return expiry && clock_.wallNow() >= *expiry;
+}
+
+void Conversation::giveUp(Live& live, const std::string& why, const std::string& error) {
+    live.settled = true;
+    log_.error("the final report of a job is given up, {} job={} error=\"{}\"", why, live.key,
+               error);
+}
+
 void Conversation::hearReport(const JobAnswer& answer, bool success, Facts& facts, Live& live) {
     const auto now = clock_.steadyNow();
     hear(answer, facts, live);
@@ -353,13 +364,12 @@ void Conversation::hearReport(const JobAnswer& answer, bool success, Facts& fact
     }
     const bool refused =
         refusedTooLong(answer.outcome, now, live.reportRefusedSince) || live.settled;
-    const auto expiry = gitlab::tokenExpiry(live.credentials.token);
-    if (fact.outcome == ReportOutcome::Later &&
-        (refused || (expiry && clock_.wallNow() >= *expiry))) {
+    if (fact.outcome == ReportOutcome::Unwanted) {
+        giveUp(live, "GitLab has ended it, or its token is dead", answer.message);
+    } else if (fact.outcome == ReportOutcome::Later && (refused || outlived(live))) {
         fact.outcome = ReportOutcome::Unwanted;
-        log_.error("the final report of a job is given up, {} job={} error=\"{}\"",
-                   refused ? "it was refused for an hour" : "the job token is dead", live.key,
-                   answer.message);
+        giveUp(live, refused ? "it was refused for an hour" : "the job token is dead",
+               answer.message);
     }
     live.reportWaits = fact.outcome == ReportOutcome::Later && answer.outcome == CallOutcome::Retry;
     if (live.reportWaits && fact.after >= kToldPause) {

@@ -53,6 +53,10 @@ public:
 
     /// Whether report() may be called now; otherwise takeTurns() names the job later.
     bool mayReport(JobRow row, const Live& live);
+    /// Whether the job's token has died: nobody will ever take its report.
+    bool outlived(const Live& live) const;
+    /// Nothing more is said about the job, which is told once.
+    void giveUp(Live& live, const std::string& why, const std::string& error);
     /// Whether nothing has been heard of the job's server for a while.
     bool away(const Live& live) { return server(live).away(); }
 

@@ -378,7 +378,8 @@ Decision reporting(Step& step) {
     if (next.reportedAt && (!submitted || next.submission.releasedAt)) {
         next.dueAt.reset();
         step.decision.forgetSecrets = true;
-        return step.to(State::Done, "reported and released");
+        return step.to(State::Done, next.outcome == Outcome::Dropped ? "given up and released"
+                                                                     : "reported and released");
     }
     return step.decision;
 }

@@ -10,8 +10,12 @@ using store::JobRecord;
 
 void Reconciler::startReport(const JobRecord& job, Live& live, bool itsTurn) {
     // One call about a job at a time, and what has been waiting longer comes first.
-    live.reportWanted =
-        live.talking || (!itsTurn && !live.settled && !conversation_.mayReport(job.row, live));
+    const bool waits =
+        !itsTurn && !live.settled && !live.talking && !conversation_.mayReport(job.row, live);
+    if (waits && conversation_.away(live) && conversation_.outlived(live)) {
+        conversation_.giveUp(live, "the job token is dead", "GitLab is away");
+    }
+    live.reportWanted = live.talking || (waits && !live.settled);
     if (live.reportWanted) {
         return;
     }

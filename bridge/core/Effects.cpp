@@ -38,11 +38,11 @@ std::optional<LogChunk> readable(Result<LogChunk> chunk) {
 }
 
 /// What a look at one job brought, in one piece.
-Answer seenOf(const store::JobRecord& job, std::optional<Observation> observation,
+Answer seenOf(const Look& job, std::optional<Observation> observation,
               std::optional<LogChunk> chunk) {
-    return {job.row, job.submission.attempt,
+    return {job.row, job.attempt,
             [observation = std::move(observation), chunk = std::move(chunk), offset = job.rawOffset,
-             nonce = job.submission.key.value](Facts& facts, Live& live) {
+             nonce = job.ref.key.value](Facts& facts, Live& live) {
                 live.inFlight.remove(Effect::Look);
                 facts.observed = observation ? observation : facts.observed;
                 if (!chunk) {
@@ -61,6 +61,15 @@ Answer seenOf(const store::JobRecord& job, std::optional<Observation> observatio
 JobRef refOf(const store::JobRecord& job) {
     return {job.submission.key, job.account, job.submission.id,
             job.submission.submittedAt.value_or(job.claimedAt)};
+}
+
+Look lookOf(const store::JobRecord& job) {
+    return {.row = job.row,
+            .attempt = job.submission.attempt,
+            .ref = refOf(job),
+            .run = job.submission.run,
+            .rawOffset = job.rawOffset,
+            .logOpen = job.state == store::State::Queued || job.state == store::State::Running};
 }
 
 void Effects::submit(BackendEntry& entry, std::vector<ReadySubmission> jobs) {
@@ -200,7 +209,7 @@ void Effects::release(BackendEntry& entry, const store::JobRecord& job, Live& li
     });
 }
 
-void Effects::look(BackendEntry& entry, std::vector<store::JobRecord> jobs, bool poll) {
+void Effects::look(BackendEntry& entry, std::vector<Look> jobs, bool poll) {
     entry.reads.post([this, &entry, jobs = std::move(jobs), poll](std::stop_token stop) {
         const std::size_t batch = std::max<std::size_t>(1, entry.policy.capabilities.maxBatch);
         bool healthy = true;
@@ -224,35 +233,33 @@ void Effects::look(BackendEntry& entry, std::vector<store::JobRecord> jobs, bool
     });
 }
 
-bool Effects::lookAt(BackendEntry& entry, std::span<const store::JobRecord> jobs,
-                     std::stop_token stop) {
+bool Effects::lookAt(BackendEntry& entry, std::span<const Look> jobs, std::stop_token stop) {
     std::vector<JobRef> refs;
-    std::vector<LogRequest> requests;
     for (const auto& job : jobs) {
-        refs.push_back(refOf(job));
-        if (job.state == store::State::Queued || job.state == store::State::Running) {
-            requests.push_back({refs.back(), job.submission.run, job.rawOffset, kLogChunk});
-        }
+        refs.push_back(job.ref);
     }
     const auto seen = entry.backend.observe(within(kReadLimit, stop), refs);
-    std::vector<Result<LogChunk>> chunks;
-    if (!requests.empty()) {
-        chunks = entry.backend.readLogs(within(kReadLimit, stop), requests);
-    }
-    std::size_t next = 0;
+    // What waits prints nothing: of thousands only those are read that may have run.
+    std::vector<LogRequest> requests;
+    std::vector<std::size_t> readers;
     for (std::size_t i = 0; i < jobs.size(); ++i) {
-        std::optional<Observation> observation;
-        if (seen.ok() && i < seen->size()) {
-            observation = (*seen)[i];
+        const bool waits = seen.ok() && i < seen->size() && (*seen)[i].state == BatchState::Pending;
+        if (jobs[i].logOpen && !waits) {
+            requests.push_back({refs[i], jobs[i].run, jobs[i].rawOffset, kLogChunk});
+            readers.push_back(i);
         }
-        std::optional<LogChunk> chunk;
-        if (next < requests.size() && requests[next].ref.key == refs[i].key) {
-            if (next < chunks.size()) {
-                chunk = readable(std::move(chunks[next]));
-            }
-            ++next;
+    }
+    std::vector<std::optional<LogChunk>> chunks(jobs.size());
+    if (!requests.empty()) {
+        auto read = entry.backend.readLogs(within(kReadLimit, stop), requests);
+        for (std::size_t i = 0; i < std::min(read.size(), readers.size()); ++i) {
+            chunks[readers[i]] = readable(std::move(read[i]));
         }
-        answers_.post(seenOf(jobs[i], std::move(observation), std::move(chunk)));
+    }
+    for (std::size_t i = 0; i < jobs.size(); ++i) {
+        const bool known = seen.ok() && i < seen->size();
+        answers_.post(seenOf(jobs[i], known ? std::optional((*seen)[i]) : std::nullopt,
+                             std::move(chunks[i])));
     }
     return seen.ok();
 }

@@ -34,12 +34,12 @@ public:
     void upload(BackendEntry& entry, const store::JobRecord& job, Live& live,
                 std::shared_ptr<const gitlab::JobDescription> description);
     /// As few observe calls for `jobs` and their logs as the backend's batch limit allows.
-    void look(BackendEntry& entry, std::vector<store::JobRecord> jobs, bool poll);
+    void look(BackendEntry& entry, std::vector<Look> jobs, bool poll);
     void probe(BackendEntry& entry);
 
 private:
     /// False when the backend could not say anything.
-    bool lookAt(BackendEntry& entry, std::span<const store::JobRecord> jobs, std::stop_token stop);
+    bool lookAt(BackendEntry& entry, std::span<const Look> jobs, std::stop_token stop);
     CallContext within(Millis limit, std::stop_token stop) const {
         return {clock_.steadyNow() + limit, std::move(stop)};
     }
@@ -50,6 +50,7 @@ private:
 };
 
 JobRef refOf(const store::JobRecord& job);
+Look lookOf(const store::JobRecord& job);
 /// The status file as a fact; `valid` is false when it cannot be understood.
 ScriptEnd scriptEnd(const std::string& text, const std::string& nonce);
 

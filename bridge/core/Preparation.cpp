@@ -49,14 +49,15 @@ void Reconciler::adopt(const JobRecord& job, bool claimedHere) {
     live.runner = job.runner;
     live.backend = job.backend;
     live.key = store::jobKey(store_.installation(), job.row);
-    if (const auto description = describe(job.row)) {
-        live.credentials = {description->id, description->token};
-        live.failureReasons = description->failureReasons;
-        live.sections = description->traceSections;
-        live.wishes = payload::logWishes(*description, context(*description, job));
-        for (const auto& artifact : description->artifacts) {
+    if (const auto found = describe(job.row, live); found.ok()) {
+        const auto& description = **found;
+        live.credentials = {description.id, description.token};
+        live.sections = description.traceSections;
+        live.wishes = payload::logWishes(description, context(description, job));
+        for (const auto& artifact : description.artifacts) {
             live.hasUploads = live.hasUploads || artifact.type == "archive";
         }
+        live.description = *found;
     } else if (const auto body = store_.payload(job.row)) {
         if (const auto identity = gitlab::identityOf(body->reveal())) {
             live.credentials = {identity->id, identity->token};
@@ -75,14 +76,20 @@ void Reconciler::adopt(const JobRecord& job, bool claimedHere) {
     schedule(job.row, live);
 }
 
-std::shared_ptr<const gitlab::JobDescription> Reconciler::describe(JobRow row) {
+Result<std::shared_ptr<const gitlab::JobDescription>> Reconciler::describe(JobRow row,
+                                                                           const Live& live) {
+    if (live.description) {
+        return live.description;
+    }
     const auto body = store_.payload(row);
     if (!body) {
-        return nullptr;
+        return permanentError("the stored description of the job is missing");
     }
     auto decoded = gitlab::decodeJob(body->reveal());
-    return decoded.ok() ? std::make_shared<const gitlab::JobDescription>(std::move(decoded).value())
-                        : nullptr;
+    if (!decoded.ok()) {
+        return decoded.error();
+    }
+    return std::make_shared<const gitlab::JobDescription>(std::move(decoded).value());
 }
 
 payload::ScriptContext Reconciler::context(const gitlab::JobDescription& job,
@@ -114,29 +121,25 @@ void Reconciler::noteQueue(std::chrono::seconds waited, const Live& live) {
 Decoded Reconciler::decode(const JobRecord& job, Live& live) {
     Decoded decoded;
     decoded.refusalReason = "runner_system_failure";
-    const auto body = store_.payload(job.row);
-    if (!body) {
-        decoded.refusal = "the stored description of the job is missing";
-        return decoded;
-    }
-    const auto& runner = *world_.runners.at(job.runner);
-    decoded.header = header(runner, world_.version);
-    const auto description = gitlab::decodeJob(body->reveal());
-    if (!description.ok()) {
+    decoded.header = header(*world_.runners.at(job.runner), world_.version);
+    const auto found = describe(job.row, live);
+    if (!found.ok()) {
         if (live.credentials.id != 0) {
             decoded.gitlabId = live.credentials.id;
         }
-        decoded.refusal = description.error().message;
+        decoded.refusal = found.error().message;
         return decoded;
     }
-    noteQueue(description->queued, live);
-    core::describe(decoded, *description);
+    const auto& description = **found;
+    noteQueue(description.queued, live);
+    core::describe(decoded, description);
     decoded.refusalReason = "runner_configuration_error";
-    decoded.refusal = runner.access.refusal(decoded.project, decoded.user);
+    decoded.refusal = world_.runners.at(job.runner)->access.refusal(decoded.project, decoded.user);
     if (!decoded.refusal.empty()) {
         return decoded;
     }
-    const auto made = script(*description, job);
+    const auto made = script(description, job);
+    makeMasker(description, made, live);
     if (made.ok()) {
         decoded.warnings = made->warnings;
     } else {
@@ -147,39 +150,43 @@ Decoded Reconciler::decode(const JobRecord& job, Live& live) {
 
 const gitlab::Masker& Reconciler::masker(const JobRecord& job, Live& live) {
     if (!live.masker) {
-        std::vector<Secret> phrases;
-        std::vector<std::string> prefixes;
-        if (const auto description = describe(job.row)) {
-            phrases = gitlab::tokenForms(description->token);
-            prefixes = description->tokenMaskPrefixes;
-            if (const auto made = script(*description, job); made.ok()) {
-                for (const auto& phrase : made->maskPhrases) {
-                    phrases.emplace_back(phrase);
-                }
-            } else {
-                for (const auto& variable : description->variables) {
-                    if (variable.masked) {
-                        phrases.emplace_back(variable.value);
-                    }
-                }
-            }
+        if (const auto found = describe(job.row, live); found.ok()) {
+            makeMasker(**found, script(**found, job), live);
         } else {
-            phrases = gitlab::tokenForms(live.credentials.token);
+            live.masker =
+                std::make_shared<const gitlab::Masker>(gitlab::tokenForms(live.credentials.token));
         }
-        live.masker = std::make_shared<const gitlab::Masker>(phrases, prefixes);
     }
     return *live.masker;
 }
 
-ReadySubmission Reconciler::prepare(const JobRecord& job) {
+void Reconciler::makeMasker(const gitlab::JobDescription& job,
+                            const Result<payload::JobScript>& script, Live& live) {
+    auto phrases = gitlab::tokenForms(job.token);
+    if (script.ok()) {
+        for (const auto& phrase : script->maskPhrases) {
+            phrases.emplace_back(phrase);
+        }
+    } else {
+        for (const auto& variable : job.variables) {
+            if (variable.masked) {
+                phrases.emplace_back(variable.value);
+            }
+        }
+    }
+    live.masker = std::make_shared<const gitlab::Masker>(phrases, job.tokenMaskPrefixes);
+}
+
+ReadySubmission Reconciler::prepare(const JobRecord& job, Live& live) {
     const auto refuse = [&job](const std::string& why) {
         return ReadySubmission{job.row, job.submission.attempt, permanentError(why)};
     };
-    const auto description = describe(job.row);
-    if (!description) {
-        return refuse("the stored description of the job is missing");
+    const auto description = describe(job.row, live);
+    live.description.reset();
+    if (!description.ok()) {
+        return refuse(description.error().message);
     }
-    auto made = script(*description, job);
+    auto made = script(**description, job);
     if (!made.ok()) {
         return refuse(made.error().message);
     }
@@ -192,7 +199,7 @@ ReadySubmission Reconciler::prepare(const JobRecord& job) {
     }
     batch.outputs = std::move(parts.outputs);
     batch.loader = std::move(parts.loader);
-    batch.deadline = job.deadline.value_or(job.claimedAt + description->timeout);
+    batch.deadline = job.deadline.value_or(job.claimedAt + (*description)->timeout);
     batch.label = sanitized(job.project) + ":" + sanitized(job.name) + ":" + sanitized(job.user);
     return {job.row, job.submission.attempt, std::move(batch)};
 }

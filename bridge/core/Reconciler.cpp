@@ -112,15 +112,27 @@ void Reconciler::hear() {
                 continue;
             }
         }
-        if (answer.attempt == 0 || answer.attempt == live->second.attempt) {
-            answer.apply(facts_[answer.row], live->second);
-            schedule(answer.row, live->second);
-        } else {
-            // Of an attempt that is over: it says nothing, but its effect is not under way any
-            // more.
-            Facts nobody;
-            answer.apply(nobody, live->second);
-        }
+        hear(answer, live->second);
+    }
+}
+
+void Reconciler::hear(const Answer& answer, Live& live) {
+    if (answer.attempt != 0 && answer.attempt != live.attempt) {
+        // Of an attempt that is over: it says nothing, but its effect is not under way any more.
+        Facts nobody;
+        answer.apply(nobody, live);
+        return;
+    }
+    auto& facts = facts_[answer.row];
+    answer.apply(facts, live);
+    schedule(answer.row, live);
+    if (live.lookWanted && live.look && !live.inFlight.has(Effect::Look)) {
+        live.lookWanted = false;
+        live.inFlight.add(Effect::Look);
+        looks_[live.backend].push_back(*live.look);
+    }
+    if (!newsworthy(facts, live)) {
+        facts_.erase(answer.row);
     }
 }
 
@@ -134,22 +146,8 @@ std::set<JobRow> Reconciler::dueRows() {
             rows.insert(row);
         }
     }
-    for (auto news = facts_.begin(); news != facts_.end();) {
-        auto& live = lives_.at(news->first);
-        if (live.lookWanted && live.watched && !live.inFlight.has(Effect::Look)) {
-            live.lookWanted = false;
-            live.inFlight.add(Effect::Look);
-            const std::vector<JobRow> one{news->first};
-            for (auto& job : store_.load(one)) {
-                looks_[live.backend].push_back(std::move(job));
-            }
-        }
-        if (newsworthy(news->second, live)) {
-            rows.insert(news->first);
-            ++news;
-        } else {
-            news = facts_.erase(news);
-        }
+    for (const auto& [row, facts] : facts_) {
+        rows.insert(row);
     }
     return rows;
 }
@@ -343,7 +341,7 @@ void Reconciler::refresh(Live& live, const JobRecord& job) {
     live.attempt = job.submission.attempt;
     live.traceLength = job.traceLength;
     live.traceLost = job.traceLost;
-    live.watched = mayHaveBatchJob(job);
+    live.look = mayHaveBatchJob(job) ? std::optional(lookOf(job)) : std::nullopt;
     live.settled = live.settled || job.reportedAt.has_value();
     const bool waiting = waits(job.state);
     if (live.counted && !waiting) {
@@ -353,7 +351,12 @@ void Reconciler::refresh(Live& live, const JobRecord& job) {
     }
     live.counted = waiting;
     live.waiting = waiting;
-    if (job.state == State::Claimed) {
+    const bool goesOn =
+        waiting && job.state != State::Queued && (!job.dueAt || *job.dueAt <= clock_.wallNow());
+    if (!goesOn) {
+        live.description.reset();
+    }
+    if (waiting && !goesOn) {
         live.masker.reset();  // Waiting jobs keep nothing big in memory.
     }
 }
@@ -402,7 +405,7 @@ void Reconciler::carryOut(Effect effect, const JobRecord& job, Live& live) {
     switch (effect) {
         case Effect::Submit:
             live.inFlight.add(Effect::Submit);
-            return submissions_[live.backend].push_back(prepare(job));
+            return submissions_[live.backend].push_back(prepare(job, live));
         case Effect::Find:
             return effects_.find(backend, job, live);
         case Effect::Mark:
@@ -413,7 +416,7 @@ void Reconciler::carryOut(Effect effect, const JobRecord& job, Live& live) {
             return effects_.cancel(backend, job, live, CancelKind::Hard);
         case Effect::Look:
             live.inFlight.add(Effect::Look);
-            return looks_[live.backend].push_back(job);
+            return looks_[live.backend].push_back(lookOf(job));
         case Effect::ReadBatchLog:
             return effects_.readBatchLog(backend, job, live);
         case Effect::Collect:
@@ -421,8 +424,9 @@ void Reconciler::carryOut(Effect effect, const JobRecord& job, Live& live) {
         case Effect::Upload:
             // Nothing is packed for a server that is away, nor on a disk that is short of room.
             live.uploadWanted = conversation_.away(live) || capacity_.isHeld();
-            return live.uploadWanted ? void()
-                                     : effects_.upload(backend, job, live, describe(job.row));
+            return live.uploadWanted
+                       ? void()
+                       : effects_.upload(backend, job, live, *describe(job.row, live));
         case Effect::Report:
             return startReport(job, live);
         case Effect::Release:
@@ -434,30 +438,24 @@ void Reconciler::poll() {
     const auto now = clock_.steadyNow();
     for (auto& [name, entry] : world_.backends) {
         if (!entry->polling && now >= entry->nextPoll) {
-            std::vector<JobRow> rows;
+            auto& looks = looks_[name];
             for (auto& [row, live] : lives_) {
-                if (live.backend == name && live.watched && !live.inFlight.has(Effect::Look)) {
+                if (live.backend == name && live.look && !live.inFlight.has(Effect::Look)) {
                     live.inFlight.add(Effect::Look);
-                    rows.push_back(row);
+                    looks.push_back(*live.look);
                 }
             }
             entry->polling = true;
-            const bool idle = rows.empty() && looks_[name].empty();
+            const bool idle = looks.empty();
             entry->nextPoll = now + (idle && entry->healthy ? kIdleProbe : entry->policy.poll);
             if (idle) {
                 effects_.probe(*entry);
             } else {
-                auto jobs = store_.load(rows);
-                auto& looks = looks_[name];
-                jobs.insert(jobs.end(), std::make_move_iterator(looks.begin()),
-                            std::make_move_iterator(looks.end()));
-                looks.clear();
-                effects_.look(*entry, std::move(jobs), true);
+                effects_.look(*entry, std::exchange(looks, {}), true);
             }
         }
         if (auto& looks = looks_[name]; !looks.empty()) {
-            effects_.look(*entry, std::move(looks), false);
-            looks.clear();
+            effects_.look(*entry, std::exchange(looks, {}), false);
             entry->nextPoll = std::min(entry->nextPoll, now + entry->policy.poll);
         }
         tellTrouble(*entry);

@@ -40,6 +40,7 @@ private:
     void hearDrain(const store::Request& request);
     void settled();
     std::set<JobRow> dueRows();
+    void hear(const Answer& answer, Live& live);
     bool newsworthy(const Facts& facts, const Live& live) const;
     void complete(const store::JobRecord& job, Facts& facts, Live& live);
     /// The alarm for jobs that GitLab might drop, at most hourly.
@@ -62,7 +63,8 @@ private:
     void schedule(JobRow row, Live& live);
     void refresh(Live& live, const store::JobRecord& job);
     BackendEntry& backendOf(const Live& live) { return *world_.backends.at(live.backend); }
-    std::shared_ptr<const gitlab::JobDescription> describe(JobRow row);
+    /// What GitLab said of the job; an error when that is gone or cannot be understood.
+    Result<std::shared_ptr<const gitlab::JobDescription>> describe(JobRow row, const Live& live);
     payload::ScriptContext context(const gitlab::JobDescription& job,
                                    const store::JobRecord& record) const;
     Result<payload::JobScript> script(const gitlab::JobDescription& job,
@@ -70,7 +72,9 @@ private:
         return payload::makeScript(job, context(job, record));
     }
     const gitlab::Masker& masker(const store::JobRecord& job, Live& live);
-    ReadySubmission prepare(const store::JobRecord& job);
+    void makeMasker(const gitlab::JobDescription& job, const Result<payload::JobScript>& script,
+                    Live& live);
+    ReadySubmission prepare(const store::JobRecord& job, Live& live);
 
     Clock& clock_;
     store::JobStore& store_;
@@ -87,7 +91,7 @@ private:
     std::unordered_map<JobRow, Facts> facts_;
     std::set<std::pair<SteadyTime, JobRow>> agenda_;
     std::map<std::string, int> waiting_;
-    std::map<std::string, std::vector<store::JobRecord>> looks_;
+    std::map<std::string, std::vector<Look>> looks_;
     std::map<std::string, std::vector<ReadySubmission>> submissions_;
     std::vector<store::Settlement> settlements_;  ///< Of this step.
     bool requestsOpen_ = false;

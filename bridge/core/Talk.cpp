@@ -28,7 +28,10 @@ void Reconciler::startReport(const JobRecord& job, Live& live, bool itsTurn) {
     gitlab::FinalReport report;
     report.success = job.outcome == store::Outcome::Success;
     if (!report.success) {
-        report.failureReason = gitlab::reportableReason(job.failureReason, live.failureReasons);
+        const auto description = describe(job.row, live);
+        report.failureReason = gitlab::reportableReason(
+            job.failureReason,
+            description.ok() ? (*description)->failureReasons : std::vector<std::string>{});
         report.exitCode = job.exitCode;
     }
     conversation_.report(job.row, live, report);

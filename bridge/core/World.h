@@ -77,6 +77,16 @@ struct UploadProgress {
     std::optional<gitlab::CallOutcome> told = {};  ///< The last failure that the log tells.
 };
 
+/// What a look at a batch job needs to know.
+struct Look {
+    JobRow row{};
+    int attempt = 0;
+    JobRef ref = {};
+    int run = 1;
+    std::int64_t rawOffset = 0;
+    bool logOpen = false;  ///< More of its log is wanted.
+};
+
 /// What is remembered of an open job in memory; all of it can be learnt again after a restart.
 struct Live {
     std::string runner;
@@ -88,13 +98,14 @@ struct Live {
     bool counted = false;    ///< In the backend's number of waiting jobs.
 
     gitlab::JobCredentials credentials;
-    std::vector<std::string> failureReasons;
     bool sections = true;
     payload::LogWishes wishes;
     bool hasUploads = false;
     UploadProgress uploads;
     bool uploadWanted = false;                     ///< Once GitLab is back.
     std::shared_ptr<const gitlab::Masker> masker;  ///< Null until the log is first read.
+    /// Only between the claim and the submission, and only while that goes on at once.
+    std::shared_ptr<const gitlab::JobDescription> description;
 
     EffectSet inFlight;
     int failures = 0;
@@ -102,8 +113,8 @@ struct Live {
 
     // The conversation with GitLab.
     int attempt = 0;
-    bool watched = false;     ///< A batch job of ours may be there.
-    bool lookWanted = false;  ///< The backend says that something has changed.
+    std::optional<Look> look;  ///< A batch job of ours may be there.
+    bool lookWanted = false;   ///< The backend says that something has changed.
     bool reportWanted = false;
     std::optional<Observation> seen;  ///< The last one that was decided upon.
 

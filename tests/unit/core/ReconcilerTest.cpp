@@ -87,10 +87,14 @@ TEST_F(ReconcilerTest, PollThatBringsNothingNewCommitsNothing) {
 TEST_F(ReconcilerTest, QueryHoldsNoMoreJobsThanTheBackendTakes) {
     backend_.abilities.maxBatch = 20;
     restart();
+    std::vector<JobRow> rows;
     for (int id = 1; id <= 50; ++id) {
-        claim(id);
+        rows.push_back(claim(id));
     }
     settle();
+    for (const auto row : rows) {
+        backend_.run(key(row));
+    }
     const auto before = calls(Verb::Observe);
     const auto readBefore = calls(Verb::ReadLogs);
 
@@ -107,6 +111,21 @@ TEST_F(ReconcilerTest, QueryHoldsNoMoreJobsThanTheBackendTakes) {
     for (const auto items : backend_.calls(Verb::Submit)) {
         EXPECT_LE(items, 20U);
     }
+}
+
+TEST_F(ReconcilerTest, LogsOfJobsThatWaitAreNotAskedFor) {
+    const auto waits = claim(1);
+    const auto runs = running(2);
+    settle();
+    const auto before = calls(Verb::ReadLogs);
+
+    pass(kPoll);
+
+    EXPECT_EQ(job(waits).state, State::Queued);
+    EXPECT_EQ(job(runs).state, State::Running);
+    const auto reads = backend_.calls(Verb::ReadLogs);
+    EXPECT_EQ(std::vector(reads.begin() + static_cast<std::ptrdiff_t>(before), reads.end()),
+              (std::vector<std::size_t>{1}));
 }
 
 TEST_F(ReconcilerTest, CallsThatHangInTheBackendDelayNoHeartbeat) {

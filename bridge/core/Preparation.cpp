@@ -12,6 +12,8 @@ namespace {
 /// GitLab drops a job that nobody took for a day.
 constexpr std::chrono::hours kLongQueue{12};
 constexpr std::chrono::hours kQueueAlarmPause{1};
+/// Bytes; what is larger is decoded anew each time, so that many such jobs need little memory.
+constexpr std::size_t kKeptDescription = std::size_t{64} << 10U;
 
 std::string sanitized(std::string_view text) {
     std::string result;
@@ -49,16 +51,7 @@ void Reconciler::adopt(const JobRecord& job, bool claimedHere) {
     live.runner = job.runner;
     live.backend = job.backend;
     live.key = store::jobKey(store_.installation(), job.row);
-    if (const auto found = describe(job.row, live); found.ok()) {
-        const auto& description = **found;
-        live.credentials = {description.id, description.token};
-        live.sections = description.traceSections;
-        live.wishes = payload::logWishes(description, context(description, job));
-        for (const auto& artifact : description.artifacts) {
-            live.hasUploads = live.hasUploads || artifact.type == "archive";
-        }
-        live.description = *found;
-    } else if (const auto body = store_.payload(job.row)) {
+    if (const auto body = store_.payload(job.row)) {
         if (const auto identity = gitlab::identityOf(body->reveal())) {
             live.credentials = {identity->id, identity->token};
         }
@@ -69,6 +62,13 @@ void Reconciler::adopt(const JobRecord& job, bool claimedHere) {
         log_.error("the disk lost a part of a trace job={} bytes={} kept={}", live.key,
                    job.traceLength, *onDisk);
     }
+    if (job.submission.batchState == "pending") {
+        // After a restart the same once more is no news, of thousands of jobs at that.
+        auto& seen = live.seen.emplace();
+        seen.state = BatchState::Pending;
+        seen.run = job.submission.run;
+        seen.reason = job.submission.reason;
+    }
     live.greeted = !claimedHere;
     capacity_.opened(job.runner, job.backend, claimedHere);
     conversation_.opened(live);
@@ -76,8 +76,24 @@ void Reconciler::adopt(const JobRecord& job, bool claimedHere) {
     schedule(job.row, live);
 }
 
-Result<std::shared_ptr<const gitlab::JobDescription>> Reconciler::describe(JobRow row,
-                                                                           const Live& live) {
+/// What a heartbeat can do without: a start with thousands of open jobs decodes none of them.
+void Reconciler::learn(JobRow row, Live& live) {
+    if (std::exchange(live.learnt, true)) {
+        return;
+    }
+    const auto found = describe(row, live);
+    if (!found.ok()) {
+        return;
+    }
+    const auto& description = **found;
+    live.sections = description.traceSections;
+    live.wishes = payload::logWishes(description, context(description, {.runner = live.runner}));
+    for (const auto& artifact : description.artifacts) {
+        live.hasUploads = live.hasUploads || artifact.type == "archive";
+    }
+}
+
+Result<std::shared_ptr<const gitlab::JobDescription>> Reconciler::describe(JobRow row, Live& live) {
     if (live.description) {
         return live.description;
     }
@@ -89,7 +105,11 @@ Result<std::shared_ptr<const gitlab::JobDescription>> Reconciler::describe(JobRo
     if (!decoded.ok()) {
         return decoded.error();
     }
-    return std::make_shared<const gitlab::JobDescription>(std::move(decoded).value());
+    auto made = std::make_shared<const gitlab::JobDescription>(std::move(decoded).value());
+    if (live.goesOn && body->reveal().size() <= kKeptDescription) {
+        live.description = made;
+    }
+    return made;
 }
 
 payload::ScriptContext Reconciler::context(const gitlab::JobDescription& job,

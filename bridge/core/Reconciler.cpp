@@ -53,7 +53,11 @@ Reconciler::Reconciler(Clock& clock, store::JobStore& store, World& world, Answe
     const auto open = store_.open();
     for (const auto& job : store_.load(open)) {
         adopt(job, false);
-        facts_[job.row].restarted = true;
+        // To a job that is only watched the first look brings whatever there is to decide.
+        const bool watched = job.state == State::Queued || job.state == State::Running;
+        if (!watched || job.cancel != store::Cancel::None) {
+            facts_[job.row].restarted = true;
+        }
         judge(job);
     }
 }
@@ -203,6 +207,7 @@ void Reconciler::complete(const JobRecord& job, Facts& facts, Live& live) {
 std::optional<Reconciler::Ready> Reconciler::decideOne(const JobRecord& job) {
     auto& live = lives_.at(job.row);
     auto& facts = facts_[job.row];
+    learn(job.row, live);
     complete(job, facts, live);
     auto& backend = backendOf(live);
     if (facts.submitted) {
@@ -351,12 +356,12 @@ void Reconciler::refresh(Live& live, const JobRecord& job) {
     }
     live.counted = waiting;
     live.waiting = waiting;
-    const bool goesOn =
+    live.goesOn =
         waiting && job.state != State::Queued && (!job.dueAt || *job.dueAt <= clock_.wallNow());
-    if (!goesOn) {
+    if (!live.goesOn) {
         live.description.reset();
     }
-    if (waiting && !goesOn) {
+    if (waiting && !live.goesOn) {
         live.masker.reset();  // Waiting jobs keep nothing big in memory.
     }
 }

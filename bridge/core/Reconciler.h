@@ -33,6 +33,7 @@ private:
     struct Ready;
 
     void adopt(const store::JobRecord& job, bool claimedHere);
+    void learn(JobRow row, Live& live);
     void hear();
     void hearRequests();
     void judge(const store::JobRecord& job);
@@ -64,7 +65,7 @@ private:
     void refresh(Live& live, const store::JobRecord& job);
     BackendEntry& backendOf(const Live& live) { return *world_.backends.at(live.backend); }
     /// What GitLab said of the job; an error when that is gone or cannot be understood.
-    Result<std::shared_ptr<const gitlab::JobDescription>> describe(JobRow row, const Live& live);
+    Result<std::shared_ptr<const gitlab::JobDescription>> describe(JobRow row, Live& live);
     payload::ScriptContext context(const gitlab::JobDescription& job,
                                    const store::JobRecord& record) const;
     Result<payload::JobScript> script(const gitlab::JobDescription& job,

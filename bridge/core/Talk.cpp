@@ -70,6 +70,9 @@ SteadyTime Reconciler::converse() {
         agenda_.erase(agenda_.begin());
         auto& live = lives_.at(row);
         startReport(row, false);
+        if (live.lastContact != SteadyTime{}) {
+            learn(row, live);
+        }
         live.talkAt = conversation_.talk(row, live);
         if (live.talkAt != SteadyTime::max()) {
             live.talkAt = std::max(live.talkAt, now + Millis(1));

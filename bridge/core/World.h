@@ -93,18 +93,20 @@ struct Live {
     std::string backend;
     std::string key;  ///< Job key.
     bool waiting = true;
+    bool goesOn = false;     ///< Between the claim and the submission, and not to be waited for.
     bool duplicate = false;  ///< An older row is the same job of the same server.
     bool greeted = false;    ///< Claimed before this start; else its claim is to be acknowledged.
     bool counted = false;    ///< In the backend's number of waiting jobs.
 
     gitlab::JobCredentials credentials;
+    bool learnt = false;  ///< What follows is that of the job's description.
     bool sections = true;
     payload::LogWishes wishes;
     bool hasUploads = false;
     UploadProgress uploads;
     bool uploadWanted = false;                     ///< Once GitLab is back.
     std::shared_ptr<const gitlab::Masker> masker;  ///< Null until the log is first read.
-    /// Only between the claim and the submission, and only while that goes on at once.
+    /// Null unless it is small and the job goes on.
     std::shared_ptr<const gitlab::JobDescription> description;
 
     EffectSet inFlight;

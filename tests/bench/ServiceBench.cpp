@@ -122,6 +122,7 @@ void waiting(const Sizes& sizes) {
              "ms", "<= 100", readAll(bench), "ms to read them all with SQLite");
     printRow("restart with " + all + " open jobs, whole first pass", restartTime(bench, gate), "s",
              "<= 2", begin, "s without jobs");
+    printRow("  CPU until then", bench.usage().cpuMs / 1000, "s", "");
 }
 
 /// Jobs that print a line per second, with 100 masked values each.

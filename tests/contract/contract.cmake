@@ -23,5 +23,5 @@ bridge_test(simulated_contract_test LABEL contract
 
 bridge_test(backends_test LABEL unit
   SOURCES unit/backends/LocalRecordTest.cpp unit/backends/LocalRecordsTest.cpp
-    unit/backends/SharedFolderTest.cpp
+    unit/backends/SchedulerCommandsTest.cpp unit/backends/SharedFolderTest.cpp
   DEPS gridbridge::backend_local)

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <deque>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "bridge/base/Process.h"
+
+namespace gridbridge {
+
+/// One command of a scheduler.
+struct SchedulerCommand {
+    std::string account = {};            ///< Whose jobs it is about; empty = the service's own.
+    std::vector<std::string> argv = {};  ///< argv[0] is its name, found in PATH; no secrets.
+    std::vector<std::string> variables = {};        ///< NAME=value besides those of the setup.
+    std::size_t maxOutput = std::size_t{16} << 20;  ///< Bytes of each output.
+};
+
+struct SchedulerSetup {
+    std::string binDir = {};                  ///< Looked into before the usual folders.
+    std::vector<std::string> variables = {};  ///< The scheduler's own settings, NAME=value.
+    int mostPerMinute = 600;                  ///< Commands; more wait for their turn.
+};
+
+/// How a batch system that is driven by commands is asked: as the account whose jobs it is about,
+/// in an environment of PATH, HOME, USER, LOGNAME, LANG and what setup and command name, with empty
+/// input, no terminal, a deadline and bounded outputs. Safe for concurrent use.
+class SchedulerCommands {
+public:
+    /// `runner` and `clock` must outlive it.
+    SchedulerCommands(SchedulerSetup setup, ProcessRunner& runner, Clock& clock);
+
+    /// What the command said, whatever its exit code. Transient or Permanent: it did not run, for
+    /// it is not installed, the account cannot be used, or no time was left. Uncertain: it was
+    /// stopped, see ProcessRunner::run.
+    Result<Finished> run(const SchedulerCommand& command, const CallContext& ctx);
+
+private:
+    Result<void> awaitTurn(const CallContext& ctx);
+
+    const SchedulerSetup setup_;
+    ProcessRunner& runner_;
+    Clock& clock_;
+    std::mutex mutex_;
+    std::deque<SteadyTime> turns_;  ///< Of the last minute, and those that wait.
+};
+
+/// The last line of `text` that says something, at most 300 characters without control characters.
+std::string lastLineOf(std::string_view text);
+
+}  // namespace gridbridge

@@ -28,6 +28,10 @@ int main(int argc, char** argv) {
     // A payload of megabytes goes back to the system once it is done with: by default glibc keeps
     // such memory for the next one, in every thread.
     ::mallopt(M_MMAP_THRESHOLD, 1 << 20);
+    // But not the small change of each thread: taking it back after every call costs a fifth of a
+    // claim's CPU time.
+    ::mallopt(M_TRIM_THRESHOLD, 1 << 20);
+    ::mallopt(M_TOP_PAD, 1 << 18);
     const sigset_t before = blockSignals();
     const std::vector<std::string> arguments(argv + 1, argv + argc);
     const bool service = !arguments.empty() && arguments.front() == "run";

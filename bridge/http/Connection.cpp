@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <istream>
 #include <ostream>
+#include <poll.h>
 #include <stdexcept>
 #include <sys/socket.h>
 
@@ -335,13 +336,12 @@ Response Connection::receiveWhole() {
 }
 
 bool Connection::reusable() {
-    try {
-        return keptByServer_ && !watch_.ended && connected() && buffered() == 0 &&
-               !socket().poll(Poco::Timespan(),
-                              Poco::Net::Socket::SELECT_READ | Poco::Net::Socket::SELECT_ERROR);
-    } catch (const Poco::Exception&) {
+    if (!keptByServer_ || watch_.ended || !connected() || buffered() != 0) {
         return false;
     }
+    // Not Socket::poll, which makes an epoll descriptor each time.
+    pollfd said{socket().impl()->sockfd(), POLLIN, 0};
+    return ::poll(&said, 1, 0) == 0;
 }
 
 }  // namespace gridbridge::http

@@ -65,18 +65,21 @@ struct PocoTransport::Impl {
         }
     }
 
-    /// A kept connection that is surely still open, or nothing.
+    /// A kept connection that is surely still open, or nothing. Only the one that is taken is
+    /// looked at: the others may have a long rest before them.
     std::unique_ptr<Connection> take() {
         const auto now = clock.steadyNow();
         const std::lock_guard lock(mutex);
-        std::erase_if(idle, [now](const auto& each) {
-            return now - each->idleSince >= kLongestIdle || !each->reusable();
-        });
-        if (idle.empty()) {
-            return nullptr;
+        std::erase_if(idle,
+                      [now](const auto& each) { return now - each->idleSince >= kLongestIdle; });
+        std::unique_ptr<Connection> result;
+        while (!result && !idle.empty()) {
+            result = std::move(idle.back());
+            idle.pop_back();
+            if (!result->reusable()) {
+                result.reset();
+            }
         }
-        auto result = std::move(idle.back());
-        idle.pop_back();
         return result;
     }
 

@@ -1,6 +1,7 @@
 #!/bin/bash
 # The whole way once: a stand-in GitLab with a small project and a pipeline of ten jobs in three stages, the
 # service with its local backend, kill -9 in the middle, and a judgement of what GitLab recorded.
+# Argument: the slurm.conf of a cluster whose nodes see the temporary folder; then the jobs run there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . deploy/packages.sh
@@ -45,6 +46,10 @@ if [ "$(id -u)" = 0 ]; then
 else
     how='trusted_jobs = true'
 fi
+type='type = "local"
+slots = 4'
+[ "$#" = 0 ] || type="type = \"slurm\"
+slurm_conf = \"$1\""
 
 "$fake" --folder deploy/demo/jobs --repositories deploy/demo/repositories --port-file "$demo/url" --until-done \
     --allow-repeats 3 --update-interval 1 --results "$demo/results.json" --traces "$demo/traces" \
@@ -65,9 +70,9 @@ backend = "here"
 limit = 10
 
 [backends.here]
-type = "local"
+$type
 work_dir = "$demo/work"
-slots = 4
+poll_interval = 1
 $how
 C
 )

@@ -15,8 +15,9 @@
 namespace gridbridge {
 
 struct Capabilities {
-    std::size_t maxBatch = 1000;  ///< Items per call of any verb.
-    bool liveLog = false;         ///< readLogs answers while the job runs.
+    std::size_t maxBatch = 1000;   ///< Items per call of any verb.
+    std::size_t maxSubmit = 1000;  ///< The same for `submit`, where that is less.
+    bool liveLog = false;          ///< readLogs answers while the job runs.
     bool softCancel = false;
     bool sharedFolder = false;  ///< The start marker in the folder binds every copy.
     bool findsByKey = false;
@@ -167,7 +168,8 @@ public:
     virtual std::vector<Result<CollectOutcome>> collect(const CallContext& ctx,
                                                         std::span<const JobRef> refs) = 0;
     /// Forgets the job and frees what the backend and its folder hold; well for unknown ones.
-    /// Permanent for a job that still runs.
+    /// Permanent for a job that still runs. Where the batch system itself keeps a record of ended
+    /// jobs, `observe` and `find` may go on telling of this one.
     virtual std::vector<Result<void>> release(const CallContext& ctx,
                                               std::span<const JobRef> refs) = 0;
 

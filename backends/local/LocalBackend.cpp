@@ -35,7 +35,7 @@ LocalBackend::LocalBackend(LocalConfig config, folder::JobFolders& folders, Cloc
 
 Capabilities LocalBackend::capabilities() const {
     // A submission waits for the disk: so many take about a second.
-    return {.maxBatch = 200,
+    return {.maxSubmit = 200,
             .liveLog = true,
             .softCancel = true,
             .sharedFolder = true,

@@ -3,12 +3,14 @@
 #include <algorithm>
 #include <limits>
 #include <pwd.h>
+#include <span>
 #include <thread>
 #include <tuple>
 #include <unistd.h>
 
 #include "bridge/app/ConfigFile.h"
 #include "bridge/app/ConfigSection.h"
+#include "bridge/app/ConfigSlurm.h"
 #include "bridge/app/ConfigTls.h"
 #include "bridge/app/ConfigToken.h"
 #include "bridge/app/Text.h"
@@ -23,6 +25,8 @@ using std::filesystem::path;
 constexpr std::int64_t kMostJobs = 1'000'000;
 constexpr std::int64_t kLargestOutputKib = 1024 * 1024;
 constexpr std::chrono::seconds kLongestInterval{3600};
+/// Schedulers ask their users not to look all the time.
+constexpr std::chrono::seconds kSchedulerPoll{10};
 constexpr std::uint64_t kLeastRoom = std::uint64_t{1} << 20U;
 constexpr std::uint64_t kMostRoom = std::uint64_t{1} << 50U;
 constexpr std::chrono::hours kLongestRetention{24 * 3650};
@@ -111,21 +115,34 @@ private:
         if (!section.has("type")) {
             section.report("type", "is missing", "write type = \"local\"");
         }
-        backend.type = section.choice("type", {"local", "simulated"}).value_or("local");
+        backend.type = section.choice("type", {"local", "simulated", "slurm"}).value_or("local");
         workFolder(section, backend);
         backend.pollInterval =
             section.duration("poll_interval", std::chrono::seconds(1), kLongestInterval)
-                .value_or(backend.pollInterval);
+                .value_or(backend.type == "slurm" ? kSchedulerPoll : backend.pollInterval);
         take(backend.maxPending, section.integer("max_pending", 1, kMostJobs));
         take(backend.slots, section.integer("slots", 1, kMostJobs));
         backend.trustedJobs = section.flag("trusted_jobs").value_or(false);
+        ofType(section, backend);
+        config_.backends.push_back(std::move(backend));
+    }
+
+    /// The keys that not every type has.
+    void ofType(ConfigSection& section, BackendConfig& backend) {
         if (backend.type == "simulated") {
             simulation(section, backend);
         } else {
             account(section, backend);
-            refuse(section, {"seed", "faults"}, "is for type = \"simulated\" only");
+            refuse(section, std::vector<std::string_view>{"seed", "faults"},
+                   "is for type = \"simulated\" only");
         }
-        config_.backends.push_back(std::move(backend));
+        if (backend.type == "slurm") {
+            refuse(section, std::vector<std::string_view>{"slots"},
+                   "says nothing for type = \"slurm\", which has its own");
+            takeSlurm(section, backend);
+        } else {
+            refuse(section, kSlurmKeys, "is for type = \"slurm\" only");
+        }
     }
 
     void workFolder(ConfigSection& section, BackendConfig& backend) {
@@ -154,7 +171,7 @@ private:
         }
     }
 
-    static void refuse(ConfigSection& section, const std::vector<std::string_view>& keys,
+    static void refuse(ConfigSection& section, std::span<const std::string_view> keys,
                        const std::string& why) {
         for (const std::string_view key : keys) {
             if (section.has(key)) {
@@ -167,7 +184,7 @@ private:
         backend.seed = section.integer("seed", 0, std::numeric_limits<std::int64_t>::max())
                            .value_or(backend.seed);
         backend.faults = section.number("faults", 0, 1).value_or(backend.faults);
-        refuse(section, {"run_as", "trusted_jobs"},
+        refuse(section, std::vector<std::string_view>{"run_as", "trusted_jobs"},
                "says nothing for type = \"simulated\", which runs no script");
     }
 

@@ -11,6 +11,7 @@
 #include <sys/types.h>
 #include <vector>
 
+#include "backends/slurm/SlurmCommands.h"
 #include "bridge/base/Secret.h"
 #include "bridge/core/Access.h"
 #include "bridge/http/TlsFiles.h"
@@ -45,7 +46,7 @@ struct RunnerConfig {
 /// One `[backends.NAME]` section.
 struct BackendConfig {
     std::string name = {};
-    std::string type = {};  ///< `local` or `simulated`.
+    std::string type = {};  ///< `local`, `simulated` or `slurm`.
     std::filesystem::path workDir = {};
     std::chrono::seconds pollInterval{1};
     int maxPending = 20;
@@ -54,6 +55,7 @@ struct BackendConfig {
     bool trustedJobs = false;
     std::int64_t seed = 1;  ///< Of `simulated`, as is `faults`.
     double faults = 0;      ///< 0 to 1.
+    SlurmConfig slurm = {};
     bool operator==(const BackendConfig&) const = default;
 };
 

@@ -258,41 +258,52 @@ private:
 
 }  // namespace
 
+namespace {
+using enum SectionKind;
+
+constexpr KnownKey kKeys[] = {
+    {Top, "concurrent", ValueKind::Integer, "1000"},
+    {Top, "check_interval", ValueKind::Duration, "3"},
+    {Top, "state_dir", ValueKind::Text, "\"/var/lib/gridbridge\""},
+    {Top, "log_level", ValueKind::Text, "\"info\""},
+    {Top, "retention", ValueKind::Duration, "\"90 days\""},
+    {Top, "min_free_space", ValueKind::Text, "\"2 GiB\""},
+    {Runner, "name", ValueKind::Text, "\"pool\""},
+    {Runner, "url", ValueKind::Text, "\"https://gitlab.example.org\""},
+    {Runner, "token", ValueKind::Text, "\"glrt-...\""},
+    {Runner, "token_file", ValueKind::Text, "\"/etc/gridbridge/pool.token\""},
+    {Runner, "runner_file", ValueKind::Text, "\"/etc/gridbridge/my-runner-data.json\""},
+    {Runner, "backend", ValueKind::Text, "\"here\""},
+    {Runner, "limit", ValueKind::Integer, "500"},
+    {Runner, "output_limit", ValueKind::Integer, "4096"},
+    {Runner, "tls_ca_file", ValueKind::Text, "\"/etc/ssl/site-ca.pem\""},
+    {Runner, "tls_cert_file", ValueKind::Text, "\"/etc/gridbridge/client.pem\""},
+    {Runner, "tls_key_file", ValueKind::Text, "\"/etc/gridbridge/client.key\""},
+    {Runner, "debug_trace_disabled", ValueKind::Flag, "true or false"},
+    {Runner, "environment", ValueKind::TextList, "[\"NAME=value\"]"},
+    {Runner, "allowed_projects", ValueKind::TextList, "[\"physics/*\"]"},
+    {Runner, "banned_projects", ValueKind::TextList, "[\"physics/mining\"]"},
+    {Runner, "banned_users", ValueKind::TextList, "[\"mallory\"]"},
+    {Backend, "type", ValueKind::Text, "\"local\""},
+    {Backend, "work_dir", ValueKind::Text, "\"/srv/gridbridge\""},
+    {Backend, "poll_interval", ValueKind::Duration, "1"},
+    {Backend, "max_pending", ValueKind::Integer, "20"},
+    {Backend, "slots", ValueKind::Integer, "4"},
+    {Backend, "run_as", ValueKind::Text, "\"ci\""},
+    {Backend, "trusted_jobs", ValueKind::Flag, "true"},
+    {Backend, "seed", ValueKind::Integer, "1"},
+    {Backend, "faults", ValueKind::Number, "0.5"},
+    {Backend, "partition", ValueKind::Text, "\"short\""},
+    {Backend, "account", ValueKind::Text, "\"physics\""},
+    {Backend, "qos", ValueKind::Text, "\"normal\""},
+    {Backend, "submit_options", ValueKind::TextList, "[\"--mem=4G\"]"},
+    {Backend, "slurm_conf", ValueKind::Text, "\"/etc/slurm/slurm.conf\""},
+    {Backend, "bin_dir", ValueKind::Text, "\"/opt/slurm/bin\""},
+};
+}  // namespace
+
 const std::vector<KnownKey>& knownKeys() {
-    using enum SectionKind;
-    static const std::vector<KnownKey> keys{
-        {Top, "concurrent", ValueKind::Integer, "1000"},
-        {Top, "check_interval", ValueKind::Duration, "3"},
-        {Top, "state_dir", ValueKind::Text, "\"/var/lib/gridbridge\""},
-        {Top, "log_level", ValueKind::Text, "\"info\""},
-        {Top, "retention", ValueKind::Duration, "\"90 days\""},
-        {Top, "min_free_space", ValueKind::Text, "\"2 GiB\""},
-        {Runner, "name", ValueKind::Text, "\"pool\""},
-        {Runner, "url", ValueKind::Text, "\"https://gitlab.example.org\""},
-        {Runner, "token", ValueKind::Text, "\"glrt-...\""},
-        {Runner, "token_file", ValueKind::Text, "\"/etc/gridbridge/pool.token\""},
-        {Runner, "runner_file", ValueKind::Text, "\"/etc/gridbridge/my-runner-data.json\""},
-        {Runner, "backend", ValueKind::Text, "\"here\""},
-        {Runner, "limit", ValueKind::Integer, "500"},
-        {Runner, "output_limit", ValueKind::Integer, "4096"},
-        {Runner, "tls_ca_file", ValueKind::Text, "\"/etc/ssl/site-ca.pem\""},
-        {Runner, "tls_cert_file", ValueKind::Text, "\"/etc/gridbridge/client.pem\""},
-        {Runner, "tls_key_file", ValueKind::Text, "\"/etc/gridbridge/client.key\""},
-        {Runner, "debug_trace_disabled", ValueKind::Flag, "true or false"},
-        {Runner, "environment", ValueKind::TextList, "[\"NAME=value\"]"},
-        {Runner, "allowed_projects", ValueKind::TextList, "[\"physics/*\"]"},
-        {Runner, "banned_projects", ValueKind::TextList, "[\"physics/mining\"]"},
-        {Runner, "banned_users", ValueKind::TextList, "[\"mallory\"]"},
-        {Backend, "type", ValueKind::Text, "\"local\""},
-        {Backend, "work_dir", ValueKind::Text, "\"/srv/gridbridge\""},
-        {Backend, "poll_interval", ValueKind::Duration, "1"},
-        {Backend, "max_pending", ValueKind::Integer, "20"},
-        {Backend, "slots", ValueKind::Integer, "4"},
-        {Backend, "run_as", ValueKind::Text, "\"ci\""},
-        {Backend, "trusted_jobs", ValueKind::Flag, "true"},
-        {Backend, "seed", ValueKind::Integer, "1"},
-        {Backend, "faults", ValueKind::Number, "0.5"},
-    };
+    static const std::vector<KnownKey> keys(std::begin(kKeys), std::end(kKeys));
     return keys;
 }
 

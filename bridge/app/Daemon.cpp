@@ -15,6 +15,7 @@
 
 #include "backends/local/LocalBackend.h"
 #include "backends/simulated/SimulatedBackend.h"
+#include "backends/slurm/SlurmBackend.h"
 #include "bridge/app/Agent.h"
 #include "bridge/app/ExitCode.h"
 #include "bridge/app/GitLabAccess.h"
@@ -23,6 +24,7 @@
 #include "bridge/app/Reload.h"
 #include "bridge/app/ServiceManager.h"
 #include "bridge/app/StateFolder.h"
+#include "bridge/base/Process.h"
 #include "bridge/base/Random.h"
 #include "bridge/core/Claimer.h"
 #include "bridge/core/Housekeeper.h"
@@ -186,6 +188,13 @@ private:
             return std::make_unique<SimulatedBackend>(
                 SimulatedConfig{backend.workDir, backend.slots, seed, backend.faults}, folders,
                 clock_, std::make_shared<ShortJobs>(seed));
+        }
+        if (backend.type == "slurm") {
+            return std::make_unique<SlurmBackend>(
+                backend.slurm, backend.runAs, folders, processes_, clock_,
+                [this, name = backend.name](const std::string& what) {
+                    log_->warn("backend {}: {}", name, what);
+                });
         }
         return std::make_unique<LocalBackend>(
             LocalConfig{.workDir = backend.workDir, .slots = backend.slots, .node = hostName()},
@@ -351,6 +360,7 @@ private:
     Config config_;  ///< Main thread.
     std::atomic<Millis> pace_;
     SystemClock clock_;
+    PosixProcessRunner processes_{clock_};
     ServiceManager manager_{clock_};
     Log& logs_;
     std::shared_ptr<spdlog::logger> log_;

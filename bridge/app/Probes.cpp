@@ -1,6 +1,7 @@
 // Whether a batch system and the account of its jobs can be used.
 #include <unistd.h>
 
+#include "backends/slurm/SlurmBackend.h"
 #include "bridge/app/Agent.h"
 #include "bridge/app/Daemon.h"
 #include "bridge/folder/Account.h"
@@ -75,6 +76,25 @@ std::optional<BackendFault> agentFault(folder::AgentFolders& folders, const Back
     return std::nullopt;
 }
 
+/// Whether Slurm answers, to that account, and knows what the configuration names.
+std::optional<BackendFault> slurmFault(const BackendConfig& backend, folder::JobFolders& folders,
+                                       Clock& clock) {
+    if (backend.type != "slurm") {
+        return std::nullopt;
+    }
+    PosixProcessRunner processes(clock);
+    SlurmBackend slurm(backend.slurm, backend.runAs, folders, processes, clock,
+                       [](const std::string&) {});
+    const auto probed = slurm.probe({clock.steadyNow() + std::chrono::seconds(20)});
+    if (probed) {
+        return std::nullopt;
+    }
+    const bool passes = probed.error().kind != ErrorKind::Permanent;
+    return BackendFault{
+        passes ? "" : "type", probed.error().message,
+        passes ? "see to Slurm; until then jobs wait" : "see slurm_conf, bin_dir and partition"};
+}
+
 std::string describe(const folder::Account& account) {
     return account.name + ": reached by " +
            (folder::wayTo(account) == folder::Way::Setpriv ? "setpriv" : "sudo");
@@ -95,7 +115,7 @@ BackendHealth probeBackend(const Config& config, const BackendConfig& backend) {
                 {}};
     }
     if (backend.runAs.empty()) {
-        return {};
+        return {slurmFault(backend, *folders, clock), {}};
     }
     const auto account = folder::findAccount(backend.runAs);
     if (!account) {
@@ -108,6 +128,9 @@ BackendHealth probeBackend(const Config& config, const BackendConfig& backend) {
     auto fault = accountFault(config, backend, *account);
     if (!fault) {
         fault = agentFault(*folders, backend, *account);
+    }
+    if (!fault) {
+        fault = slurmFault(backend, *folders, clock);
     }
     return {std::move(fault), describe(*account)};
 }

@@ -57,6 +57,12 @@ private:
         keep(section + ".trusted_jobs", backend.trustedJobs, next->trustedJobs);
         keep(section + ".seed", backend.seed, next->seed);
         keep(section + ".faults", backend.faults, next->faults);
+        keep(section + ".partition", backend.slurm.partition, next->slurm.partition);
+        keep(section + ".account", backend.slurm.account, next->slurm.account);
+        keep(section + ".qos", backend.slurm.qos, next->slurm.qos);
+        keep(section + ".submit_options", backend.slurm.submitOptions, next->slurm.submitOptions);
+        keep(section + ".slurm_conf", backend.slurm.slurmConf, next->slurm.slurmConf);
+        keep(section + ".bin_dir", backend.slurm.binDir, next->slurm.binDir);
         backend.pollInterval = next->pollInterval;
         backend.maxPending = next->maxPending;
     }

@@ -14,6 +14,10 @@ constexpr std::size_t kLogChunk = 256 * 1024;
 /// Of what the batch system prints, a few lines.
 constexpr std::size_t kBatchLogLimit = 16 * 1024;
 
+std::size_t submitBatch(const Capabilities& most) {
+    return std::max<std::size_t>(1, std::min(most.maxSubmit, most.maxBatch));
+}
+
 folder::FolderRef folderOf(const store::JobRecord& job) {
     return {job.submission.key, job.account};
 }
@@ -74,7 +78,7 @@ Look lookOf(const store::JobRecord& job) {
 
 void Effects::submit(BackendEntry& entry, std::vector<ReadySubmission> jobs) {
     entry.effects.post([this, &entry, jobs = std::move(jobs)](std::stop_token stop) {
-        const std::size_t batch = std::max<std::size_t>(1, entry.policy.capabilities.maxBatch);
+        const auto batch = submitBatch(entry.policy.capabilities);
         std::vector<std::pair<JobRow, int>> who;
         std::vector<BatchJob> what;
         const auto answer = [this](JobRow row, int attempt, Result<Submission> outcome) {

@@ -257,10 +257,12 @@ Result<ReadChunk> DirectFolders::readOne(const ReadRequest& request) {
     if (auto checked = checkRef(request.folder); !checked) {
         return checked.error();
     }
-    if (auto checked = checkFileName(request.name); !checked) {
+    const bool isInput = request.name.starts_with("in/");
+    const auto name = isInput ? request.name.substr(3) : request.name;
+    if (auto checked = checkFileName(name); !checked) {
         return checked.error();
     }
-    const auto label = inFolder(request.folder, "out/" + request.name);
+    const auto label = inFolder(request.folder, (isInput ? "in/" : "out/") + name);
     const auto file = openForReading(root_.get(), label, ::geteuid(), label);
     if (!file) {
         return file.error();

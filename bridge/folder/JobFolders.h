@@ -27,7 +27,7 @@ struct StagedFile {
 
 struct ReadRequest {
     FolderRef folder;
-    std::string name;  ///< In `out/`.
+    std::string name;  ///< In `out/`; or `in/NAME`, which was staged.
     std::int64_t offset = 0;
     std::size_t limit = 0;
 };

@@ -164,7 +164,8 @@ TEST_P(BackendContract, FindsJobsByKeyAfterARestartAndNoOthers) {
     ASSERT_EQ(found->size(), 1U);
     EXPECT_EQ(found->at(0).key, ref.key);
     EXPECT_EQ(found->at(0).id, ref.id);
-    EXPECT_EQ(found->at(0).submittedAt, ref.submittedAt);
+    EXPECT_LE(std::chrono::abs(found->at(0).submittedAt - ref.submittedAt),
+              harness_->clockDifference());
     EXPECT_NE(ref.id, other.id);
 }
 
@@ -179,7 +180,7 @@ TEST_P(BackendContract, SubmittingAKeyTwiceGivesOneJob) {
 
     EXPECT_EQ(first.id, second.id);
     EXPECT_EQ(first.id, third.id);
-    EXPECT_EQ(first.submittedAt, third.submittedAt);
+    EXPECT_LE(std::chrono::abs(first.submittedAt - third.submittedAt), harness_->clockDifference());
     EXPECT_EQ(ended(third).state, BatchState::Ended);
     EXPECT_EQ(harness_->starts(job), 1);
 }
@@ -378,10 +379,12 @@ TEST_P(BackendContract, ReleaseForgetsTheJobAndFreesItsFolder) {
     EXPECT_TRUE(release(ref).ok());
 
     EXPECT_FALSE(harness_->folderExists(job));
-    EXPECT_EQ(observe(ref).state, BatchState::Absent);
-    EXPECT_TRUE(backend().find(ctx(), std::vector{ref.key}).value().empty());
-    harness_->restart();
-    EXPECT_EQ(observe(ref).state, BatchState::Absent);
+    if (!harness_->keepsRecords()) {
+        EXPECT_EQ(observe(ref).state, BatchState::Absent);
+        EXPECT_TRUE(backend().find(ctx(), std::vector{ref.key}).value().empty());
+        harness_->restart();
+        EXPECT_EQ(observe(ref).state, BatchState::Absent);
+    }
 }
 
 TEST_P(BackendContract, ARunningJobIsNotReleased) {
@@ -405,7 +408,9 @@ TEST_P(BackendContract, AWaitingJobThatIsReleasedNeverStarts) {
 
     ASSERT_TRUE(release(ref).ok());
 
-    EXPECT_EQ(observe(ref).state, BatchState::Absent);
+    const auto state = observe(ref).state;
+    EXPECT_TRUE(state == BatchState::Absent ||
+                (harness_->keepsRecords() && state == BatchState::Ended));
     for (const auto& blocker : blockers) {
         harness_->letEnd(blocker);
     }
@@ -417,7 +422,8 @@ TEST_P(BackendContract, ACallTakesAsManyJobsAsItPromises) {
     fillSlots();
     std::vector<BatchJob> jobs;
     std::vector<JobRef> refs;
-    for (std::size_t i = 0; i < backend().capabilities().maxBatch; ++i) {
+    const auto most = backend().capabilities();
+    for (std::size_t i = 0; i < std::min(most.maxSubmit, most.maxBatch); ++i) {
         jobs.push_back(plan({}));
         refs.push_back(refOf(jobs.back()));
     }

@@ -41,6 +41,10 @@ public:
     /// How many jobs run at a time; more wait.
     virtual int slots() = 0;
     virtual Clock& clock() = 0;
+    /// How far the batch system's time of a submission may be from ours.
+    virtual Millis clockDifference() { return Millis(0); }
+    /// Whether the batch system goes on telling of ended jobs after their release.
+    virtual bool keepsRecords() { return false; }
     /// Lets a little time go on.
     virtual void pass() = 0;
     /// Destroys and re-creates the backend object.

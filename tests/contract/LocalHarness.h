@@ -8,7 +8,7 @@
 
 #include "backends/local/LocalBackend.h"
 #include "bridge/folder/AgentFolders.h"
-#include "tests/contract/BackendContract.h"
+#include "tests/contract/ScriptedJob.h"
 #include "tests/fakes/AgentCopy.h"
 #include "tests/fakes/TempDir.h"
 
@@ -29,26 +29,7 @@ public:
 
     Backend& backend() override { return *backend_; }
     BatchJob job(int number, const JobPlan& plan) override {
-        std::string script = plan.ignoresTerm ? "trap '' TERM\n" : "";
-        script += "cat in/payload\n";
-        if (plan.held) {
-            script += "while [ ! -e out/go ] && [ ! -e in/cancel ]; do sleep 0.02; done\n";
-        }
-        script += "[ ! -e in/cancel ] || printf canceled\n";
-        script += "cp in/status out/status.part; mv out/status.part out/status\n";
-        script += plan.signal ? "kill -" + std::to_string(*plan.signal) + " $$\n"
-                              : "exit " + std::to_string(plan.exitCode) + "\n";
-        BatchJob result;
-        result.key = {"gb-contract-" + std::to_string(number) + "-1"};
-        result.account = account_;
-        result.inputs = {{"plan.sh", script}, {"payload", plan.output}, {"status", plan.status}};
-        result.loader =
-            "cd '@FOLDER@' || exit 70\n"
-            "( set -C; : >out/started ) 2>/dev/null || exit 71\n"
-            "echo >>out/starts\n"
-            "exec >out/log 2>&1\n"
-            ". in/plan.sh\n";
-        return result;
+        return scriptedJob("gb-contract-" + std::to_string(number) + "-1", account_, plan);
     }
     BatchJob rejectedJob(int number) override {
         auto result = job(number, {});

@@ -23,5 +23,7 @@ bridge_test(simulated_contract_test LABEL contract
 
 bridge_test(backends_test LABEL unit
   SOURCES unit/backends/LocalRecordTest.cpp unit/backends/LocalRecordsTest.cpp
-    unit/backends/SchedulerCommandsTest.cpp unit/backends/SharedFolderTest.cpp
-  DEPS gridbridge::backend_local)
+    unit/backends/SchedulerCommandsTest.cpp unit/backends/SharedFolderTest.cpp unit/backends/SlurmCommandsTest.cpp
+    unit/backends/SlurmParseTest.cpp unit/backends/SlurmAnswersTest.cpp
+  DEPS gridbridge::backend_local gridbridge::backend_slurm)
+target_compile_definitions(backends_test PRIVATE SLURM_FIXTURES="${CMAKE_CURRENT_SOURCE_DIR}/fixtures/slurm")

@@ -154,9 +154,9 @@ TEST_F(ConfigErrors, AnUnknownChoice) {
     EXPECT_THAT(before("log_level = \"loud\"\n"),
                 ElementsAre("config.toml:1: log_level: \"loud\" is not known; write one of: trace, "
                             "debug, info, warn, error, critical"));
-    EXPECT_THAT(asBackend("type = \"slurm\"\nwork_dir = \"/w\"\nrun_as = \"ci\"\n"),
-                ElementsAre("config.toml:7: backends.here.type: \"slurm\" is not known; write one "
-                            "of: local, simulated"));
+    EXPECT_THAT(asBackend("type = \"pbs\"\nwork_dir = \"/w\"\nrun_as = \"ci\"\n"),
+                ElementsAre("config.toml:7: backends.here.type: \"pbs\" is not known; write one "
+                            "of: local, simulated, slurm"));
 }
 
 TEST_F(ConfigErrors, MissingKeysNameTheLineOfTheirSection) {
@@ -441,6 +441,22 @@ TEST_F(ConfigErrors, KeysOfSimulationsAndOfRealBackends) {
                                    "script; remove it"));
     EXPECT_THAT(asBackend("type = \"local\"\nwork_dir = \"/w\"\nseed = 1\nrun_as = \"ci\"\n"),
                 ElementsAre(here + "seed: is for type = \"simulated\" only; remove it"));
+}
+
+TEST_F(ConfigErrors, AKeyOfSlurm) {
+    const std::string slurm = "type = \"slurm\"\nwork_dir = \"/w\"\nrun_as = \"ci\"\n";
+    const std::string here = "config.toml:10: backends.here.";
+    EXPECT_THAT(asBackend("type = \"local\"\nwork_dir = \"/w\"\nrun_as = \"ci\"\nqos = \"q\"\n"),
+                ElementsAre(here + "qos: is for type = \"slurm\" only; remove it"));
+    EXPECT_THAT(asBackend(slurm + "slots = 4\n"),
+                ElementsAre(here + "slots: says nothing for type = \"slurm\", which has its own; "
+                                   "remove it"));
+    EXPECT_THAT(
+        asBackend(slurm + "partition = \"a b\"\n"),
+        ElementsAre(here + "partition: is not a name of Slurm; write it as Slurm shows it"));
+    EXPECT_THAT(asBackend(slurm + "submit_options = [\"--mem=4G\", \"--requeue\"]\n"),
+                ElementsAre(::testing::StartsWith(
+                    here + "submit_options: \"--requeue\" cannot be given to sbatch here; ")));
 }
 
 TEST_F(ConfigErrors, AllOfAFileAreTold) {

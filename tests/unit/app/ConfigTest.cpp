@@ -73,6 +73,22 @@ TEST(Config, LimitIsConcurrentAndSlotsAreTheProcessorsWhenNothingIsSaid) {
     EXPECT_EQ(config.backends[0].slots, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
+TEST(Config, SlurmHasKeysOfItsOwnAndIsNotAskedAllTheTime) {
+    const ConfigFolder folder;
+    folder.write("config.toml", std::string(kRunner) +
+                                    "[backends.here]\ntype = \"slurm\"\nwork_dir = \"/shared\"\n"
+                                    "run_as = \"ci\"\npartition = \"short,long\"\n"
+                                    "account = \"physics\"\nqos = \"normal\"\n"
+                                    "submit_options = [\"--mem=4G\"]\n"
+                                    "slurm_conf = \"/etc/slurm.conf\"\nbin_dir = \"/opt/bin\"\n");
+    const auto backend = loadConfig(folder.file(), ConfigFolder::host()).backends.at(0);
+    EXPECT_EQ(backend.pollInterval, std::chrono::seconds(10));
+    EXPECT_TRUE(
+        backend.slurm ==
+        (SlurmConfig{
+            "/etc/slurm.conf", "/opt/bin", "short,long", "physics", "normal", {"--mem=4G"}}));
+}
+
 TEST(Config, FilesInConfigDAddRunnersAndBackendsInTheOrderOfTheirNames) {
     const ConfigFolder folder;
     folder.write("config.toml", kBackend);

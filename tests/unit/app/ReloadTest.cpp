@@ -1,8 +1,10 @@
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <map>
 
 #include "bridge/app/ConfigFile.h"
+#include "bridge/app/ConfigSlurm.h"
 #include "bridge/app/Reload.h"
 #include "tests/unit/app/ConfigFolder.h"
 
@@ -66,6 +68,7 @@ TEST_F(ReloadTest, WhatCannotStaysAsItWasAndIsToldKeyByKey) {
     runner().backend = "there";
     backend().workDir = "/other";
     backend().slots = 99;
+    backend().slurm = {"/conf", "/bin", "short", "physics", "normal", {"--mem=4G"}};
     backend().runAs = "";
     backend().trustedJobs = true;
 
@@ -82,6 +85,9 @@ TEST_F(ReloadTest, WhatCannotStaysAsItWasAndIsToldKeyByKey) {
                                            "runners.pool.tls_ca_file", "runners.pool.tls_cert_file",
                                            "runners.pool.tls_key_file", "runners.pool.backend",
                                            "backends.here.work_dir", "backends.here.slots",
+                                           "backends.here.partition", "backends.here.account",
+                                           "backends.here.qos", "backends.here.submit_options",
+                                           "backends.here.slurm_conf", "backends.here.bin_dir",
                                            "backends.here.run_as", "backends.here.trusted_jobs"));
 }
 
@@ -137,16 +143,25 @@ const std::map<std::string_view, std::pair<const char*, const char*>> kValues{
     {"trusted_jobs", {"false", "true"}},
     {"seed", {"5", "6"}},
     {"faults", {"0.5", "0.6"}},
+    {"partition", {"\"a\"", "\"b\""}},
+    {"account", {"\"a\"", "\"b\""}},
+    {"qos", {"\"a\"", "\"b\""}},
+    {"submit_options", {"[\"--mem=1G\"]", "[\"--mem=2G\"]"}},
+    {"slurm_conf", {"\"/a\"", "\"/b\""}},
+    {"bin_dir", {"\"/a\"", "\"/b\""}},
 };
 
 /// As `kValues` has it, with the second value for `changed`.
 Config configWith(std::string_view changed) {
-    const auto section = [&](SectionKind kind, bool simulated = false) {
+    const auto section = [&](SectionKind kind, const std::string& type = "local") {
         std::string lines;
         for (const auto& key : knownKeys()) {
-            const bool itsOwn = key.name == "seed" || key.name == "faults";
+            const bool isSlurms =
+                std::find(kSlurmKeys.begin(), kSlurmKeys.end(), key.name) != kSlurmKeys.end();
+            const bool isSimulated = key.name == "seed" || key.name == "faults";
+            const std::string itsType = isSlurms ? "slurm" : isSimulated ? "simulated" : "local";
             if (const auto known = kValues.find(key.name);
-                known != kValues.end() && key.section == kind && itsOwn == simulated) {
+                known != kValues.end() && key.section == kind && itsType == type) {
                 lines += std::string(key.name) + " = " +
                          (key.name == changed ? known->second.second : known->second.first) + "\n";
             }
@@ -162,7 +177,10 @@ Config configWith(std::string_view changed) {
                                     section(SectionKind::Backend) +
                                     "[backends.sim]\ntype = \"simulated\"\n"
                                     "work_dir = \"/simulated\"\n" +
-                                    section(SectionKind::Backend, true));
+                                    section(SectionKind::Backend, "simulated") +
+                                    "[backends.cluster]\ntype = \"slurm\"\nrun_as = \"ci\"\n"
+                                    "work_dir = \"/shared\"\n" +
+                                    section(SectionKind::Backend, "slurm"));
     const auto accounts = [](const std::string&) { return std::optional<uid_t>(1234); };
     auto config = loadConfig(folder.file(), Host{0, accounts});
     config.file = "config.toml";

@@ -42,6 +42,15 @@ TEST_P(JobFoldersTest, StagingAgainReplacesTheFiles) {
     EXPECT_EQ(readFile(folders_.path(ref()) / "in/job.sh"), "new");
 }
 
+TEST_P(JobFoldersTest, WhatWasStagedCanBeReadAgain) {
+    ASSERT_TRUE(folders_.stage(ref(), std::vector<StagedFile>{{"removed", "yes"}}).ok());
+
+    EXPECT_EQ(readOne(ref(), "in/removed").value().bytes, "yes");
+    EXPECT_FALSE(readOne(ref(), "in/other").value().exists);
+    EXPECT_FALSE(readOne(ref(), "removed").value().exists);
+    EXPECT_FALSE(readOne(ref(), "in/../out/log").ok());
+}
+
 TEST_P(JobFoldersTest, NamesThatCouldLeadElsewhereAreRefused) {
     stageEmpty(ref());
     write(folders_.path(ref()) / "secret", "s");

@@ -1,0 +1,87 @@
+#include <gmock/gmock.h>
+
+#include "backends/slurm/SlurmCommands.h"
+
+namespace gridbridge {
+namespace {
+
+using namespace std::chrono_literals;
+using ::testing::Contains;
+using ::testing::Each;
+using ::testing::Not;
+
+constexpr auto kNow = WallTime(1795921136s);
+
+BatchJob job() {
+    BatchJob job;
+    job.key = {"gb-a1b2c3d4-17-1"};
+    job.deadline = kNow + 61min + 1s;
+    job.label = "physics/detector:test:ada";
+    return job;
+}
+
+TEST(SlurmCommands, AJobIsSubmittedUnderItsKeyForOneRun) {
+    const auto words = submitCommand({}, job(), "/work/gb-a1b2c3d4-17-1", kNow);
+
+    EXPECT_EQ(words.front(), "sbatch");
+    EXPECT_EQ(words.back(), "/work/gb-a1b2c3d4-17-1/in/loader.sh");
+    for (const char* word :
+         {"--parsable", "--job-name=gb-a1b2c3d4-17-1", "--comment=physics/detector:test:ada",
+          "--no-requeue", "--open-mode=append", "--signal=B:TERM@60",
+          "--output=/work/gb-a1b2c3d4-17-1/out/batch.log"}) {
+        EXPECT_THAT(words, Contains(word));
+    }
+}
+
+TEST(SlurmCommands, TheTimeLimitIsBehindTheDeadlineAndNeverUnlimited) {
+    auto late = job();
+    late.deadline = kNow - 5h;
+
+    EXPECT_THAT(submitCommand({}, job(), "/f", kNow), Contains("--time=65"));
+    EXPECT_THAT(submitCommand({}, late, "/f", kNow), Contains("--time=3"));
+}
+
+TEST(SlurmCommands, TheSitesOptionsComeLastAndEmptyOnesNotAtAll) {
+    const SlurmConfig config{.partition = "short",
+                             .account = "physics",
+                             .qos = "normal",
+                             .submitOptions = {"--mem=4G", "--time=10"}};
+    const auto words = submitCommand(config, job(), "/f", kNow);
+
+    for (const char* word : {"--partition=short", "--account=physics", "--qos=normal"}) {
+        EXPECT_THAT(words, Contains(word));
+    }
+    EXPECT_EQ(words[words.size() - 3], "--mem=4G");
+    EXPECT_EQ(words[words.size() - 2], "--time=10");
+    EXPECT_THAT(submitCommand({}, job(), "/f", kNow),
+                Each(Not(::testing::StartsWith("--partition"))));
+}
+
+TEST(SlurmCommands, OptionsOnWhichPromisesRestAreTheServicesOwn) {
+    for (const char* good : {"--mem=4G", "--gres=gpu:1", "--cpus-per-task=2", "--exclusive"}) {
+        EXPECT_TRUE(isSlurmSubmitOption(good)) << good;
+    }
+    for (const char* bad :
+         {"--requeue", "--job-name=x", "--output=/dev/null", "--array=1-9", "--wrap=true", "-n4",
+          "--export=ALL", "script.sh", "--mem=4G\n--requeue", "--", "", "--Mem=1", "--mem 4G "}) {
+        EXPECT_FALSE(isSlurmSubmitOption(bad)) << bad;
+    }
+}
+
+TEST(SlurmCommands, OnlyTheJobOfThatNameIsCancelled) {
+    EXPECT_EQ(cancelCommand({"gb-a-1-1"}, {"42"}, false),
+              (std::vector<std::string>{"scancel", "--name=gb-a-1-1", "42"}));
+    EXPECT_THAT(cancelCommand({"gb-a-1-1"}, {"42"}, true), Contains("--state=PENDING"));
+}
+
+TEST(SlurmCommands, AccountingIsAskedForADayMoreThanNeeded) {
+    const std::vector<std::string> names{"gb-a-1-1", "gb-a-2-1"};
+
+    const auto words = historyCommand(names, kNow);
+
+    EXPECT_THAT(words, Contains("--name=gb-a-1-1,gb-a-2-1"));
+    EXPECT_THAT(words, Contains("--starttime=2026-11-28T02:58:56"));
+}
+
+}  // namespace
+}  // namespace gridbridge

@@ -114,7 +114,7 @@ std::vector<std::string> cancelCommand(const SubmissionKey& key, const RemoteId&
 }
 
 std::vector<std::string> partitionCommand(const std::string& partition) {
-    return {"sinfo", "--noheader", "--all", "--partition=" + partition, "--format=%R"};
+    return {"sinfo", "--noheader", "--partition=" + partition, "--format=%R"};
 }
 
 }  // namespace gridbridge

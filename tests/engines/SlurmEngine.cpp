@@ -2,7 +2,12 @@
 
 #include <stdexcept>
 
+#include "tests/fakes/TempDir.h"
+
 namespace gridbridge::testing {
+
+SlurmEngine::SlurmEngine() : temp_(std::make_unique<TempDir>()), folder_(temp_->path() / "slurm") {}
+SlurmEngine::~SlurmEngine() = default;
 
 SlurmEngine& SlurmEngine::get() {
     static SlurmEngine engine;
@@ -14,8 +19,9 @@ Finished SlurmEngine::run(const std::string& shellCommand, int seconds) {
         {.argv = {"/bin/bash", "-c", shellCommand},
          .environment = {"PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "HOME=/",
                          "SLURM_CONF=" + slurmConf(), "SLURM_ENGINE_INSTALLED_ONLY=1",
+                         "SLURM_ENGINE_AUTH=munge",
                          // Jobs that end are remembered for as long as a test may look.
-                         "SLURM_ENGINE_EXTRA=MinJobAge=300\nSlurmdTimeout=10\nKillWait=1"}},
+                         "SLURM_ENGINE_EXTRA=MinJobAge=300\nSlurmdTimeout=300\n" + settings_}},
         {clock_.steadyNow() + std::chrono::seconds(seconds)}, std::size_t{1} << 20);
     if (!result) {
         throw std::runtime_error(shellCommand + ": " + result.error().message);
@@ -23,19 +29,27 @@ Finished SlurmEngine::run(const std::string& shellCommand, int seconds) {
     return *result;
 }
 
-int SlurmEngine::engine(const std::string& verb) {
-    return run(std::string(SLURM_SH) + " " + verb + " " + folder_.string(), 120)
-        .exitCode.value_or(1);
+int SlurmEngine::engine(const std::string& verb, std::string& said) {
+    const auto result = run(std::string(SLURM_SH) + " " + verb + " " + folder_.string(), 120);
+    said = result.err;
+    return result.exitCode.value_or(1);
 }
 
 int SlurmEngine::start(std::string& why) {
-    const auto said = run(std::string(SLURM_SH) + " up " + folder_.string(), 120);
-    why = said.err;
-    return said.exitCode.value_or(1);
+    return engine("up", why);
 }
 
 void SlurmEngine::stop() {
-    engine("down");
+    std::string said;
+    engine("down", said);
+}
+
+void SlurmEngine::repair(const std::string& settings) {
+    settings_ = settings;
+    std::string said;
+    if (engine("up", said) != 0) {
+        throw std::runtime_error(said);
+    }
 }
 
 void SlurmEngine::kill(const std::string& daemon, const std::string& signal) {

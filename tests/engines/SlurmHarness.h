@@ -10,6 +10,7 @@
 #include "tests/contract/ScriptedJob.h"
 #include "tests/engines/SlurmEngine.h"
 #include "tests/fakes/AgentCopy.h"
+#include "tests/fakes/TempDir.h"
 
 namespace gridbridge::testing {
 

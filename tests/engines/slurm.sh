@@ -246,6 +246,11 @@ has_association() {
     start timeout 30 sacctmgr -nP list association cluster=lab account=lab user="$(id -un)" format=user 2>/dev/null | grep -q .
 }
 ready_nodes() { timeout 5 sinfo -h -N -p main -o '%t' 2>/dev/null | grep -cxE 'idle|mix|alloc|comp'; }
+resume_nodes() { # a node that lost a job together with its controller is taken out of service
+    timeout 5 sinfo -h -N -p main -o '%N %t %E' 2>/dev/null | while read -r name state why; do
+        [[ $state != drain* && $state != down ]] || { say "node $name was $state: $why"; timeout 5 scontrol update nodename="$name" state=resume; }
+    done
+}
 up() {
     local i
     umask 022
@@ -267,6 +272,7 @@ up() {
     done
     for ((i = 0; i < 300; i++)); do
         [[ $(ready_nodes) = "$NODES" ]] && { cat "$DIR/env.sh"; return; }
+        ((i % 10 != 9)) || resume_nodes
         sleep 0.1
     done
     status >&2

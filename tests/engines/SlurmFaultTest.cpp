@@ -1,0 +1,359 @@
+// What becomes of jobs when daemons, administrators and commands do their worst.
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <iostream>
+#include <optional>
+
+#include "tests/engines/SlurmHarness.h"
+
+namespace gridbridge::testing {
+namespace {
+
+using namespace std::chrono_literals;
+
+class SlurmFault : public ::testing::Test {
+protected:
+    void TearDown() override {
+        engine.repair();
+        for (const auto& ref : refs_) {
+            const std::vector<CancelRequest> requests{{ref, CancelKind::Hard}};
+            static_cast<void>(harness.backend().cancel(ctx(), requests));
+        }
+        for (const auto& ref : refs_) {
+            EXPECT_TRUE(eventually([&] {
+                return harness.backend().release(ctx(), std::vector{ref}).at(0).ok();
+            })) << ref.key.value;
+        }
+    }
+
+    CallContext ctx(Millis time = 40s) { return {harness.clock().steadyNow() + time}; }
+    BatchJob plan(const JobPlan& what) { return harness.job(++number_, what); }
+    Result<Submission> trySubmit(const BatchJob& job, Millis time = 40s) {
+        refs_.push_back({job.key, {}, {}, {}});
+        return harness.backend().submit(ctx(time), std::vector{job}).at(0);
+    }
+    JobRef submit(const BatchJob& job) {
+        auto result = trySubmit(job);
+        EXPECT_TRUE(result.ok() && result->accepted);
+        if (result.ok() && result->accepted) {
+            refs_.back().id = result->accepted->id;
+            refs_.back().submittedAt = result->accepted->submittedAt;
+        }
+        return refs_.back();
+    }
+    Result<Observation> look(const JobRef& ref, Millis time = 40s) {
+        auto seen = harness.backend().observe(ctx(time), std::vector{ref});
+        return seen.ok() ? Result<Observation>(seen->at(0)) : seen.error();
+    }
+    bool is(const JobRef& ref, BatchState state) {
+        const auto seen = look(ref);
+        return seen.ok() && seen->state == state;
+    }
+    bool eventually(const std::function<bool()>& condition, Millis time = 60s) {
+        const auto end = harness.clock().steadyNow() + time;
+        while (!condition()) {
+            if (harness.clock().steadyNow() >= end) {
+                return false;
+            }
+            harness.pass();
+        }
+        return true;
+    }
+    JobRef running(const BatchJob& job) {
+        const auto ref = submit(job);
+        EXPECT_TRUE(eventually([&] {
+            const auto seen = look(ref);
+            return seen.ok() && seen->started;
+        }));
+        return ref;
+    }
+    Observation ended(const JobRef& ref) {
+        EXPECT_TRUE(eventually([&] { return is(ref, BatchState::Ended); }));
+        const auto seen = look(ref);
+        return seen.ok() ? *seen : Observation{};
+    }
+    std::size_t found(const BatchJob& job) {
+        const auto all = harness.backend().find(ctx(), std::vector{job.key});
+        EXPECT_TRUE(all.ok());
+        return all.ok() ? all->size() : 99;
+    }
+    /// In front of Slurm's own program of that name.
+    void wrap(const std::string& program, const std::string& script) {
+        std::filesystem::create_directories(bin_.path());
+        const auto file = bin_.path() / program;
+        std::ofstream(file) << "#!/bin/sh\n" << script;
+        std::filesystem::permissions(file, std::filesystem::perms(0755));
+        harness.config.binDir = bin_.path().string();
+        harness.restart();
+    }
+    void unwrap() {
+        harness.config.binDir.clear();
+        harness.restart();
+    }
+
+    SlurmEngine& engine = SlurmEngine::get();
+    SlurmHarness harness;
+
+private:
+    TempDir bin_;
+    int number_ = 0;
+    std::vector<JobRef> refs_;
+};
+
+TEST_F(SlurmFault, AControllerThatIsKilledAndComesBackHarmsNoJob) {
+    const auto job = plan({.output = "all of it", .exitCode = 3, .held = true});
+    const auto ref = running(job);
+    const auto started = std::filesystem::file_time_type::clock::now();
+    engine.run("scontrol update jobid=" + ref.id.value + " comment=saved");
+    EXPECT_TRUE(eventually([&] { return engine.savedAt() > started; }));
+    engine.kill("slurmctld");
+
+    const auto blind = look(ref);
+    harness.letEnd(job);
+    const auto refused = trySubmit(plan({}));
+
+    ASSERT_FALSE(blind.ok());
+    EXPECT_EQ(blind.error().kind, ErrorKind::Transient);
+    ASSERT_FALSE(refused.ok());
+    EXPECT_EQ(refused.error().kind, ErrorKind::Transient);
+    EXPECT_FALSE(harness.backend().probe(ctx()).ok());
+    engine.repair();
+    EXPECT_EQ(ended(ref).exitCode, 3);
+    EXPECT_EQ(harness.starts(job), 1);
+}
+
+TEST_F(SlurmFault, JobsThatTheControllerForgotAreAbsentAndTheirIdsBelongToOthers) {
+    int lost = 0;
+    int reused = 0;
+    for (int round = 1; round <= 5 && reused == 0; ++round) {
+        std::vector<BatchJob> jobs;
+        std::vector<JobRef> refs;
+        for (int i = 0; i < 4; ++i) {
+            jobs.push_back(plan({}));
+            refs.push_back(submit(jobs.back()));
+        }
+        engine.kill("slurmctld");
+        engine.repair();
+        const auto stranger = submit(plan({.exitCode = 9}));
+        for (std::size_t i = 0; i < refs.size(); ++i) {
+            if (!is(refs[i], BatchState::Absent)) {
+                EXPECT_EQ(ended(refs[i]).exitCode, 0);
+                continue;
+            }
+            ++lost;
+            reused += refs[i].id == stranger.id ? 1 : 0;
+            EXPECT_EQ(found(jobs[i]), 0U);
+            const std::vector<CancelRequest> cancel{{refs[i], CancelKind::Hard}};
+            EXPECT_EQ(harness.backend().cancel(ctx(), cancel).at(0).value(),
+                      CancelOutcome::AlreadyGone);
+        }
+        EXPECT_EQ(ended(stranger).exitCode, 9);
+    }
+    std::cout << "lost " << lost << " jobs, " << reused << " ids were given out again\n";
+    EXPECT_GT(reused, 0) << "the fault never struck";
+}
+
+TEST_F(SlurmFault, AControllerThatHangsTakesASubmissionLaterAndItIsFound) {
+    engine.repair();
+    const auto job = plan({});
+    wrap("squeue", "exit 0\n");  // Else the hanging controller stops the submission before it.
+    engine.kill("slurmctld", "STOP");
+
+    const auto result = trySubmit(job);
+
+    engine.kill("slurmctld", "CONT");
+    unwrap();
+    ASSERT_FALSE(result.ok());
+    EXPECT_EQ(result.error().kind, ErrorKind::Uncertain);
+    EXPECT_TRUE(eventually([&] { return found(job) == 1; }));
+    EXPECT_EQ(ended({job.key, {}, {}, {}}).exitCode, 0);
+    EXPECT_EQ(submit(job).id.value.empty(), false);
+    EXPECT_EQ(harness.starts(job), 1);
+}
+
+TEST_F(SlurmFault, ACommandThatIsKilledAfterItHasSubmittedIsNoSecondJob) {
+    wrap("sbatch", "PATH=/usr/local/bin:/usr/bin:/bin\nsbatch \"$@\" >/dev/null\nexec sleep 600\n");
+    const auto job = plan({});
+
+    const auto result = trySubmit(job, 5s);
+
+    unwrap();
+    ASSERT_FALSE(result.ok());
+    EXPECT_EQ(result.error().kind, ErrorKind::Uncertain);
+    EXPECT_EQ(found(job), 1U);
+    const auto again = submit(job);
+    EXPECT_EQ(ended(again).exitCode, 0);
+    EXPECT_EQ(engine.run("squeue -h -t all --name=" + job.key.value + " -o %A").out,
+              again.id.value + "\n");
+    EXPECT_EQ(harness.starts(job), 1);
+}
+
+TEST_F(SlurmFault, ACommandThatIsKilledBeforeItSubmitsLeavesNothing) {
+    wrap("sbatch", "exec sleep 600\n");
+    const auto job = plan({});
+
+    const auto result = trySubmit(job, 3s);
+
+    unwrap();
+    ASSERT_FALSE(result.ok());
+    EXPECT_EQ(result.error().kind, ErrorKind::Uncertain);
+    EXPECT_EQ(found(job), 0U);
+    EXPECT_EQ(harness.starts(job), 0);
+}
+
+TEST_F(SlurmFault, WithoutTheAuthenticationServiceNothingIsConcluded) {
+    const auto job = plan({.exitCode = 4, .held = true});
+    const auto ref = running(job);
+    engine.kill("munged");
+
+    const auto blind = look(ref);
+    const auto refused = trySubmit(plan({}));
+    harness.letEnd(job);
+
+    ASSERT_FALSE(blind.ok());
+    EXPECT_EQ(blind.error().kind, ErrorKind::Transient);
+    ASSERT_FALSE(refused.ok());
+    EXPECT_EQ(refused.error().kind, ErrorKind::Transient);
+    engine.repair();
+    EXPECT_EQ(ended(ref).exitCode, 4);
+}
+
+TEST_F(SlurmFault, AJobOutlivesItsNodesDaemon) {
+    const auto job = plan({.output = "all of it", .held = true});
+    const auto ref = running(job);
+    const auto node = look(ref).value().node;
+    engine.kill("slurmd-" + node);
+
+    harness.letEnd(job);
+
+    EXPECT_TRUE(
+        eventually([&] { return std::filesystem::exists(harness.file(job, "out/status")); }));
+    engine.repair();
+    EXPECT_EQ(ended(ref).exitCode, 0);
+    EXPECT_EQ(harness.starts(job), 1);
+}
+
+TEST_F(SlurmFault, ANodeThatIsDownIsTheCause) {
+    const auto ref = running(plan({.held = true}));
+    const auto node = look(ref).value().node;
+    engine.run("scontrol update nodename=" + node + " state=down reason=test");
+
+    const auto end = ended(ref);
+
+    engine.run("scontrol update nodename=" + node + " state=resume");
+    EXPECT_EQ(end.cause, EndCause::NodeFailure);
+    EXPECT_TRUE(end.started);
+    EXPECT_EQ(end.run, 1);
+}
+
+TEST_F(SlurmFault, AnAdministratorsHoldReleaseAndRemovalAreSeen) {
+    std::vector<BatchJob> blockers;
+    for (int i = 0; i < harness.slots(); ++i) {
+        blockers.push_back(plan({.held = true}));
+        running(blockers.back());
+    }
+    const auto ref = submit(plan({.exitCode = 2}));
+    const auto other = submit(plan({}));
+
+    engine.run("scontrol hold " + ref.id.value + "; scancel " + other.id.value);
+
+    EXPECT_TRUE(eventually([&] { return is(ref, BatchState::Held); }));
+    EXPECT_NE(look(ref).value().reason.find("JobHeld"), std::string::npos);
+    EXPECT_EQ(ended(other).cause, EndCause::RemovedByOther);
+    EXPECT_FALSE(look(other).value().started);
+    engine.run("scontrol release " + ref.id.value);
+    for (const auto& blocker : blockers) {
+        harness.letEnd(blocker);
+    }
+    EXPECT_EQ(ended(ref).exitCode, 2);
+}
+
+TEST_F(SlurmFault, ARequeuedJobStartsItsScriptOnceAndItsSecondRunIsKnown) {
+    const auto job = plan({.output = "first ", .held = true});
+    const auto ref = running(job);
+    engine.run("scontrol update jobid=" + ref.id.value + " requeue=1; scontrol requeue " +
+               ref.id.value);
+
+    EXPECT_TRUE(eventually([&] {
+        const auto seen = look(ref);
+        return seen.ok() && seen->run == 2;
+    }));
+    engine.run("scontrol update jobid=" + ref.id.value + " starttime=now");
+    const auto end = ended(ref);
+
+    EXPECT_EQ(end.exitCode, 71);
+    EXPECT_EQ(end.run, 2);
+    EXPECT_EQ(harness.starts(job), 1);
+}
+
+TEST_F(SlurmFault, AFullQueueEndsAtOurDeadlineAndLeavesNothing) {
+    const auto known = std::stoi(engine.run("squeue -h -a -t all | wc -l").out);
+    engine.kill("slurmctld");
+    engine.repair("MaxJobCount=" + std::to_string(known + 2) + "\n");
+    std::optional<BatchJob> late;
+    for (int i = 0; i < 5 && !late; ++i) {
+        const auto job = plan({});
+        const auto result = trySubmit(job, 8s);
+        if (!result.ok() || !result->accepted) {
+            EXPECT_TRUE(result.ok() || result.error().kind == ErrorKind::Uncertain)
+                << result.error().message;
+            late = job;
+        }
+    }
+
+    ASSERT_TRUE(late) << "the fault never struck";
+    EXPECT_EQ(found(*late), 0U);
+    engine.kill("slurmctld");
+    engine.repair();
+    EXPECT_EQ(ended(submit(*late)).exitCode, 0);
+    EXPECT_EQ(harness.starts(*late), 1);
+}
+
+TEST_F(SlurmFault, TheTimeLimitIsToldAndTheJobIsWarnedBeforeIt) {
+    harness.config.submitOptions.push_back("--time=1");
+    harness.restart();
+    const auto ref = running(plan({.held = true, .ignoresTerm = true}));
+
+    EXPECT_TRUE(eventually([&] { return is(ref, BatchState::Ended); }, 120s));
+
+    EXPECT_EQ(look(ref).value().cause, EndCause::WallTimeLimit);
+}
+
+TEST_F(SlurmFault, ARefusalNamesWhatIsWrong) {
+    harness.config.partition = "zork";
+    harness.restart();
+
+    const auto result = trySubmit(plan({}));
+    const auto probed = harness.backend().probe(ctx());
+
+    ASSERT_FALSE(result.ok());
+    EXPECT_EQ(result.error().kind, ErrorKind::Permanent);
+    EXPECT_NE(result.error().message.find("Invalid partition name"), std::string::npos);
+    ASSERT_FALSE(probed.ok());
+    EXPECT_EQ(probed.error().kind, ErrorKind::Permanent);
+    EXPECT_EQ(probed.error().message, "Slurm has no partition zork");
+    harness.config.partition = "main,short";
+    harness.restart();
+    EXPECT_TRUE(harness.backend().probe(ctx()).ok());
+}
+
+TEST_F(SlurmFault, AnAnswerThatCannotBeReadIsToldOnceAndConcludesNothing) {
+    const auto job = plan({.held = true});
+    const auto ref = running(job);
+    wrap("squeue",
+         "PATH=/usr/local/bin:/usr/bin:/bin\nsqueue \"$@\" | head -c -5\n"
+         "echo; echo 'squeue: Wartung bis morgen'\n");
+
+    const auto first = look(ref);
+    const auto absent = look({{"gb-never-1-1"}, {}, {"1"}, {}});
+
+    EXPECT_TRUE(!first.ok() || first->state != BatchState::Ended);
+    EXPECT_TRUE(!absent.ok() || absent->state == BatchState::Unknown);
+    EXPECT_LE(harness.told.size(), 1U);
+    unwrap();
+    EXPECT_TRUE(is(ref, BatchState::Running));
+}
+
+}  // namespace
+}  // namespace gridbridge::testing

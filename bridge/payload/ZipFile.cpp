@@ -29,21 +29,19 @@ using Block = std::array<char, kBlock>;
 /// libarchive converts names by the thread's locale: in the C locale it loses all but ASCII.
 class Utf8Locale {
 public:
-    Utf8Locale()
-        : locale_(newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr)),
-          before_(locale_ == nullptr ? nullptr : uselocale(locale_)) {}
+    Utf8Locale() : before_(uselocale(utf8())) {}
     Utf8Locale(const Utf8Locale&) = delete;
     Utf8Locale& operator=(const Utf8Locale&) = delete;
-    ~Utf8Locale() {
-        if (locale_ != nullptr) {
-            uselocale(before_);
-            freelocale(locale_);
-        }
-    }
+    ~Utf8Locale() { uselocale(before_); }
 
 private:
-    locale_t locale_;
-    locale_t before_;
+    /// Null where the system has no such locale: then uselocale changes nothing.
+    static locale_t utf8() {
+        static const locale_t kUtf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr);
+        return kUtf8;
+    }
+
+    const locale_t before_;
 };
 
 struct ReadFree {

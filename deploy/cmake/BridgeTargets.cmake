@@ -27,10 +27,10 @@ target_compile_options(bridge_flags INTERFACE
   $<$<CXX_COMPILER_ID:GNU>:-Wduplicated-cond -Wduplicated-branches -Wlogical-op>
   $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety>)
 
-# Global, so that the libraries are instrumented too. GCC says itself that this warning is often wrong then.
+# Global, so that the libraries are instrumented too. GCC says itself that these warnings are often wrong then.
 if(BRIDGE_SANITIZE)
   add_compile_options(-fsanitize=${BRIDGE_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer
-    $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
+    "$<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized;-Wno-array-bounds;-Wno-stringop-overflow>")
   add_link_options(-fsanitize=${BRIDGE_SANITIZE})
 endif()
 

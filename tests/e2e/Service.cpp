@@ -25,7 +25,8 @@ using fakegitlab::JobSpec;
 namespace {
 
 constexpr auto kExecutable = GRIDBRIDGE_EXECUTABLE;
-constexpr auto kPatience = std::chrono::seconds(40);
+/// GitLab is asked about a waiting job once a minute.
+constexpr auto kPatience = std::chrono::seconds(90);
 
 pid_t spawn(const std::vector<std::string>& arguments, const std::vector<std::string>& environment,
             int output, int errors) {

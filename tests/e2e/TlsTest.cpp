@@ -5,6 +5,7 @@
 #include "tests/e2e/Service.h"
 #include "tests/fakes/FakeProxy.h"
 #include "tests/fakes/TestCertificate.h"
+#include "tests/unit/http/ScriptedServer.h"
 
 namespace gridbridge::testing {
 namespace {
@@ -108,9 +109,12 @@ TEST_F(TlsEndToEnd, RegisterRunnerTrustsTheAuthorityThatTheVariableNames) {
 }
 
 TEST_F(TlsEndToEnd, PlainServerBehindAnHttpsUrlIsToldInOneSentence) {
-    gitlab.emplace(clock, options());
-    gitlab->addRunner("glrt-test");
-    service.emplace("https" + gitlab->url().substr(4), folder.path);
+    const http::ScriptedServer::Script refuse = [](http::Peer& peer) {
+        peer.readSome();
+        peer.answer("", "400 Bad Request");
+    };
+    http::ScriptedServer plain(std::vector<http::ScriptedServer::Script>(8, refuse));
+    service.emplace(plain.url("https"), folder.path);
 
     EXPECT_THAT(checked(), HasSubstr("127.0.0.1 does not speak TLS at this port; write http:// in "
                                      "the url, or the port of https"));

@@ -35,6 +35,12 @@ public:
         }
         return text;
     }
+    /// What has come by now, at least a byte of it; less when the client closes.
+    std::string readSome() {
+        std::string text;
+        receive(text);
+        return text;
+    }
     void send(const std::string& text) {
         for (std::size_t at = 0; at < text.size();) {
             at += static_cast<std::size_t>(
@@ -91,13 +97,16 @@ public:
 
 private:
     void serve(const std::stop_token& stop) {
+        // The last owner of a socket goes when its thread is over: how Poco counts owners is
+        // invisible to ThreadSanitizer.
+        std::vector<Poco::Net::StreamSocket> sockets;
         std::vector<std::jthread> peers;
         while (!stop.stop_requested()) {
             if (!socket_.poll(Poco::Timespan(20000), Poco::Net::Socket::SELECT_READ)) {
                 continue;
             }
             const auto index = connections_++;
-            auto socket = socket_.acceptConnection();
+            auto& socket = sockets.emplace_back(socket_.acceptConnection());
             if (index < scripts_.size()) {
                 peers.emplace_back([this, index, socket] { play(scripts_[index], socket); });
             }

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <ostream>
 
 #include "bridge/app/Commands.h"
@@ -12,21 +13,25 @@ namespace gridbridge::app {
 
 namespace {
 
-/// Prints one line per thing and remembers whether all was well.
+/// Prints one line per thing and remembers the exit code.
 class CheckList {
 public:
     explicit CheckList(std::ostream& out) : out_(out) {}
 
     void well(const std::string& what) { out_ << "ok    " << printable(what) << '\n'; }
-    void fail(const std::string& what) {
-        out_ << "FAIL  " << printable(what) << '\n';
-        allWell_ = false;
-    }
-    bool allWell() const { return allWell_; }
+    void fail(const std::string& what) { fail(what, kExitFailed); }
+    /// What a person has to change in the configuration, or to suit it.
+    void misconfigured(const std::string& what) { fail(what, kExitConfiguration); }
+    int exitCode() const { return exitCode_; }
 
 private:
+    void fail(const std::string& what, int exitCode) {
+        out_ << "FAIL  " << printable(what) << '\n';
+        exitCode_ = std::max(exitCode_, exitCode);
+    }
+
     std::ostream& out_;
-    bool allWell_ = true;
+    int exitCode_ = kExitWell;
 };
 
 /// The place of a key that a check found wrong, in the shape of a configuration problem.
@@ -47,7 +52,7 @@ Contact checkDatabase(const ConfigReading& reading, CheckList& list) {
     try {
         store::JobReader reader(folder);
         for (const ConfigProblem& problem : openJobProblems(reading.config, reader.jobs({}))) {
-            list.fail(problem.sentence());
+            list.misconfigured(problem.sentence());
         }
         reader.proveKey();
         return Contact::read(reading.config);
@@ -60,7 +65,8 @@ Contact checkDatabase(const ConfigReading& reading, CheckList& list) {
 Contact checkState(const ConfigReading& reading, CheckList& list) {
     const auto& folder = reading.config.stateDir;
     if (const auto fault = stateFolderFault(folder)) {
-        list.fail(problemAt(reading, "state_dir", fault->what, fault->cure).sentence());
+        const auto sentence = problemAt(reading, "state_dir", fault->what, fault->cure).sentence();
+        fault->passes ? list.fail(sentence) : list.misconfigured(sentence);
         return {};
     }
     list.well("state folder " + folder.string());
@@ -93,6 +99,9 @@ Contact checkState(const ConfigReading& reading, CheckList& list) {
 void checkRunner(const ConfigReading& reading, const RunnerConfig& runner, const Contact& contact,
                  const CommandWorld& world, CheckList& list) {
     const auto answer = world.gitlab.verify(contact.current(runner), contact.systemId);
+    const auto at = [&](const std::string& what) {
+        return problemAt(reading, "runners." + runner.name + ".url", what, "").sentence();
+    };
     switch (answer.outcome) {
         case gitlab::VerifyOutcome::Valid:
             if (const auto ill = contact.ill.find(runner.name); ill != contact.ill.end()) {
@@ -112,12 +121,15 @@ void checkRunner(const ConfigReading& reading, const RunnerConfig& runner, const
                           .sentence());
             return;
         case gitlab::VerifyOutcome::NotGitLab:
+            list.fail(at(withCure(runner.url + " does not answer as GitLab: " + answer.message,
+                                  "correct the address")));
+            return;
+        case gitlab::VerifyOutcome::Misconfigured:
+            list.misconfigured(at(runner.url + " cannot be asked: " + answer.message));
+            return;
         case gitlab::VerifyOutcome::Unreachable:
-            list.fail(problemAt(reading, "runners." + runner.name + ".url",
-                                runner.url + " cannot be asked" +
-                                    (answer.message.empty() ? "" : ": " + answer.message),
-                                "correct the address, or see to the network and the server")
-                          .sentence());
+            list.fail(at(withCure(runner.url + " cannot be asked: " + answer.message,
+                                  "see to the address, the network and the server")));
             return;
     }
 }
@@ -133,7 +145,8 @@ void checkBackend(const ConfigReading& reading, const BackendConfig& backend,
                   const CommandWorld& world, CheckList& list) {
     const auto health = world.probeBackend(reading.config, backend);
     if (health.fault) {
-        list.fail(problemOf(reading, backend, *health.fault).sentence());
+        const auto sentence = problemOf(reading, backend, *health.fault).sentence();
+        health.fault->key.empty() ? list.fail(sentence) : list.misconfigured(sentence);
     } else {
         if (!health.account.empty()) {
             list.well("account " + health.account);
@@ -169,10 +182,10 @@ int checkInstallation(const std::filesystem::path& config, const CommandWorld& w
     CheckList list(world.out);
     const ConfigReading reading = readConfig(config, world.host);
     for (const ConfigProblem& problem : reading.problems) {
-        list.fail(problem.sentence());
+        list.misconfigured(problem.sentence());
     }
     if (!reading.problems.empty()) {
-        return kExitConfiguration;
+        return list.exitCode();
     }
     list.well("configuration " + config.string() +
               ": runners=" + std::to_string(reading.config.runners.size()) +
@@ -184,7 +197,7 @@ int checkInstallation(const std::filesystem::path& config, const CommandWorld& w
     for (const BackendConfig& backend : reading.config.backends) {
         checkBackend(reading, backend, world, list);
     }
-    return list.allWell() ? kExitWell : kExitFailed;
+    return list.exitCode();
 }
 
 int runService(const std::filesystem::path& file, const CommandWorld& world) {

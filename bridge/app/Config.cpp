@@ -383,7 +383,7 @@ std::string ConfigProblem::sentence() const {
     if (!key.empty()) {
         text += key + ": ";
     }
-    return printable(text + what + "; " + cure);
+    return printable(text + what + (cure.empty() ? "" : "; " + cure));
 }
 
 ConfigProblem tokenRefused(const RunnerConfig& runner, const std::string& message) {

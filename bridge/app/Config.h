@@ -81,7 +81,7 @@ struct ConfigProblem {
     Place place;
     std::string key;   ///< With its section, e.g. `runners.pool.limit`; empty = none.
     std::string what;  ///< Lower-case start, no full stop.
-    std::string cure;
+    std::string cure;  ///< Empty = `what` ends with it.
 
     /// `FILE:LINE: KEY: WHAT; CURE`, one line without control characters.
     std::string sentence() const;

@@ -8,9 +8,9 @@ namespace {
 
 constexpr Millis kAskLimit{30000};
 
-/// What an address or a certificate that cannot be used makes of a call.
-gitlab::TokenAnswer refused(const std::exception& why) {
-    return {.outcome = gitlab::TokenOutcome::Refused, .message = why.what()};
+/// What an address, a certificate or a proxy that cannot be used makes of a call.
+gitlab::TokenAnswer misconfigured(const std::exception& why) {
+    return {.outcome = gitlab::TokenOutcome::Misconfigured, .message = why.what()};
 }
 
 }  // namespace
@@ -45,7 +45,7 @@ gitlab::VerifyAnswer HttpGitLabAccess::verify(const RunnerConfig& runner,
         return gitlab::HttpRunnerApi(*transport, clock_)
             .verify(context(), {runner.token, systemId, features(), ""});
     } catch (const std::exception& e) {
-        return {.outcome = gitlab::VerifyOutcome::Unreachable, .message = e.what()};
+        return {.outcome = gitlab::VerifyOutcome::Misconfigured, .message = e.what()};
     }
 }
 
@@ -55,7 +55,7 @@ gitlab::TokenAnswer HttpGitLabAccess::registerRunner(const RunnerConfig& runner,
         const auto transport = transportTo(runner, clock_);
         return gitlab::HttpTokenApi(*transport).registerRunner(context(), runner.token, made);
     } catch (const std::exception& e) {
-        return refused(e);
+        return misconfigured(e);
     }
 }
 
@@ -68,7 +68,7 @@ gitlab::TokenAnswer HttpGitLabAccess::unregister(const RunnerConfig& runner,
                    ? api.removeManager(context(), runner.token, systemId)
                    : api.removeRunner(context(), runner.token);
     } catch (const std::exception& e) {
-        return refused(e);
+        return misconfigured(e);
     }
 }
 

@@ -56,6 +56,8 @@ int registerNow(const Request& request, std::ostream& err) {
         runner = gitlab::Runner::registerWith(request.url, Secret(request.token), request.settings);
     } catch (const gitlab::Unreachable& error) {
         return fail(err, kExitTemporary, failed + error.what());
+    } catch (const gitlab::Misconfigured& error) {
+        return fail(err, kExitConfiguration, failed + error.what());
     } catch (const gitlab::RunnerError& error) {
         return fail(err, kExitFailed, failed + error.what());
     }

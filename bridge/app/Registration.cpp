@@ -175,6 +175,16 @@ std::string sectionOf(const RunnerConfig& runner) {
     return text.str();
 }
 
+Refusal temporary(const RunnerConfig& runner, const std::string& message) {
+    return {kExitTemporary, withCure(runner.url + " cannot be asked: " + message,
+                                     "see to the network and the server, then try again")};
+}
+
+/// `message` brings its cure.
+Refusal misconfigured(const RunnerConfig& runner, const std::string& message) {
+    return {kExitConfiguration, runner.url + " cannot be asked: " + message};
+}
+
 Refusal verified(const RunnerConfig& runner, const Config& config, const CommandWorld& world,
                  std::int64_t& id) {
     const auto answer = world.gitlab.verify(runner, Contact::read(config).systemId);
@@ -188,13 +198,17 @@ Refusal verified(const RunnerConfig& runner, const Config& config, const Command
                         "; give the token that GitLab showed when the runner was created, or a "
                         "registration token with --registration-token"};
         case VerifyOutcome::NotGitLab:
-            return {kExitFailed, runner.url + " does not answer as GitLab: " + answer.message +
-                                     "; the token may be right, correct --url"};
+            return {kExitFailed,
+                    withCure(runner.url +
+                                 " does not answer as GitLab, which says nothing of the token: " +
+                                 answer.message,
+                             "correct --url")};
+        case VerifyOutcome::Misconfigured:
+            return misconfigured(runner, answer.message);
         case VerifyOutcome::Unreachable:
             break;
     }
-    return {kExitTemporary, runner.url + " cannot be asked: " + answer.message +
-                                "; see to the network and the server, then try again"};
+    return temporary(runner, answer.message);
 }
 
 /// Replaces the registration token by the one of the runner that GitLab makes for it.
@@ -211,12 +225,14 @@ Refusal created(RunnerConfig& runner, const gitlab::NewRunner& made, const Comma
                                      "; copy it again from GitLab"};
         case TokenOutcome::NotFound:
         case TokenOutcome::Refused:
-            return {kExitFailed, runner.url + " makes no runner: " + answer.message +
-                                     "; create the runner in GitLab and give its glrt- token with "
-                                     "--token, or correct what it complains of"};
+            return {kExitFailed,
+                    withCure(runner.url + " makes no runner: " + answer.message,
+                             "create the runner in GitLab and give its glrt- token with --token, "
+                             "or correct what it complains of")};
         case TokenOutcome::Retry:
-            return {kExitTemporary, runner.url + " cannot be asked: " + answer.message +
-                                        "; see to the network and the server, then try again"};
+            return temporary(runner, answer.message);
+        case TokenOutcome::Misconfigured:
+            return misconfigured(runner, answer.message);
         case TokenOutcome::Uncertain:
             break;
     }
@@ -279,14 +295,16 @@ Refusal removedAtGitLab(const RunnerConfig& runner, const std::string& id,
                                      "; if the runner is gone there, remove " +
                                      runner.tokenPlace.file.string()};
         case TokenOutcome::Refused:
-            return {kExitFailed, runner.url + " does not remove the runner: " + answer.message +
-                                     "; correct the url"};
+            return {kExitFailed,
+                    withCure(runner.url + " does not remove the runner: " + answer.message,
+                             "correct the url")};
+        case TokenOutcome::Misconfigured:
+            return misconfigured(runner, answer.message);
         case TokenOutcome::Retry:
         case TokenOutcome::Uncertain:
             break;
     }
-    return {kExitTemporary, runner.url + " cannot be asked: " + answer.message +
-                                "; see to the network and the server, then try again"};
+    return temporary(runner, answer.message);
 }
 
 }  // namespace

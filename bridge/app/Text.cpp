@@ -140,6 +140,10 @@ std::string utcTime(WallTime time) {
                        clock.subseconds().count());
 }
 
+std::string withCure(const std::string& what, const std::string& cure) {
+    return what.find("; ") == std::string::npos ? what + "; " + cure : what;
+}
+
 std::string alignedTable(const std::vector<std::vector<std::string>>& rows) {
     std::vector<std::vector<std::string>> cells;
     std::vector<std::size_t> widths;

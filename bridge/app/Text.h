@@ -20,6 +20,9 @@ std::string localTimeMillis(WallTime time);
 /// `2026-01-01T00:00:00.000Z`
 std::string utcTime(WallTime time);
 
+/// `what; cure`, or `what` alone where it ends with a cure of its own, behind a `;` as all do.
+std::string withCure(const std::string& what, const std::string& cure);
+
 /// Rows of cells as aligned columns, two spaces apart. Cells are made printable and cut at 48
 /// characters; the last one of a row is not cut.
 std::string alignedTable(const std::vector<std::vector<std::string>>& rows);

@@ -20,6 +20,8 @@ enum class ErrorKind {
 struct Error {
     ErrorKind kind = ErrorKind::Permanent;
     std::string message;  ///< One line, lower-case start, no trailing full stop, no secrets.
+    /// It passes only when a person changes a setting, here or there; `message` names which.
+    bool misconfigured = false;
 };
 
 /// A value or an Error. Asking for the one that is not there aborts.

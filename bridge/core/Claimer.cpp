@@ -82,7 +82,8 @@ void Claimer::keepContact(std::stop_token stop) {
     const auto answer =
         runner_.api.verify({clock_.steadyNow() + kCallLimit, stop}, runner_.identity.get());
     contactAt_ = clock_.steadyNow();
-    if (answer.outcome == gitlab::VerifyOutcome::Unreachable) {
+    if (answer.outcome == gitlab::VerifyOutcome::Unreachable ||
+        answer.outcome == gitlab::VerifyOutcome::Misconfigured) {
         contactAt_ -= kLongestSilence - kLongestPause;  // Again in a minute.
     }
     heard(answer);

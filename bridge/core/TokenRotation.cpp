@@ -137,7 +137,9 @@ void TokenRotation::renew(std::stop_token stop) {
         return;
     }
     token_.askedAt.reset();
-    again(answer.outcome == TokenOutcome::Retry ? kSoon : kLater);
+    const bool passes =
+        answer.outcome == TokenOutcome::Retry || answer.outcome == TokenOutcome::Misconfigured;
+    again(passes ? kSoon : kLater);
     save();
 }
 

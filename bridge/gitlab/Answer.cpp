@@ -20,6 +20,7 @@ constexpr std::size_t kLargestErrorBody = std::size_t{64} << 10U;
 constexpr seconds kLongestWait = std::chrono::hours(1);
 constexpr auto kRequestId = "X-Request-Id";
 constexpr std::size_t kLongestRequestId = 64;
+constexpr auto kBetween = "; is there a proxy or a login before it?";
 
 /// Printable, short, and without `secret`.
 std::string harmless(std::string text, const Secret& secret) {
@@ -120,14 +121,18 @@ std::string describe(const std::string& baseUrl, const http::Request& request,
     if (response.status >= 300 && response.status < 400) {
         text += ", " + redirect(baseUrl, path, response, secret);
     } else if (isWebPage(response)) {
-        text += " with a web page, not GitLab's answer; is there a proxy or a login before it?";
-    } else if (const auto said = harmless(saidIn(response), secret); !said.empty()) {
+        text += " with a web page, not GitLab's answer";
+        // Any server says so of one behind it that is away.
+        text += isPassing(response.status) ? "" : kBetween;
+    } else if (auto said = harmless(saidIn(response), secret); !said.empty()) {
+        std::replace(said.begin(), said.end(), ';', ',');  // Behind one stands our own cure.
         text += ", the server says: " + said;
     } else if (response.status == 404 ||
                (response.status < 300 && response.header("Job-Status").empty())) {
         text += ", which is not what GitLab answers; check the url of this runner";
     } else if (response.status == 403) {
-        text += ", which is not how GitLab refuses; is there a proxy or a login before it?";
+        text += ", which is not how GitLab refuses";
+        text += kBetween;
     }
     return text + " (request " + harmless(requestId(request, response), secret) + ")";
 }

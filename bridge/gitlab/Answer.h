@@ -12,7 +12,8 @@
 namespace gridbridge::gitlab {
 
 /// One line for people: the call with its whole address, the status, what the server said or
-/// where it redirects to, and the request's id. `secret` never appears in it.
+/// where it redirects to, the cure behind a `;` where the answer tells one, and the request's id.
+/// `secret` never appears in it.
 std::string describe(const std::string& baseUrl, const http::Request& request,
                      const http::Response& response, const Secret& secret);
 

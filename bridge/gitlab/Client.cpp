@@ -15,7 +15,7 @@ http::PocoTransport transportTo(const std::string& url, const Clock& clock,
             url, clock, userAgent(),
             {.tls = {options.tlsCaFile, options.tlsCertFile, options.tlsKeyFile}});
     } catch (const std::invalid_argument& fault) {
-        throw RunnerError(fault.what());
+        throw Misconfigured(fault.what());
     }
 }
 

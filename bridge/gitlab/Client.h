@@ -32,7 +32,7 @@ struct ClientOptions {
 /// Safe for concurrent use.
 class Client {
 public:
-    /// Throws RunnerError when the address or a file of the options is unusable.
+    /// Throws Misconfigured when the address, a file of the options or a proxy is unusable.
     Client(const std::string& apiUrl, ClientOptions options);
 
     const std::string& apiUrl() const { return transport_.baseUrl(); }

@@ -36,6 +36,14 @@ public:
     using RunnerError::RunnerError;
 };
 
+/// A setting keeps the server from being asked: address, certificate, proxy. Only `checkAuth` and
+/// `registerWith` throw it for a certificate: to an open job it is Unreachable, since a site may
+/// renew its certificate late.
+class Misconfigured : public RunnerError {
+public:
+    using RunnerError::RunnerError;
+};
+
 /// A file cannot be read or written.
 class FileError : public RunnerError {
 public:

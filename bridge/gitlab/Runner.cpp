@@ -114,6 +114,8 @@ VerifyAnswer Runner::verify() {
             throw RunnerError(answer.message);
         case VerifyOutcome::Unreachable:
             throw Unreachable(answer.message);
+        case VerifyOutcome::Misconfigured:
+            throw Misconfigured(answer.message);
     }
     return answer;
 }

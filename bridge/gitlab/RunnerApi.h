@@ -31,9 +31,10 @@ struct RunnerIdentity {
 
 enum class VerifyOutcome {
     Valid,
-    Invalid,      ///< 403, 422 of GitLab itself: it does not know the token.
-    NotGitLab,    ///< A 404, a redirect, a web page and the like: the url, or a proxy before it.
-    Unreachable,  ///< Network, 429, 5xx: says nothing, and passes.
+    Invalid,        ///< 403, 422 of GitLab itself: it does not know the token.
+    NotGitLab,      ///< A 404, a redirect, a web page and the like: the url, or a proxy before it.
+    Unreachable,    ///< Network, 429, 5xx: says nothing, and passes.
+    Misconfigured,  ///< Certificate, proxy and the like: says nothing, and a person must act.
 };
 struct VerifyAnswer {
     VerifyOutcome outcome = VerifyOutcome::Unreachable;

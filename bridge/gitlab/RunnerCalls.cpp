@@ -97,7 +97,10 @@ VerifyAnswer HttpRunnerApi::verify(const CallContext& ctx, const RunnerIdentity&
     const auto request = jsonCall("POST", "/api/v4/runners/verify", body(runner));
     const auto sent = transport_.send(ctx, request);
     if (!sent) {
-        return {.message = sent.error().message};
+        const auto& error = sent.error();
+        return {.outcome =
+                    error.misconfigured ? VerifyOutcome::Misconfigured : VerifyOutcome::Unreachable,
+                .message = error.message};
     }
     auto answer = sent->status == 200 ? verified(*sent) : VerifyAnswer{.outcome = refusal(*sent)};
     if (answer.outcome != VerifyOutcome::Valid) {

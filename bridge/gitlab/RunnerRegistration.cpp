@@ -81,6 +81,28 @@ void refuseUnusable(const RunnerSettings& settings) {
     }
 }
 
+TokenAnswer madeBy(Client& client, const Secret& token, const RunnerSettings& settings) {
+    auto made =
+        HttpTokenApi(client.transport()).registerRunner(client.call(), token, newRunner(settings));
+    switch (made.outcome) {
+        case TokenOutcome::Done:
+            break;
+        case TokenOutcome::Forbidden:
+            throw AuthError("GitLab does not know this registration token: " + made.message);
+        case TokenOutcome::NotFound:
+        case TokenOutcome::Refused:
+            throw RunnerError(made.message);
+        case TokenOutcome::Retry:
+            throw Unreachable(made.message);
+        case TokenOutcome::Misconfigured:
+            throw Misconfigured(made.message);
+        case TokenOutcome::Uncertain:
+            throw Unreachable("a runner may have been made whose token is lost: " + made.message +
+                              "; remove it in GitLab if it is there, then register again");
+    }
+    return made;
+}
+
 }  // namespace
 
 Runner Runner::registerWith(const std::string& apiUrl, const Secret& token,
@@ -96,23 +118,7 @@ Runner Runner::registerWith(const std::string& apiUrl, const Secret& token,
         }
         runner.dump_.id = runner.verify().runnerId;
     } else {
-        const auto made = HttpTokenApi(client->transport())
-                              .registerRunner(client->call(), token, newRunner(settings));
-        switch (made.outcome) {
-            case TokenOutcome::Done:
-                break;
-            case TokenOutcome::Forbidden:
-                throw AuthError("GitLab does not know this registration token: " + made.message);
-            case TokenOutcome::NotFound:
-            case TokenOutcome::Refused:
-                throw RunnerError(made.message);
-            case TokenOutcome::Retry:
-                throw Unreachable(made.message);
-            case TokenOutcome::Uncertain:
-                throw Unreachable(
-                    "a runner may have been made whose token is lost: " + made.message +
-                    "; remove it in GitLab if it is there, then register again");
-        }
+        const auto made = madeBy(*client, token, settings);
         runner.dump_.id = made.runnerId;
         runner.dump_.token = made.token;
     }

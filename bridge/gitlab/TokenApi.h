@@ -30,11 +30,12 @@ struct NewRunner {
 
 enum class TokenOutcome {
     Done,
-    Forbidden,  ///< 403: GitLab does not know the token.
-    NotFound,   ///< GitLab's own 404: it knows no such manager.
-    Refused,    ///< Any other answer, redirects included: repeating cannot help.
-    Retry,      ///< Certainly without effect; the same call may be repeated.
-    Uncertain,  ///< No whole answer came, or a server's error: the effect may have happened.
+    Forbidden,      ///< 403: GitLab does not know the token.
+    NotFound,       ///< GitLab's own 404: it knows no such manager.
+    Refused,        ///< Any other answer, redirects included: repeating cannot help.
+    Retry,          ///< Certainly without effect; the same call may be repeated.
+    Misconfigured,  ///< Certainly without effect; a person must change certificate, proxy, url.
+    Uncertain,      ///< No whole answer came, or a server's error: the effect may have happened.
 };
 struct TokenAnswer {
     TokenOutcome outcome = TokenOutcome::Retry;

@@ -28,6 +28,18 @@ TokenOutcome outcomeOf(const http::Response& response) {
     }
 }
 
+TokenOutcome outcomeOf(const Error& error) {
+    switch (error.kind) {
+        case ErrorKind::Transient:
+            return error.misconfigured ? TokenOutcome::Misconfigured : TokenOutcome::Retry;
+        case ErrorKind::Uncertain:
+            return TokenOutcome::Uncertain;
+        case ErrorKind::Permanent:
+            break;
+    }
+    return TokenOutcome::Refused;
+}
+
 TokenAnswer perform(http::Transport& transport, const CallContext& ctx, http::Request request,
                     const Secret& secret, int success, std::optional<http::Response>* response) {
     // A kept connection that dies under way would leave the effect unknown.
@@ -35,10 +47,7 @@ TokenAnswer perform(http::Transport& transport, const CallContext& ctx, http::Re
     auto sent = transport.send(ctx, request);
     if (!sent) {
         const auto& error = sent.error();
-        const auto outcome = error.kind == ErrorKind::Permanent   ? TokenOutcome::Refused
-                             : error.kind == ErrorKind::Transient ? TokenOutcome::Retry
-                                                                  : TokenOutcome::Uncertain;
-        return {.outcome = outcome, .message = error.message};
+        return {.outcome = outcomeOf(error), .message = error.message};
     }
     const bool done = sent->status == success && !isWebPage(*sent);
     TokenAnswer answer{.outcome = done ? TokenOutcome::Done : outcomeOf(*sent)};

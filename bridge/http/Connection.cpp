@@ -105,7 +105,7 @@ public:
     TlsSocket(PlainSocket& plain, const Poco::Net::Context::Ptr& context)
         : SecureStreamSocketImpl(&plain, context), watch_(plain.watch) {}
 
-    /// Throws std::runtime_error, a whole sentence, when the two sides do not trust each other.
+    /// Throws as Handshake::fail.
     void open(const std::string& host) {
         if (IPAddress number; !IPAddress::tryParse(host, number)) {
             setPeerHostName(host);
@@ -119,7 +119,7 @@ public:
             }
             verifyPeerCertificate(host);
         } catch (const Poco::Net::SSLException& problem) {
-            throw std::runtime_error(handshake.explain(problem, host));
+            handshake.fail(problem, host);
         }
         certificateWanted = handshake.certificateWanted();
     }
@@ -257,7 +257,11 @@ void Connection::askForTunnel(const BaseUrl& server, const Proxy& proxy) {
     answer.setFieldLimit(kMostHeaders);
     receiveResponse(answer);
     if (answer.getStatus() / 100 != 2) {
-        throw std::runtime_error(refusalOf(proxy, answer.getStatus()));
+        const auto why = refusalOf(proxy, answer.getStatus());
+        if (answer.getStatus() == 407) {
+            throw Misconfigured(why);
+        }
+        throw std::runtime_error(why);
     }
     if (buffered() != 0) {
         throw std::runtime_error("the proxy " + proxy.authority + " says more than asked");

@@ -51,6 +51,18 @@ std::string flaw(const Request& request) {
     return {};
 }
 
+/// The file's part, or nothing where the body is a text.
+Result<std::optional<Multipart>> bodyOf(const Request& request) {
+    if (!request.file) {
+        return std::optional<Multipart>();
+    }
+    auto opened = Multipart::open(*request.file);
+    if (!opened) {
+        return opened.error();
+    }
+    return std::optional<Multipart>(std::move(opened).value());
+}
+
 }  // namespace
 
 struct PocoTransport::Impl {
@@ -153,10 +165,16 @@ struct PocoTransport::Impl {
             return answer;
         }
         if (answer.status == 407) {
-            return failure(request, Watch::Cut::None, false, refusalOf(*proxy, answer.status));
+            return misconfigured(
+                failure(request, Watch::Cut::None, false, refusalOf(*proxy, answer.status)));
         }
         answer.proxy = proxy->authority;
         return answer;
+    }
+
+    static Error misconfigured(Error error) {
+        error.misconfigured = true;
+        return error;
     }
 
     Error failure(const Request& request, Watch::Cut cut, bool sent, const std::string& why) const {
@@ -201,13 +219,9 @@ Result<Response> PocoTransport::send(const CallContext& ctx, const Request& requ
     if (const auto why = flaw(request); !why.empty()) {
         return permanentError("the request cannot be sent: " + why);
     }
-    std::optional<Multipart> file;
-    if (request.file) {
-        auto opened = Multipart::open(*request.file);
-        if (!opened) {
-            return opened.error();
-        }
-        file.emplace(std::move(opened).value());
+    auto file = bodyOf(request);
+    if (!file) {
+        return file.error();
     }
     std::unique_ptr<Connection> connection;
     auto cut = Watch::Cut::None;
@@ -215,8 +229,11 @@ Result<Response> PocoTransport::send(const CallContext& ctx, const Request& requ
     const auto failed = [&](const std::string& why) {
         const auto cause = connection ? connection->cut() : cut;
         // TLS 1.3 tells so only after the handshake, if the connection lives long enough.
-        const bool wanted = connection && connection->certificateWanted();
-        return impl_->failure(request, cause, sent, wanted ? why + kCertificateWanted : why);
+        const bool wanted =
+            cause == Watch::Cut::None && connection && connection->certificateWanted();
+        return wanted ? Impl::misconfigured(
+                            impl_->failure(request, cause, sent, why + kCertificateWanted))
+                      : impl_->failure(request, cause, sent, why);
     };
     try {
         connection = request.newConnection ? nullptr : impl_->take();
@@ -225,11 +242,13 @@ Result<Response> PocoTransport::send(const CallContext& ctx, const Request& requ
                 Connection::open(impl_->server, impl_->proxy, impl_->tls, impl_->clock, ctx, cut);
         }
         connection->begin(ctx);
-        auto answer = impl_->exchange(*connection, request, file, sent);
+        auto answer = impl_->exchange(*connection, request, *file, sent);
         impl_->keep(std::move(connection));
         return impl_->judged(std::move(answer), request);
     } catch (const Poco::Exception& problem) {
         return failed(problem.displayText());
+    } catch (const Misconfigured& problem) {
+        return Impl::misconfigured(failed(problem.what()));
     } catch (const std::exception& problem) {
         return failed(problem.what());
     }

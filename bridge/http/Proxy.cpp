@@ -150,9 +150,10 @@ std::string refusalOf(const Proxy& proxy, int status) {
         return name + " answers " + std::to_string(status) +
                "; see to it, or list the server in no_proxy";
     }
-    return proxy.user.empty() ? name + " wants a name and a password; write them into " +
-                                    proxy.variable + ", as http://NAME:PASSWORD@" + proxy.authority
-                              : name + " refuses the name and the password in " + proxy.variable;
+    return proxy.user.empty()
+               ? name + " wants a name and a password; write them into " + proxy.variable +
+                     ", as http://NAME:PASSWORD@" + proxy.authority
+               : name + " refuses the name and the password; correct them in " + proxy.variable;
 }
 
 std::optional<Proxy> proxyTo(const BaseUrl& server, const Environment& environment) {

@@ -30,12 +30,23 @@ int noCertificate(SSL*, X509**, EVP_PKEY**) {
     return 0;
 }
 
-bool isUnknownAuthority(int fault) {
-    return fault == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT ||
-           fault == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY ||
-           fault == X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE ||
-           fault == X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT ||
-           fault == X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN;
+/// What to do about a certificate with this fault.
+std::string cureOf(int fault) {
+    switch (fault) {
+        case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+        case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+        case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+        case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+        case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+            return "name the file of its authority in tls_ca_file (register: --tls-ca-file; "
+                   "register-runner: the variable SSL_CERT_FILE)";
+        case X509_V_ERR_CERT_HAS_EXPIRED:
+            return "have it renewed there";
+        case X509_V_ERR_CERT_NOT_YET_VALID:
+            return "correct the clock of this machine, or have it renewed there";
+        default:
+            return "have it replaced there";
+    }
 }
 
 }  // namespace
@@ -68,25 +79,23 @@ bool Handshake::certificateWanted() const {
     return seen.certificateWanted;
 }
 
-std::string Handshake::explain(const Poco::Exception& problem, const std::string& host) const {
+void Handshake::fail(const Poco::Exception& problem, const std::string& host) const {
     if (seen.fault != X509_V_OK) {
-        return "the certificate of " + host +
-               " is refused: " + ::X509_verify_cert_error_string(seen.fault) +
-               (isUnknownAuthority(seen.fault)
-                    ? "; name the file of its authority in tls_ca_file (register: --tls-ca-file; "
-                      "register-runner: the variable SSL_CERT_FILE)"
-                    : "");
+        throw Misconfigured("the certificate of " + host +
+                            " is refused: " + ::X509_verify_cert_error_string(seen.fault) + "; " +
+                            cureOf(seen.fault));
     }
     if (dynamic_cast<const Poco::Net::CertificateValidationException*>(&problem) != nullptr) {
-        return "the certificate that the server shows is not one for " + host +
-               "; write its address as in the certificate";
+        throw Misconfigured("the certificate that the server shows is not one for " + host +
+                            "; write its address as in the certificate");
     }
     // What OpenSSL says of bytes that are no TLS, as those of a plain HTTP server.
     if (problem.displayText().find("wrong version number") != std::string::npos) {
-        return host +
-               " does not speak TLS at this port; write http:// in the url, or the port of https";
+        throw Misconfigured(host +
+                            " does not speak TLS at this port; write http:// in the url, or the "
+                            "port of https");
     }
-    return problem.displayText();
+    throw std::runtime_error(problem.displayText());
 }
 
 }  // namespace gridbridge::http

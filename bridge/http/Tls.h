@@ -3,6 +3,7 @@
 #include <Poco/Exception.h>
 #include <Poco/Net/Context.h>
 
+#include <stdexcept>
 #include <string>
 
 #include "bridge/http/TlsFiles.h"
@@ -12,6 +13,12 @@ namespace gridbridge::http {
 /// TLS of at least 1.2 that checks the server's certificate. Throws std::invalid_argument when the
 /// files cannot be used.
 Poco::Net::Context::Ptr tlsContext(const TlsFiles& files);
+
+/// A person has to change something; `what()` is one sentence with its cure.
+class Misconfigured : public std::runtime_error {
+public:
+    using std::runtime_error::runtime_error;
+};
 
 /// What goes on in the handshakes of this thread while it exists: Poco and OpenSSL tell the one
 /// who asked only that it failed. One at a time.
@@ -24,8 +31,8 @@ public:
 
     /// The server asked for a certificate of the client, and there was none.
     bool certificateWanted() const;
-    /// Why it failed, for people.
-    std::string explain(const Poco::Exception& problem, const std::string& host) const;
+    /// Throws why it failed, for people: Misconfigured, or std::runtime_error for what passes.
+    [[noreturn]] void fail(const Poco::Exception& problem, const std::string& host) const;
 };
 
 }  // namespace gridbridge::http

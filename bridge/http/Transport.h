@@ -51,7 +51,9 @@ public:
     virtual ~Transport() = default;
     /// Any HTTP answer, errors and redirects included, is a value: redirects are not followed.
     /// Transient = certainly not sent whole; Uncertain = sent, but no whole answer came before
-    /// `ctx.deadline` or the stop. Messages carry no header, body or query.
+    /// `ctx.deadline` or the stop. What trust, a client's certificate or a proxy's password was
+    /// missing for is misconfigured: it comes and goes, as when a site renews its certificate late.
+    /// Messages carry no header, body or query.
     virtual Result<Response> send(const CallContext& ctx, const Request& request) = 0;
     /// The base URL without trailing slash and without credentials.
     virtual const std::string& baseUrl() const = 0;

@@ -71,12 +71,12 @@ TEST_F(ProxyEndToEnd, JobWithItsArtifactGoesThroughIt) {
 TEST_F(ProxyEndToEnd, RefusalIsToldInOneSentenceAndEndsByItself) {
     proxy->demand("Basic other");
     begin("http://gitlab.example.org");
-    const auto sentence =
-        "the proxy " + proxy->address() + " refuses the name and the password in http_proxy";
+    const auto sentence = "the proxy " + proxy->address() +
+                          " refuses the name and the password; correct them in http_proxy";
 
     EXPECT_TRUE(waitForLog(sentence));
-    EXPECT_EQ(check().exitCode, 1);
-    EXPECT_THAT(check().out, AllOf(HasSubstr(sentence), Not(HasSubstr("hidden"))));
+    EXPECT_EQ(check().exitCode, 78);
+    EXPECT_THAT(check().out, AllOf(HasSubstr(sentence + "\n"), Not(HasSubstr("hidden"))));
     EXPECT_THAT(service->log(), Not(HasSubstr("hidden")));
 
     proxy->demand("");

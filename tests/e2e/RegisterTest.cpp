@@ -164,8 +164,15 @@ TEST_F(RegisterEndToEnd, NotFoundIsNotAWrongToken) {
     const auto url = gitlab->url() + "/elsewhere";
     strict = false;  // The stand-in names the call to an unknown path.
     expectRefused(command({"register", "--name", "extra", "--url", url, "--token", kToken}), 1,
-                  url + " does not answer as GitLab: POST " + url + "/api/v4/runners/verify: 404");
-    EXPECT_THAT(printed_.back(), HasSubstr("; the token may be right, correct --url"));
+                  url + " does not answer as GitLab, which says nothing of the token: POST " + url +
+                      "/api/v4/runners/verify: 404, the server says: 404 Not Found (request ");
+    EXPECT_THAT(printed_.back(), EndsWith("); correct --url\n"));
+    gitlab->failNext(FaultKind::ProxyNotFound, 1, Call::Runners);
+    expectRefused(add("extra", {"--token", kToken}), 1, " does not answer as GitLab, ");
+    EXPECT_THAT(
+        printed_.back(),
+        AllOf(HasSubstr("; is there a proxy or a login before it? (request "), EndsWith(")\n")))
+        << "one cure";
 }
 
 TEST_F(RegisterEndToEnd, WrongTokenAndServerThatIsAway) {

@@ -159,6 +159,11 @@ TEST_F(RunnerFileEndToEnd, ServerThatIsNoGitLabIsOneSentenceAndNoFile) {
                   "a runner may have been made whose token is lost");
     expectRefused(registerRunner("https://gitlab.invalid", kRegistrationToken), 75,
                   "Host not found: gitlab.invalid");
+    const auto proxied =
+        runProgram({"/usr/bin/env", "HTTP_PROXY=socks5://ada:SECRET@proxy", REGISTER_RUNNER,
+                    "http://gitlab.invalid", kRegistrationToken, file().string()});
+    expectRefused(proxied, 78, "the environment variable HTTP_PROXY names a proxy of a kind");
+    EXPECT_THAT(proxied.err, Not(HasSubstr("SECRET")));
 }
 
 TEST_F(RunnerFileEndToEnd, DamagedFileIsOneSentenceThatNamesTheCure) {

@@ -11,6 +11,7 @@ namespace gridbridge::testing {
 namespace {
 
 using fakegitlab::Status;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -89,8 +90,14 @@ TEST_F(TlsEndToEnd, UnknownAuthorityIsToldInOneSentence) {
                         "the service to say it"));
     const auto registered =
         command({"register", "--name", "extra", "--url", gitlab->url(), "--token", "glrt-extra"});
-    EXPECT_EQ(registered.exitCode, 75);
-    EXPECT_THAT(registered.err, HasSubstr(sentence));
+    EXPECT_EQ(registered.exitCode, 78);
+    EXPECT_THAT(registered.err, EndsWith(" cannot be asked: POST " + gitlab->url() +
+                                         "/api/v4/runners/verify: " + sentence + "\n"));
+    EXPECT_EQ(command({"register", "--name", "extra", "--url", gitlab->url(),
+                       "--registration-token", "GR-extra"})
+                  .exitCode,
+              78);
+    EXPECT_EQ(command({"check"}).exitCode, 78);
     EXPECT_EQ(command({"register", "--name", "extra", "--url", gitlab->url(), "--token",
                        "glrt-extra", "--tls-ca-file", authority.certificate.string()})
                   .exitCode,
@@ -102,7 +109,14 @@ TEST_F(TlsEndToEnd, RegisterRunnerTrustsTheAuthorityThatTheVariableNames) {
     gitlab->addRunner("glrt-extra");
     const auto file = (folder.path / "extra.json").string();
     std::vector<std::string> argv{REGISTER_RUNNER, gitlab->url(), "glrt-extra", file};
-    EXPECT_THAT(runProgram(argv).err, HasSubstr("register-runner: the variable SSL_CERT_FILE"));
+    for (const auto* token : {"glrt-extra", "GR-extra"}) {
+        argv.at(2) = token;
+        const auto refused = runProgram(argv);
+        EXPECT_EQ(refused.exitCode, 78);
+        EXPECT_THAT(refused.err, HasSubstr("register-runner: the variable SSL_CERT_FILE"));
+        EXPECT_FALSE(std::filesystem::exists(file));
+    }
+    argv.at(2) = "glrt-extra";
 
     argv.insert(argv.begin(), {"/usr/bin/env", "SSL_CERT_FILE=" + authority.certificate.string()});
     EXPECT_EQ(runProgram(argv).exitCode, 0);
@@ -124,8 +138,42 @@ TEST_F(TlsEndToEnd, CertificateForAnotherHostIsToldInOneSentence) {
     writeCertificate("DNS:other.example.org", server, &authority);
     begin(trusting());
 
-    EXPECT_THAT(checked(), HasSubstr("the certificate that the server shows is not one for "
-                                     "127.0.0.1; write its address as in the certificate"));
+    EXPECT_THAT(checked(), EndsWith("the certificate that the server shows is not one for "
+                                    "127.0.0.1; write its address as in the certificate"));
+    EXPECT_EQ(command({"check"}).exitCode, 78);
+}
+
+TEST_F(TlsEndToEnd, CertificateThatASiteForgotToRenewLosesNoJob) {
+    begin(trusting());
+    start();
+    const auto go = (folder.path / "go").string();
+    const auto id = gitlab->addJob(
+        {.script = {"echo begun; while [ ! -e " + go + " ]; do sleep 0.1; done; echo ended"},
+         .variables = {{.key = "GIT_STRATEGY", .value = "none"}}});
+    ASSERT_TRUE(gitlab->waitForTrace(id, "begun"));
+
+    writeCertificate("IP:127.0.0.1", server, &authority, -std::chrono::minutes(10));
+    gitlab->renewCertificate();
+    const std::string sentence =
+        "the certificate of 127.0.0.1 is refused: certificate has expired; have it renewed there";
+    EXPECT_TRUE(waitFor([&] { return service->log().find(sentence) != std::string::npos; },
+                        "the service to say it"));
+    EXPECT_THAT(checked(), EndsWith(sentence));
+    EXPECT_EQ(command({"check"}).exitCode, 78);
+    EXPECT_EQ(command({"register", "--name", "extra", "--url", gitlab->url(), "--token",
+                       "glrt-extra", "--tls-ca-file", authority.certificate.string()})
+                  .exitCode,
+              78);
+    writeFile(go, "");
+    EXPECT_TRUE(waitFor(
+        [&] { return service->sql("SELECT state FROM job WHERE state = 'reporting'") != ""; },
+        "the report to wait"));
+
+    writeCertificate("IP:127.0.0.1", server, &authority);
+    gitlab->renewCertificate();
+    const auto job = finished(id);
+    EXPECT_EQ(job.status, Status::Success);
+    EXPECT_TRUE(says(job, "\nended\n"));
 }
 
 TEST_F(TlsEndToEnd, ServerThatAsksForACertificateGetsIt) {

@@ -341,4 +341,8 @@ void FakeGitLab::comeBack() {
     impl_->setAway(false);
 }
 
+void FakeGitLab::renewCertificate() {
+    impl_->server->renewCertificate();
+}
+
 }  // namespace gridbridge::fakegitlab

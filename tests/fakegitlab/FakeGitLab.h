@@ -95,6 +95,8 @@ public:
     /// An outage: connections close without an answer and without effect.
     void goAway();
     void comeBack();
+    /// New connections get the certificate that the files of Options::tls hold now.
+    void renewCertificate();
 
 private:
     struct Impl;

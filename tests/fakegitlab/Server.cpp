@@ -67,19 +67,28 @@ void send(const Reply& reply, Poco::Net::HTTPServerRequest& request,
     }
 }
 
-Poco::Net::ServerSocket listening(std::uint16_t port, const ServerTls& tls) {
-    const Poco::Net::SocketAddress address("127.0.0.1", port);
-    constexpr int kBacklog = 1024;
-    if (tls.certificate.empty()) {
-        return Poco::Net::ServerSocket(address, kBacklog);
-    }
+using TlsContext = Poco::Net::Context::Ptr;
+
+TlsContext contextOf(const ServerTls& tls) {
     using Poco::Net::Context;
+    if (tls.certificate.empty()) {
+        return nullptr;
+    }
     const auto verify = tls.clientAuthority.empty() ? Context::VERIFY_NONE : Context::VERIFY_STRICT;
-    Context::Ptr context =
+    TlsContext context =
         new Context(Context::TLS_SERVER_USE, tls.key.string(), tls.certificate.string(),
                     tls.clientAuthority.string(), verify);
     // A client is no host whose name could be compared.
     context->enableExtendedCertificateVerification(false);
+    return context;
+}
+
+Poco::Net::ServerSocket listening(std::uint16_t port, const TlsContext& context) {
+    const Poco::Net::SocketAddress address("127.0.0.1", port);
+    constexpr int kBacklog = 1024;
+    if (context.isNull()) {
+        return Poco::Net::ServerSocket(address, kBacklog);
+    }
     return Poco::Net::SecureServerSocket(address, kBacklog, context);
 }
 
@@ -98,7 +107,9 @@ struct Server::Impl {
     Impl(Handler call, std::uint16_t port, Millis keepAlive, const ServerTls& tls)
         : handler(std::move(call)),
           pool("fakegitlab", 2, kMostConnections),
-          socket(listening(port, tls)),
+          files(tls),
+          context(contextOf(tls)),
+          socket(listening(port, context)),
           server(new Factory(*this), pool, socket, parameters(keepAlive)) {
         server.setConnectionFilter(new AwayFilter(away));
         server.start();
@@ -175,6 +186,8 @@ struct Server::Impl {
     std::condition_variable changed;
     bool stopping = false;
     Poco::ThreadPool pool;
+    ServerTls files;
+    TlsContext context;
     Poco::Net::ServerSocket socket;
     Poco::Net::HTTPServer server;
 };
@@ -190,6 +203,12 @@ std::uint16_t Server::port() const {
 
 void Server::setAway(bool away) {
     impl_->away = away;
+}
+
+void Server::renewCertificate() {
+    impl_->context->useCertificate(
+        Poco::Crypto::X509Certificate(impl_->files.certificate.string()));
+    impl_->context->usePrivateKey(Poco::Crypto::EVPPKey("", impl_->files.key.string()));
 }
 
 void Server::stop() {

@@ -24,6 +24,8 @@ public:
     std::uint16_t port() const;
     /// While away, new connections are closed at once.
     void setAway(bool away);
+    /// New connections get the certificate and key that the files of `tls` hold now.
+    void renewCertificate();
     /// Ends delayed answers early; the destructor waits for all handlers.
     void stop();
 

@@ -72,14 +72,14 @@ void sign(X509* certificate, EVP_PKEY* own, const CertificateFiles* authority) {
 }  // namespace
 
 void writeCertificate(const std::string& names, const CertificateFiles& files,
-                      const CertificateFiles* authority) {
+                      const CertificateFiles* authority, std::chrono::seconds life) {
     const Key pair(EVP_EC_gen("P-256"), EVP_PKEY_free);
     const Certificate made(X509_new(), X509_free);
     require(pair && made);
     X509_set_version(made.get(), 2);
     ASN1_INTEGER_set(X509_get_serialNumber(made.get()), authority == nullptr ? 1 : 2);
     X509_gmtime_adj(X509_getm_notBefore(made.get()), -3600);
-    X509_gmtime_adj(X509_getm_notAfter(made.get()), 86400);
+    X509_gmtime_adj(X509_getm_notAfter(made.get()), life.count());
     X509_set_pubkey(made.get(), pair.get());
     setName(made.get(), authority == nullptr ? "gridbridge test" : "signed by gridbridge test");
     add(made.get(), NID_subject_alt_name, names);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <string>
 
@@ -11,9 +12,11 @@ struct CertificateFiles {
     std::filesystem::path key;  ///< Mode 0600.
 };
 
-/// Writes a certificate of one day. `names` as in `DNS:localhost,IP:127.0.0.1`. Without `authority`
-/// it is its own, and may sign others. Throws std::runtime_error.
+/// Writes a certificate that ends after `life`, or did so long ago as that is negative. `names` as
+/// in `DNS:localhost,IP:127.0.0.1`. Without `authority` it is its own, and may sign others. Throws
+/// std::runtime_error.
 void writeCertificate(const std::string& names, const CertificateFiles& files,
-                      const CertificateFiles* authority = nullptr);
+                      const CertificateFiles* authority = nullptr,
+                      std::chrono::seconds life = std::chrono::hours(24));
 
 }  // namespace gridbridge::testing

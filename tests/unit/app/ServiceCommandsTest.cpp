@@ -117,8 +117,26 @@ TEST_F(ServiceCommands, CheckTellsAServerThatIsAwayFromAWrongToken) {
     EXPECT_EQ(check(), 1);
     EXPECT_EQ(lines().at(3),
               "FAIL  DIR/config.toml:4: runners.pool.url: https://gitlab.example.org cannot be "
-              "asked: connection refused; correct the address, or see to the network and the "
-              "server");
+              "asked: connection refused; see to the address, the network and the server");
+}
+
+TEST_F(ServiceCommands, CheckAddsNoSecondCure) {
+    const auto failed = [this](gitlab::VerifyOutcome outcome, const std::string& message) {
+        gitlab_.verified = {outcome, 0, message};
+        out_.str("");
+        EXPECT_EQ(check(), outcome == gitlab::VerifyOutcome::Misconfigured ? 78 : 1);
+        return lines().at(3).substr(std::string("FAIL  DIR/config.toml:4: runners.pool.url: "
+                                                "https://gitlab.example.org ")
+                                        .size());
+    };
+    EXPECT_EQ(failed(gitlab::VerifyOutcome::Misconfigured, "the certificate is refused; renew it"),
+              "cannot be asked: the certificate is refused; renew it");
+    EXPECT_EQ(failed(gitlab::VerifyOutcome::Unreachable, "the proxy answers 502; see to it"),
+              "cannot be asked: the proxy answers 502; see to it");
+    EXPECT_EQ(failed(gitlab::VerifyOutcome::NotGitLab, "404; check the url of this runner"),
+              "does not answer as GitLab: 404; check the url of this runner");
+    EXPECT_EQ(failed(gitlab::VerifyOutcome::NotGitLab, "405, the server says: no"),
+              "does not answer as GitLab: 405, the server says: no; correct the address");
 }
 
 TEST_F(ServiceCommands, CheckTellsAnIllBackend) {
@@ -132,7 +150,7 @@ TEST_F(ServiceCommands, CheckTellsAnIllBackend) {
 
 TEST_F(ServiceCommands, RunSaysWhatCheckSaysOfABackendThatCannotBeUsed) {
     health_ = {"work_dir", "/jobs is not writable", "name another"};
-    EXPECT_EQ(check(), 1);
+    EXPECT_EQ(check(), 78);
     try {
         runService(folder_.file(), world());
         ADD_FAILURE() << "the service started";
@@ -146,7 +164,7 @@ TEST_F(ServiceCommands, RunSaysWhatCheckSaysOfABackendThatCannotBeUsed) {
 
 TEST_F(ServiceCommands, CheckTellsAStateFolderThatCannotBeUsed) {
     std::filesystem::permissions(state_, std::filesystem::perms(0755));
-    EXPECT_EQ(check(), 1);
+    EXPECT_EQ(check(), 78);
     EXPECT_EQ(lines().at(1),
               "FAIL  DIR/config.toml:1: state_dir: DIR/state is open to every "
               "account; run chmod 700 DIR/state");

@@ -367,6 +367,27 @@ TEST_F(RunnerApiTest, LostAnswerIsRepeatedAndAnUnsendableRequestIsNot) {
     EXPECT_EQ(api.verify(context, runner).outcome, VerifyOutcome::Unreachable);
 }
 
+TEST_F(RunnerApiTest, CertificateThatIsRefusedIsToldByVerifyAndHarmsNoJob) {
+    const Error refused{ErrorKind::Transient, "expired; have it renewed", true};
+    transport.answers = {refused, refused, refused, refused, refused};
+
+    const auto verified = api.verify(context, runner);
+    EXPECT_EQ(verified.outcome, VerifyOutcome::Misconfigured);
+    EXPECT_EQ(verified.message, refused.message);
+    EXPECT_EQ(api.requestJob(context, runner, "").outcome, ClaimOutcome::Retry);
+    EXPECT_EQ(api.keepAlive(context, job).outcome, CallOutcome::Retry);
+    EXPECT_EQ(api.appendTrace(context, job, 0, "x", false).outcome, CallOutcome::Retry);
+    EXPECT_EQ(api.finish(context, job, {}).outcome, CallOutcome::Retry);
+}
+
+TEST_F(RunnerApiTest, CureIsBehindTheOnlySemicolon) {
+    EXPECT_THAT(keepAlive({.status = 400, .body = R"({"error":"bad; state; missing"})"}).message,
+                HasSubstr("the server says: bad, state, missing (request "));
+    EXPECT_THAT(keepAlive(page(502)).message, Not(HasSubstr(";")));
+    EXPECT_THAT(keepAlive(page(403)).message,
+                HasSubstr("; is there a proxy or a login before it?"));
+}
+
 TEST_F(RunnerApiTest, UploadNamesWhatItIsInTheQuery) {
     api.uploadArtifact(context, job,
                        {.file = "/f",

@@ -130,7 +130,8 @@ TEST_F(ThroughProxyTest, RefusalIsSaidWithTheProxysNameAndWithoutThePassword) {
         reach(url, "ada:hidden@");
         const auto refused = get("/x");
         expectError(refused, ErrorKind::Transient,
-                    "the proxy " + proxy->address() + " refuses the name and the password in ");
+                    "the proxy " + proxy->address() +
+                        " refuses the name and the password; correct them in ");
         EXPECT_THAT(refused.error().message, Not(HasSubstr("hidden")));
         transport.reset();
         proxy.reset();

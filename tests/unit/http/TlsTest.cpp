@@ -21,7 +21,9 @@ TEST_F(TlsTest, UnknownAuthorityIsRefusedBeforeAnythingIsSent) {
     std::string seen;
     serveTls({[&seen](Peer& peer) { seen = peer.readRequest(); }});
 
-    expectError(getTrusting("127.0.0.1", {}), ErrorKind::Transient, "certificate");
+    const auto refused = getTrusting("127.0.0.1", {});
+    expectError(refused, ErrorKind::Transient, "; name the file of its authority in tls_ca_file");
+    EXPECT_TRUE(refused.error().misconfigured);
     transport.reset();
     server.reset();
     EXPECT_EQ(seen, "");
@@ -31,8 +33,32 @@ TEST_F(TlsTest, CertificateOfAnotherHostIsRefused) {
     testing::writeCertificate("DNS:git.example.org", {certificate, key});
     serveTls({[](Peer& peer) { peer.readRequest(); }, [](Peer& peer) { peer.readRequest(); }});
 
-    expectError(getTrusting("127.0.0.1", certificate), ErrorKind::Transient, "ertificate");
-    expectError(getTrusting("localhost", certificate), ErrorKind::Transient, "ertificate");
+    for (const auto* host : {"127.0.0.1", "localhost"}) {
+        const auto refused = getTrusting(host, certificate);
+        expectError(refused, ErrorKind::Transient, "; write its address as in the certificate");
+        EXPECT_TRUE(refused.error().misconfigured);
+    }
+}
+
+TEST_F(TlsTest, CertificateThatHasEndedIsRefused) {
+    testing::writeCertificate("IP:127.0.0.1", {certificate, key}, nullptr,
+                              -std::chrono::minutes(10));
+    serveTls({[](Peer& peer) { peer.readRequest(); }});
+
+    const auto refused = getTrusting("127.0.0.1", certificate);
+
+    expectError(refused, ErrorKind::Transient, "certificate has expired; have it renewed there");
+    EXPECT_TRUE(refused.error().misconfigured);
+}
+
+TEST_F(TlsTest, ConnectionThatBreaksInTheHandshakeIsNoFaultOfTheConfiguration) {
+    serve({[](Peer& peer) { peer.clientCloses(); }});
+    transport = std::make_unique<PocoTransport>(server->url("https"), clock, "tester/1");
+
+    const auto broken = get("/x");
+
+    expectError(broken, ErrorKind::Transient, "");
+    EXPECT_FALSE(broken.error().misconfigured);
 }
 
 TEST_F(TlsTest, LongBodyArrivesWhole) {

@@ -96,23 +96,31 @@ Contact checkState(const ConfigReading& reading, CheckList& list) {
     return contact;
 }
 
+/// GitLab knows the token of `runner`; `how` it was asked.
+void listKnown(const RunnerConfig& runner, const Contact& contact, const std::string& how,
+               CheckList& list) {
+    if (const auto ill = contact.ill.find(runner.name); ill != contact.ill.end()) {
+        list.fail("runner " + runner.name + " " + ill->second +
+                  "; its token is known now, reload the service to have it claim at once");
+        return;
+    }
+    list.well("runner " + runner.name + ": " + runner.url + " knows its token" + how +
+              (contact.drained.count(runner.name) > 0
+                   ? "; it claims nothing until gridbridge resume " + runner.name
+                   : ""));
+}
+
 void checkRunner(const ConfigReading& reading, const RunnerConfig& runner, const Contact& contact,
                  const CommandWorld& world, CheckList& list) {
     const auto answer = world.gitlab.verify(contact.current(runner), contact.systemId);
+    const auto proxy = world.gitlab.proxyTo(runner);
+    const auto through = proxy.empty() ? "" : " through the proxy " + proxy;
     const auto at = [&](const std::string& what) {
         return problemAt(reading, "runners." + runner.name + ".url", what, "").sentence();
     };
     switch (answer.outcome) {
         case gitlab::VerifyOutcome::Valid:
-            if (const auto ill = contact.ill.find(runner.name); ill != contact.ill.end()) {
-                list.fail("runner " + runner.name + " " + ill->second +
-                          "; its token is known now, reload the service to have it claim at once");
-                return;
-            }
-            list.well("runner " + runner.name + ": " + runner.url + " knows its token" +
-                      (contact.drained.count(runner.name) > 0
-                           ? "; it claims nothing until gridbridge resume " + runner.name
-                           : ""));
+            listKnown(runner, contact, proxy.empty() ? "" : ", asked" + through, list);
             return;
         case gitlab::VerifyOutcome::Invalid:
             list.fail((contact.unanswered.contains(runner.name)
@@ -125,10 +133,11 @@ void checkRunner(const ConfigReading& reading, const RunnerConfig& runner, const
                                   "correct the address")));
             return;
         case gitlab::VerifyOutcome::Misconfigured:
-            list.misconfigured(at(runner.url + " cannot be asked: " + answer.message));
+            list.misconfigured(
+                at(runner.url + " cannot be asked" + through + ": " + answer.message));
             return;
         case gitlab::VerifyOutcome::Unreachable:
-            list.fail(at(withCure(runner.url + " cannot be asked: " + answer.message,
+            list.fail(at(withCure(runner.url + " cannot be asked" + through + ": " + answer.message,
                                   "see to the address, the network and the server")));
             return;
     }

@@ -125,6 +125,9 @@ Config loadConfig(const std::filesystem::path& file, const Host& host);
 
 /// Letters, digits, `.`, `_`, `-`: a name stands in commands, file names and log lines.
 bool isName(const std::string& text);
+inline constexpr std::size_t kLargestToken = 4096;
+/// What may be a token: that many printable characters at most, and no blanks.
+bool isToken(const std::string& text);
 /// The one spelling of a server's address, without what does not count (http::parseBaseUrl), so
 /// that equal texts are equal servers; nothing for what is no http or https address, and for one
 /// with credentials or a query.

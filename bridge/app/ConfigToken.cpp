@@ -10,7 +10,6 @@ namespace {
 
 using std::filesystem::path;
 
-constexpr std::size_t kLargestToken = 4096;
 constexpr std::size_t kLargestRunnerFile = std::size_t{64} << 10U;
 
 /// The one key of the three that is given; reports none and several.
@@ -93,6 +92,11 @@ void takeRunner(ConfigSection& section, RunnerConfig& runner, const gitlab::Runn
 
 }  // namespace
 
+bool isToken(const std::string& text) {
+    return !text.empty() && text.size() <= kLargestToken &&
+           std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < 0x7f; });
+}
+
 void takeServerAndToken(ConfigSection& section, RunnerConfig& runner) {
     if (!section.has("runner_file") || section.has("url")) {
         takeUrl(section, runner);
@@ -121,8 +125,7 @@ void takeServerAndToken(ConfigSection& section, RunnerConfig& runner) {
                 text ? std::optional(text->substr(0, text->find_last_not_of(" \t\r\n") + 1)) : text;
         }
     }
-    if (text && (text->empty() || !std::all_of(text->begin(), text->end(),
-                                               [](char c) { return c > ' ' && c < 0x7f; }))) {
+    if (text && !isToken(*text)) {
         section.report(key, "is not a token", "write the runner's token and nothing else");
     } else if (text) {
         runner.token = Secret(std::move(*text));

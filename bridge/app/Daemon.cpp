@@ -281,7 +281,7 @@ private:
         housekeeper_.keepFor(next.retention);
         disk_.keep(next.minFreeSpace);
         reconciler_->accessChanged();
-        log_->info("configuration changed runners={} backends={}", world_.runners.size(),
+        log_->info("configuration read again runners={} backends={}", world_.runners.size(),
                    world_.backends.size());
     }
 

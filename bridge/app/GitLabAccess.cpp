@@ -49,6 +49,16 @@ gitlab::VerifyAnswer HttpGitLabAccess::verify(const RunnerConfig& runner,
     }
 }
 
+std::string HttpGitLabAccess::proxyTo(const RunnerConfig& runner) {
+    try {
+        const auto proxy =
+            http::proxyTo(http::parseBaseUrl(runner.url), http::processEnvironment());
+        return proxy ? proxy->authority + " (" + proxy->variable + ")" : "";
+    } catch (const std::invalid_argument&) {
+        return "";  // Whoever asks a call hears why.
+    }
+}
+
 gitlab::TokenAnswer HttpGitLabAccess::registerRunner(const RunnerConfig& runner,
                                                      const gitlab::NewRunner& made) {
     try {

@@ -31,6 +31,9 @@ public:
     /// Asks whether GitLab knows the token. `systemId`: empty while there is no database.
     virtual gitlab::VerifyAnswer verify(const RunnerConfig& runner,
                                         const std::string& systemId) = 0;
+    /// The proxy on the way, with the variable that names it and without its password; empty =
+    /// none.
+    virtual std::string proxyTo(const RunnerConfig& runner) = 0;
     /// Makes a runner; `runner.token` is the registration token.
     virtual gitlab::TokenAnswer registerRunner(const RunnerConfig& runner,
                                                const gitlab::NewRunner& made) = 0;
@@ -44,6 +47,7 @@ class HttpGitLabAccess final : public GitLabAccess {
 public:
     explicit HttpGitLabAccess(const Clock& clock) : clock_(clock) {}
     gitlab::VerifyAnswer verify(const RunnerConfig& runner, const std::string& systemId) override;
+    std::string proxyTo(const RunnerConfig& runner) override;
     gitlab::TokenAnswer registerRunner(const RunnerConfig& runner,
                                        const gitlab::NewRunner& made) override;
     gitlab::TokenAnswer unregister(const RunnerConfig& runner,

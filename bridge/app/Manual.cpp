@@ -1,49 +1,11 @@
 #include "bridge/app/Manual.h"
 
-#include <CLI/CLI.hpp>
-
 #include <algorithm>
 #include <map>
 
 namespace gridbridge::app {
 
 namespace {
-
-void addOptions(const CLI::App& app, std::vector<CommandHelp::Option>& options) {
-    for (const CLI::Option* option : app.get_options()) {
-        const bool positional = option->get_positional();
-        const bool flag = option->get_expected_max() == 0;
-        if (positional || option != app.get_help_ptr()) {
-            const std::string type = option->get_type_name();
-            options.push_back(
-                {positional ? option->get_name(true) : "--" + option->get_lnames().at(0),
-                 positional || flag ? "" : type.substr(type.find(':') + 1),
-                 option->get_description(), option->get_required(), positional});
-        }
-    }
-    for (const CLI::App* group : app.get_subcommands({})) {
-        addOptions(*group, options);
-    }
-}
-
-/// Text between the requests of a page: what roff would read as its own is escaped.
-std::string roff(const std::string& text) {
-    std::string result;
-    bool lineStart = true;
-    for (const char c : text) {
-        if (c == '\\') {
-            result += "\\e";
-        } else if (c == '-') {
-            result += "\\-";
-        } else if (lineStart && (c == '.' || c == '\'')) {
-            result += std::string("\\&") + c;
-        } else {
-            result += c;
-        }
-        lineStart = c == '\n';
-    }
-    return result;
-}
 
 constexpr auto kEnvironment =
     ".SH ENVIRONMENT\n.TP\n.B HTTPS_PROXY, HTTP_PROXY\nThe proxy to https:// and http:// servers, "
@@ -53,31 +15,6 @@ constexpr auto kEnvironment =
 constexpr auto kExitStatus =
     ".SH EXIT STATUS\n0 well, 1 the thing asked for failed, 2 usage, 74 input or output, 75 "
     "trying again later can help, 78 configuration.\n";
-
-std::string title(const std::string& name, const std::string& what) {
-    return ".TH " + roff(name) +
-           " 1 \"\" \"gridbridge " GRIDBRIDGE_VERSION "\" \"User Commands\"\n.SH NAME\n" +
-           roff(name + " - " + what) + "\n.SH SYNOPSIS\n";
-}
-
-std::string synopsis(const std::string& words, const CommandHelp& command) {
-    std::string text = ".B " + roff(words) + "\n";
-    for (const auto& option : command.options) {
-        const auto usage = option.name + (option.argument.empty() ? "" : " " + option.argument);
-        text += option.required ? roff(usage) + "\n" : "[" + roff(usage) + "]\n";
-    }
-    return text + ".br\n";
-}
-
-std::string described(const CommandHelp& command) {
-    std::string text = roff(command.what) + "\n";
-    for (const auto& option : command.options) {
-        text += ".TP\n.B " + roff(option.name) +
-                (option.argument.empty() ? "" : " \\fI" + roff(option.argument) + "\\fR") + "\n" +
-                roff(option.what) + "\n";
-    }
-    return text + ".PP\n.nf\n" + roff(command.example) + "\n.fi\n";
-}
 
 /// Shell: what may follow the options that take one of a few words, by option.
 std::string choices() {
@@ -119,17 +56,8 @@ std::string registerRunnerCompletion() {
 
 }  // namespace
 
-CommandHelp helpOf(const CLI::App& command) {
-    CommandHelp help{.name = command.get_name(),
-                     .what = command.get_description(),
-                     .options = {},
-                     .example = command.get_footer()};
-    addOptions(command, help.options);
-    return help;
-}
-
 std::string manualPage() {
-    auto text = title("gridbridge", "GitLab CI jobs on batch systems");
+    auto text = pageBegin("gridbridge", "GitLab CI jobs on batch systems");
     for (const auto& command : commandHelp()) {
         text += synopsis("gridbridge " + command.name, command);
     }
@@ -146,9 +74,7 @@ std::string manualPage() {
 }
 
 std::string registerRunnerPage() {
-    const auto command = registerRunnerHelp();
-    return title(command.name, "makes a file for runner_file of gridbridge") +
-           synopsis(command.name, command) + ".SH DESCRIPTION\n" + described(command) +
+    return programPage(registerRunnerHelp(), "makes a file for runner_file of gridbridge") +
            kEnvironment + kExitStatus + ".SH SEE ALSO\n.BR gridbridge (1)\n";
 }
 
@@ -166,7 +92,8 @@ std::string bashCompletion() {
     return "_gridbridge() {\n"
            "    local word=${COMP_WORDS[COMP_CWORD]} words=\n"
            "    case ${COMP_WORDS[COMP_CWORD-1]} in\n"
-           "        --config) mapfile -t COMPREPLY < <(compgen -f -- \"$word\"); return ;;\n" +
+           "        --config|--*-file) mapfile -t COMPREPLY < <(compgen -f -- \"$word\"); return "
+           ";;\n" +
            choices() +
            "    esac\n"
            "    case ${COMP_WORDS[1]} in\n" +

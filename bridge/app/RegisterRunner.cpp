@@ -12,6 +12,7 @@
 
 #include "bridge/app/Config.h"
 #include "bridge/app/ExitCode.h"
+#include "bridge/app/GitLabAccess.h"
 #include "bridge/app/Manual.h"
 #include "bridge/app/Text.h"
 #include "bridge/gitlab/Runner.h"
@@ -45,6 +46,14 @@ int fail(std::ostream& err, int exitCode, const std::string& sentence) {
     return exitCode;
 }
 
+int exitCodeOf(const gitlab::RunnerError& error) {
+    if (dynamic_cast<const gitlab::Unreachable*>(&error) != nullptr) {
+        return kExitTemporary;
+    }
+    return dynamic_cast<const gitlab::Misconfigured*>(&error) != nullptr ? kExitConfiguration
+                                                                         : kExitFailed;
+}
+
 int registerNow(const Request& request, std::ostream& err) {
     const auto host = http::parseBaseUrl(request.url).authority;
     const auto told = [&](const std::string& what) {
@@ -54,26 +63,24 @@ int registerNow(const Request& request, std::ostream& err) {
     std::optional<gitlab::Runner> runner;
     try {
         runner = gitlab::Runner::registerWith(request.url, Secret(request.token), request.settings);
-    } catch (const gitlab::Unreachable& error) {
-        return fail(err, kExitTemporary, failed + error.what());
-    } catch (const gitlab::Misconfigured& error) {
-        return fail(err, kExitConfiguration, failed + error.what());
     } catch (const gitlab::RunnerError& error) {
-        return fail(err, kExitFailed, failed + error.what());
+        return fail(err, exitCodeOf(error), failed + error.what());
     }
     const auto id = std::to_string(runner->id());
     told("Successfully registered runner " + id);
     try {
         runner->dump(request.output);
     } catch (const gitlab::FileError& error) {
-        return fail(
-            err, kExitIo,
-            std::string(error.what()) + "; delete runner " + id + " in GitLab and register again");
+        // A glrt- token is the user's: nothing was made for it.
+        const bool made = !isAuthenticationToken(Secret(request.token));
+        return fail(err, kExitIo,
+                    error.what() + (made ? "; delete runner " + id + " in GitLab and register again"
+                                         : std::string("; name another file")));
     }
     try {
         runner->checkAuth();
     } catch (const gitlab::RunnerError& error) {
-        return fail(err, kExitFailed,
+        return fail(err, exitCodeOf(error),
                     host + ": Failed to authenticate runner " + id + ", which is in " +
                         request.output + ": " + error.what());
     }
@@ -140,6 +147,9 @@ int registerForFile(const std::vector<std::string>& arguments, std::ostream& out
         return usage(
             "api_url is not the address of a server; write it like "
             "https://gitlab.example.org");
+    }
+    if (!isToken(request.token)) {
+        return usage("what was given as token is none; give the token and nothing else");
     }
     if (const auto fault = fileFault(request.output); !fault.empty()) {
         return fail(err, kExitIo, fault);

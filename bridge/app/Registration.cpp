@@ -21,8 +21,6 @@ namespace {
 using gitlab::TokenOutcome;
 using gitlab::VerifyOutcome;
 
-constexpr std::size_t kLargestToken = 4096;
-
 /// Ends a command with its sentence and exit code.
 struct Refusal {
     int exitCode = kExitFailed;
@@ -109,13 +107,10 @@ Refusal readToken(const RegistrationRequest& request, const CommandWorld& world,
         return {kExitIo, read.error().message};
     }
     token = std::move(read).value();
-    const auto& text = token.reveal();
-    const bool good =
-        !text.empty() && text.size() <= kLargestToken &&
-        std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < 0x7f; });
-    return good ? Refusal{}
-                : Refusal{kExitUsage,
-                          "what was given as token is none; give the token and nothing else"};
+    return isToken(token.reveal())
+               ? Refusal{}
+               : Refusal{kExitUsage,
+                         "what was given as token is none; give the token and nothing else"};
 }
 
 /// What is wrong before anybody is asked; fills `runner`.
@@ -125,7 +120,7 @@ Refusal prepare(const ConfigReading& reading, const RegistrationRequest& request
     runner.url = serverUrl(request.url).value_or(request.url);
     runner.tls = request.tls;
     if (const auto unusable = http::faultIn(request.tls)) {
-        return {kExitFailed, unusable->what + "; " + unusable->cure};
+        return {kExitConfiguration, unusable->what + "; " + unusable->cure};
     }
     if (auto fault = chooseBackend(reading.config, request.backend, runner.backend);
         !fault.sentence.empty()) {

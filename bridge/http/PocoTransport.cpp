@@ -20,8 +20,6 @@ namespace {
 constexpr auto kLongestIdle = std::chrono::seconds(4);
 constexpr std::size_t kMostIdle = 8;
 constexpr std::size_t kLongestMessage = 400;
-constexpr auto kCertificateWanted =
-    "; the server asks for a certificate of this client, name it in tls_cert_file and tls_key_file";
 
 std::string oneLine(std::string text) {
     text.resize(std::min(text.size(), kLongestMessage));

@@ -95,6 +95,9 @@ void Handshake::fail(const Poco::Exception& problem, const std::string& host) co
                             " does not speak TLS at this port; write http:// in the url, or the "
                             "port of https");
     }
+    if (seen.certificateWanted) {
+        throw Misconfigured(problem.displayText() + kCertificateWanted);
+    }
     throw std::runtime_error(problem.displayText());
 }
 

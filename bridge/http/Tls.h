@@ -14,6 +14,9 @@ namespace gridbridge::http {
 /// files cannot be used.
 Poco::Net::Context::Ptr tlsContext(const TlsFiles& files);
 
+inline constexpr auto kCertificateWanted =
+    "; the server asks for a certificate of this client, name it in tls_cert_file and tls_key_file";
+
 /// A person has to change something; `what()` is one sentence with its cure.
 class Misconfigured : public std::runtime_error {
 public:

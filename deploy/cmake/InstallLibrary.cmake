@@ -11,6 +11,8 @@ set(targets bridge_base bridge_http bridge_gitlab)
 if(BRIDGE_FAKEGITLAB)
   list(APPEND targets bridge_fakegitlab)
   install(TARGETS fakegitlab RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT library)
+  install(FILES "${PROJECT_BINARY_DIR}/fakegitlab/fakegitlab.man" RENAME fakegitlab.1
+    DESTINATION "${CMAKE_INSTALL_MANDIR}/man1" COMPONENT library)
   foreach(name FakeGitLab Faults Types)
     install(FILES "${PROJECT_SOURCE_DIR}/tests/fakegitlab/${name}.h" DESTINATION "${headers}/tests/fakegitlab"
       COMPONENT library)

@@ -143,7 +143,7 @@ protected:
         const auto sentence = service->config().string() + problem + "\n";
         int code = 0;
         EXPECT_THAT(service->command({"check"}, &code), HasSubstr("\nFAIL  " + sentence));
-        EXPECT_EQ(code, 1);
+        EXPECT_EQ(code, 78);
         EXPECT_EQ(service->command({"run"}, &code), "gridbridge: " + sentence);
         EXPECT_EQ(code, 78);
     }
@@ -341,7 +341,7 @@ protected:
     std::string cureOf(const std::string& key) {
         int code = 0;
         const auto printed = service->command({"check"}, &code);
-        EXPECT_EQ(code, 1);
+        EXPECT_EQ(code, 78);
         for (const auto& line : linesOf(printed)) {
             if (line.find("backends.here." + key + ": ") != std::string::npos) {
                 return line.substr(line.find("; ") + 2);

@@ -108,9 +108,9 @@ TEST_F(LongPollEndToEnd, ReloadLeavesAHeldQuestionAndChangesWhatItFinds) {
     text.replace(text.find("limit = 100"), 11, "limit = 1");
     writeFile(service->config(), text);
     service->reload();
-    ASSERT_TRUE(
-        waitFor([&] { return service->log().find("configuration changed") != std::string::npos; },
-                "the reload"));
+    ASSERT_TRUE(waitFor(
+        [&] { return service->log().find("configuration read again") != std::string::npos; },
+        "the reload"));
     EXPECT_EQ(claims().size(), before);
     EXPECT_EQ(gitlab->held(), 1);
 

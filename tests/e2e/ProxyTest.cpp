@@ -65,6 +65,9 @@ TEST_F(ProxyEndToEnd, JobWithItsArtifactGoesThroughIt) {
     EXPECT_THAT(proxy->requests(), Each(HasSubstr(" http://gitlab.example.org/api/v4/")));
     EXPECT_THAT(proxy->requests(), Contains(HasSubstr("/artifacts")));
     EXPECT_EQ(check().exitCode, 0) << check();
+    EXPECT_THAT(check().out, AllOf(HasSubstr(" knows its token, asked through the proxy " +
+                                             proxy->address() + " (http_proxy)\n"),
+                                   Not(HasSubstr("hidden"))));
     EXPECT_THAT(service->log(), Not(HasSubstr("hidden")));
 }
 

@@ -11,6 +11,7 @@ namespace {
 using std::filesystem::perms;
 using ::testing::AllOf;
 using ::testing::ElementsAre;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
@@ -131,6 +132,10 @@ TEST_F(RunnerFileEndToEnd, WhatGoesWrongIsOneSentenceAndNoFile) {
     const auto nowhere = (folder.path / "nowhere" / "runner.json").string();
     expectRefused(runProgram({REGISTER_RUNNER, gitlab->url(), kRegistrationToken, nowhere}), 74,
                   nowhere + " cannot be written: No such file or directory");
+    for (const std::string other : {"", "glrt-SECRET x", "glrt-SECRET\n", "GR\tSECRET"}) {
+        expectRefused(registerRunner(gitlab->url(), other), 2,
+                      "register-runner: error: what was given as token is none; give ");
+    }
     gitlab->goAway();
     expectRefused(registerRunner(gitlab->url(), kRegistrationToken), 75, "Failed to register");
     strict = false;  // A wrong address is a breach of the protocol to the stand-in.
@@ -184,6 +189,21 @@ TEST_F(RunnerFileEndToEnd, DamagedFileIsOneSentenceThatNamesTheCure) {
         EXPECT_EQ(service->wait(), 78);
         EXPECT_THAT(service->log(), HasSubstr(place));
         EXPECT_EQ(readFile(file()), text) << "the file was changed";
+    }
+}
+
+TEST_F(RunnerFileEndToEnd, FileThatCannotBeWrittenIsToldWithWhatIsLeftInGitLab) {
+    gitlab->addRunner("glrt-own");
+    // A file size limit of 0 is a full disk that spares everybody else.
+    for (const auto& [token, cure] :
+         {std::pair(kRegistrationToken, "; delete runner 13 in GitLab and register again\n"),
+          std::pair("glrt-own", "; name another file\n")}) {
+        const auto printed =
+            runProgram({"/bin/sh", "-c", "trap '' XFSZ; ulimit -f 0; exec \"$@\"", "sh",
+                        REGISTER_RUNNER, gitlab->url(), token, file().string()});
+        EXPECT_EQ(printed.exitCode, 74) << printed;
+        EXPECT_THAT(printed.err, EndsWith(cure));
+        EXPECT_THAT(filesBeside(), IsEmpty());
     }
 }
 

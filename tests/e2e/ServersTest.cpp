@@ -157,7 +157,7 @@ TEST_F(ServersEndToEnd, OpenJobsAreOfTheServerThatGaveThemOut) {
                           " now; put the old address back until gridbridge jobs shows none of "
                           "them; gridbridge drain pool takes no more";
     const auto checked = command({"check"});
-    EXPECT_EQ(checked.exitCode, 1);
+    EXPECT_EQ(checked.exitCode, 78);
     EXPECT_THAT(checked.out, HasSubstr("FAIL  " + sentence + "\n"));
     EXPECT_EQ(command({"run"}), (Printed{78, "", "gridbridge: " + sentence + "\n"}));
     for (const auto& request : other->requests()) {

@@ -128,6 +128,7 @@ Reply appendTrace(State& state, const Request& request, JobId id) {
     const auto limit = state.options.traceLimitMiB;
     if (limit > 0 && total / (1U << 20U) >= limit) {
         state.finish(*job, Status::Failed, "trace_size_exceeded");
+        // Protocol 5.2 gives the status and that there is no Job-Status, but not the body.
         return jsonReply(403, R"({"error":"403 Forbidden"})");
     }
     if (auto conflict = conflictByFault(state, Call::Patch)) {

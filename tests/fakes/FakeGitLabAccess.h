@@ -10,6 +10,7 @@ public:
     gitlab::VerifyAnswer verify(const app::RunnerConfig&, const std::string&) override {
         return verified;
     }
+    std::string proxyTo(const app::RunnerConfig&) override { return proxy; }
     gitlab::TokenAnswer registerRunner(const app::RunnerConfig&,
                                        const gitlab::NewRunner&) override {
         return {};
@@ -18,6 +19,7 @@ public:
         return {};
     }
 
+    std::string proxy;
     gitlab::VerifyAnswer verified{gitlab::VerifyOutcome::Valid, 7, ""};
 };
 

@@ -7,6 +7,7 @@ dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 "$cmake" --install "$build" --component library --prefix "$dir/prefix" >"$dir/installed"
 if [ -e "$dir/prefix/bin/gridbridge" ]; then echo 'the service is no part of the library'; exit 1; fi
+if ! grep -q '^\.B \\-\\-until\\-done$' "$dir/prefix/share/man/man1/fakegitlab.1"; then echo 'no page of fakegitlab'; exit 1; fi
 cp -r "$consumer" "$dir/source"
 "$cmake" -S "$dir/source" -B "$dir/build" -DCMAKE_PREFIX_PATH="$dir/prefix" -DCMAKE_CXX_FLAGS="$flags" >"$dir/log" ||
     { cat "$dir/log"; exit 1; }

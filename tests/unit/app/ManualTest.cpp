@@ -75,6 +75,7 @@ TEST(Manual, BashCompletesCommandsAndTheirOptions) {
     EXPECT_EQ(complete("register --access-level ''", 3), "not_protected ref_protected\n");
     EXPECT_EQ(complete("register --no-run", 2), "--no-run-untagged\n");
     EXPECT_EQ(complete("run --config /etc/host", 3).substr(0, 9), "/etc/host");
+    EXPECT_EQ(complete("register --tls-ca-file /etc/host", 3).substr(0, 9), "/etc/host");
     EXPECT_EQ(complete("--lo", 1, "register-runner", "_register_runner"), "--locked\n");
     EXPECT_EQ(
         complete("url token /etc/host", 3, "register-runner", "_register_runner").substr(0, 9),

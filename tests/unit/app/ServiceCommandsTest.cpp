@@ -120,6 +120,21 @@ TEST_F(ServiceCommands, CheckTellsAServerThatIsAwayFromAWrongToken) {
               "asked: connection refused; see to the address, the network and the server");
 }
 
+TEST_F(ServiceCommands, CheckNamesTheProxyOnTheWay) {
+    gitlab_.proxy = "proxy.example.org:3128 (HTTPS_PROXY)";
+    EXPECT_EQ(check(), kExitWell);
+    EXPECT_EQ(lines().at(3),
+              "ok    runner pool: https://gitlab.example.org knows its token, asked through the "
+              "proxy proxy.example.org:3128 (HTTPS_PROXY)");
+    gitlab_.verified = {gitlab::VerifyOutcome::Misconfigured, 0, "a certificate; trust it"};
+    out_.str("");
+    EXPECT_EQ(check(), kExitConfiguration);
+    EXPECT_EQ(lines().at(3),
+              "FAIL  DIR/config.toml:4: runners.pool.url: https://gitlab.example.org cannot be "
+              "asked through the proxy proxy.example.org:3128 (HTTPS_PROXY): a certificate; trust "
+              "it");
+}
+
 TEST_F(ServiceCommands, CheckAddsNoSecondCure) {
     const auto failed = [this](gitlab::VerifyOutcome outcome, const std::string& message) {
         gitlab_.verified = {outcome, 0, message};

@@ -51,6 +51,22 @@ TEST_F(TlsTest, CertificateThatHasEndedIsRefused) {
     EXPECT_TRUE(refused.error().misconfigured);
 }
 
+TEST_F(TlsTest, ServerOfTls12ThatAsksInVainForACertificateIsToldSo) {
+    using Poco::Net::Context;
+    Context::Ptr context = new Context(Context::TLS_SERVER_USE, key.string(), certificate.string(),
+                                       certificate.string(), Context::VERIFY_STRICT);
+    context->disableProtocols(Context::PROTO_TLSV1_3);
+    server = std::make_unique<ScriptedServer>(
+        std::vector<ScriptedServer::Script>{[](Peer& peer) { peer.readRequest(); }},
+        Poco::Net::SecureServerSocket(ScriptedServer::loopback(), 64, context));
+
+    const auto refused = getTrusting("127.0.0.1", certificate);
+
+    expectError(refused, ErrorKind::Transient,
+                "; the server asks for a certificate of this client");
+    EXPECT_TRUE(refused.error().misconfigured);
+}
+
 TEST_F(TlsTest, ConnectionThatBreaksInTheHandshakeIsNoFaultOfTheConfiguration) {
     serve({[](Peer& peer) { peer.clientCloses(); }});
     transport = std::make_unique<PocoTransport>(server->url("https"), clock, "tester/1");

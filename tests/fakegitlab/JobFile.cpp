@@ -263,6 +263,9 @@ JobFile readJobFile(const std::filesystem::path& path) {
 JobFolder readJobFolder(const std::filesystem::path& folder) {
     JobFolder result;
     std::vector<std::filesystem::path> paths;
+    if (!std::filesystem::is_directory(folder)) {
+        throw std::runtime_error(folder.string() + " is no folder; name one that holds job files");
+    }
     for (const auto& entry : std::filesystem::directory_iterator(folder)) {
         if (entry.path().filename() == "stages.toml") {
             result.stages = readStages(entry.path());

@@ -1,4 +1,5 @@
 #include <CLI/CLI.hpp>
+#include <Poco/Exception.h>
 
 #include <chrono>
 #include <csignal>
@@ -209,6 +210,9 @@ int main(int argc, char** argv) {
         return gridbridge::fakegitlab::run(arguments);
     } catch (const CLI::ParseError& error) {
         return app->exit(error) == 0 ? 0 : 2;
+    } catch (const Poco::Exception& error) {
+        std::cerr << "fakegitlab: " << error.displayText() << std::endl;
+        return 74;
     } catch (const std::exception& error) {
         std::cerr << "fakegitlab: " << error.what() << std::endl;
         return 74;

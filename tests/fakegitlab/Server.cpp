@@ -84,12 +84,15 @@ TlsContext contextOf(const ServerTls& tls) {
 }
 
 Poco::Net::ServerSocket listening(std::uint16_t port, const TlsContext& context) {
-    const Poco::Net::SocketAddress address("127.0.0.1", port);
     constexpr int kBacklog = 1024;
-    if (context.isNull()) {
-        return Poco::Net::ServerSocket(address, kBacklog);
+    Poco::Net::ServerSocket socket;
+    if (!context.isNull()) {
+        socket = Poco::Net::SecureServerSocket(context);
     }
-    return Poco::Net::SecureServerSocket(address, kBacklog, context);
+    // Poco's constructors would share the port with another server.
+    socket.bind(Poco::Net::SocketAddress("127.0.0.1", port), true, false);
+    socket.listen(kBacklog);
+    return socket;
 }
 
 class AwayFilter final : public Poco::Net::TCPServerConnectionFilter {

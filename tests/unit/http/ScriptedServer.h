@@ -35,7 +35,7 @@ public:
         }
         return text;
     }
-    /// What has come by now, at least a byte of it; less when the client closes.
+    /// What comes next, of any protocol.
     std::string readSome() {
         std::string text;
         receive(text);

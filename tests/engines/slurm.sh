@@ -248,7 +248,7 @@ has_association() {
 ready_nodes() { timeout 5 sinfo -h -N -p main -o '%t' 2>/dev/null | grep -cxE 'idle|mix|alloc|comp'; }
 resume_nodes() { # a node that lost a job together with its controller is taken out of service
     timeout 5 sinfo -h -N -p main -o '%N %t %E' 2>/dev/null | while read -r name state why; do
-        [[ $state != drain* && $state != down ]] || { say "node $name was $state: $why"; timeout 5 scontrol update nodename="$name" state=resume; }
+        [[ $state != dr* && $state != down ]] || { say "node $name was $state: $why"; timeout 5 scontrol update nodename="$name" state=resume; }
     done
 }
 up() {

@@ -10,9 +10,8 @@ add_dependencies(slurm_engine_test folder_agent)
 add_test(NAME engine.slurm COMMAND slurm_engine_test --gtest_filter=-SlurmFault.*)
 set(tests engine.slurm)
 foreach(part 0 1)  # A controller that is away costs each command ten seconds.
-  add_test(NAME engine.slurm.faults${part} COMMAND slurm_engine_test --gtest_filter=SlurmFault.*)
-  set_tests_properties(engine.slurm.faults${part} PROPERTIES
-    ENVIRONMENT "GTEST_TOTAL_SHARDS=2;GTEST_SHARD_INDEX=${part}")
+  add_test(NAME engine.slurm.faults${part} COMMAND "${CMAKE_COMMAND}" -E env GTEST_TOTAL_SHARDS=2 GTEST_SHARD_INDEX=${part}
+    $<TARGET_FILE:slurm_engine_test> --gtest_filter=SlurmFault.*)
   list(APPEND tests engine.slurm.faults${part})
 endforeach()
 set_tests_properties(${tests} PROPERTIES LABELS engine TIMEOUT 600 SKIP_RETURN_CODE 77)

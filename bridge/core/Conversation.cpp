@@ -59,6 +59,11 @@ bool refusedTooLong(CallOutcome outcome, SteadyTime now, std::optional<SteadyTim
     return now - *since >= Conversation::kLongestRefusal;
 }
 
+const char* whyOver(const JobAnswer& answer) {
+    return answer.outcome == CallOutcome::Ended ? "GitLab has ended it, or its token is dead"
+                                                : "it was refused for an hour";
+}
+
 ReportFact reportFact(const JobAnswer& answer, bool success) {
     ReportFact fact;
     fact.canceled = answer.serverStatus == "canceled";
@@ -309,8 +314,8 @@ void Conversation::heed(const JobAnswer& answer, Server& server) {
     }
 }
 
-/// What every answer means for the conversation and for the job.
-void Conversation::hear(const JobAnswer& answer, Facts& facts, Live& live) {
+/// What every answer means for the conversation; true = nothing more is ever heard of the job.
+bool Conversation::ends(const JobAnswer& answer, Live& live) {
     const auto now = clock_.steadyNow();
     live.talking = false;
     note(answer, live);
@@ -330,14 +335,21 @@ void Conversation::hear(const JobAnswer& answer, Facts& facts, Live& live) {
                                      : std::min(longest, wait));
     }
     const bool refused = refusedTooLong(answer.outcome, now, live.refusedSince);
-    if (answer.outcome == CallOutcome::Ended || refused) {
-        live.settled = true;
-        if (live.reported) {
-            // The report may have ended it, and only its answer was lost.
-            facts.reported = reportFact(answer, *live.reported);
-        } else {
-            facts.contact = Contact::Gone;
+    return refused || answer.outcome == CallOutcome::Ended;
+}
+
+/// The answer to a heartbeat, or to a part of the log.
+void Conversation::hear(const JobAnswer& answer, Facts& facts, Live& live) {
+    const bool over = ends(answer, live);
+    if (over && live.reportDue && live.reported) {
+        // The report may have ended it, and only its answer was lost.
+        judgeReport(answer, *live.reported, true, facts, live);
+    } else if (over) {
+        if (live.reportDue) {
+            giveUp(live, whyOver(answer), answer.message);
         }
+        live.settled = true;
+        facts.contact = Contact::Gone;
     } else if (answer.status == JobStatus::Canceling && facts.contact != Contact::Gone) {
         facts.contact = Contact::Canceling;
     }
@@ -354,30 +366,35 @@ void Conversation::giveUp(Live& live, const std::string& why, const std::string&
                error);
 }
 
+/// What becomes of the report; `refused`: whoever answers has had the time to take it.
+void Conversation::judgeReport(const JobAnswer& answer, bool success, bool refused, Facts& facts,
+                               Live& live) {
+    auto fact = reportFact(answer, success);
+    const bool later = fact.outcome == ReportOutcome::Later;
+    if (later && (refused || outlived(live))) {
+        fact.outcome = ReportOutcome::Unwanted;
+    }
+    if (fact.outcome == ReportOutcome::Unwanted) {
+        giveUp(live, later && !refused ? "the job token is dead" : whyOver(answer), answer.message);
+    }
+    live.settled = fact.outcome != ReportOutcome::Later;
+    live.reportWaits = !live.settled && answer.outcome == CallOutcome::Retry;
+    live.reportWanted = live.reportWanted && !live.settled;
+    facts.reported = fact;
+}
+
 void Conversation::hearReport(const JobAnswer& answer, bool success, Facts& facts, Live& live) {
     const auto now = clock_.steadyNow();
-    hear(answer, facts, live);
-    facts.contact.reset();  // The report says it all.
-    auto fact = reportFact(answer, success);
+    const bool over = ends(answer, live);
+    const bool refused = refusedTooLong(answer.outcome, now, live.reportRefusedSince);
     if (answer.outcome == CallOutcome::Deferred) {
         live.deferredSince = live.deferredSince.value_or(now);
     }
-    const bool refused =
-        refusedTooLong(answer.outcome, now, live.reportRefusedSince) || live.settled;
-    if (fact.outcome == ReportOutcome::Unwanted) {
-        giveUp(live, "GitLab has ended it, or its token is dead", answer.message);
-    } else if (fact.outcome == ReportOutcome::Later && (refused || outlived(live))) {
-        fact.outcome = ReportOutcome::Unwanted;
-        giveUp(live, refused ? "it was refused for an hour" : "the job token is dead",
-               answer.message);
-    }
-    live.reportWaits = fact.outcome == ReportOutcome::Later && answer.outcome == CallOutcome::Retry;
-    if (live.reportWaits && fact.after >= kToldPause) {
+    judgeReport(answer, success, refused || over, facts, live);
+    if (live.reportWaits && facts.reported->after >= kToldPause) {
         log_.info("the final report of a job waits {} s, as the server asks job={}",
-                  fact.after / std::chrono::seconds(1), live.key);
+                  facts.reported->after / std::chrono::seconds(1), live.key);
     }
-    facts.reported = fact;
-    live.settled = fact.outcome != ReportOutcome::Later;
     live.reporting = false;
     live.inFlight.remove(Effect::Report);
     live.failures = live.settled ? 0 : live.failures + 1;

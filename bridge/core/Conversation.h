@@ -75,7 +75,10 @@ private:
     gitlab::JobAnswer sendPart(const CallContext& ctx, Sending& log) const;
     gitlab::JobAnswer sendAll(const CallContext& ctx, Sending& log, bool greet) const;
     std::optional<gitlab::TraceEnd> endOf(const Sending& log) const;
+    bool ends(const gitlab::JobAnswer& answer, Live& live);
     void hear(const gitlab::JobAnswer& answer, Facts& facts, Live& live);
+    void judgeReport(const gitlab::JobAnswer& answer, bool success, bool refused, Facts& facts,
+                     Live& live);
     void hearReport(const gitlab::JobAnswer& answer, bool success, Facts& facts, Live& live);
     void note(const gitlab::JobAnswer& answer, const Live& live);
 

@@ -307,7 +307,8 @@ std::string verdictLine(const JobRecord& job) {
 /// The trace goes on where GitLab's copy ends; false while it has not said where that is.
 bool mendTrace(Step& step) {
     const Facts& facts = step.facts;
-    if (!facts.traceInGitLab && facts.contact != Contact::Gone && !step.pastDeadline()) {
+    const bool over = facts.contact == Contact::Gone || facts.reported;
+    if (!facts.traceInGitLab && !over && !step.pastDeadline()) {
         return false;
     }
     JobRecord& next = step.decision.next;

@@ -73,6 +73,9 @@ void Reconciler::adopt(const JobRecord& job, bool claimedHere) {
     capacity_.opened(job.runner, job.backend, claimedHere);
     conversation_.opened(live);
     refresh(live, job);
+    if (live.reportDue) {
+        live.reported = job.outcome == store::Outcome::Success;
+    }
     schedule(job.row, live);
 }
 

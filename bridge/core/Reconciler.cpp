@@ -348,6 +348,7 @@ void Reconciler::refresh(Live& live, const JobRecord& job) {
     live.traceLost = job.traceLost;
     live.look = mayHaveBatchJob(job) ? std::optional(lookOf(job)) : std::nullopt;
     live.settled = live.settled || job.reportedAt.has_value();
+    live.reportDue = job.state == State::Reporting && !job.reportedAt;
     const bool waiting = waits(job.state);
     if (live.counted && !waiting) {
         --waiting_[live.backend];

@@ -120,9 +120,11 @@ struct Live {
     bool reportWanted = false;
     std::optional<Observation> seen;  ///< The last one that was decided upon.
 
-    bool talking = false;                   ///< One call about a job at a time.
-    bool settled = false;                   ///< Nothing more may be sent.
-    std::optional<bool> reported;           ///< A report of success or failure has gone out.
+    bool talking = false;    ///< One call about a job at a time.
+    bool settled = false;    ///< Nothing more may be sent.
+    bool reportDue = false;  ///< GitLab is still to take the final report.
+    /// A report of success or failure has gone out, perhaps before a restart.
+    std::optional<bool> reported;
     bool reporting = false;                 ///< The report sends what is left of the trace.
     SteadyTime talkAt = SteadyTime::max();  ///< Its place in the agenda.
     SteadyTime lastContact = {};

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "bridge/core/Conversation.h"
+#include "tests/fakes/DatabaseWatch.h"
 #include "tests/fakes/LogLines.h"
 #include "tests/unit/core/CoreFixture.h"
 
@@ -118,6 +119,80 @@ TEST_F(RefusalTest, ReportThatWaitsIsSentWhenTheOutageIsOver) {
     pass(1min);
 
     EXPECT_EQ(job(row).state, State::Done);
+}
+
+TEST_F(RefusalTest, HeartbeatThatTellsTheEndOfAJobGivesUpItsReport) {
+    for (const bool sent : {false, true}) {
+        const testing::LogLines lines(log_);
+        const auto row = running(sent ? 2 : 1);
+        const auto id = *job(row).gitlabId;
+        if (sent) {
+            gitlab_.answerNext(Call::Finish, with(CallOutcome::Retry));
+            backend_.finish(key(row));
+            settle();
+        }
+        gitlab_.setAway(true);
+        pass(1min);
+        if (!sent) {
+            backend_.finish(key(row));
+        }
+        pass(2min);
+        EXPECT_EQ(job(row).state, State::Reporting);
+        const auto before = gitlab_.calls(Call::Finish, id).size();
+        EXPECT_EQ(before > 0, sent);
+        gitlab_.endJob(id, "failed");
+        gitlab_.setAway(false);
+
+        pass(1min);
+
+        EXPECT_EQ(gitlab_.calls(Call::Finish, id).size(), before) << "the heartbeat said it";
+        EXPECT_EQ(job(row).outcome, Outcome::Dropped);
+        EXPECT_EQ(job(row).state, State::Done);
+        EXPECT_EQ(lines.count("the final report of a job is given up, GitLab has ended it"), 1)
+            << lines.all();
+    }
+}
+
+TEST_F(RefusalTest, ReportIsGivenUpWithOneLineWhenAProxyAnswersToAllForAnHour) {
+    const testing::LogLines lines(log_);
+    const auto row = running(1);
+    for (const auto verb : {Call::KeepAlive, Call::Trace, Call::Finish}) {
+        gitlab_.answerNext(verb, with(CallOutcome::NotGitLab), kAlways);
+    }
+    pass(25s);
+    backend_.finish(key(row));
+    pass(58min);
+    EXPECT_EQ(job(row).state, State::Reporting);
+
+    pass(5min);
+
+    EXPECT_EQ(job(row).state, State::Done);
+    EXPECT_EQ(job(row).outcome, Outcome::Dropped);
+    EXPECT_EQ(lines.count("the final report of a job is given up, it was refused for an hour"), 1)
+        << lines.all();
+}
+
+TEST_F(RefusalTest, ReportThatHadArrivedIsSettledThoughTheDatabaseIsLocked) {
+    const testing::LogLines lines(log_);
+    const auto row = running(1);
+    gitlab_.loseAnswers(1);
+    backend_.finish(key(row));
+    settle();
+    ASSERT_EQ(gitlab_.job(1).reports.size(), 1U);
+    gitlab_.setAway(true);
+    pass(2min);
+    ASSERT_EQ(job(row).state, State::Reporting);
+    testing::Person person(database());
+    person.execute("BEGIN IMMEDIATE");
+    gitlab_.setAway(false);
+    pass(30s);
+    person.execute("COMMIT");
+
+    pass(10s);
+
+    EXPECT_EQ(job(row).state, State::Done);
+    EXPECT_EQ(job(row).outcome, Outcome::Success);
+    EXPECT_EQ(lines.count("given up"), 0) << lines.all();
 }
 
 TEST_F(RefusalTest, JobOfWhichOnlyAProxySpeaksForAnHourIsEnded) {

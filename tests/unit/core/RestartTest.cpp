@@ -118,6 +118,24 @@ TEST_F(RestartTest, ReportWhoseAnswerWasLostIsNotGivenTwice) {
     EXPECT_EQ(job(row).outcome, Outcome::Success);
 }
 
+TEST_F(RestartTest, ReportWhoseAnswerWasLostIsSettledByTheFirstHeartbeat) {
+    const auto row = running(1);
+    gitlab_.loseAnswers(1);
+    backend_.finish(key(row));
+    settle();
+    ASSERT_EQ(gitlab_.job(1).reports.size(), 1U);
+    ASSERT_EQ(job(row).state, State::Reporting);
+    gitlab_.setAway(true);
+    restart();
+    pass(2min);
+    gitlab_.setAway(false);
+
+    pass(1min);
+
+    EXPECT_EQ(job(row).state, State::Done);
+    EXPECT_EQ(job(row).outcome, Outcome::Success);
+}
+
 TEST_F(RestartTest, TraceGoesOnAtTheExactByte) {
     const auto row = running(1);
     backend_.print(key(row), "before ");

@@ -57,7 +57,8 @@ Contact checkDatabase(const ConfigReading& reading, CheckList& list) {
         reader.proveKey();
         return Contact::read(reading.config);
     } catch (const store::StoreError& fault) {
-        list.fail(fault.what());
+        exitCodeOf(fault.kind) == kExitConfiguration ? list.misconfigured(fault.what())
+                                                     : list.fail(fault.what());
     }
     return {};
 }

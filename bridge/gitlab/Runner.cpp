@@ -80,6 +80,8 @@ Runner Runner::load(const std::filesystem::path& file, ClientOptions options) {
     const auto text = readDumpFile(file);
     try {
         return loads(text, std::move(options));
+    } catch (const Misconfigured&) {
+        throw;
     } catch (const RunnerError& error) {
         throw RunnerError(file.string() + ": " + error.what());
     }

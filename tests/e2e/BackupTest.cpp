@@ -136,6 +136,9 @@ TEST_F(BackupEndToEnd, ADatabaseOfANewerReleaseIsRefused) {
     EXPECT_THAT(refused.err, HasSubstr("was written by a newer gridbridge (schema 999, this "
                                        "program knows "));
     EXPECT_THAT(refused.err, HasSubstr("): install that version again"));
+    const auto checked = runGridbridge({"check", "--config", service->config().string()});
+    EXPECT_EQ(checked.exitCode, 78) << checked;
+    EXPECT_THAT(checked.out, HasSubstr("was written by a newer gridbridge (schema 999, "));
 }
 
 }  // namespace

@@ -65,6 +65,25 @@ TEST_F(RunnerTest, FileThatCannotBeWrittenOrReadIsNamed) {
                 HasSubstr("is not a file"));
 }
 
+TEST_F(RunnerTest, AuthorityFileThatIsNotThereIsNoFaultOfTheRunnersFile) {
+    const auto missing = folder.path() / "authority.pem";
+    for (const auto* name : {"runner.json", "job-running.json"}) {
+        const auto file = folder.path() / name;
+        std::ofstream(file) << fixture(name);
+        const bool job = file.filename() != "runner.json";
+
+        const auto said = thrown<Misconfigured>([&] {
+            const ClientOptions options{.tlsCaFile = missing};
+            job ? static_cast<void>(Job::load(file, options))
+                : static_cast<void>(Runner::load(file, options));
+        });
+
+        EXPECT_THAT(said, HasSubstr(missing.string() + " ")) << name;
+        EXPECT_THAT(said, Not(HasSubstr(file.string())));
+        EXPECT_THAT(said, Not(HasSubstr("something else")));
+    }
+}
+
 TEST_F(RunnerTest, FileCutAnywhereIsRefusedWithoutItsToken) {
     const auto whole = fixture("runner.json");
     for (std::size_t length = 0; length < whole.size(); ++length) {

@@ -1,7 +1,8 @@
 #!/bin/bash
 # The whole way once: a stand-in GitLab with a small project and a pipeline of ten jobs in three stages, the
 # service with its local backend, kill -9 in the middle, and a judgement of what GitLab recorded.
-# Argument: the slurm.conf of a cluster whose nodes see the temporary folder; then the jobs run there.
+# Argument: the slurm.conf of a cluster, or the condor_config of a pool, whose nodes see the temporary folder; then the jobs
+# run there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . deploy/packages.sh
@@ -48,8 +49,15 @@ else
 fi
 type='type = "local"
 slots = 4'
-[ "$#" = 0 ] || type="type = \"slurm\"
-slurm_conf = \"$1\""
+case ${1:-} in
+    '') ;;
+    *condor_config) type="type = \"htcondor\"
+condor_config = \"$1\"
+bin_dir = \"$(dirname "$(dirname "$1")")/bin\"
+submit_options = [\"request_memory = 64 MB\", \"request_disk = 64 MB\"]" ;;
+    *) type="type = \"slurm\"
+slurm_conf = \"$1\"" ;;
+esac
 
 "$fake" --folder deploy/demo/jobs --repositories deploy/demo/repositories --port-file "$demo/url" --until-done \
     --allow-repeats 3 --update-interval 1 --results "$demo/results.json" --traces "$demo/traces" \

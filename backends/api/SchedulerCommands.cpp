@@ -97,6 +97,11 @@ Result<Finished> SchedulerCommands::run(const SchedulerCommand& command, const C
     return result;
 }
 
+Error withoutEffect(const Error& error) {
+    return {error.kind == ErrorKind::Permanent ? ErrorKind::Permanent : ErrorKind::Transient,
+            error.message};
+}
+
 std::string lastLineOf(std::string_view text) {
     const auto end = text.find_last_not_of(" \t\r\n");
     if (end == std::string_view::npos) {

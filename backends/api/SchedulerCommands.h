@@ -46,6 +46,9 @@ private:
     std::deque<SteadyTime> turns_;  ///< Of the last minute, and those that wait.
 };
 
+/// The error of a command whose answer is all it is for: nothing has happened, whatever went wrong.
+Error withoutEffect(const Error& error);
+
 /// The last line of `text` that says something, at most 300 characters without control characters.
 std::string lastLineOf(std::string_view text);
 

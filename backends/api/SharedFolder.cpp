@@ -85,6 +85,24 @@ std::vector<Result<LogChunk>> readSharedLogs(folder::JobFolders& folders,
     return results;
 }
 
+std::vector<Result<CollectOutcome>> collectShared(folder::JobFolders& folders,
+                                                  std::span<const JobRef> refs) {
+    std::vector<folder::ReadRequest> requests;
+    for (const auto& ref : refs) {
+        requests.push_back({{ref.key, ref.account}, std::string("in/") + kLoaderName, 0, 0});
+    }
+    std::vector<Result<CollectOutcome>> results;
+    for (const auto& chunk : folders.read(requests)) {
+        if (isPassing(chunk)) {
+            results.emplace_back(chunk.error());
+        } else {
+            results.emplace_back(!chunk || chunk->exists ? CollectOutcome::Done
+                                                         : CollectOutcome::Never);
+        }
+    }
+    return results;
+}
+
 bool isMarked(folder::JobFolders& folders, const folder::FolderRef& folder) {
     const std::vector<folder::ReadRequest> requests{{folder, "started", 0, 0}};
     const auto chunk = folders.read(requests).front();

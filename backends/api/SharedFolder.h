@@ -24,6 +24,10 @@ Result<std::vector<folder::StagedFile>> filesOf(const folder::JobFolders& folder
 std::vector<Result<LogChunk>> readSharedLogs(folder::JobFolders& folders,
                                              std::span<const LogRequest> requests);
 
+/// The outputs are written where they belong: where the folder is, they are.
+std::vector<Result<CollectOutcome>> collectShared(folder::JobFolders& folders,
+                                                  std::span<const JobRef> refs);
+
 /// Whether somebody took the start marker. Also true when that cannot be told: a script must
 /// rather not start than start twice.
 bool isMarked(folder::JobFolders& folders, const folder::FolderRef& folder);

@@ -22,12 +22,6 @@ std::vector<std::string> settingsOf(const SlurmConfig& config) {
                                     : std::vector<std::string>{"SLURM_CONF=" + config.slurmConf};
 }
 
-/// Of a command whose answer is all it is for: nothing has happened, whatever went wrong.
-Error noAnswer(const Error& error) {
-    return {error.kind == ErrorKind::Permanent ? ErrorKind::Permanent : ErrorKind::Transient,
-            error.message};
-}
-
 Error saidNo(const std::string& command, const Finished& finished) {
     const auto sentence = lastLineOf(finished.err);
     return transientError(command + ": " + (sentence.empty() ? "it failed" : sentence));
@@ -90,7 +84,7 @@ Result<SlurmListing> SlurmBackend::queue(const std::string& account, const CallC
     }
     const auto said = commands_.run({account, queueCommand(), timeVariables()}, ctx);
     if (!said) {
-        return noAnswer(said.error());
+        return withoutEffect(said.error());
     }
     if (said->exitCode != 0) {
         return saidNo("squeue", *said);
@@ -118,7 +112,7 @@ Result<SlurmListing> SlurmBackend::history(const std::string& account,
     const auto said =
         commands_.run({account, historyCommand(names, since), timeVariables()}, limited);
     if (!said) {
-        return noAnswer(said.error());
+        return withoutEffect(said.error());
     }
     if (keepsNoHistory(*said)) {
         return SlurmListing{};
@@ -166,7 +160,7 @@ Result<void> SlurmBackend::probe(const CallContext& ctx) {
     }
     const auto said = commands_.run({runAs_, partitionCommand(config_.partition)}, ctx);
     if (!said) {
-        return noAnswer(said.error());
+        return withoutEffect(said.error());
     }
     if (said->exitCode != 0) {
         return saidNo("sinfo", *said);
@@ -283,7 +277,7 @@ Result<std::vector<Observation>> SlurmBackend::observe(const CallContext& ctx,
     for (const auto& [account, indices] : byAccount(refs)) {
         auto answer = queue(account, ctx);
         if (!answer) {
-            return noAnswer(answer.error());
+            return withoutEffect(answer.error());
         }
         auto listing = std::move(answer).value();
         std::vector<std::string> names;
@@ -357,27 +351,14 @@ std::vector<Result<CancelOutcome>> SlurmBackend::cancel(const CallContext& ctx,
     for (const auto& request : requests) {
         const auto& listing = queueOf(queues, request.ref.account, ctx);
         results.push_back(listing ? cancelOne(request, *listing, ctx)
-                                  : Result<CancelOutcome>(noAnswer(listing.error())));
+                                  : Result<CancelOutcome>(withoutEffect(listing.error())));
     }
     return results;
 }
 
 std::vector<Result<CollectOutcome>> SlurmBackend::collect(const CallContext&,
                                                           std::span<const JobRef> refs) {
-    // The outputs are written where they belong: where the folder is, they are.
-    std::vector<folder::ReadRequest> requests;
-    for (const auto& ref : refs) {
-        requests.push_back({{ref.key, ref.account}, std::string("in/") + kLoaderName, 0, 0});
-    }
-    std::vector<Result<CollectOutcome>> results;
-    for (const auto& chunk : folders_.read(requests)) {
-        if (!chunk && chunk.error().kind != ErrorKind::Permanent) {
-            results.emplace_back(chunk.error());
-        } else {
-            results.emplace_back(isThere(chunk) ? CollectOutcome::Done : CollectOutcome::Never);
-        }
-    }
-    return results;
+    return collectShared(folders_, refs);
 }
 
 Result<void> SlurmBackend::releaseOne(const JobRef& ref, const SlurmListing& listing,
@@ -403,7 +384,7 @@ std::vector<Result<void>> SlurmBackend::release(const CallContext& ctx,
     for (const auto& ref : refs) {
         const auto& listing = queueOf(queues, ref.account, ctx);
         results.push_back(listing ? releaseOne(ref, *listing, ctx)
-                                  : Result<void>(noAnswer(listing.error())));
+                                  : Result<void>(withoutEffect(listing.error())));
     }
     return results;
 }

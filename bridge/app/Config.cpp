@@ -1,6 +1,7 @@
 #include "bridge/app/Config.h"
 
 #include <algorithm>
+#include <array>
 #include <limits>
 #include <pwd.h>
 #include <span>
@@ -9,6 +10,7 @@
 #include <unistd.h>
 
 #include "bridge/app/ConfigFile.h"
+#include "bridge/app/ConfigHTCondor.h"
 #include "bridge/app/ConfigSection.h"
 #include "bridge/app/ConfigSlurm.h"
 #include "bridge/app/ConfigTls.h"
@@ -30,6 +32,13 @@ constexpr std::chrono::seconds kSchedulerPoll{10};
 constexpr std::uint64_t kLeastRoom = std::uint64_t{1} << 20U;
 constexpr std::uint64_t kMostRoom = std::uint64_t{1} << 50U;
 constexpr std::chrono::hours kLongestRetention{24 * 3650};
+
+/// Keys of every batch system that is driven by commands.
+constexpr std::array<std::string_view, 2> kCommandKeys{"submit_options", "bin_dir"};
+
+bool hasScheduler(const BackendConfig& backend) {
+    return backend.type == "slurm" || backend.type == "htcondor";
+}
 
 bool isAssignment(const std::string& text) {
     const auto equals = text.find('=');
@@ -115,11 +124,12 @@ private:
         if (!section.has("type")) {
             section.report("type", "is missing", "write type = \"local\"");
         }
-        backend.type = section.choice("type", {"local", "simulated", "slurm"}).value_or("local");
+        backend.type =
+            section.choice("type", {"local", "simulated", "slurm", "htcondor"}).value_or("local");
         workFolder(section, backend);
         backend.pollInterval =
             section.duration("poll_interval", std::chrono::seconds(1), kLongestInterval)
-                .value_or(backend.type == "slurm" ? kSchedulerPoll : backend.pollInterval);
+                .value_or(hasScheduler(backend) ? kSchedulerPoll : backend.pollInterval);
         take(backend.maxPending, section.integer("max_pending", 1, kMostJobs));
         take(backend.slots, section.integer("slots", 1, kMostJobs));
         backend.trustedJobs = section.flag("trusted_jobs").value_or(false);
@@ -136,12 +146,21 @@ private:
             refuse(section, std::vector<std::string_view>{"seed", "faults"},
                    "is for type = \"simulated\" only");
         }
-        if (backend.type == "slurm") {
+        if (hasScheduler(backend)) {
             refuse(section, std::vector<std::string_view>{"slots"},
-                   "says nothing for type = \"slurm\", which has its own");
+                   "says nothing for type = \"" + backend.type + "\", which has its own");
+        } else {
+            refuse(section, kCommandKeys, "is for type = \"slurm\" and \"htcondor\" only");
+        }
+        if (backend.type == "slurm") {
             takeSlurm(section, backend);
         } else {
             refuse(section, kSlurmKeys, "is for type = \"slurm\" only");
+        }
+        if (backend.type == "htcondor") {
+            takeHTCondor(section, backend);
+        } else {
+            refuse(section, kHTCondorKeys, "is for type = \"htcondor\" only");
         }
     }
 

@@ -11,6 +11,7 @@
 #include <sys/types.h>
 #include <vector>
 
+#include "backends/htcondor/HTCondorCommands.h"
 #include "backends/slurm/SlurmCommands.h"
 #include "bridge/base/Secret.h"
 #include "bridge/core/Access.h"
@@ -46,7 +47,7 @@ struct RunnerConfig {
 /// One `[backends.NAME]` section.
 struct BackendConfig {
     std::string name = {};
-    std::string type = {};  ///< `local`, `simulated` or `slurm`.
+    std::string type = {};  ///< `local`, `simulated`, `slurm` or `htcondor`.
     std::filesystem::path workDir = {};
     std::chrono::seconds pollInterval{1};
     int maxPending = 20;
@@ -56,6 +57,7 @@ struct BackendConfig {
     std::int64_t seed = 1;  ///< Of `simulated`, as is `faults`.
     double faults = 0;      ///< 0 to 1.
     SlurmConfig slurm = {};
+    HTCondorConfig htcondor = {};
     bool operator==(const BackendConfig&) const = default;
 };
 

@@ -298,7 +298,9 @@ constexpr KnownKey kKeys[] = {
     {Backend, "qos", ValueKind::Text, "\"normal\""},
     {Backend, "submit_options", ValueKind::TextList, "[\"--mem=4G\"]"},
     {Backend, "slurm_conf", ValueKind::Text, "\"/etc/slurm/slurm.conf\""},
-    {Backend, "bin_dir", ValueKind::Text, "\"/opt/slurm/bin\""},
+    {Backend, "schedd", ValueKind::Text, "\"submit@example.org\""},
+    {Backend, "condor_config", ValueKind::Text, "\"/etc/condor/condor_config\""},
+    {Backend, "bin_dir", ValueKind::Text, "\"/opt/batch/bin\""},
 };
 }  // namespace
 

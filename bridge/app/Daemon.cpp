@@ -13,6 +13,7 @@
 #include <thread>
 #include <unistd.h>
 
+#include "backends/htcondor/HTCondorBackend.h"
 #include "backends/local/LocalBackend.h"
 #include "backends/simulated/SimulatedBackend.h"
 #include "backends/slurm/SlurmBackend.h"
@@ -189,12 +190,16 @@ private:
                 SimulatedConfig{backend.workDir, backend.slots, seed, backend.faults}, folders,
                 clock_, std::make_shared<ShortJobs>(seed));
         }
+        const auto tell = [this, name = backend.name](const std::string& what) {
+            log_->warn("backend {}: {}", name, what);
+        };
         if (backend.type == "slurm") {
-            return std::make_unique<SlurmBackend>(
-                backend.slurm, backend.runAs, folders, processes_, clock_,
-                [this, name = backend.name](const std::string& what) {
-                    log_->warn("backend {}: {}", name, what);
-                });
+            return std::make_unique<SlurmBackend>(backend.slurm, backend.runAs, folders, processes_,
+                                                  clock_, tell);
+        }
+        if (backend.type == "htcondor") {
+            return std::make_unique<HTCondorBackend>(backend.htcondor, backend.runAs, folders,
+                                                     processes_, clock_, tell);
         }
         return std::make_unique<LocalBackend>(
             LocalConfig{.workDir = backend.workDir, .slots = backend.slots, .node = hostName()},

@@ -1,6 +1,7 @@
 // Whether a batch system and the account of its jobs can be used.
 #include <unistd.h>
 
+#include "backends/htcondor/HTCondorBackend.h"
 #include "backends/slurm/SlurmBackend.h"
 #include "bridge/app/Agent.h"
 #include "bridge/app/Daemon.h"
@@ -76,23 +77,44 @@ std::optional<BackendFault> agentFault(folder::AgentFolders& folders, const Back
     return std::nullopt;
 }
 
-/// Whether Slurm answers, to that account, and knows what the configuration names.
-std::optional<BackendFault> slurmFault(const BackendConfig& backend, folder::JobFolders& folders,
-                                       Clock& clock) {
-    if (backend.type != "slurm") {
+struct Scheduler {
+    std::unique_ptr<Backend> backend;  ///< Empty where none is to be asked.
+    std::string name;
+    std::string keys;  ///< What to look at where it cannot be used.
+};
+
+Scheduler schedulerOf(const BackendConfig& backend, folder::JobFolders& folders,
+                      ProcessRunner& processes, Clock& clock) {
+    const auto tell = [](const std::string&) {};
+    if (backend.type == "slurm") {
+        return {std::make_unique<SlurmBackend>(backend.slurm, backend.runAs, folders, processes,
+                                               clock, tell),
+                "Slurm", "slurm_conf, bin_dir and partition"};
+    }
+    if (backend.type == "htcondor") {
+        return {std::make_unique<HTCondorBackend>(backend.htcondor, backend.runAs, folders,
+                                                  processes, clock, tell),
+                "HTCondor", "condor_config, bin_dir and run_as"};
+    }
+    return {};
+}
+
+/// Whether the batch system answers, to that account, and knows what the configuration names.
+std::optional<BackendFault> schedulerFault(const BackendConfig& backend,
+                                           folder::JobFolders& folders, Clock& clock) {
+    PosixProcessRunner processes(clock);
+    const auto scheduler = schedulerOf(backend, folders, processes, clock);
+    if (!scheduler.backend) {
         return std::nullopt;
     }
-    PosixProcessRunner processes(clock);
-    SlurmBackend slurm(backend.slurm, backend.runAs, folders, processes, clock,
-                       [](const std::string&) {});
-    const auto probed = slurm.probe({clock.steadyNow() + std::chrono::seconds(20)});
+    const auto probed = scheduler.backend->probe({clock.steadyNow() + std::chrono::seconds(20)});
     if (probed) {
         return std::nullopt;
     }
     const bool passes = probed.error().kind != ErrorKind::Permanent;
     return BackendFault{
         passes ? "" : "type", probed.error().message,
-        passes ? "see to Slurm; until then jobs wait" : "see slurm_conf, bin_dir and partition"};
+        passes ? "see to " + scheduler.name + "; until then jobs wait" : "see " + scheduler.keys};
 }
 
 std::string describe(const folder::Account& account) {
@@ -115,7 +137,7 @@ BackendHealth probeBackend(const Config& config, const BackendConfig& backend) {
                 {}};
     }
     if (backend.runAs.empty()) {
-        return {slurmFault(backend, *folders, clock), {}};
+        return {schedulerFault(backend, *folders, clock), {}};
     }
     const auto account = folder::findAccount(backend.runAs);
     if (!account) {
@@ -130,7 +152,7 @@ BackendHealth probeBackend(const Config& config, const BackendConfig& backend) {
         fault = agentFault(*folders, backend, *account);
     }
     if (!fault) {
-        fault = slurmFault(backend, *folders, clock);
+        fault = schedulerFault(backend, *folders, clock);
     }
     return {std::move(fault), describe(*account)};
 }

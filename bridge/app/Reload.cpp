@@ -60,9 +60,16 @@ private:
         keep(section + ".partition", backend.slurm.partition, next->slurm.partition);
         keep(section + ".account", backend.slurm.account, next->slurm.account);
         keep(section + ".qos", backend.slurm.qos, next->slurm.qos);
-        keep(section + ".submit_options", backend.slurm.submitOptions, next->slurm.submitOptions);
         keep(section + ".slurm_conf", backend.slurm.slurmConf, next->slurm.slurmConf);
-        keep(section + ".bin_dir", backend.slurm.binDir, next->slurm.binDir);
+        keep(section + ".schedd", backend.htcondor.schedd, next->htcondor.schedd);
+        keep(section + ".condor_config", backend.htcondor.condorConfig,
+             next->htcondor.condorConfig);
+        // Of the two only one is anybody's.
+        keep(section + ".submit_options",
+             std::pair(backend.slurm.submitOptions, backend.htcondor.submitOptions),
+             std::pair(next->slurm.submitOptions, next->htcondor.submitOptions));
+        keep(section + ".bin_dir", std::pair(backend.slurm.binDir, backend.htcondor.binDir),
+             std::pair(next->slurm.binDir, next->htcondor.binDir));
         backend.pollInterval = next->pollInterval;
         backend.maxPending = next->maxPending;
     }

@@ -89,6 +89,22 @@ TEST(Config, SlurmHasKeysOfItsOwnAndIsNotAskedAllTheTime) {
             "/etc/slurm.conf", "/opt/bin", "short,long", "physics", "normal", {"--mem=4G"}}));
 }
 
+TEST(Config, HTCondorHasKeysOfItsOwn) {
+    const ConfigFolder folder;
+    folder.write("config.toml",
+                 std::string(kRunner) +
+                     "[backends.here]\ntype = \"htcondor\"\nwork_dir = \"/shared\"\n"
+                     "run_as = \"ci\"\nschedd = \"submit@example.org\"\n"
+                     "submit_options = [\"request_memory = 4 GB\"]\n"
+                     "condor_config = \"/etc/condor/condor_config\"\nbin_dir = \"/opt/bin\"\n");
+    const auto backend = loadConfig(folder.file(), ConfigFolder::host()).backends.at(0);
+    EXPECT_EQ(backend.pollInterval, std::chrono::seconds(10));
+    EXPECT_TRUE(backend.htcondor == (HTCondorConfig{"/etc/condor/condor_config",
+                                                    "/opt/bin",
+                                                    "submit@example.org",
+                                                    {"request_memory = 4 GB"}}));
+}
+
 TEST(Config, FilesInConfigDAddRunnersAndBackendsInTheOrderOfTheirNames) {
     const ConfigFolder folder;
     folder.write("config.toml", kBackend);

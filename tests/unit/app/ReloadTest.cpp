@@ -4,6 +4,7 @@
 #include <map>
 
 #include "bridge/app/ConfigFile.h"
+#include "bridge/app/ConfigHTCondor.h"
 #include "bridge/app/ConfigSlurm.h"
 #include "bridge/app/Reload.h"
 #include "tests/unit/app/ConfigFolder.h"
@@ -69,6 +70,8 @@ TEST_F(ReloadTest, WhatCannotStaysAsItWasAndIsToldKeyByKey) {
     backend().workDir = "/other";
     backend().slots = 99;
     backend().slurm = {"/conf", "/bin", "short", "physics", "normal", {"--mem=4G"}};
+    backend().htcondor.schedd = "s@x";
+    backend().htcondor.condorConfig = "/condor_config";
     backend().runAs = "";
     backend().trustedJobs = true;
 
@@ -88,6 +91,7 @@ TEST_F(ReloadTest, WhatCannotStaysAsItWasAndIsToldKeyByKey) {
                                            "backends.here.partition", "backends.here.account",
                                            "backends.here.qos", "backends.here.submit_options",
                                            "backends.here.slurm_conf", "backends.here.bin_dir",
+                                           "backends.here.schedd", "backends.here.condor_config",
                                            "backends.here.run_as", "backends.here.trusted_jobs"));
 }
 
@@ -148,6 +152,8 @@ const std::map<std::string_view, std::pair<const char*, const char*>> kValues{
     {"qos", {"\"a\"", "\"b\""}},
     {"submit_options", {"[\"--mem=1G\"]", "[\"--mem=2G\"]"}},
     {"slurm_conf", {"\"/a\"", "\"/b\""}},
+    {"schedd", {"\"a\"", "\"b\""}},
+    {"condor_config", {"\"/a\"", "\"/b\""}},
     {"bin_dir", {"\"/a\"", "\"/b\""}},
 };
 
@@ -156,10 +162,16 @@ Config configWith(std::string_view changed) {
     const auto section = [&](SectionKind kind, const std::string& type = "local") {
         std::string lines;
         for (const auto& key : knownKeys()) {
+            const auto has = [&](const auto& keys) {
+                return std::find(keys.begin(), keys.end(), key.name) != keys.end();
+            };
             const bool isSlurms =
-                std::find(kSlurmKeys.begin(), kSlurmKeys.end(), key.name) != kSlurmKeys.end();
+                has(kSlurmKeys) || key.name == "submit_options" || key.name == "bin_dir";
             const bool isSimulated = key.name == "seed" || key.name == "faults";
-            const std::string itsType = isSlurms ? "slurm" : isSimulated ? "simulated" : "local";
+            const std::string itsType = has(kHTCondorKeys) ? "htcondor"
+                                        : isSlurms         ? "slurm"
+                                        : isSimulated      ? "simulated"
+                                                           : "local";
             if (const auto known = kValues.find(key.name);
                 known != kValues.end() && key.section == kind && itsType == type) {
                 lines += std::string(key.name) + " = " +
@@ -180,7 +192,10 @@ Config configWith(std::string_view changed) {
                                     section(SectionKind::Backend, "simulated") +
                                     "[backends.cluster]\ntype = \"slurm\"\nrun_as = \"ci\"\n"
                                     "work_dir = \"/shared\"\n" +
-                                    section(SectionKind::Backend, "slurm"));
+                                    section(SectionKind::Backend, "slurm") +
+                                    "[backends.pool]\ntype = \"htcondor\"\nrun_as = \"ci\"\n"
+                                    "work_dir = \"/pool\"\n" +
+                                    section(SectionKind::Backend, "htcondor"));
     const auto accounts = [](const std::string&) { return std::optional<uid_t>(1234); };
     auto config = loadConfig(folder.file(), Host{0, accounts});
     config.file = "config.toml";

@@ -1,0 +1,212 @@
+#include "backends/htcondor/HTCondorCommands.h"
+
+#include <algorithm>
+#include <array>
+
+namespace gridbridge {
+namespace {
+
+using std::chrono::seconds;
+
+/// The wrapper ends at the deadline and we a minute later: HTCondor comes last.
+constexpr std::chrono::minutes kAfterDeadline{3};
+/// The lines of every submit description. A job has a minute from SIGTERM to SIGKILL to save what
+/// it has made. For five minutes an ended one stays in the queue, so that one query tells of all.
+/// One that is idle again after a start lost its node: of what counts starts only NumShadowStarts
+/// is true after a crash of the schedd as well. The start marker is there besides.
+constexpr const char* kSameForAll =
+    "universe = vanilla\n"
+    "executable = /bin/sh\n"
+    "transfer_executable = false\n"
+    "arguments = in/loader.sh\n"
+    "getenv = HOME, LANG, LOGNAME, PATH, USER\n"
+    "output = out/batch.log\n"
+    "error = out/batch.log\n"
+    "should_transfer_files = NO\n"
+    "notification = never\n"
+    "job_max_vacate_time = 60\n"
+    "leave_in_queue = JobStatus == 4 && time() - CompletionDate < 300\n"
+    "periodic_remove = (JobStatus == 1 && (NumShadowStarts ?: 0) > 0) || "
+    "(JobStatus != 4 && time() > GridbridgeEnd)\n"
+    "batch_name = $(GbKey)\n"
+    "description = $(GbLabel)\n"
+    "MY.GridbridgeKey = \"$(GbKey)\"\n"
+    "MY.GridbridgeEnd = $(GbEnd)\n";
+/// What parseJobs() reads.
+constexpr const char* kAttributes =
+    "GridbridgeKey,ClusterId,ProcId,JobStatus,QDate,NumShadowStarts,CurrentHosts,HoldReasonCode,"
+    "HoldReasonSubCode,HoldReason,RemoveReason,ExitBySignal,ExitCode,ExitSignal,RemoteHost,"
+    "LastRemoteHost,JobStartDate,CompletionDate,EnteredCurrentStatus,JobDisconnectedDate,"
+    "VacateReason,VacateReasonCode,LastRejMatchReason";
+
+constexpr std::string_view kLowerCase = "abcdefghijklmnopqrstuvwxyz_";
+
+std::string lowered(std::string_view text) {
+    std::string result(text);
+    std::transform(result.begin(), result.end(), result.begin(),
+                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+    return result;
+}
+
+std::string_view trimmed(std::string_view text) {
+    const auto begin = text.find_first_not_of(" \t");
+    return begin == std::string_view::npos
+               ? std::string_view()
+               : text.substr(begin, text.find_last_not_of(" \t") + 1 - begin);
+}
+
+struct Line {
+    std::string name;  ///< In lower case.
+    std::string_view value;
+};
+Line lineOf(std::string_view text) {
+    const auto equals = text.find('=');
+    return {lowered(trimmed(text.substr(0, equals))), equals == std::string_view::npos
+                                                          ? std::string_view()
+                                                          : trimmed(text.substr(equals + 1))};
+}
+
+/// The name of an attribute of the site's own making.
+bool isSiteAttribute(std::string_view name) {
+    static constexpr std::array<std::string_view, 18> kHTCondors{"cmd",
+                                                                 "arguments",
+                                                                 "args",
+                                                                 "environment",
+                                                                 "env",
+                                                                 "err",
+                                                                 "in",
+                                                                 "iwd",
+                                                                 "jobstatus",
+                                                                 "jobuniverse",
+                                                                 "leavejobinqueue",
+                                                                 "niceuser",
+                                                                 "out",
+                                                                 "owner",
+                                                                 "requirements",
+                                                                 "transferinput",
+                                                                 "transferoutput",
+                                                                 "user"};
+    return !name.empty() &&
+           name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") ==
+               std::string_view::npos &&
+           !name.starts_with("gridbridge") && !name.starts_with("periodic") &&
+           !name.starts_with("onexit") && !name.starts_with("stream") &&
+           !name.starts_with("system") &&
+           std::find(kHTCondors.begin(), kHTCondors.end(), name) == kHTCondors.end();
+}
+
+/// A macro of the submit language stays the text that it is.
+std::string withoutMacros(const std::string& text) {
+    std::string result;
+    for (const char c : text) {
+        result += c == '$' ? "$(DOLLAR)" : std::string(1, c);
+    }
+    return result;
+}
+
+std::string plain(std::string text) {
+    for (auto& c : text) {
+        const bool good = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                          (c >= '0' && c <= '9') ||
+                          std::string_view("._:/-").find(c) != std::string_view::npos;
+        c = good ? c : '_';
+    }
+    return text;
+}
+
+std::string setOf(std::span<const std::string> keys) {
+    std::string all;
+    for (const auto& key : keys) {
+        all.append(all.empty() ? "\"" : ",\"").append(key).append("\"");
+    }
+    return "member(GridbridgeKey, {" + all + "})";
+}
+
+std::vector<std::string> commandFor(const char* program, const std::string& schedd) {
+    return schedd.empty() ? std::vector<std::string>{program}
+                          : std::vector<std::string>{program, "-name", schedd};
+}
+
+}  // namespace
+
+bool isHTCondorSubmitOption(const std::string& line) {
+    static constexpr std::array<std::string_view, 11> kKnown{"accounting_group",
+                                                             "accounting_group_user",
+                                                             "concurrency_limits",
+                                                             "gpus_minimum_memory",
+                                                             "job_lease_duration",
+                                                             "max_job_retirement_time",
+                                                             "nice_user",
+                                                             "priority",
+                                                             "rank",
+                                                             "require_gpus",
+                                                             "requirements"};
+    const auto [name, value] = lineOf(line);
+    if (value.empty() || value.starts_with('=') ||
+        std::any_of(line.begin(), line.end(), [](char c) { return c < ' ' || c > '~'; })) {
+        return false;
+    }
+    if (name.starts_with("+") || name.starts_with("my.")) {
+        return isSiteAttribute(std::string_view(name).substr(name[0] == '+' ? 1 : 3));
+    }
+    return std::find(kKnown.begin(), kKnown.end(), name) != kKnown.end() ||
+           (name.starts_with("request_") &&
+            name.find_first_not_of(kLowerCase) == std::string::npos);
+}
+
+std::string submitDescription(const HTCondorConfig& config, std::span<const BatchJob* const> jobs,
+                              const std::filesystem::path& parent) {
+    std::string requirements = "(NumShadowStarts ?: 0) == 0";
+    std::string text;
+    for (const auto& option : config.submitOptions) {
+        if (const auto line = lineOf(option); line.name == "requirements") {
+            requirements.append(" && (").append(line.value).append(")");
+        } else {
+            text.append(option).append("\n");
+        }
+    }
+    text += kSameForAll;
+    text += "initialdir = " + withoutMacros(parent.string()) + "/$(GbKey)\n";
+    text += "requirements = " + requirements + "\n";
+    text += "MY.PeriodicRemoveReason = ifThenElse(time() > GridbridgeEnd, \"" +
+            std::string(kPastDeadline) + "\", \"" + std::string(kNotAgain) + "\")\n";
+    text += "queue GbKey, GbEnd, GbLabel from (\n";
+    for (const auto* job : jobs) {
+        const auto end =
+            std::chrono::ceil<seconds>(job->deadline.time_since_epoch()) + seconds(kAfterDeadline);
+        text += job->key.value + " " + std::to_string(end.count()) + " " + plain(job->label) + "\n";
+    }
+    return text + ")\n";
+}
+
+std::vector<std::string> submitCommand(const std::string& schedd,
+                                       const std::filesystem::path& description) {
+    auto words = commandFor("condor_submit", schedd);
+    words.insert(words.end(), {"-terse", description.string()});
+    return words;
+}
+
+std::vector<std::string> queueCommand(const std::string& schedd) {
+    auto words = commandFor("condor_q", schedd);
+    words.insert(words.end(), {"-constraint", "GridbridgeKey isnt undefined", "-json",
+                               "-attributes", kAttributes});
+    return words;
+}
+
+std::vector<std::string> historyCommand(const std::string& schedd,
+                                        std::span<const std::string> keys) {
+    auto words = commandFor("condor_history", schedd);
+    words.insert(words.end(), {"-constraint", setOf(keys), "-json", "-attributes", kAttributes});
+    return words;
+}
+
+std::vector<std::string> removeCommand(const std::string& schedd, std::span<const std::string> keys,
+                                       bool onlyWaiting) {
+    auto words = commandFor("condor_rm", schedd);
+    words.insert(words.end(), {"-reason", std::string(kNotWanted), "-constraint",
+                               setOf(keys) + (onlyWaiting ? " && (JobStatus == 1 || JobStatus == 5)"
+                                                          : " && JobStatus != 4")});
+    return words;
+}
+
+}  // namespace gridbridge

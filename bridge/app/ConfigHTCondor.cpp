@@ -1,0 +1,29 @@
+#include "bridge/app/ConfigHTCondor.h"
+
+namespace gridbridge::app {
+
+void takeHTCondor(ConfigSection& section, BackendConfig& backend) {
+    auto& htcondor = backend.htcondor;
+    htcondor.schedd = section.text("schedd").value_or("");
+    if (htcondor.schedd.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                          "0123456789_.@-") != std::string::npos ||
+        htcondor.schedd.starts_with('-')) {
+        section.report("schedd", "is not a name of a schedd",
+                       "write it as condor_status -schedd shows it");
+        htcondor.schedd.clear();
+    }
+    htcondor.condorConfig = section.absolutePath("condor_config").value_or("").string();
+    htcondor.binDir = section.absolutePath("bin_dir").value_or("").string();
+    htcondor.submitOptions = section.texts("submit_options");
+    for (const auto& option : htcondor.submitOptions) {
+        if (!isHTCondorSubmitOption(option)) {
+            section.report("submit_options",
+                           "\"" + option + "\" cannot be given to condor_submit here",
+                           "write lines like \"request_memory = 4 GB\": resources, requirements, "
+                           "rank, priority, accounting groups, concurrency limits, "
+                           "job_lease_duration, or attributes like \"MY.Name = 1\"");
+        }
+    }
+}
+
+}  // namespace gridbridge::app

@@ -1,0 +1,15 @@
+#include "tests/engines/HTCondorHarness.h"
+
+namespace gridbridge::testing {
+namespace {
+
+std::unique_ptr<BackendHarness> makeHTCondor() {
+    return std::make_unique<HTCondorHarness>();
+}
+
+INSTANTIATE_TEST_SUITE_P(HTCondor, BackendContract,
+                         ::testing::Values(BackendParam{"htcondor", &makeHTCondor, true}),
+                         [](const auto& p) { return p.param.name; });
+
+}  // namespace
+}  // namespace gridbridge::testing

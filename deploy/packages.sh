@@ -15,5 +15,7 @@ install_packages() {
 build_packages=(g++ make cmake ninja-build ccache git curl procps sqlite3 sudo unzip
     libpoco-dev libsqlitecpp-dev libsqlite3-dev libspdlog-dev libtomlplusplus-dev libcli11-dev
     libarchive-dev zlib1g-dev libssl-dev libgtest-dev libgmock-dev)
-engine_packages=(slurmctld slurmd slurm-client)
+slurm_packages=(slurmctld slurmd slurm-client)
+sge_packages=(msmtp-mta gridengine-master gridengine-exec gridengine-client)  # the first: a mail program without a daemon
+engine_packages=("${slurm_packages[@]}" "${sge_packages[@]}")
 fuzz_packages=(clang libclang-rt-14-dev)

@@ -96,7 +96,7 @@ struct Observation {
     int run = 1;           ///< Grows when the batch system starts the job again.
     bool started = false;  ///< Evidence that the script started.
     EndCause cause = EndCause::None;
-    std::optional<int> exitCode;
+    std::optional<int> exitCode;  ///< May be left out for a job that left a status file.
     std::optional<int> signal;
     std::string reason;  ///< The scheduler's, one line; empty = none.
     std::string node;

@@ -85,6 +85,23 @@ std::vector<Result<LogChunk>> readSharedLogs(folder::JobFolders& folders,
     return results;
 }
 
+std::vector<FolderMarks> readMarks(folder::JobFolders& folders, std::span<const JobRef> refs) {
+    std::vector<folder::ReadRequest> requests;
+    for (const auto& ref : refs) {
+        const folder::FolderRef folder{ref.key, ref.account};
+        requests.push_back({folder, "started", 0, 0});
+        requests.push_back({folder, std::string("in/") + kRemovedName, 0, 0});
+        requests.push_back({folder, "status", 0, 0});
+    }
+    const auto there = folders.read(requests);
+    std::vector<FolderMarks> marks;
+    for (std::size_t i = 0; i < there.size(); i += 3) {
+        marks.push_back({!there[i] || there[i]->exists, there[i + 1] && there[i + 1]->exists,
+                         there[i + 2] && there[i + 2]->exists});
+    }
+    return marks;
+}
+
 std::vector<Result<CollectOutcome>> collectShared(folder::JobFolders& folders,
                                                   std::span<const JobRef> refs) {
     std::vector<folder::ReadRequest> requests;

@@ -24,6 +24,17 @@ Result<std::vector<folder::StagedFile>> filesOf(const folder::JobFolders& folder
 std::vector<Result<LogChunk>> readSharedLogs(folder::JobFolders& folders,
                                              std::span<const LogRequest> requests);
 
+/// In the job's `in/`: we asked the batch system for its end, whatever it says later of who did.
+inline constexpr const char* kRemovedName = "removed";
+
+/// What the folder of a submission tells of it.
+struct FolderMarks {
+    bool started = false;  ///< Also when that cannot be told: a script must rather not start twice.
+    bool removed = false;
+    bool hasStatus = false;
+};
+std::vector<FolderMarks> readMarks(folder::JobFolders& folders, std::span<const JobRef> refs);
+
 /// The outputs are written where they belong: where the folder is, they are.
 std::vector<Result<CollectOutcome>> collectShared(folder::JobFolders& folders,
                                                   std::span<const JobRef> refs);

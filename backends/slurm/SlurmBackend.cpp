@@ -10,8 +10,6 @@ namespace {
 
 using std::chrono::seconds;
 
-/// In the job's `in/`: we asked for its end. Slurm does not tell by whom a job was cancelled.
-constexpr const char* kRemoved = "removed";
 /// slurmdbd that hangs costs its clients 45 seconds: that may not be the end of the whole look.
 constexpr seconds kHistoryLimit{10};
 /// Names in one command: an argument has at most 128 KiB.
@@ -33,11 +31,6 @@ std::map<std::string, std::vector<std::size_t>> byAccount(std::span<const JobRef
         accounts[refs[i].account].push_back(i);
     }
     return accounts;
-}
-
-bool isThere(const Result<folder::ReadChunk>& chunk) {
-    // A script must rather not start than start twice: what cannot be read may be there.
-    return !chunk || chunk->exists;
 }
 
 }  // namespace
@@ -255,18 +248,11 @@ Result<std::vector<FoundJob>> SlurmBackend::find(const CallContext& ctx,
 
 std::vector<Observation> SlurmBackend::observations(const SlurmListing& listing,
                                                     const std::vector<JobRef>& refs) {
-    std::vector<folder::ReadRequest> marks;
-    for (const auto& ref : refs) {
-        const folder::FolderRef folder{ref.key, ref.account};
-        marks.push_back({folder, "started", 0, 0});
-        marks.push_back({folder, std::string("in/") + kRemoved, 0, 0});
-    }
-    const auto there = folders_.read(marks);
+    const auto marks = readMarks(folders_, refs);
     std::vector<Observation> seen;
     for (std::size_t i = 0; i < refs.size(); ++i) {
-        const auto& removed = there[2 * i + 1];
-        seen.push_back(observationOf(listing.jobs.at(refs[i].key.value), isThere(there[2 * i]),
-                                     removed && removed->exists));
+        seen.push_back(
+            observationOf(listing.jobs.at(refs[i].key.value), marks[i].started, marks[i].removed));
     }
     return seen;
 }
@@ -315,7 +301,7 @@ std::vector<Result<LogChunk>> SlurmBackend::readLogs(const CallContext&,
 Result<void> SlurmBackend::remove(const JobRef& ref, const RemoteId& id, bool onlyPending,
                                   const CallContext& ctx) {
     // Without it the end is only told as somebody else's.
-    const std::vector<folder::StagedFile> mark{{kRemoved, ""}};
+    const std::vector<folder::StagedFile> mark{{kRemovedName, ""}};
     static_cast<void>(folders_.stage({ref.key, ref.account}, mark));
     const auto said = commands_.run({ref.account, cancelCommand(ref.key, id, onlyPending)}, ctx);
     if (!said) {

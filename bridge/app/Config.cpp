@@ -9,6 +9,7 @@
 #include <tuple>
 #include <unistd.h>
 
+#include "bridge/app/ConfigCommand.h"
 #include "bridge/app/ConfigFile.h"
 #include "bridge/app/ConfigHTCondor.h"
 #include "bridge/app/ConfigSection.h"
@@ -37,7 +38,7 @@ constexpr std::chrono::hours kLongestRetention{24 * 3650};
 constexpr std::array<std::string_view, 2> kCommandKeys{"submit_options", "bin_dir"};
 
 bool hasScheduler(const BackendConfig& backend) {
-    return backend.type == "slurm" || backend.type == "htcondor";
+    return backend.type == "slurm" || backend.type == "htcondor" || backend.type == "command";
 }
 
 bool isAssignment(const std::string& text) {
@@ -125,7 +126,8 @@ private:
             section.report("type", "is missing", "write type = \"local\"");
         }
         backend.type =
-            section.choice("type", {"local", "simulated", "slurm", "htcondor"}).value_or("local");
+            section.choice("type", {"local", "simulated", "slurm", "htcondor", "command"})
+                .value_or("local");
         workFolder(section, backend);
         backend.pollInterval =
             section.duration("poll_interval", std::chrono::seconds(1), kLongestInterval)
@@ -150,7 +152,8 @@ private:
             refuse(section, std::vector<std::string_view>{"slots"},
                    "says nothing for type = \"" + backend.type + "\", which has its own");
         } else {
-            refuse(section, kCommandKeys, "is for type = \"slurm\" and \"htcondor\" only");
+            refuse(section, kCommandKeys,
+                   "is for type = \"slurm\", \"htcondor\" and \"command\" only");
         }
         if (backend.type == "slurm") {
             takeSlurm(section, backend);
@@ -161,6 +164,11 @@ private:
             takeHTCondor(section, backend);
         } else {
             refuse(section, kHTCondorKeys, "is for type = \"htcondor\" only");
+        }
+        if (backend.type == "command") {
+            takeCommand(section, backend);
+        } else {
+            refuse(section, commandKeys(), "is for type = \"command\" only");
         }
     }
 

@@ -11,6 +11,7 @@
 #include <sys/types.h>
 #include <vector>
 
+#include "backends/command/CommandTemplates.h"
 #include "backends/htcondor/HTCondorCommands.h"
 #include "backends/slurm/SlurmCommands.h"
 #include "bridge/base/Secret.h"
@@ -47,7 +48,7 @@ struct RunnerConfig {
 /// One `[backends.NAME]` section.
 struct BackendConfig {
     std::string name = {};
-    std::string type = {};  ///< `local`, `simulated`, `slurm` or `htcondor`.
+    std::string type = {};  ///< `local`, `simulated`, `slurm`, `htcondor` or `command`.
     std::filesystem::path workDir = {};
     std::chrono::seconds pollInterval{1};
     int maxPending = 20;
@@ -58,6 +59,7 @@ struct BackendConfig {
     double faults = 0;      ///< 0 to 1.
     SlurmConfig slurm = {};
     HTCondorConfig htcondor = {};
+    CommandConfig command = {};
     bool operator==(const BackendConfig&) const = default;
 };
 

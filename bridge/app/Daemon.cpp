@@ -13,6 +13,7 @@
 #include <thread>
 #include <unistd.h>
 
+#include "backends/command/CommandBackend.h"
 #include "backends/htcondor/HTCondorBackend.h"
 #include "backends/local/LocalBackend.h"
 #include "backends/simulated/SimulatedBackend.h"
@@ -200,6 +201,10 @@ private:
         if (backend.type == "htcondor") {
             return std::make_unique<HTCondorBackend>(backend.htcondor, backend.runAs, folders,
                                                      processes_, clock_, tell);
+        }
+        if (backend.type == "command") {
+            return std::make_unique<CommandBackend>(backend.command, backend.runAs, folders,
+                                                    processes_, clock_, tell);
         }
         return std::make_unique<LocalBackend>(
             LocalConfig{.workDir = backend.workDir, .slots = backend.slots, .node = hostName()},

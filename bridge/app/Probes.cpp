@@ -1,6 +1,7 @@
 // Whether a batch system and the account of its jobs can be used.
 #include <unistd.h>
 
+#include "backends/command/CommandBackend.h"
 #include "backends/htcondor/HTCondorBackend.h"
 #include "backends/slurm/SlurmBackend.h"
 #include "bridge/app/Agent.h"
@@ -95,6 +96,11 @@ Scheduler schedulerOf(const BackendConfig& backend, folder::JobFolders& folders,
         return {std::make_unique<HTCondorBackend>(backend.htcondor, backend.runAs, folders,
                                                   processes, clock, tell),
                 "HTCondor", "condor_config, bin_dir and run_as"};
+    }
+    if (backend.type == "command") {
+        return {std::make_unique<CommandBackend>(backend.command, backend.runAs, folders, processes,
+                                                 clock, tell),
+                "the batch system", "bin_dir, command_environment and status"};
     }
     return {};
 }

@@ -70,6 +70,7 @@ private:
              std::pair(next->slurm.submitOptions, next->htcondor.submitOptions));
         keep(section + ".bin_dir", std::pair(backend.slurm.binDir, backend.htcondor.binDir),
              std::pair(next->slurm.binDir, next->htcondor.binDir));
+        keep(section + ": what is for commands", backend.command, next->command);
         backend.pollInterval = next->pollInterval;
         backend.maxPending = next->maxPending;
     }

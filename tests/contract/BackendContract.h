@@ -14,7 +14,8 @@
 namespace gridbridge::testing {
 
 /// What a job of the suite does: takes the start marker, prints `output`, perhaps runs until it
-/// is let end or asked softly to stop (then it prints `canceled`), publishes `status`, ends.
+/// is let end or asked softly to stop (then it prints `canceled`), publishes `status` unless that
+/// is empty, ends.
 struct JobPlan {
     std::string output = {};
     std::string status = "status\n";
@@ -45,6 +46,8 @@ public:
     virtual Millis clockDifference() { return Millis(0); }
     /// Whether the batch system goes on telling of ended jobs after their release.
     virtual bool keepsRecords() { return false; }
+    /// Whether the batch system tells when a job started and ended.
+    virtual bool tellsTimes() { return true; }
     /// Lets a little time go on.
     virtual void pass() = 0;
     /// Destroys and re-creates the backend object.

@@ -14,7 +14,9 @@ inline BatchJob scriptedJob(const std::string& key, const std::string& account,
         script += "while [ ! -e out/go ] && [ ! -e in/cancel ]; do sleep 0.02; done\n";
     }
     script += "[ ! -e in/cancel ] || printf canceled\n";
-    script += "cp in/status out/status.part; mv out/status.part out/status\n";
+    if (!plan.status.empty()) {
+        script += "cp in/status out/status.part; mv out/status.part out/status\n";
+    }
     script += plan.signal ? "kill -" + std::to_string(*plan.signal) + " $$\n"
                           : "exit " + std::to_string(plan.exitCode) + "\n";
     BatchJob result;

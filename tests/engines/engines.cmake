@@ -4,8 +4,12 @@
 # engine_test(slurm Slurm MORE): the program, of the sources that each engine has and more; and its test without faults.
 function(engine_test name prefix)
   set(program ${name}_engine_test)
+  set(backend ${name})
+  if(name STREQUAL sge)
+    set(backend command)
+  endif()
   add_executable(${program} engines/${prefix}Main.cpp engines/${prefix}Engine.cpp engines/${prefix}ContractTest.cpp ${ARGN})
-  target_link_libraries(${program} PRIVATE bridge_flags backend_contract gridbridge::backend_${name} GTest::gmock)
+  target_link_libraries(${program} PRIVATE bridge_flags backend_contract gridbridge::backend_${backend} GTest::gmock)
   target_precompile_headers(${program} REUSE_FROM tests_precompiled)
   string(TOUPPER ${name} upper)
   target_compile_definitions(${program} PRIVATE ${upper}_SH="${CMAKE_CURRENT_SOURCE_DIR}/engines/${name}.sh"
@@ -30,3 +34,5 @@ endfunction()
 engine_test(slurm Slurm engines/SlurmFaultTest.cpp)
 engine_faults(slurm 2)  # A controller that is away costs each command ten seconds.
 engine_test(htcondor HTCondor)
+engine_test(sge Sge engines/SgeFaultTest.cpp)
+engine_faults(sge 1)

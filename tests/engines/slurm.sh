@@ -257,7 +257,7 @@ up() {
     mkdir -p "$DIR"/{etc,run,log,spool,state,munge} 2>/dev/null || die 1 "cannot create $DIR"
     lock
     settings
-    need slurmctld slurmd sbatch sinfo munged -- "${engine_packages[@]}"
+    need slurmctld slurmd sbatch sinfo munged -- "${slurm_packages[@]}"
     if [[ $ACCOUNTING = 1 ]]; then
         need slurmdbd mariadbd mariadb-install-db my_print_defaults -- slurmdbd mariadb-server-core mariadb-client-core
         mkdir -p "$DIR/db"

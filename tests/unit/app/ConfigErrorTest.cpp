@@ -156,7 +156,7 @@ TEST_F(ConfigErrors, AnUnknownChoice) {
                             "debug, info, warn, error, critical"));
     EXPECT_THAT(asBackend("type = \"pbs\"\nwork_dir = \"/w\"\nrun_as = \"ci\"\n"),
                 ElementsAre("config.toml:7: backends.here.type: \"pbs\" is not known; write one "
-                            "of: local, simulated, slurm, htcondor"));
+                            "of: local, simulated, slurm, htcondor, command"));
 }
 
 TEST_F(ConfigErrors, MissingKeysNameTheLineOfTheirSection) {
@@ -441,39 +441,6 @@ TEST_F(ConfigErrors, KeysOfSimulationsAndOfRealBackends) {
                                    "script; remove it"));
     EXPECT_THAT(asBackend("type = \"local\"\nwork_dir = \"/w\"\nseed = 1\nrun_as = \"ci\"\n"),
                 ElementsAre(here + "seed: is for type = \"simulated\" only; remove it"));
-}
-
-TEST_F(ConfigErrors, AKeyOfSlurm) {
-    const std::string slurm = "type = \"slurm\"\nwork_dir = \"/w\"\nrun_as = \"ci\"\n";
-    const std::string here = "config.toml:10: backends.here.";
-    EXPECT_THAT(asBackend("type = \"local\"\nwork_dir = \"/w\"\nrun_as = \"ci\"\nqos = \"q\"\n"),
-                ElementsAre(here + "qos: is for type = \"slurm\" only; remove it"));
-    EXPECT_THAT(asBackend(slurm + "slots = 4\n"),
-                ElementsAre(here + "slots: says nothing for type = \"slurm\", which has its own; "
-                                   "remove it"));
-    EXPECT_THAT(
-        asBackend(slurm + "partition = \"a b\"\n"),
-        ElementsAre(here + "partition: is not a name of Slurm; write it as Slurm shows it"));
-    EXPECT_THAT(asBackend(slurm + "submit_options = [\"--mem=4G\", \"--requeue\"]\n"),
-                ElementsAre(::testing::StartsWith(
-                    here + "submit_options: \"--requeue\" cannot be given to sbatch here; ")));
-}
-
-TEST_F(ConfigErrors, AKeyOfHTCondor) {
-    const std::string htcondor = "type = \"htcondor\"\nwork_dir = \"/w\"\nrun_as = \"ci\"\n";
-    const std::string here = "config.toml:10: backends.here.";
-    EXPECT_THAT(asBackend("type = \"slurm\"\nwork_dir = \"/w\"\nrun_as = \"ci\"\nschedd = \"s\"\n"),
-                ElementsAre(here + "schedd: is for type = \"htcondor\" only; remove it"));
-    EXPECT_THAT(
-        asBackend("type = \"local\"\nwork_dir = \"/w\"\nrun_as = \"ci\"\nbin_dir = \"/b\"\n"),
-        ElementsAre(here + "bin_dir: is for type = \"slurm\" and \"htcondor\" only; "
-                           "remove it"));
-    EXPECT_THAT(asBackend(htcondor + "schedd = \"-pool\"\n"),
-                ElementsAre(here + "schedd: is not a name of a schedd; write it as condor_status "
-                                   "-schedd shows it"));
-    EXPECT_THAT(asBackend(htcondor + "submit_options = [\"queue 2\"]\n"),
-                ElementsAre(::testing::StartsWith(
-                    here + "submit_options: \"queue 2\" cannot be given to condor_submit here; ")));
 }
 
 TEST_F(ConfigErrors, AllOfAFileAreTold) {

@@ -1,0 +1,182 @@
+#include "bridge/app/ConfigCommand.h"
+
+#include <algorithm>
+#include <stdexcept>
+#include <vector>
+
+#include "backends/command/CommandParse.h"
+
+namespace gridbridge::app {
+
+namespace {
+
+using Words = std::vector<std::string> CommandConfig::*;
+using Text = std::string CommandConfig::*;
+
+constexpr std::string_view kSubmitValues[] = {"name",      "folder",       "script",
+                                              "output",    "user",         "wall_seconds",
+                                              "wall_time", "wall_minutes", "options"};
+constexpr std::string_view kStatusValues[] = {"user"};
+constexpr std::string_view kJobValues[] = {"id", "name", "user"};
+
+struct CommandKey {
+    std::string_view name;
+    Words words;
+    std::span<const std::string_view> values;
+};
+constexpr CommandKey kCommands[] = {
+    {"submit", &CommandConfig::submit, kSubmitValues},
+    {"status", &CommandConfig::status, kStatusValues},
+    {"result", &CommandConfig::result, kJobValues},
+    {"cancel", &CommandConfig::cancel, kJobValues},
+};
+
+struct PatternKey {
+    std::string_view name;
+    Text text;
+};
+constexpr PatternKey kPatterns[] = {
+    {"submit_id", &CommandConfig::submitId},
+    {"submit_refused", &CommandConfig::submitRefused},
+    {"submit_full", &CommandConfig::submitFull},
+    {"status_job", &CommandConfig::statusJob},
+    {"status_other", &CommandConfig::statusOther},
+    {"status_empty", &CommandConfig::statusEmpty},
+    {"failed_states", &CommandConfig::failedStates},
+    {"held_states", &CommandConfig::heldStates},
+    {"pending_states", &CommandConfig::pendingStates},
+    {"running_states", &CommandConfig::runningStates},
+    {"ended_states", &CommandConfig::endedStates},
+    {"result_end", &CommandConfig::resultEnd},
+    {"result_none", &CommandConfig::resultNone},
+    {"result_wall_time", &CommandConfig::resultWallTime},
+    {"result_memory", &CommandConfig::resultMemory},
+    {"result_node", &CommandConfig::resultNode},
+    {"cancel_gone", &CommandConfig::cancelGone},
+};
+
+constexpr std::string_view kOthers[] = {"preset", "command_environment", "status_json",
+                                        "status_members"};
+
+void takeWords(ConfigSection& section, const CommandKey& key, CommandConfig& command) {
+    auto& words = command.*key.words;
+    if (section.has(key.name)) {
+        words = section.texts(key.name);
+    }
+    if (const auto unknown = unknownValue(words, key.values)) {
+        std::string known;
+        for (const auto value : key.values) {
+            known.append(known.empty() ? "" : ", ").append(value);
+        }
+        section.report(key.name, "holds the unknown value " + *unknown, "write one of: " + known);
+    }
+}
+
+void takePattern(ConfigSection& section, const PatternKey& key, CommandConfig& command) {
+    auto& text = command.*key.text;
+    text = section.text(key.name).value_or(text);
+    try {
+        static_cast<void>(CommandPattern(text));
+    } catch (const std::invalid_argument& fault) {
+        section.report(key.name, std::string("is no regular expression: ") + fault.what(),
+                       "write one of Perl's, as '...' so that \\ stands for itself");
+    }
+}
+
+/// Without these nothing can be submitted, seen or ended.
+void require(ConfigSection& section, const CommandConfig& command) {
+    const auto missing = [&](std::string_view key, bool isMissing) {
+        if (isMissing && !section.has(key)) {
+            section.report(key, "is missing",
+                           "write it, or name a preset: " + std::string(kCommandPresets));
+        }
+    };
+    missing("submit", command.submit.empty());
+    missing("submit_id", command.submitId.empty());
+    missing("status", command.status.empty());
+    missing("status_job", command.statusJob.empty() && command.statusJson.empty());
+    missing("pending_states", command.pendingStates.empty());
+    missing("running_states", command.runningStates.empty());
+    missing("cancel", command.cancel.empty());
+}
+
+/// The groups without which an answer says nothing.
+void requireGroups(ConfigSection& section, const CommandConfig& command) {
+    const auto lacks = [&](std::string_view key, const std::string& pattern,
+                           std::vector<std::string_view> groups) {
+        for (const auto group : groups) {
+            if (!pattern.empty() &&
+                pattern.find("(?<" + std::string(group) + ">") == std::string::npos) {
+                section.report(key, "has no group " + std::string(group),
+                               "write (?<" + std::string(group) + ">...) around that part");
+                return;
+            }
+        }
+    };
+    lacks("submit_id", command.submitId, {"id"});
+    lacks("result_end", command.resultEnd, {"exit"});
+    if (command.statusJson.empty()) {
+        lacks("status_job", command.statusJob, {"id", "state", "name"});
+        return;
+    }
+    for (const std::string_view group : {"state=", "name="}) {
+        if (std::none_of(command.statusMembers.begin(), command.statusMembers.end(),
+                         [&](const std::string& each) { return each.starts_with(group); })) {
+            section.report("status_members",
+                           "does not say where the " +
+                               std::string(group.substr(0, group.size() - 1)) + " of a job is",
+                           "write [\"state=...\", \"name=...\"]");
+        }
+    }
+}
+
+}  // namespace
+
+std::span<const std::string_view> commandKeys() {
+    static const auto keys = [] {
+        std::vector<std::string_view> all(std::begin(kOthers), std::end(kOthers));
+        for (const auto& key : kCommands) {
+            all.push_back(key.name);
+        }
+        for (const auto& key : kPatterns) {
+            all.push_back(key.name);
+        }
+        return all;
+    }();
+    return keys;
+}
+
+void takeCommand(ConfigSection& section, BackendConfig& backend) {
+    auto& command = backend.command;
+    if (const auto name = section.text("preset")) {
+        if (auto preset = commandPreset(*name)) {
+            command = std::move(*preset);
+        } else {
+            section.report("preset", "there is no preset \"" + *name + "\"",
+                           "write one of: " + std::string(kCommandPresets));
+        }
+    }
+    command.binDir = section.absolutePath("bin_dir").value_or("").string();
+    command.environment = section.texts("command_environment");
+    command.submitOptions = section.texts("submit_options");
+    for (const auto& variable : command.environment) {
+        if (variable.find('=') == std::string::npos || variable.starts_with("=")) {
+            section.report("command_environment", "an element is not an assignment",
+                           "write each as \"NAME=value\"");
+        }
+    }
+    command.statusJson = section.text("status_json").value_or(command.statusJson);
+    if (section.has("status_members")) {
+        command.statusMembers = section.texts("status_members");
+    }
+    for (const auto& key : kCommands) {
+        takeWords(section, key, command);
+    }
+    for (const auto& key : kPatterns) {
+        takePattern(section, key, command);
+    }
+    require(section, command);
+    requireGroups(section, command);
+}
+
+}  // namespace gridbridge::app

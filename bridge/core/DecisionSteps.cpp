@@ -162,11 +162,20 @@ bool isLimited(const Step& step) {
     return step.job.traceState == store::TraceState::Limited;
 }
 
-/// Whose SIGTERM it was only the scheduler's end of the job can tell.
-bool awaitsScheduler(const Step& step) {
-    const auto& submission = step.decision.next.submission;
-    return step.facts.end->outcome == "canceled" && step.decision.next.cancel == Cancel::None &&
-           submission.cause.empty() && step.now < *submission.statusAt + step.policy.releaseGrace;
+/// Whose SIGTERM it was only the scheduler's end of the job can tell; or that it has forgotten the
+/// job, for then it ends what still runs of it.
+bool awaitsScheduler(Step& step) {
+    auto& submission = step.decision.next.submission;
+    if (step.facts.end->outcome != "canceled" || step.decision.next.cancel != Cancel::None ||
+        !submission.cause.empty()) {
+        return false;
+    }
+    if (provenAbsent(step)) {
+        submission.cause = "lost";
+        return false;
+    }
+    const auto proof = step.policy.capabilities.visibilityDelay * (submission.absentSince ? 2 : 0);
+    return step.now < *submission.statusAt + step.policy.releaseGrace + proof;
 }
 
 /// The status file is there: the job is over once its log is complete.

@@ -36,3 +36,14 @@ engine_faults(slurm 2)  # A controller that is away costs each command ten secon
 engine_test(htcondor HTCondor)
 engine_test(sge Sge engines/SgeFaultTest.cpp)
 engine_faults(sge 1)
+
+add_executable(slurm_service_test engines/SlurmMain.cpp engines/SlurmEngine.cpp engines/SlurmServiceTest.cpp
+  e2e/Service.cpp)
+target_link_libraries(slurm_service_test PRIVATE bridge_flags gridbridge::fakegitlab GTest::gmock)
+target_precompile_headers(slurm_service_test REUSE_FROM tests_precompiled)
+target_compile_definitions(slurm_service_test PRIVATE SLURM_SH="${CMAKE_CURRENT_SOURCE_DIR}/engines/slurm.sh"
+  GRIDBRIDGE_EXECUTABLE="$<TARGET_FILE:gridbridge>")
+add_dependencies(slurm_service_test gridbridge)
+add_test(NAME engine.slurm.service COMMAND slurm_service_test)
+set_tests_properties(engine.slurm.service PROPERTIES LABELS engine TIMEOUT 600 SKIP_RETURN_CODE 77)
+set_property(GLOBAL APPEND PROPERTY BRIDGE_TEST_SOURCES engines/SlurmServiceTest.cpp)

@@ -199,6 +199,23 @@ TEST_F(DecisionTest, SigtermIsJudgedOnceTheSchedulerSaysWhoEndedTheJob) {
     EXPECT_EQ(job.submission.cause, "preempted");
 }
 
+TEST_F(DecisionTest, SigtermOfAJobThatTheSchedulerForgotIsTheSchedulers) {
+    policy.capabilities.visibilityDelay = 60s;
+    in(State::Running);
+    ends("canceled", "terminated", {});
+    facts.log = LogFact{};
+    go(30s);
+    for (int i = 0; i < 2; ++i) {
+        ends("canceled", "terminated", {});
+        sees(BatchState::Absent);
+        EXPECT_EQ(job.state, State::Running);
+        go(60s);
+    }
+
+    EXPECT_EQ(job.state, State::Collecting);
+    EXPECT_EQ(job.submission.cause, "lost");
+}
+
 TEST_F(DecisionTest, SigtermOfAJobThatTheSchedulerNeverEndsIsJudgedAfterAMinute) {
     in(State::Running);
     ends("canceled", "terminated", {});

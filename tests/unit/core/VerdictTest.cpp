@@ -119,6 +119,7 @@ TEST_F(VerdictTest, SigtermIsASystemFailureOnlyWhenTheSchedulerEndedTheJob) {
         {"removed_by_other", "runner_interrupted"},
         {"removed_by_us", "runner_interrupted"},
         {"node_failure", "runner_interrupted"},
+        {"lost", "runner_system_failure"},
         {"wall_time", "job_execution_timeout"},
         {"memory", "script_failure"},
         {"exited", "script_failure"},

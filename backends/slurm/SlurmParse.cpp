@@ -12,9 +12,6 @@ namespace {
 
 using std::chrono::seconds;
 
-/// "Signal" of a job whose output could not be opened or whose script could not be begun.
-constexpr int kNotBegun = 53;
-
 struct StateWord {
     std::string_view word;
     BatchState state;
@@ -355,8 +352,8 @@ Observation observationOf(const SlurmJob& job, bool started, bool removed) {
     if (seen.cause == EndCause::RemovedByOther && removed) {
         seen.cause = EndCause::RemovedByUs;
     }
-    // A script can end itself with that signal too, but only once it has started.
-    if (job.state == "FAILED" && job.signal == kNotBegun && !started) {
+    // Its output could not be opened, or Slurm could not launch it: no script has that exit code.
+    if (job.state == "FAILED" && !started) {
         seen.cause = EndCause::NodeFailure;
         seen.reason = "Slurm could not open the job's output or begin its script";
     }

@@ -33,8 +33,6 @@ namespace {
 
 /// A script that could write `system` has run longer than preparing takes (job-execution 11.2).
 constexpr std::chrono::seconds kLongestPreparation{60};
-/// The loader's exit code where another run has taken the start marker.
-constexpr int kMarkerLost = 71;
 
 Ending scriptFailure(int code, const std::string& cause, const std::string& explanation = "") {
     return {Outcome::Failed, "script_failure", code,
@@ -97,11 +95,12 @@ Ending schedulersVerdict(const JobRecord& job) {
         return scriptFailure(137, "out of memory",
                              ": the job needed more memory than it was given");
     }
-    const int code = submission.exitCode.value_or(0);
-    if (code == kMarkerLost && submission.run > 1) {
+    if (submission.run > 1) {
+        // However that run ended, even before its loader found the start marker taken.
         return systemFailure(
-            "the batch system started the job again, and its first run left no result");
+            "the batch system started the job again, and no run of it left a result");
     }
+    const int code = submission.exitCode.value_or(0);
     return scriptFailure(code > 0 && code < 256 ? code : 1, "no valid status file",
                          withoutStatus(submission));
 }

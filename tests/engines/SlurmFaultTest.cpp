@@ -269,6 +269,26 @@ TEST_F(SlurmFault, AnAdministratorsHoldReleaseAndRemovalAreSeen) {
     EXPECT_EQ(ended(ref).exitCode, 2);
 }
 
+TEST_F(SlurmFault, ARequeuedJobStartsItsScriptOnceAndItsSecondRunIsKnown) {
+    const auto job = plan({.output = "first ", .held = true});
+    const auto ref = running(job);
+    engine.run("scontrol update jobid=" + ref.id.value + " requeue=1; scontrol requeue " +
+               ref.id.value);
+
+    EXPECT_TRUE(eventually([&] {
+        const auto seen = look(ref);
+        return seen.ok() && seen->run == 2;
+    }));
+    engine.run("scontrol update jobid=" + ref.id.value + " starttime=now");
+    const auto end = ended(ref);
+
+    // Where it is launched too soon for the node, Slurm itself ends it with 1; neither is a
+    // verdict.
+    EXPECT_TRUE(end.exitCode == 71 || end.exitCode == 1) << end.exitCode.value_or(-1);
+    EXPECT_EQ(end.run, 2);
+    EXPECT_EQ(harness.starts(job), 1);
+}
+
 TEST_F(SlurmFault, AFullQueueEndsAtOurDeadlineAndLeavesNothing) {
     const auto known = std::stoi(engine.run("squeue -h -a -t all | wc -l").out);
     engine.kill("slurmctld");

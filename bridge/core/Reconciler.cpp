@@ -188,14 +188,8 @@ void Reconciler::complete(const JobRecord& job, Facts& facts, Live& live) {
     if (facts.log && facts.logOffset != job.rawOffset) {
         facts.log.reset();  // Read before the last commit: it would be taken twice.
     }
-    if (facts.log && !live.traceOnDisk) {
-        live.rawSeen = job.rawOffset + static_cast<std::int64_t>(facts.log->bytes.size());
-    }
     if (!facts.end && !job.submission.status.empty()) {
         facts.end = scriptEnd(job.submission.status, job.submission.key.value);
-    }
-    if (facts.observed) {
-        live.seen = facts.observed;
     }
     const auto& backend = backendOf(live);
     facts.backendFull = clock_.steadyNow() < backend.fullUntil;
@@ -238,10 +232,26 @@ std::optional<Reconciler::Ready> Reconciler::decideOne(const JobRecord& job) {
         }
     }
     if (ready.decision.next == job && ready.decision.effects.empty()) {
-        facts_.erase(job.row);
+        taken(job, live);
         return std::nullopt;
     }
     return ready;
+}
+
+/// What was learnt of a job has been decided upon, and that is stored: until then a look that
+/// brings the same again is news.
+void Reconciler::taken(const JobRecord& job, Live& live) {
+    const auto known = facts_.extract(job.row);
+    if (known.empty()) {
+        return;
+    }
+    const Facts& facts = known.mapped();
+    if (facts.log && !facts.traceOnDisk) {
+        live.rawSeen = job.rawOffset + static_cast<std::int64_t>(facts.log->bytes.size());
+    }
+    if (facts.observed) {
+        live.seen = facts.observed;
+    }
 }
 
 /// What one job could not be given, the next need not be offered, nor claimed, for a while.
@@ -369,11 +379,12 @@ void Reconciler::refresh(Live& live, const JobRecord& job) {
 
 void Reconciler::start(const std::vector<Ready>& ready) {
     for (const auto& one : ready) {
-        facts_.erase(one.before.row);
         if (!one.committed) {
+            facts_.erase(one.before.row);
             dropped(one.before);
             continue;
         }
+        taken(one.before, lives_.at(one.before.row));
         remember(one);
         if (one.decision.next.state != State::Done) {
             startOne(one);
@@ -445,11 +456,16 @@ void Reconciler::poll() {
     for (auto& [name, entry] : world_.backends) {
         if (!entry->polling && now >= entry->nextPoll) {
             auto& looks = looks_[name];
+            bool isAsked = false;  // Whether a submission will tell if jobs are taken.
             for (auto& [row, live] : lives_) {
                 if (live.backend == name && live.look && !live.inFlight.has(Effect::Look)) {
                     live.inFlight.add(Effect::Look);
                     looks.push_back(*live.look);
                 }
+                isAsked = isAsked || (live.backend == name && live.waiting && !live.look);
+            }
+            if (!isAsked) {
+                entry->submitTrouble.clear();
             }
             entry->polling = true;
             const bool idle = looks.empty();
@@ -465,7 +481,10 @@ void Reconciler::poll() {
             entry->nextPoll = std::min(entry->nextPoll, now + entry->policy.poll);
         }
         tellTrouble(*entry);
-        capacity_.backendState(name, waiting_[name], entry->healthy && now >= entry->fullUntil);
+        // Where one job could not be submitted the next is not claimed before that one has been.
+        capacity_.backendState(
+            name, waiting_[name],
+            entry->healthy && now >= entry->fullUntil && entry->submitTrouble.empty());
     }
 }
 

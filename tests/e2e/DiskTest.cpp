@@ -280,12 +280,15 @@ TEST_F(DiskEndToEnd, FullWorkDiskLetsJobsWaitUntilThereIsRoom) {
         [&] { return logSays("backend here takes no jobs, they wait error=\"" + why + "\""); },
         "the alarm"));
     EXPECT_THAT(service->command({"show", std::to_string(waiting)}), HasSubstr(why));
+    const auto unclaimed = add({"echo last"});
     // Its script has ended, and its status file finds no room: its own files make some.
     writeFile(go(), "");
     EXPECT_EQ(finished(open).status, Status::Success);
     EXPECT_EQ(gitlab->status(waiting), Status::Running);
+    EXPECT_EQ(gitlab->status(unclaimed), Status::Pending);
 
     std::filesystem::remove(filler());
+    EXPECT_EQ(finished(unclaimed).status, Status::Success);
     const auto job = finished(waiting);
     EXPECT_EQ(job.status, Status::Success);
     const auto text = plain(job.trace);

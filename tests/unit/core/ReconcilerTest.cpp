@@ -264,6 +264,62 @@ TEST_F(ReconcilerTest, WhatWasLearntWhileTheDatabaseIsLockedIsNotLost) {
     EXPECT_NE(traceOf(row).find("last words"), std::string::npos);
 }
 
+TEST_F(ReconcilerTest, WhatAJobPrintedIsSentOnceTheLockIsGoneThoughItPrintsNothingMore) {
+    const auto row = running(1);
+    settle();
+    testing::Person person(database());
+    person.execute("BEGIN IMMEDIATE");
+    backend_.print(key(row), "a line before hours of silence\n");
+    pass(5 * kPoll);
+    ASSERT_EQ(gitlab_.job(1).trace.find("silence"), std::string::npos);
+
+    person.execute("COMMIT");
+    pass(5 * kPoll);
+
+    EXPECT_NE(gitlab_.job(1).trace.find("a line before hours of silence"), std::string::npos);
+    EXPECT_EQ(gitlab_.job(1).trace, traceOf(row));
+}
+
+TEST_F(ReconcilerTest, WhileOneJobIsNotAcceptedNoOtherIsClaimedThoughJobsRunThere) {
+    const auto isOpen = [&] {
+        const bool open = capacity().take("pool", "batch") != Capacity::Place::None;
+        if (open) {
+            capacity().giveBack("pool", "batch");
+        }
+        return open;
+    };
+    running(1);
+    settle();
+    ASSERT_TRUE(isOpen());
+    backend_.fail(Verb::Submit, transientError("no room"));
+    const auto row = claim(2);
+
+    for (int second = 0; second < 60; ++second) {
+        pass(1s);
+        ASSERT_FALSE(isOpen()) << second;
+    }
+
+    EXPECT_EQ(job(row).state, State::Claimed);
+    backend_.fail(Verb::Submit, std::nullopt);
+    pass(120s);
+    EXPECT_EQ(job(row).state, State::Queued);
+    EXPECT_TRUE(isOpen());
+}
+
+TEST_F(ReconcilerTest, AJobThatIsGoneBeforeItWasAcceptedStopsNoClaimForEver) {
+    running(1);
+    backend_.fail(Verb::Submit, transientError("no room"));
+    const auto row = claim(2);
+    settle();
+    ASSERT_EQ(job(row).state, State::Claimed);
+    gitlab_.endJob(2, "canceled");
+
+    pass(120s);
+
+    EXPECT_EQ(job(row).state, State::Done);
+    EXPECT_NE(capacity().take("pool", "batch"), Capacity::Place::None);
+}
+
 TEST_F(ReconcilerTest, LockedDatabaseIsTriedOnceASecond) {
     testing::Person person(database());
     claim(1);

@@ -20,6 +20,8 @@ constexpr Millis kHeld{1000};
 constexpr Millis kSurelyHeld{10000};
 constexpr Millis kFullPause{500};
 constexpr Millis kStoreRetry{1000};
+/// A service that is told to end still tries for so long to store a job that it was given.
+constexpr Millis kLastTries{60000};
 constexpr Millis kLongestPause{60000};
 constexpr std::chrono::minutes kLongestSilence{45};
 /// A commit for each question would be one in three seconds for nothing.
@@ -54,6 +56,11 @@ Millis Claimer::step(std::stop_token stop) {
         keepContact(stop);
         return std::min(kFullPause, interval_.load());
     }
+    if (!canStore()) {
+        capacity_.giveBack(runner_.name, runner_.backend);
+        keepContact(stop);
+        return std::max(kStoreRetry, interval_.load());
+    }
     // Without a value GitLab does not hold the question: other runners wait for the last place.
     const auto known = place == Capacity::Place::Last ? std::string() : lastUpdate_;
     const auto now = clock_.steadyNow();
@@ -67,7 +74,7 @@ Millis Claimer::step(std::stop_token stop) {
                    : handle(answer, known.empty() ? std::nullopt : std::optional(now));
     }
     answered();
-    if (const auto row = keep(Secret(answer.body), stop)) {
+    if (const auto row = keep(answer, stop)) {
         log_.info("GitLab gave a job={} runner={} (request {})",
                   store::jobKey(store_.installation(), *row), runner_.name, answer.requestId);
         answers_.post({*row, 0, [](Facts&, Live&) {}});
@@ -105,7 +112,30 @@ void Claimer::heard() {
     saveContact();
 }
 
-std::optional<JobRow> Claimer::keep(const Secret& body, std::stop_token stop) {
+/// The core learns of a lock when it has something to store; who has nothing to do would claim a
+/// job that nobody can keep.
+bool Claimer::canStore() {
+    try {
+        store_.checkLock();
+    } catch (const store::StoreError& e) {
+        if (!e.passes()) {
+            throw;
+        }
+        if (lock_.failed(clock_.steadyNow())) {
+            log_.error("nothing is claimed while nothing can be stored runner={} error=\"{}\"",
+                       runner_.name, e.what());
+        }
+        return false;
+    }
+    if (lock_.worked(clock_.steadyNow())) {
+        log_.info("what is claimed can be stored again runner={}", runner_.name);
+    }
+    return true;
+}
+
+std::optional<JobRow> Claimer::keep(const gitlab::ClaimAnswer& answer, std::stop_token stop) {
+    const Secret body(answer.body);
+    std::optional<SteadyTime> end;
     // A lock or a full disk passes; the claim must not be lost to it.
     for (bool told = false;; told = true) {
         try {
@@ -115,13 +145,25 @@ std::optional<JobRow> Claimer::keep(const Secret& body, std::stop_token stop) {
             if (!e.passes()) {
                 throw;
             }
+            const auto now = clock_.steadyNow();
+            if (end && now >= *end) {
+                log_.critical(
+                    "a claimed job is lost, it could not be stored before the service ends; GitLab "
+                    "fails it when it has not heard of it for half an hour runner={} (request {}) "
+                    "error=\"{}\"",
+                    runner_.name, answer.requestId, e.what());
+                return std::nullopt;
+            }
             if (!told) {
                 log_.critical("a claimed job cannot be stored, trying again runner={} error=\"{}\"",
                               runner_.name, e.what());
             }
         }
-        if (!clock_.sleepUntil(clock_.steadyNow() + kStoreRetry, stop)) {
-            return std::nullopt;
+        const auto again = clock_.steadyNow() + kStoreRetry;
+        if (end) {
+            clock_.sleepUntil(again, {});
+        } else if (!clock_.sleepUntil(again, stop)) {
+            end = clock_.steadyNow() + kLastTries;
         }
     }
 }

@@ -44,7 +44,8 @@ public:
 
 private:
     /// Stores a claim; nothing only when the service stops while it cannot.
-    std::optional<JobRow> keep(const Secret& body, std::stop_token stop);
+    std::optional<JobRow> keep(const gitlab::ClaimAnswer& answer, std::stop_token stop);
+    bool canStore();
     /// `asked`: the question was sent with a value, so that GitLab may have held it, and when.
     Millis handle(const gitlab::ClaimAnswer& answer, std::optional<SteadyTime> asked);
     void answered();
@@ -72,6 +73,7 @@ private:
     int failures_ = 0;
     bool toldCutOff_ = false;
     Outage outage_;
+    Outage lock_;  ///< Of the database.
     Health health_;
     std::optional<std::string> unsaved_;    ///< Health that is not in the database yet.
     std::optional<WallTime> heardAt_;       ///< Not in the database yet.

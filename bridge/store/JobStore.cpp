@@ -124,6 +124,14 @@ JobRow JobStore::receive(const std::string& runner, const std::string& serverUrl
     });
 }
 
+void JobStore::checkLock() {
+    const std::lock_guard lock(impl_->writing);
+    impl_->receiver.use([&] {
+        const SQLite::Transaction transaction(impl_->receiver.database(),
+                                              SQLite::TransactionBehavior::IMMEDIATE);
+    });
+}
+
 std::vector<JobRow> JobStore::due(WallTime now) {
     return impl_->owner.use([&] { return impl_->reads.due(now); });
 }

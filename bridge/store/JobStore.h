@@ -80,10 +80,10 @@ struct Load {
 /// of one store wait for each other, so that the last of n threads may wait n times as long.
 constexpr Millis kPatience{5000};
 
-/// All persistent facts; the only user of SQL. Owner thread only, except `receive`, `saveHealth`,
-/// `saveContact` and the two of runner tokens, which are safe for concurrent use. Every method
-/// throws StoreError; then nothing of its call was stored (after an Io error perhaps all of it),
-/// and the call may be repeated. `clock` must outlive it.
+/// All persistent facts; the only user of SQL. Owner thread only, except `receive`, `checkLock`,
+/// `saveHealth`, `saveContact` and the two of runner tokens, which are safe for concurrent use.
+/// Every method throws StoreError; then nothing of its call was stored (after an Io error perhaps
+/// all of it), and the call may be repeated. `clock` must outlive it.
 class JobStore {
 public:
     /// Opens or creates `<folder>/gridbridge.db` and `<folder>/secret.key` and migrates.
@@ -98,6 +98,9 @@ public:
     /// Stores the raw body of a 201, sealed, as a job in state `received`; durable on return.
     JobRow receive(const std::string& runner, const std::string& serverUrl,
                    const std::string& backend, const std::string& account, const Secret& body);
+
+    /// Throws where somebody holds the database, so that `receive` could store nothing now.
+    void checkLock();
 
     /// Rows whose due time has come, and all rows in `received`.
     std::vector<JobRow> due(WallTime now);

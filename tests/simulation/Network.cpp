@@ -32,9 +32,7 @@ Result<http::Response> Network::send(const CallContext& ctx, const http::Request
     const auto received = asReceived(request);
     const bool claim = received.path.ends_with("/jobs/request");
     fakegitlab::Reply reply;
-    if (claim && claimsRefused_) {
-        reply.status = 503;
-    } else if (arrives) {
+    if (arrives) {
         auto made = defect_.request(received);
         reply = made ? std::move(*made) : gitlab_.handle(received);
     }

@@ -26,8 +26,6 @@ public:
     const std::string& baseUrl() const override { return url_; }
 
     void hang(double rate) { hangs_ = rate; }
-    /// Nobody claims while the answer could not be stored: a kill would lose it, and may.
-    void refuseClaims(bool refused) { claimsRefused_ = refused; }
     /// Jobs whose whole 201 has reached the program.
     const std::set<fakegitlab::JobId>& claims() const { return claims_; }
     int hung() const { return hung_; }
@@ -38,7 +36,6 @@ private:
     Dice& dice_;
     double hangs_;
     Defect& defect_;
-    bool claimsRefused_ = false;
     std::string url_;
     std::set<fakegitlab::JobId> claims_;
     int hung_ = 0;

@@ -399,11 +399,9 @@ void Simulation::happen(const PlannedEvent& event) {
             tell("a person locks the database");
             person_ = std::make_unique<testing::Person>(stateDir() / "gridbridge.db");
             person_->execute("BEGIN IMMEDIATE");
-            network_.refuseClaims(true);
             later_.emplace_back(time_.steadyNow() + event.howLong, [this] {
                 tell("the person is done");
                 person_.reset();
-                network_.refuseClaims(false);
             });
             return;
     }

@@ -328,8 +328,12 @@ TEST_F(HealthTest, TokenGivenAnewEndsThePauseAtOnceAndARefusedOneIsToldAnew) {
 
 TEST_F(HealthTest, HealthIsStoredOnceTheDatabaseIsFree) {
     testing::Person person(database());
-    person.execute("BEGIN IMMEDIATE");
     answer(gitlab::ClaimOutcome::Forbidden, 3);
+    gitlab_.holdClaims([&, asked = 0]() mutable {
+        if (++asked == 3) {
+            person.execute("BEGIN IMMEDIATE");
+        }
+    });
     claimFor(1min);
     person.execute("COMMIT");
     EXPECT_EQ(health(), "ok");
@@ -370,25 +374,86 @@ TEST_F(ClaimerTest, PlaceOfARequestWithoutAJobIsGivenBack) {
     EXPECT_EQ(requests(), 5U);
 }
 
-TEST_F(ClaimerTest, WhatIsClaimedWhileTheDatabaseIsLockedIsStoredOnceItIsFree) {
+TEST_F(ClaimerTest, NothingIsAskedForWhileSomebodyHoldsTheDatabase) {
     begin();
+    const LogLines lines(log_);
     testing::Person person(database());
     person.execute("BEGIN IMMEDIATE");
-    int tries = 0;
-    watch_.beforeNextWrite([&] {
-        ++tries;
-        watch_.beforeNextWrite([&] {
-            ++tries;
-            person.execute("COMMIT");
+    for (int i = 0; i < 3; ++i) {
+        EXPECT_GE(claimer_->step({}), 1s);
+    }
+    EXPECT_EQ(requests(), 0U);
+    EXPECT_EQ(lines.count("nothing is claimed while nothing can be stored"), 1);
+
+    person.execute("COMMIT");
+    claimer_->step({});
+
+    EXPECT_EQ(requests(), 1U);
+    EXPECT_EQ(store_->open().size(), 1U);
+}
+
+/// A person locks the database while GitLab answers, and goes at the third try to store the job.
+class ClaimUnderALock : public ClaimerTest {
+protected:
+    void lockDuringTheAnswer(const std::function<void()>& afterTheFirstTry) {
+        begin();
+        gitlab_.holdClaims([&, afterTheFirstTry] {
+            person_ = std::make_unique<testing::Person>(database());
+            person_->execute("BEGIN IMMEDIATE");
+            watch_.beforeNextWrite([&, afterTheFirstTry] {
+                ++tries_;
+                afterTheFirstTry();
+                watch_.beforeNextWrite([&] {
+                    ++tries_;
+                    watch_.beforeNextWrite([&] {
+                        ++tries_;
+                        person_->execute("COMMIT");
+                    });
+                });
+            });
         });
-    });
+    }
+
+    std::unique_ptr<testing::Person> person_;
+    int tries_ = 0;
+};
+
+TEST_F(ClaimUnderALock, IsStoredOnceItIsGone) {
+    lockDuringTheAnswer([] {});
 
     EXPECT_EQ(claimer_->step({}), 0ms);
 
-    EXPECT_EQ(tries, 2);
+    EXPECT_EQ(tries_, 3);
     ASSERT_EQ(store_->open().size(), 1U);
     settle();
     EXPECT_EQ(job(store_->open().front()).gitlabId, 1);
+}
+
+TEST_F(ClaimUnderALock, IsStoredThoughTheServiceEndsMeanwhile) {
+    std::stop_source end;
+    lockDuringTheAnswer([&] { end.request_stop(); });
+
+    claimer_->step(end.get_token());
+
+    EXPECT_EQ(tries_, 3);
+    EXPECT_EQ(store_->open().size(), 1U);
+}
+
+TEST_F(ClaimUnderALock, IsToldWhenItIsLostForTheServiceEndsAndTheLockStays) {
+    begin();
+    const LogLines lines(log_);
+    testing::Person person(database());
+    std::stop_source end;
+    gitlab_.holdClaims([&] {
+        person.execute("BEGIN IMMEDIATE");
+        end.request_stop();
+    });
+    const auto before = clock_.steadyNow();
+
+    claimer_->step(end.get_token());
+
+    EXPECT_GE(clock_.steadyNow() - before, 60s);
+    EXPECT_EQ(lines.count("a claimed job is lost, it could not be stored"), 1);
 }
 
 }  // namespace

@@ -130,8 +130,9 @@ void checkRunner(const ConfigReading& reading, const RunnerConfig& runner, const
                           .sentence());
             return;
         case gitlab::VerifyOutcome::NotGitLab:
-            list.fail(at(withCure(runner.url + " does not answer as GitLab: " + answer.message,
-                                  "correct the address")));
+            list.fail(at(withCure(
+                runner.url + " does not answer as GitLab" + through + ": " + answer.message,
+                "correct the address")));
             return;
         case gitlab::VerifyOutcome::Misconfigured:
             list.misconfigured(

@@ -22,6 +22,8 @@ namespace gridbridge::app {
 
 namespace {
 
+constexpr auto kSeeHelp = "; see register-runner --help";
+
 struct Request {
     std::string url;
     std::string token;
@@ -33,10 +35,11 @@ struct Request {
 std::string fileFault(const std::filesystem::path& file) {
     const auto folder = file.has_parent_path() ? file.parent_path() : std::filesystem::path(".");
     if (std::filesystem::is_directory(file)) {
-        return file.string() + " is a folder";
+        return file.string() + " is a folder; name another file";
     }
     if (::access(folder.c_str(), W_OK | X_OK) != 0) {
-        return file.string() + " cannot be written: " + std::strerror(errno);
+        return file.string() + " cannot be written: " + std::strerror(errno) +
+               "; name another file";
     }
     return "";
 }
@@ -54,6 +57,16 @@ int exitCodeOf(const gitlab::RunnerError& error) {
                                                                          : kExitFailed;
 }
 
+/// Where the library's sentence has no cure, what to do about it.
+std::string cured(const std::string& sentence, const gitlab::RunnerError& error) {
+    if (dynamic_cast<const gitlab::AuthError*>(&error) != nullptr) {
+        return withCure(sentence, "copy the token again from GitLab");
+    }
+    return withCure(sentence, dynamic_cast<const gitlab::Unreachable*>(&error) != nullptr
+                                  ? "see to the address, the network and the server, then try again"
+                                  : "correct what it complains of, or the address");
+}
+
 int registerNow(const Request& request, std::ostream& err) {
     const auto host = http::parseBaseUrl(request.url).authority;
     const auto told = [&](const std::string& what) {
@@ -64,7 +77,7 @@ int registerNow(const Request& request, std::ostream& err) {
     try {
         runner = gitlab::Runner::registerWith(request.url, Secret(request.token), request.settings);
     } catch (const gitlab::RunnerError& error) {
-        return fail(err, exitCodeOf(error), failed + error.what());
+        return fail(err, exitCodeOf(error), cured(failed + error.what(), error));
     }
     const auto id = std::to_string(runner->id());
     told("Successfully registered runner " + id);
@@ -81,8 +94,9 @@ int registerNow(const Request& request, std::ostream& err) {
         runner->checkAuth();
     } catch (const gitlab::RunnerError& error) {
         return fail(err, exitCodeOf(error),
-                    host + ": Failed to authenticate runner " + id + ", which is in " +
-                        request.output + ": " + error.what());
+                    cured(host + ": Failed to authenticate runner " + id + ", which is in " +
+                              request.output + ": " + error.what(),
+                          error));
     }
     told("Successfully initialised runner " + id);
     return kExitWell;
@@ -117,6 +131,16 @@ std::unique_ptr<CLI::App> commandInto(Request& request) {
     return app;
 }
 
+/// Says nothing of what may be a token in the wrong place.
+std::string unexpected(const std::vector<std::string>& arguments) {
+    for (const auto& argument : arguments) {
+        if (argument.starts_with("--")) {
+            return argument.substr(0, argument.find('=')) + " is not known";
+        }
+    }
+    return "there is an argument too many";
+}
+
 }  // namespace
 
 CommandHelp registerRunnerHelp() {
@@ -137,8 +161,12 @@ int registerForFile(const std::vector<std::string>& arguments, std::ostream& out
     } catch (const CLI::CallForHelp&) {
         out << app->help();
         return kExitWell;
+    } catch (const CLI::ExtrasError&) {
+        return usage(unexpected(app->remaining()) + kSeeHelp);
+    } catch (const CLI::ConversionError&) {
+        return usage(std::string("--maximum-timeout is no number of seconds") + kSeeHelp);
     } catch (const CLI::ParseError& fault) {
-        return usage(fault.what());
+        return usage(fault.what() + std::string(kSeeHelp));
     }
     if (!request.output.ends_with(".json")) {
         return usage("Requested output filename must end in .json");

@@ -10,6 +10,7 @@ namespace {
 
 using std::filesystem::perms;
 using ::testing::AllOf;
+using ::testing::AnyOf;
 using ::testing::ElementsAre;
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
@@ -58,7 +59,10 @@ protected:
     /// The one sentence, and no file, nor half of one.
     void expectRefused(const Printed& printed, int exitCode, const std::string& text) const {
         EXPECT_EQ(printed.exitCode, exitCode) << printed;
-        EXPECT_THAT(linesOf(printed.err), ElementsAre(HasSubstr(text)));
+        EXPECT_THAT(
+            linesOf(printed.err),
+            ElementsAre(AllOf(HasSubstr(text), AnyOf(HasSubstr("; "), HasSubstr(" must end in ")))))
+            << "one sentence with its cure";
         EXPECT_THAT(filesBeside(), IsEmpty());
     }
     std::vector<std::string> filesBeside() const {
@@ -121,23 +125,37 @@ TEST_F(RunnerFileEndToEnd, WhatGoesWrongIsOneSentenceAndNoFile) {
         "ERROR:gitlab_runner_api:" + host_ + ": Failed to register runner: GitLab does not know ";
     expectRefused(registerRunner(gitlab->url(), "GR-SECRET"), 1, failed);
     expectRefused(registerRunner(gitlab->url(), "glrt-SECRET"), 1, failed);
+    expectRefused(registerRunner(gitlab->url(), "GR-SECRET"), 1, "; copy the token again from");
     expectRefused(registerRunner(gitlab->url(), kRegistrationToken, {"--maximum-timeout", "5"}), 1,
                   ": 400");
     expectRefused(registerRunner(gitlab->url() + "/other", kRegistrationToken), 1, ": 404");
     expectRefused(registerRunner("gitlab.example.org", kRegistrationToken), 2,
                   "register-runner: error: api_url is not the address of a server");
-    expectRefused(registerRunner(gitlab->url(), kRegistrationToken, {"--lokced"}), 2, "--lokced");
+    expectRefused(registerRunner(gitlab->url(), kRegistrationToken, {"--lokced=SECRET"}), 2,
+                  "register-runner: error: --lokced is not known; see register-runner --help");
+    expectRefused(registerRunner(gitlab->url(), kRegistrationToken, {"glrt-SECRET"}), 2,
+                  "register-runner: error: there is an argument too many; see ");
+    expectRefused(
+        registerRunner(gitlab->url(), kRegistrationToken, {"--maximum-timeout", "SECRET"}), 2,
+        "register-runner: error: --maximum-timeout is no number of seconds; ");
+    expectRefused(runProgram({REGISTER_RUNNER, gitlab->url()}), 2, "token is required; see ");
     expectRefused(runProgram({REGISTER_RUNNER, gitlab->url(), "t", "runner.toml"}), 2,
                   "register-runner: error: Requested output filename must end in .json");
     const auto nowhere = (folder.path / "nowhere" / "runner.json").string();
     expectRefused(runProgram({REGISTER_RUNNER, gitlab->url(), kRegistrationToken, nowhere}), 74,
-                  nowhere + " cannot be written: No such file or directory");
+                  nowhere + " cannot be written: No such file or directory; name another file");
+    std::filesystem::create_directory(folder.path / "folder.json");
+    expectRefused(runProgram({REGISTER_RUNNER, gitlab->url(), kRegistrationToken,
+                              (folder.path / "folder.json").string()}),
+                  74, "folder.json is a folder; name another file");
     for (const std::string other : {"", "glrt-SECRET x", "glrt-SECRET\n", "GR\tSECRET"}) {
         expectRefused(registerRunner(gitlab->url(), other), 2,
                       "register-runner: error: what was given as token is none; give ");
     }
     gitlab->goAway();
     expectRefused(registerRunner(gitlab->url(), kRegistrationToken), 75, "Failed to register");
+    expectRefused(registerRunner(gitlab->url(), "glrt-SECRET"), 75,
+                  "; see to the address, the network and the server, then try again");
     strict = false;  // A wrong address is a breach of the protocol to the stand-in.
 }
 
@@ -163,7 +181,8 @@ TEST_F(RunnerFileEndToEnd, ServerThatIsNoGitLabIsOneSentenceAndNoFile) {
     expectRefused(answers("[1, 2", "201 Created", "application/json"), 75,
                   "a runner may have been made whose token is lost");
     expectRefused(registerRunner("https://gitlab.invalid", kRegistrationToken), 75,
-                  "Host not found: gitlab.invalid");
+                  "Host not found: gitlab.invalid; see to the address, the network");
+    expectRefused(answers("<html>busy</html>", "502 Bad Gateway", "text/html"), 75, "502");
     const auto proxied =
         runProgram({"/usr/bin/env", "HTTP_PROXY=socks5://ada:SECRET@proxy", REGISTER_RUNNER,
                     "http://gitlab.invalid", kRegistrationToken, file().string()});

@@ -1,5 +1,6 @@
 #include <CLI/CLI.hpp>
 #include <Poco/Exception.h>
+#include <Poco/Net/NetException.h>
 
 #include <chrono>
 #include <csignal>
@@ -210,6 +211,9 @@ int main(int argc, char** argv) {
         return gridbridge::fakegitlab::run(arguments);
     } catch (const CLI::ParseError& error) {
         return app->exit(error) == 0 ? 0 : 2;
+    } catch (const Poco::Net::NetException& error) {
+        std::cerr << "fakegitlab: " << error.displayText() << "; name another --port" << std::endl;
+        return 74;
     } catch (const Poco::Exception& error) {
         std::cerr << "fakegitlab: " << error.displayText() << std::endl;
         return 74;

@@ -41,7 +41,7 @@ end() {
 
 serve
 rc=0; timeout 20 "$program" --folder "$dir/jobs" --port "${url##*:}" >"$dir/second" 2>&1 || rc=$?
-[ "$rc" = 74 ] && grep -q "^fakegitlab: .*in use: 127.0.0.1:${url##*:}$" "$dir/second" ||
+[ "$rc" = 74 ] && grep -q "^fakegitlab: .*in use: 127.0.0.1:${url##*:}; name another --port$" "$dir/second" ||
     { cat "$dir/second"; echo "a port that is taken was shared, exit $rc"; exit 1; }
 rc=0; "$program" --folder "$dir/nowhere" 2>"$dir/second" || rc=$?
 [ "$rc" = 74 ] && grep -q "nowhere is no folder; name one" "$dir/second" || { cat "$dir/second"; exit 1; }

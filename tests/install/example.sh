@@ -32,10 +32,10 @@ J
 "$fakegitlab" --folder "$dir/jobs" --port-file "$dir/url" --until-done --grace 0 --update-interval 1 >"$dir/out" & pid=$!
 for _ in $(seq 200); do [ -s "$dir/url" ] && break; kill -0 "$pid" || { cat "$dir/out"; exit 1; }; sleep 0.05; done
 echo "[1, \"$(cat "$dir/url")\", 11, \"glrt-fakegitlab\", {\"info\": {}}]" >"$dir/runner.json"
-(cd "$dir/work" && "$example" "$dir/runner.json" 3) || { cat "$dir/out"; exit 1; }
+(cd "$dir/work" && "$example" "$dir/runner.json") || { cat "$dir/out"; exit 1; }
 rc=0; wait "$pid" || rc=$?
 pid=
 [ "$rc" = 0 ] || { cat "$dir/out"; exit 1; }
 sed 's/glrt-fakegitlab/glrt-wrong/' "$dir/runner.json" >"$dir/wrong.json"
-if "$example" "$dir/wrong.json" 1 2>"$dir/said"; then echo 'a wrong server was not noticed'; exit 1; fi
+if "$example" "$dir/wrong.json" 2>"$dir/said"; then echo 'a wrong server was not noticed'; exit 1; fi
 [ -s "$dir/said" ] && ! grep -q glrt "$dir/said"

@@ -133,6 +133,13 @@ TEST_F(ServiceCommands, CheckNamesTheProxyOnTheWay) {
               "FAIL  DIR/config.toml:4: runners.pool.url: https://gitlab.example.org cannot be "
               "asked through the proxy proxy.example.org:3128 (HTTPS_PROXY): a certificate; trust "
               "it");
+    gitlab_.verified = {gitlab::VerifyOutcome::NotGitLab, 0, "a page; is there a proxy before it?"};
+    out_.str("");
+    EXPECT_EQ(check(), kExitFailed);
+    EXPECT_EQ(lines().at(3),
+              "FAIL  DIR/config.toml:4: runners.pool.url: https://gitlab.example.org does not "
+              "answer as GitLab through the proxy proxy.example.org:3128 (HTTPS_PROXY): a page; is "
+              "there a proxy before it?");
 }
 
 TEST_F(ServiceCommands, CheckAddsNoSecondCure) {

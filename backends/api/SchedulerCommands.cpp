@@ -102,6 +102,13 @@ Error withoutEffect(const Error& error) {
             error.message};
 }
 
+std::optional<WallTime> wallTimeOf(std::int64_t seconds) {
+    constexpr std::int64_t kYear10000 = 253'402'300'800;
+    return seconds < 0 || seconds >= kYear10000
+               ? std::nullopt
+               : std::optional(WallTime(std::chrono::seconds(seconds)));
+}
+
 std::string lastLineOf(std::string_view text) {
     const auto end = text.find_last_not_of(" \t\r\n");
     if (end == std::string_view::npos) {

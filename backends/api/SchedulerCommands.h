@@ -1,7 +1,9 @@
 #pragma once
 
+#include <cstdint>
 #include <deque>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -48,6 +50,9 @@ private:
 
 /// The error of a command whose answer is all it is for: nothing has happened, whatever went wrong.
 Error withoutEffect(const Error& error);
+
+/// A scheduler's time, seconds since 1970; nothing for what is none before the year 10,000.
+std::optional<WallTime> wallTimeOf(std::int64_t seconds);
 
 /// The last line of `text` that says something, at most 300 characters without control characters.
 std::string lastLineOf(std::string_view text);

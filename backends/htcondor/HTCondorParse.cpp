@@ -16,8 +16,6 @@
 namespace gridbridge {
 namespace {
 
-using std::chrono::seconds;
-
 // JobStatus, docs/codes-other-values/job-status-codes.rst of HTCondor.
 constexpr int kIdle = 1;
 constexpr int kRunning = 2;
@@ -107,7 +105,11 @@ public:
     }
     std::optional<WallTime> time(std::string_view name) {
         const auto value = get<std::int64_t>(name);
-        return value && *value > 0 ? std::optional(WallTime(seconds(*value))) : std::nullopt;
+        const auto time = wallTimeOf(value.value_or(0));
+        if (!time) {
+            unreadable_ = name;
+        }
+        return value && *value > 0 ? time : std::nullopt;
     }
     template <typename T>
     T require(std::string_view name, std::optional<T> value) {

@@ -10,8 +10,6 @@
 namespace gridbridge {
 namespace {
 
-using std::chrono::seconds;
-
 struct StateWord {
     std::string_view word;
     BatchState state;
@@ -99,10 +97,10 @@ public:
     }
     std::optional<WallTime> time() {
         const auto text = next();
-        const auto value = number<std::int64_t>(text);
+        const auto value = wallTimeOf(number<std::int64_t>(text).value_or(-1));
         const bool none = text == "N/A" || text == "Unknown" || text == "None" || text == "0";
         require(none || value.has_value());
-        return none || !value ? std::nullopt : std::optional(WallTime(seconds(*value)));
+        return none ? std::nullopt : value;
     }
 
 private:

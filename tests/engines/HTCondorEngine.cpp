@@ -1,6 +1,7 @@
 #include "tests/engines/HTCondorEngine.h"
 
 #include <cstdlib>
+#include <fstream>
 #include <stdexcept>
 
 #include "tests/fakes/TempDir.h"
@@ -48,6 +49,45 @@ int HTCondorEngine::start(std::string& why) {
 void HTCondorEngine::stop() {
     std::string said;
     engine("down", said);
+}
+
+void HTCondorEngine::signal(const std::string& pattern, const std::string& signal) {
+    const auto sent = run("kill -" + signal + " $(" + HTCONDOR_SH + " status " + folder_.string() +
+                          " | awk '/^" + pattern + " *up/ {print $4}')");
+    if (sent.exitCode != 0) {
+        throw std::runtime_error(pattern + " does not run: " + sent.err);
+    }
+}
+
+void HTCondorEngine::kill(const std::string& name, const std::string& signalName) {
+    signal(name, signalName);
+}
+
+void HTCondorEngine::killAll() {
+    signal("condor_[a-z_]*", "KILL");
+}
+
+void HTCondorEngine::repair() {
+    std::string said;
+    if (engine("up", said) != 0) {
+        throw std::runtime_error(said);
+    }
+    const auto answers =
+        run("for i in $(seq 150); do condor_q -totals >/dev/null 2>&1 && exit 0; sleep 0.2; done; "
+            "exit 1");
+    if (answers.exitCode != 0) {
+        throw std::runtime_error("the schedd does not answer");
+    }
+}
+
+void HTCondorEngine::configure(const std::string& lines) {
+    if (config_.empty()) {
+        config_ = readFile(condorConfig());
+    }
+    std::ofstream(condorConfig()) << config_ << lines;
+    if (const auto done = run("condor_reconfig"); done.exitCode != 0) {
+        throw std::runtime_error(done.err);
+    }
 }
 
 }  // namespace gridbridge::testing

@@ -26,6 +26,14 @@ public:
     void stop();
 
     std::string condorConfig() const { return (folder_ / "etc/condor_config").string(); }
+    /// A signal to all processes of that name: condor_schedd, condor_startd, condor_shadow, … The
+    /// master starts daemons again within some seconds.
+    void kill(const std::string& name, const std::string& signal = "KILL");
+    void killAll();
+    /// Starts what does not run, and waits until the schedd answers.
+    void repair();
+    /// Lines of condor_config besides its own, for running daemons; empty = no more.
+    void configure(const std::string& lines);
     /// A command with this pool's settings and programs, as our own account: an administrator.
     Finished run(const std::string& shellCommand, int seconds = 60);
 
@@ -34,8 +42,11 @@ private:
     static std::string suite();
     int engine(const std::string& verb, std::string& said);
 
+    void signal(const std::string& pattern, const std::string& signal);
+
     std::unique_ptr<TempDir> temp_;
     std::filesystem::path folder_;
+    std::string config_;  ///< Its own text, once there are others.
     SystemClock clock_;
     PosixProcessRunner runner_{clock_};
 };

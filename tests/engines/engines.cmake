@@ -33,7 +33,8 @@ endfunction()
 
 engine_test(slurm Slurm engines/SlurmFaultTest.cpp)
 engine_faults(slurm 2)  # A controller that is away costs each command ten seconds.
-engine_test(htcondor HTCondor)
+engine_test(htcondor HTCondor engines/HTCondorFaultTest.cpp)
+engine_faults(htcondor 3)  # A lost node is waited for.
 engine_test(sge Sge engines/SgeFaultTest.cpp)
 engine_faults(sge 1)
 

@@ -1,10 +1,11 @@
 # One libFuzzer program for each parser of text from outside; alone in the preset `fuzz`, included by
 # tests/CMakeLists.txt. What a program finds new it adds below the build folder, which only a run by hand keeps.
 add_custom_target(fuzzers)
-foreach(name Agent Answer Claim Dump Glob Masker Status Tarball Url)
+foreach(name Agent Answer Claim Dump Glob Masker Queue Status Tarball Url)
   string(TOLOWER ${name} corpus)
   add_executable(fuzz_${corpus} fuzz/${name}Fuzz.cpp fuzz/Entry.cpp)
-  target_link_libraries(fuzz_${corpus} PRIVATE bridge_flags gridbridge::payload gridbridge::folder gridbridge::http ZLIB::ZLIB)
+  target_link_libraries(fuzz_${corpus} PRIVATE bridge_flags gridbridge::payload gridbridge::folder gridbridge::http
+    gridbridge::backend_htcondor gridbridge::backend_slurm ZLIB::ZLIB)
   target_link_options(fuzz_${corpus} PRIVATE -fsanitize=fuzzer)
   add_dependencies(fuzzers fuzz_${corpus})
   set(found "${CMAKE_CURRENT_BINARY_DIR}/fuzz/${corpus}")

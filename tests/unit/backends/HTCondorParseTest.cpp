@@ -158,7 +158,8 @@ TEST(HTCondorAnswer, AnAttributeThatMakesNoSenseIsToldAndNoVerdict) {
           "\"JobStatus\": 4, \"CompletionDate\": 1795936940, \"ExitBySignal\": true, "
           "\"ExitCode\": 0",
           "\"JobStatus\": 4, \"CompletionDate\": 1795936940, \"ExitCode\": \"\\/Expr(x)\\/\"",
-          "\"JobStatus\": 99999999999", "\"ProcId\": {}, \"JobStatus\": 2"}) {
+          "\"JobStatus\": 99999999999", "\"JobStatus\": 2, \"JobStartDate\": 17959221495922147",
+          "\"JobStatus\": 2, \"JobStartDate\": -1", "\"ProcId\": {}, \"JobStatus\": 2"}) {
         const auto listing = listingOf(bad);
         EXPECT_TRUE(listing.jobs.empty()) << bad;
         EXPECT_FALSE(listing.trouble.empty()) << bad;

@@ -159,6 +159,14 @@ TEST_F(BrokenQueue, ATruncatedLineIsNotBelieved) {
     EXPECT_FALSE(listing.jobs.contains(nameOf(13)));
 }
 
+TEST_F(BrokenQueue, ATimeThatCannotBeIsNoJob) {
+    const auto listing =
+        parseQueue("12|RUNNING|17959221495922147|N/A|N/A|0|0|n1|gb-a1b2c3d4-6-1|None\n");
+
+    EXPECT_TRUE(listing.jobs.empty());
+    EXPECT_NE(listing.trouble, "");
+}
+
 TEST_F(BrokenQueue, AnotherLanguageAndOtherTimesAreNoJobs) {
     for (const char* text :
          {"12|ABGEBROCHEN|1795922142|1795922142|1795922146|0|0|n1|gb-a1b2c3d4-6-1|Keine\n",

@@ -1,0 +1,46 @@
+#include <algorithm>
+
+#include "backends/htcondor/HTCondorParse.h"
+#include "backends/slurm/SlurmParse.h"
+#include "tests/fuzz/Fuzz.h"
+
+// Input: what squeue, sacct, condor_q or condor_history printed.
+
+namespace gridbridge::fuzz {
+namespace {
+
+bool isOneLine(const std::string& text) {
+    return text.size() < 1000 && std::none_of(text.begin(), text.end(), [](char c) {
+               return (c >= 0 && c < ' ') || c == '\x7f';
+           });
+}
+
+void check(const std::string& key, const Observation& seen) {
+    require(key.starts_with("gb-") && isPlain(key), "only jobs of ours are listed");
+    require(isOneLine(seen.reason), "a reason is one line");
+    require((seen.state == BatchState::Ended) == (seen.cause != EndCause::None),
+            "exactly an end has a cause");
+    require(seen.state != BatchState::Unknown || !seen.reason.empty(), "what is unknown is told");
+    require(seen.state == BatchState::Ended || !(seen.exitCode || seen.signal || seen.endedAt),
+            "only an end has a time and a code");
+}
+
+}  // namespace
+
+void tryWith(std::string_view input) {
+    const auto pool = parseJobs(input, "condor_q");
+    require(isOneLine(pool.trouble), "trouble is one line");
+    for (const auto& [key, job] : pool.jobs) {
+        check(key, observationOf(job));
+        require(!(isWaiting(job) && hasEnded(job)), "a job that has ended does not wait");
+    }
+    for (const auto& cluster : {parseQueue(input), parseHistory(input)}) {
+        require(isOneLine(cluster.trouble), "trouble is one line");
+        for (const auto& [key, job] : cluster.jobs) {
+            check(key, observationOf(job, true, false));
+            require(!(isWaiting(job) && hasEnded(job)), "a job that has ended does not wait");
+        }
+    }
+}
+
+}  // namespace gridbridge::fuzz

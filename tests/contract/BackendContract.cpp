@@ -236,7 +236,7 @@ TEST_P(BackendContract, AWaitingJobThatIsCancelledNeverStartsAndMakesNoRoomForIt
 
 TEST_P(BackendContract, AHardCancelEndsAJobThatDoesNotWantToAndMayBeRepeated) {
     const auto ref = run({.output = "busy", .held = true, .ignoresTerm = true});
-    EXPECT_TRUE(eventually([&] { return observe(ref).started; }, "the start"));
+    EXPECT_TRUE(eventually([&] { return log(ref).bytes == "busy"; }, "its first word"));
 
     EXPECT_EQ(cancel(ref, CancelKind::Hard).value(), CancelOutcome::Requested);
     EXPECT_TRUE(cancel(ref, CancelKind::Hard).ok());
@@ -244,7 +244,7 @@ TEST_P(BackendContract, AHardCancelEndsAJobThatDoesNotWantToAndMayBeRepeated) {
     const auto seen = ended(ref);
     EXPECT_EQ(seen.cause, EndCause::RemovedByUs);
     EXPECT_EQ(cancel(ref, CancelKind::Hard).value(), CancelOutcome::AlreadyGone);
-    EXPECT_EQ(log(ref).bytes, "busy");
+    EXPECT_EQ(log(ref).bytes.substr(0, 4), "busy");  // Its shell may say of what it dies.
 }
 
 TEST_P(BackendContract, ASoftCancelLetsTheJobEndByItself) {

@@ -165,6 +165,10 @@ TEST_F(TlsEndToEnd, CertificateThatASiteForgotToRenewLosesNoJob) {
                        "glrt-extra", "--tls-ca-file", authority.certificate.string()})
                   .exitCode,
               78);
+    // A connection that was made before is not used for ever.
+    EXPECT_TRUE(waitFor(
+        [&] { return clock.wallNow() - gitlab->requests().back().at > std::chrono::seconds(10); },
+        "the end of the connections that were kept"));
     writeFile(go, "");
     EXPECT_TRUE(waitFor(
         [&] { return service->sql("SELECT state FROM job WHERE state = 'reporting'") != ""; },

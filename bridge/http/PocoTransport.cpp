@@ -227,11 +227,11 @@ Result<Response> PocoTransport::send(const CallContext& ctx, const Request& requ
     const auto failed = [&](const std::string& why) {
         const auto cause = connection ? connection->cut() : cut;
         // TLS 1.3 tells so only after the handshake, if the connection lives long enough.
-        const bool refused = cause == Watch::Cut::None && connection &&
-                             connection->certificateWanted() && refusesNoCertificate(why);
-        return refused ? Impl::misconfigured(
-                             impl_->failure(request, cause, false, why + kCertificateWanted))
-                       : impl_->failure(request, cause, sent, why);
+        const bool wanted =
+            cause == Watch::Cut::None && connection && connection->certificateWanted();
+        return wanted ? Impl::misconfigured(
+                            impl_->failure(request, cause, sent, why + kCertificateWanted))
+                      : impl_->failure(request, cause, sent, why);
     };
     try {
         connection = request.newConnection ? nullptr : impl_->take();

@@ -7,8 +7,6 @@
 #include <openssl/ssl.h>
 #include <openssl/x509_vfy.h>
 
-#include <algorithm>
-#include <array>
 #include <mutex>
 #include <stdexcept>
 
@@ -18,15 +16,13 @@ namespace {
 
 /// Of the handshake of this thread.
 struct Seen {
-    int fault = X509_V_OK;  ///< With the server's certificate, or one of its authorities.
-    int depth = 0;          ///< Of that one; 0 = the server's own.
+    int fault = X509_V_OK;  ///< With the server's certificate.
     bool certificateWanted = false;
 };
 thread_local Seen seen;
 
 void note(const void*, Poco::Net::VerificationErrorArgs& fault) {
     seen.fault = fault.errorNumber();
-    seen.depth = fault.errorDepth();
 }
 
 int noCertificate(SSL*, X509**, EVP_PKEY**) {
@@ -34,25 +30,16 @@ int noCertificate(SSL*, X509**, EVP_PKEY**) {
     return 0;
 }
 
-constexpr auto kTrust =
-    " in tls_ca_file (register: --tls-ca-file; register-runner: the variable SSL_CERT_FILE)";
-
-/// An authority that has ended says nothing of the server's own certificate.
-bool authorityHasEnded(const Seen& what) {
-    return what.fault == X509_V_ERR_CERT_HAS_EXPIRED && what.depth > 0;
-}
-
-std::string cureOf(const Seen& what) {
-    if (authorityHasEnded(what)) {
-        return std::string("name the file of a valid one") + kTrust;
-    }
-    switch (what.fault) {
+/// What to do about a certificate with this fault.
+std::string cureOf(int fault) {
+    switch (fault) {
         case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
         case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
         case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
         case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
         case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
-            return std::string("name the file of its authority") + kTrust;
+            return "name the file of its authority in tls_ca_file (register: --tls-ca-file; "
+                   "register-runner: the variable SSL_CERT_FILE)";
         case X509_V_ERR_CERT_HAS_EXPIRED:
             return "have it renewed there";
         case X509_V_ERR_CERT_NOT_YET_VALID:
@@ -80,15 +67,6 @@ Poco::Net::Context::Ptr tlsContext(const TlsFiles& files) {
     return context;
 }
 
-bool refusesNoCertificate(const std::string& problem) {
-    // TLS 1.3 has an alert of its own for it; servers of TLS 1.2 send one of the others.
-    constexpr std::array kAlerts{"alert certificate required", "alert bad certificate",
-                                 "alert handshake failure"};
-    return std::any_of(kAlerts.begin(), kAlerts.end(), [&problem](const char* alert) {
-        return problem.find(alert) != std::string::npos;
-    });
-}
-
 Handshake::Handshake() {
     seen = {};
 }
@@ -103,9 +81,9 @@ bool Handshake::certificateWanted() const {
 
 void Handshake::fail(const Poco::Exception& problem, const std::string& host) const {
     if (seen.fault != X509_V_OK) {
-        throw Misconfigured(
-            "the certificate of " + (authorityHasEnded(seen) ? "an authority of " + host : host) +
-            " is refused: " + ::X509_verify_cert_error_string(seen.fault) + "; " + cureOf(seen));
+        throw Misconfigured("the certificate of " + host +
+                            " is refused: " + ::X509_verify_cert_error_string(seen.fault) + "; " +
+                            cureOf(seen.fault));
     }
     if (dynamic_cast<const Poco::Net::CertificateValidationException*>(&problem) != nullptr) {
         throw Misconfigured("the certificate that the server shows is not one for " + host +
@@ -117,7 +95,7 @@ void Handshake::fail(const Poco::Exception& problem, const std::string& host) co
                             " does not speak TLS at this port; write http:// in the url, or the "
                             "port of https");
     }
-    if (seen.certificateWanted && refusesNoCertificate(problem.displayText())) {
+    if (seen.certificateWanted) {
         throw Misconfigured(problem.displayText() + kCertificateWanted);
     }
     throw std::runtime_error(problem.displayText());

@@ -17,10 +17,6 @@ Poco::Net::Context::Ptr tlsContext(const TlsFiles& files);
 inline constexpr auto kCertificateWanted =
     "; the server asks for a certificate of this client, name it in tls_cert_file and tls_key_file";
 
-/// Whether `problem`, in the words of OpenSSL, is how servers refuse a client that was asked for a
-/// certificate and showed none. They have read nothing of its request then.
-bool refusesNoCertificate(const std::string& problem);
-
 /// A person has to change something; `what()` is one sentence with its cure.
 class Misconfigured : public std::runtime_error {
 public:

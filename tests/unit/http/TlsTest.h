@@ -23,16 +23,10 @@ protected:
         testing::writeCertificate("DNS:localhost,IP:127.0.0.1", {certificate, key});
     }
     void TearDown() override { std::filesystem::remove_all(folder); }
-    /// `clients`: whether they are asked for a certificate; `old`: TLS 1.2.
-    void serveTls(std::vector<ScriptedServer::Script> scripts,
-                  Poco::Net::Context::VerificationMode clients = Poco::Net::Context::VERIFY_NONE,
-                  bool old = false) {
+    void serveTls(std::vector<ScriptedServer::Script> scripts) {
         Poco::Net::Context::Ptr context =
             new Poco::Net::Context(Poco::Net::Context::TLS_SERVER_USE, key.string(),
-                                   certificate.string(), certificate.string(), clients);
-        if (old) {
-            context->disableProtocols(Poco::Net::Context::PROTO_TLSV1_3);
-        }
+                                   certificate.string(), "", Poco::Net::Context::VERIFY_NONE);
         server = std::make_unique<ScriptedServer>(
             std::move(scripts),
             Poco::Net::SecureServerSocket(ScriptedServer::loopback(), 64, context));

@@ -39,15 +39,20 @@ void Claimer::run(TokenRotation& rotation, std::stop_token stop) {
     }
 }
 
-Millis Claimer::step(std::stop_token stop) {
-    saveHealth();
-    saveContact();
+/// A new token may be well where the one before was not.
+void Claimer::heedToken() {
     if (const int version = runner_.identity.version(); version != identity_) {
         identity_ = version;
         lastUpdate_.clear();
         failures_ = 0;
         health_.tryAgain();
     }
+}
+
+Millis Claimer::step(std::stop_token stop) {
+    saveHealth();
+    saveContact();
+    heedToken();
     if (health_.paused(clock_.steadyNow())) {
         return std::min(kFullPause, interval_.load());
     }

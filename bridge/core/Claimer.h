@@ -46,6 +46,7 @@ private:
     /// Stores a claim; nothing only when the service stops while it cannot.
     std::optional<JobRow> keep(const gitlab::ClaimAnswer& answer, std::stop_token stop);
     bool canStore();
+    void heedToken();
     /// `asked`: the question was sent with a value, so that GitLab may have held it, and when.
     Millis handle(const gitlab::ClaimAnswer& answer, std::optional<SteadyTime> asked);
     void answered();

@@ -14,12 +14,6 @@ using std::chrono::seconds;
 constexpr const char* kSubmitted = "submitted";
 constexpr const char* kAccepted = "accepted";
 
-/// Of a command whose answer is all it is for: nothing has happened, whatever went wrong.
-Error noAnswer(const Error& error) {
-    return {error.kind == ErrorKind::Permanent ? ErrorKind::Permanent : ErrorKind::Transient,
-            error.message};
-}
-
 std::string userOf(const std::string& account) {
     const auto known = folder::findAccount(account);
     return known ? known->name : account;
@@ -76,7 +70,7 @@ Result<CommandListing> CommandBackend::queue(const std::string& account, const C
     const auto said =
         commands_.run({account, filled(config_.status, {{"user", userOf(account)}})}, ctx);
     if (!said) {
-        return noAnswer(said.error());
+        return withoutEffect(said.error());
     }
     auto listing = parser_.listing(*said);
     if (listing) {

@@ -21,14 +21,14 @@ BatchJob job() {
 }
 
 TEST(SlurmCommands, AJobIsSubmittedUnderItsKeyForOneRun) {
-    const auto words = submitCommand({}, job(), "/work/gb-a1b2c3d4-17-1", kNow);
+    const auto words = submitCommand({}, job(), "/shared/gb-a1b2c3d4-17-1", kNow);
 
     EXPECT_EQ(words.front(), "sbatch");
-    EXPECT_EQ(words.back(), "/work/gb-a1b2c3d4-17-1/in/loader.sh");
+    EXPECT_EQ(words.back(), "/shared/gb-a1b2c3d4-17-1/in/loader.sh");
     for (const char* word :
          {"--parsable", "--job-name=gb-a1b2c3d4-17-1", "--comment=physics/detector:test:ada",
           "--no-requeue", "--open-mode=append", "--signal=B:TERM@60",
-          "--output=/work/gb-a1b2c3d4-17-1/out/batch.log"}) {
+          "--output=/shared/gb-a1b2c3d4-17-1/out/batch.log"}) {
         EXPECT_THAT(words, Contains(word));
     }
 }

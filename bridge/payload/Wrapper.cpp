@@ -169,6 +169,16 @@ gb_wait() {
     [[ $'\n'$(jobs -rp)$'\n' != *$'\n'"$1"$'\n'* ]] || return 1
   done
 }
+# Whether a signal wants this job gone. It may reach the stage before it reaches this shell: so it is
+# given some time before a failure is called the stage's own.
+gb_is_ended() {
+  local n
+  for ((n = 0; n < 20; n++)); do
+    [ -s "$GB_CTL/term" ] && return
+    gb_pause 0.025
+  done
+  return 1
+}
 # gb_stage_process NAME CANCELABLE END: runs the stage in a process group of its own; sets gb_rc
 # and gb_why. What it leaves behind is killed.
 gb_stage_process() {
@@ -193,7 +203,7 @@ gb_stage_process() {
   if [ -s "$GB_CTL/why" ]; then
     read -r gb_why <"$GB_CTL/why"
     : >"$GB_CTL/why"
-  elif [ "$2" = 1 ] && [ "$gb_rc" -ne 0 ] && [ -s "$GB_CTL/term" ]; then
+  elif [ "$2" = 1 ] && [ "$gb_rc" -ne 0 ] && gb_is_ended; then
     gb_why=terminated
   fi
 }

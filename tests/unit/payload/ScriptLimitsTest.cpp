@@ -195,6 +195,19 @@ TEST(ScriptLimitsTest, SignalToAllProcessesIsTheSameAndKeepsTheLog) {
     EXPECT_THAT(run.text(), HasSubstr("\nafter=canceled\n"));
 }
 
+TEST(ScriptLimitsTest, SignalThatReachesTheScriptFirstIsNoFailureOfTheScript) {
+    // Slurm signals the processes of a job one by one; the wrapper's turn is a tenth of a second
+    // later here.
+    ScriptRun run(jobWith({"setsid sh -c \"sleep 0.1; kill -TERM $PPID\" & kill -TERM $$"},
+                          {"echo after=$CI_JOB_STATUS"}));
+
+    run.run();
+
+    EXPECT_EQ(run.status().outcome, "canceled");
+    EXPECT_EQ(run.status().why, "terminated");
+    EXPECT_THAT(run.text(), HasSubstr("\nafter=canceled\n"));
+}
+
 TEST(ScriptLimitsTest, AfterScriptGetsOnlyTheBudgetOnceTheWrapperWasSignalled) {
     ScriptRun run(jobWith({"kill -TERM $PPID", "sleep 60"}, {"echo in-after", "sleep 60"}));
     run.shorten("gb_term_budget", 3);

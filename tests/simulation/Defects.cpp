@@ -172,6 +172,40 @@ class SecondRunBelieved final : public WrongFacts {
     }
 };
 
+class ClaimForgottenAtRestart final : public Defect {
+    void restarted(const std::filesystem::path& database) override {
+        const std::string waiting =
+            "(SELECT id FROM job WHERE state IN ('received', 'claimed', 'submitting'))";
+        testing::Person person(database);
+        for (const std::string table : {"job_secret", "submission", "transition"}) {
+            person.execute("DELETE FROM " + table + " WHERE job IN " + waiting);
+        }
+        person.execute("DELETE FROM job WHERE id IN " + waiting);
+    }
+};
+
+class ReleaseTakenForGranted final : public WrongFacts {
+    void spoilFacts(JobRecord&, Facts&, WallTime now, const Policy&) override { now_ = now; }
+    void spoilDecision(const JobRecord& job, Decision& decision) override {
+        if (job.state == State::Reporting && decision.effects.has(Effect::Release)) {
+            decision.effects.remove(Effect::Release);
+            decision.next.submission.releasedAt = now_;
+        }
+    }
+    WallTime now_ = {};
+};
+
+class LastStepForgotten final : public WrongFacts {
+    void spoilDecision(const JobRecord& job, Decision& decision) override {
+        if (decision.next.state == State::Done) {
+            decision.next.state = job.state;
+            decision.next.dueAt.reset();
+            decision.cause.clear();
+            decision.forgetSecrets = false;
+        }
+    }
+};
+
 template <typename Bug>
 std::unique_ptr<Defect> make() {
     return std::make_unique<Bug>();
@@ -192,7 +226,11 @@ const std::vector<PlantedBug>& plantedBugs() {
         {"ReleaseBeforeReport", "one-report", &make<ReleaseBeforeReport>},
         {"EmptyAnswerBelieved", "verdict-right", &make<EmptyAnswerBelieved>},
         {"OneLookBelieved", "verdict-right", &make<OneLookBelieved>},
-        {"SecondRunBelieved", "verdict-right", &make<SecondRunBelieved>}};
+        {"SecondRunBelieved", "verdict-right", &make<SecondRunBelieved>},
+        {"ClaimForgottenAtRestart", "no-claim-lost", &make<ClaimForgottenAtRestart>},
+        {"ReleaseTakenForGranted", "nothing-left", &make<ReleaseTakenForGranted>},
+        {"LastStepForgotten", "comes-to-rest", &make<LastStepForgotten>},
+    };
     return kBugs;
 }
 

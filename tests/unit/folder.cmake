@@ -7,5 +7,6 @@ bridge_test(folder_test LABEL unit
     unit/folder/HostileFolderTest.cpp unit/folder/JobFoldersTest.cpp
     unit/folder/ProcessTableTest.cpp unit/folder/StartedProcessTest.cpp
   DEPS gridbridge::folder)
+target_sources(folder_test PRIVATE fakes/SyncedDisk.cpp)
 target_compile_definitions(folder_test PRIVATE FOLDER_AGENT="$<TARGET_FILE:folder_agent>")
 add_dependencies(folder_test folder_agent)

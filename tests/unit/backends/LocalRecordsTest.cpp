@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "backends/local/LocalRecords.h"
+#include "tests/fakes/SyncedDisk.h"
 #include "tests/fakes/TempDir.h"
 
 namespace gridbridge {
@@ -50,6 +51,22 @@ TEST_F(LocalRecordsTest, TheLastUpdateCountsAndTheInputsStay) {
     EXPECT_EQ(loaded[0].record.value(), running());
     ASSERT_TRUE(later.inputs(record_.key).ok());
     EXPECT_EQ(later.inputs(record_.key)->at(0).content, inputs_[0].content);
+}
+
+TEST_F(LocalRecordsTest, WhatWasSyncedAndWhatWasUpdatedOutliveAPowerFailure) {
+    const testing::SyncedDisk disk;
+    const auto left = [&] {
+        const TempDir after;
+        disk.leave(temp_.path() / ".local", after.path() / ".local");
+        return LocalRecords(after.path()).load();
+    };
+    ASSERT_TRUE(records_.create(record_, inputs_).ok());
+    ASSERT_TRUE(records_.sync().ok());
+    ASSERT_EQ(left().size(), 1U);
+    EXPECT_EQ(left().at(0).record.value(), record_);
+
+    ASSERT_TRUE(records_.update(running()).ok());
+    EXPECT_EQ(left().at(0).record.value(), running());
 }
 
 TEST_F(LocalRecordsTest, OnlyTheServiceCanReadTheMemory) {

@@ -4,6 +4,8 @@
 #include <latch>
 #include <thread>
 
+#include "bridge/folder/DirectFolders.h"
+#include "tests/fakes/SyncedDisk.h"
 #include "tests/unit/folder/FolderFixture.h"
 
 namespace gridbridge::folder {
@@ -169,6 +171,20 @@ TEST(DirectFoldersTest, AWorkDirThatOthersCouldChangeIsRefused) {
     EXPECT_THROW(DirectFolders{"relative"}, std::runtime_error);
     EXPECT_THROW(DirectFolders{temp.path() / "it's"}, std::runtime_error);
     EXPECT_THROW(DirectFolders{temp.path() / "$(id)"}, std::runtime_error);
+}
+
+TEST(DirectFoldersTest, AMarkerThatWasTakenOutlivesAPowerFailure) {
+    const testing::TempDir temp;
+    std::filesystem::create_directory(temp.path() / "work");
+    DirectFolders folders(temp.path() / "work");
+    const FolderRef ref{.key = {"gb-test-1-1"}, .account = ""};
+    ASSERT_TRUE(folders.stage(ref, std::vector<StagedFile>{}).ok());
+    const testing::SyncedDisk disk;
+
+    ASSERT_EQ(folders.mark(ref).value(), MarkOutcome::Taken);
+
+    disk.leave(folders.path(ref) / "out", temp.path() / "left");
+    EXPECT_TRUE(std::filesystem::exists(temp.path() / "left/started"));
 }
 
 }  // namespace

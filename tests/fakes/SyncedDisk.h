@@ -1,0 +1,31 @@
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <sys/types.h>
+
+namespace gridbridge::testing {
+
+/// What a power failure would leave: only what this process has given to fsync or fdatasync, as
+/// it was at that moment. Its source replaces the two calls in the program it is linked into, so
+/// that SQLite's are seen as well. One at a time; safe for concurrent use.
+class SyncedDisk {
+public:
+    SyncedDisk();
+    ~SyncedDisk();
+    SyncedDisk(const SyncedDisk&) = delete;
+    SyncedDisk& operator=(const SyncedDisk&) = delete;
+
+    /// Puts into the folder `copy` the files of `folder` whose content was synced, and whose entry
+    /// was by a sync of the folder itself.
+    void leave(const std::filesystem::path& folder, const std::filesystem::path& copy) const;
+    /// Called by the two calls.
+    void note(int fd);
+
+private:
+    std::map<ino_t, std::string> contents_;
+    std::map<ino_t, std::map<std::string, ino_t>> entries_;
+};
+
+}  // namespace gridbridge::testing

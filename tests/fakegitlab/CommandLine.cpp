@@ -12,7 +12,7 @@ std::unique_ptr<CLI::App> commandInto(Arguments& a) {
         "Example:\n  fakegitlab --folder demo --port-file /tmp/url --until-done\n"
         "serves demo/*.toml and the projects in demo/repositories, writes its address to\n"
         "/tmp/url, ends when every job has ended and exits 1 if one did not end as its\n"
-        "[expect] says or a client broke the protocol.");
+        "[expect] says, a client broke the protocol or a fault asked for never struck.");
     app->add_option("--folder", a.folder, "job files *.toml and repositories/GROUP/PROJECT/")
         ->required();
     app->add_option("--repositories", a.repositories,

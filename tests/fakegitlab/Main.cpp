@@ -41,7 +41,9 @@ Options optionsFor(const Arguments& a, const std::filesystem::path& repositories
     return options;
 }
 
-void setFaults(FakeGitLab& server, const Arguments& a) {
+/// The kinds that should strike.
+std::set<FaultKind> setFaults(FakeGitLab& server, const Arguments& a) {
+    std::set<FaultKind> wanted;
     server.setFaults(a.seed, 0);
     for (const auto& fault : a.faults) {
         const auto equals = fault.find('=');
@@ -54,7 +56,11 @@ void setFaults(FakeGitLab& server, const Arguments& a) {
             throw CLI::ValidationError("--fault", "wants KIND=RATE with 0 <= RATE <= 1: " + fault);
         }
         server.setFault(*kind, rate);
+        if (rate > 0) {
+            wanted.insert(*kind);
+        }
     }
+    return wanted;
 }
 
 void commitRepositories(FakeGitLab& server, const std::filesystem::path& folder) {
@@ -108,12 +114,16 @@ std::string fileName(std::string jobName) {
     return jobName + ".log";
 }
 
-Summary summarize(const FakeGitLab& server, std::vector<JobResult> jobs) {
+Summary summarize(const FakeGitLab& server, std::vector<JobResult> jobs,
+                  std::set<FaultKind> wanted) {
     for (auto& job : jobs) {
         job.seen = server.job(job.seen.id);
         job.problems = differences(job.seen, job.expect);
     }
-    return {.jobs = std::move(jobs), .violations = server.violations(), .faults = server.faults()};
+    return {.jobs = std::move(jobs),
+            .violations = server.violations(),
+            .faults = server.faults(),
+            .wanted = std::move(wanted)};
 }
 
 /// Time of the last call about a job.
@@ -175,7 +185,7 @@ int run(const Arguments& a) {
     const ScratchFolder scratch;
     SystemClock clock;
     FakeGitLab server(clock, optionsFor(a, scratch.path));
-    setFaults(server, a);
+    const auto wanted = setFaults(server, a);
     server.addRunner(RunnerSpec{.token = a.runnerToken, .tags = a.tags});
     commitRepositories(server, a.repositories.empty()
                                    ? std::filesystem::path(a.folder) / "repositories"
@@ -186,7 +196,7 @@ int run(const Arguments& a) {
     }
     std::cout << "serving " << jobs.size() << " jobs at " << server.url() << std::endl;
     serve(server, a, clock, signals);
-    const auto summary = summarize(server, jobs);
+    const auto summary = summarize(server, jobs, wanted);
     print(summary, std::cout);
     if (!a.results.empty()) {
         writeFile(a.results, toJson(summary));

@@ -71,8 +71,13 @@ Object::Ptr jobJson(const JobResult& job) {
 }  // namespace
 
 bool Summary::ok() const {
-    return violations.empty() && std::all_of(jobs.begin(), jobs.end(),
-                                             [](const auto& job) { return job.problems.empty(); });
+    const auto strikes = [this](FaultKind kind) {
+        const auto found = faults.find(kind);
+        return found != faults.end() && found->second > 0;
+    };
+    return violations.empty() && std::all_of(wanted.begin(), wanted.end(), strikes) &&
+           std::all_of(jobs.begin(), jobs.end(),
+                       [](const auto& job) { return job.problems.empty(); });
 }
 
 std::vector<std::string> differences(const JobSnapshot& seen, const Expectation& expect) {
@@ -128,7 +133,7 @@ void print(const Summary& summary, std::ostream& out) {
         out << "violation: " << violation << '\n';
     }
     for (const auto& [kind, count] : summary.faults) {
-        if (count > 0) {
+        if (count > 0 || summary.wanted.contains(kind)) {
             out << "fault " << nameOf(kind) << ": " << count << '\n';
         }
     }

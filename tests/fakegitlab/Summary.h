@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <ostream>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -21,8 +22,10 @@ struct JobResult {
 struct Summary {
     std::vector<JobResult> jobs = {};
     std::vector<std::string> violations = {};
-    std::map<FaultKind, std::uint64_t> faults = {};
+    std::map<FaultKind, std::uint64_t> faults = {};  ///< How often each struck.
+    std::set<FaultKind> wanted = {};                 ///< Those that should have.
 
+    /// Also false when one of `wanted` never struck: nothing has been shown of it.
     bool ok() const;
 };
 

@@ -19,7 +19,7 @@ log_contains = ["cloned"]
 J
 serve() {
     rm -f "$dir/url"
-    "$program" --folder "$dir/jobs" --port-file "$dir/url" --until-done --grace 0 >"$dir/out" & pid=$!
+    "$program" --folder "$dir/jobs" --port-file "$dir/url" --until-done --grace 0 "$@" >"$dir/out" & pid=$!
     for _ in $(seq 200); do [ -s "$dir/url" ] && break; kill -0 "$pid" || { cat "$dir/out"; exit 1; }; sleep 0.05; done
     url=$(cat "$dir/url")
     body=$(curl -sf -H 'Content-Type: application/json' "$url/api/v4/jobs/request" -d '{"token":"glrt-fakegitlab",
@@ -58,6 +58,11 @@ serve
 end 4
 [ "$rc" = 1 ] || { cat "$dir/out"; echo "unexpected outcome, but exit $rc"; exit 1; }
 grep -q 'exit code is 4 instead of 3' "$dir/out"
+
+serve --fault 503=0 --fault upload-answer-lost=1
+end 3
+[ "$rc" = 1 ] && grep -q '^fault upload-answer-lost: 0$' "$dir/out" && ! grep -q 'fault 503' "$dir/out" ||
+    { cat "$dir/out"; echo "a fault that never struck passed, exit $rc"; exit 1; }
 
 echo 'scirpt = ["true"]' >>"$dir/jobs/typo.toml"
 if "$program" --folder "$dir/jobs" >"$dir/out" 2>&1; then echo 'a typo was accepted'; exit 1; fi

@@ -86,13 +86,6 @@ std::vector<std::string> filesIn(const path& folder) {
     return files;
 }
 
-bool needsRoot(const std::string& what) {
-    if (!isRoot()) {
-        std::cout << "this part needs root and is not tested here: " << what << "\n";
-    }
-    return !isRoot();
-}
-
 class AccountEndToEnd : public EndToEnd {
 protected:
     AccountEndToEnd() {
@@ -238,8 +231,8 @@ protected:
 };
 
 TEST_F(TwoAccounts, AJobRunsAsItsAccountAndReachesNothingElse) {
-    if (needsRoot("a job of another account")) {
-        return;
+    if (!isRoot()) {
+        GTEST_SKIP() << leftOut("a job of another account");
     }
     const auto& account = newAccount("gb-e2e-a");
     const auto& other = newAccount("gb-e2e-b");
@@ -277,8 +270,8 @@ TEST_F(TwoAccounts, AJobRunsAsItsAccountAndReachesNothingElse) {
 }
 
 TEST_F(AccountEndToEnd, TheFolderOfAJobBelongsToItsAccountAlone) {
-    if (needsRoot("the folder of a job of another account")) {
-        return;
+    if (!isRoot()) {
+        GTEST_SKIP() << leftOut("the folder of a job of another account");
     }
     const auto& account = newAccount("gb-e2e-e");
     service->configure("", "run_as = \"" + account.name + "\"\n");
@@ -297,8 +290,8 @@ TEST_F(AccountEndToEnd, TheFolderOfAJobBelongsToItsAccountAlone) {
 }
 
 TEST_F(AccountEndToEnd, AJobThatPutsALinkInPlaceOfItsFolderIsReadNothing) {
-    if (needsRoot("a job that points at files of root")) {
-        return;
+    if (!isRoot()) {
+        GTEST_SKIP() << leftOut("a job that points at files of root");
     }
     const auto& account = newAccount("gb-e2e-f");
     const auto closed = folder.path / "closed";
@@ -377,8 +370,8 @@ protected:
 };
 
 TEST_F(OrdinaryService, WithTwoCapabilitiesItActsAsTheAccount) {
-    if (needsRoot("a service with CAP_SETUID and CAP_SETGID")) {
-        return;
+    if (!isRoot()) {
+        GTEST_SKIP() << leftOut("a service with CAP_SETUID and CAP_SETGID");
     }
     const auto& own = newAccount("gb-e2e-s");
     const auto& account = newAccount("gb-e2e-g");
@@ -392,8 +385,8 @@ TEST_F(OrdinaryService, WithTwoCapabilitiesItActsAsTheAccount) {
 }
 
 TEST_F(OrdinaryService, WithALineForSudoItActsAsTheAccount) {
-    if (needsRoot("a service that may use sudo")) {
-        return;
+    if (!isRoot()) {
+        GTEST_SKIP() << leftOut("a service that may use sudo");
     }
     const auto& own = newAccount("gb-e2e-t");
     const auto& account = newAccount("gb-e2e-h");
@@ -411,8 +404,8 @@ TEST_F(OrdinaryService, WithALineForSudoItActsAsTheAccount) {
 }
 
 TEST_F(AccountEndToEnd, AWorkFolderThatTheAccountCannotReach) {
-    if (needsRoot("a work folder behind a closed one")) {
-        return;
+    if (!isRoot()) {
+        GTEST_SKIP() << leftOut("a work folder behind a closed one");
     }
     const auto& account = newAccount("gb-e2e-c");
     const auto closed = folder.path / "closed";
@@ -431,8 +424,8 @@ TEST_F(AccountEndToEnd, AWorkFolderThatTheAccountCannotReach) {
 }
 
 TEST_F(AccountEndToEnd, AnAccountThatCanReadTheStateFolderOrAToken) {
-    if (needsRoot("a state folder that is open to the jobs' group")) {
-        return;
+    if (!isRoot()) {
+        GTEST_SKIP() << leftOut("a state folder that is open to the jobs' group");
     }
     const auto& account = newAccount("gb-e2e-d");
     service->configure("", "run_as = \"" + account.name + "\"\n");

@@ -197,8 +197,9 @@ TEST(ScriptLimitsTest, SignalToAllProcessesIsTheSameAndKeepsTheLog) {
 
 TEST(ScriptLimitsTest, SignalThatReachesTheScriptFirstIsNoFailureOfTheScript) {
     // Slurm signals the processes of a job one by one; the wrapper's turn is a tenth of a second
-    // later here.
-    ScriptRun run(jobWith({"setsid sh -c \"sleep 0.1; kill -TERM $PPID\" & kill -TERM $$"},
+    // later here. Who sends it must have left the stage, which is killed with all that is in it.
+    ScriptRun run(jobWith({"setsid sh -c \"touch left; sleep 0.1; kill -TERM $PPID\" &",
+                           "until [ -e left ]; do sleep 0.01; done; kill -TERM $$"},
                           {"echo after=$CI_JOB_STATUS"}));
 
     run.run();

@@ -44,6 +44,8 @@ fakegitlab::Options serverOptions(const Plan& plan,
     fakegitlab::Options options;
     options.listen = false;
     options.seed = plan.seed;
+    // Twice the time between two heartbeats of a waiting job; a call that hangs costs a minute.
+    options.heartbeatLimit = plan.hangs > 0 ? 240s : 120s;
     // A kill, or a call that hangs, can lose the answer that told the end.
     options.callsAfterEnd = 3 * plan.restarts() + (plan.hangs > 0 ? 6 : 0);
     options.onEvent = std::move(onEvent);

@@ -50,7 +50,7 @@ protected:
 std::string wrapperStatus(const SubmissionKey& key, const SimulatedVerdict& verdict, int exitCode);
 
 /// For sites that try the service without a cluster: every job takes 5 to 60 seconds, prints a few
-/// lines that say so, and succeeds.
+/// lines that say so, and succeeds. The first, second and so on are the same in every installation.
 class ShortJobs final : public SimulatedWorkload {
 public:
     explicit ShortJobs(std::uint64_t seed) : seed_(seed) {}

@@ -118,6 +118,14 @@ private:
     int uses_ = 0;
 };
 
+TEST(SimulatedBackend, ItsJobsAreTheSameInEveryInstallation) {
+    ShortJobs jobs(7);
+    const auto time = [&](const char* key) { return jobs.work({key}).runTime; };
+    EXPECT_EQ(time("gb-abcdefgh-1-1"), time("gb-zyxwvuts-1-1"));
+    EXPECT_NE(time("gb-abcdefgh-1-1"), time("gb-abcdefgh-2-1"));
+    EXPECT_NE(time("gb-abcdefgh-1-1"), ShortJobs(8).work({"gb-abcdefgh-1-1"}).runTime);
+}
+
 TEST(SimulatedBackend, ItsJobsLeaveALogAndAStatusFileThatTheServiceUnderstands) {
     ShortJobs jobs(7);
     const SubmissionKey key{"gb-abcdefgh-1-1"};

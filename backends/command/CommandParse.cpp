@@ -3,6 +3,7 @@
 #include <Poco/JSON/Parser.h>
 #include <Poco/RegularExpression.h>
 
+#include <algorithm>
 #include <charconv>
 #include <stdexcept>
 
@@ -47,10 +48,12 @@ bool isOurName(const std::string& name) {
            name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string::npos;
 }
 
-/// An id is a word of a command: no option, and nothing that a person would have to quote.
+/// An id is a word of a command: no option, and nothing that a person would have to quote or that
+/// a terminal would obey.
 bool isId(const std::string& id) {
     return !id.empty() && id.size() < 128 && id.front() != '-' &&
-           id.find_first_of(" \t\n\"'\\") == std::string::npos;
+           std::all_of(id.begin(), id.end(), [](char c) { return c > ' ' && c <= '~'; }) &&
+           id.find_first_of("\"'\\") == std::string::npos;
 }
 
 std::optional<int> number(const std::string& text) {
@@ -301,12 +304,13 @@ Observation CommandParser::result(const Finished& result) const {
         return seen;
     }
     seen.state = BatchState::Ended;
-    // 128 and 256 stand for signals, in shells and in PBS.
+    // What is above 128 and 256 stands for signals, in shells and in PBS.
     const auto signal = number(valueOf(end ? end->groups : CommandPattern::Groups{}, "signal"));
     if (signal.value_or(0) > 0) {
         seen.signal = signal;
-    } else if (code && *code > 128) {
-        seen.signal = *code - (*code >= 256 ? 256 : 128);
+    } else if (const int above = code.value_or(0) - (code.value_or(0) > 256 ? 256 : 128);
+               above > 0 && above < 128) {
+        seen.signal = above;
     } else {
         seen.exitCode = code;
     }

@@ -3,6 +3,8 @@
 #include <cerrno>
 #include <sys/stat.h>
 
+#include "bridge/folder/AgentAnswers.h"
+
 namespace gridbridge::folder {
 namespace {
 
@@ -21,27 +23,6 @@ Packer requestOf(AgentCall call, const FolderRef& folder) {
 
 Packer& pack(Packer& out, const ProcessId& process) {
     return out.number(static_cast<std::uint64_t>(process.pid)).number(process.startTicks);
-}
-
-ProcessEnd endIn(Unpacker& in) {
-    ProcessEnd end;
-    for (auto* value : {&end.exitCode, &end.signal}) {
-        if (const auto number = in.number(256); number > 0) {
-            *value = static_cast<int>(number - 1);
-        }
-    }
-    return end;
-}
-
-Result<ReadChunk> chunkIn(Unpacker& in, const ReadRequest& request) {
-    if (auto error = in.outcome()) {
-        return std::move(*error);
-    }
-    ReadChunk chunk;
-    chunk.exists = in.number(1) == 1;
-    chunk.size = static_cast<std::int64_t>(in.number(std::numeric_limits<std::int64_t>::max()));
-    chunk.bytes = in.text(request.limit);
-    return chunk;
 }
 
 }  // namespace
@@ -120,10 +101,7 @@ Result<T> AgentFolders::ask(const FolderRef& folder, const Packer& request,
 }
 
 Result<void> AgentFolders::tell(const FolderRef& folder, const Packer& request) {
-    return repeatable(ask<void>(folder, request, [](Unpacker& in) -> Result<void> {
-        auto error = in.outcome();
-        return error ? Result<void>(std::move(*error)) : Result<void>();
-    }));
+    return repeatable(ask<void>(folder, request, successIn));
 }
 
 Result<void> AgentFolders::stage(const FolderRef& folder, std::span<const StagedFile> files) {
@@ -153,13 +131,8 @@ Result<ProcessId> AgentFolders::start(const FolderRef& folder, std::span<const s
     for (const auto& word : argv) {
         request.text(word);
     }
-    const std::function<Result<ProcessId>(Unpacker&)> take =
-        [this](Unpacker& in) -> Result<ProcessId> {
-        if (auto error = in.outcome()) {
-            return std::move(*error);
-        }
-        const auto pid = static_cast<pid_t>(in.number(std::numeric_limits<pid_t>::max()));
-        return ProcessId{pid, in.number(), bootId_};
+    const std::function<Result<ProcessId>(Unpacker&)> take = [this](Unpacker& in) {
+        return processIn(in, bootId_);
     };
     const std::lock_guard turn((*agent)->turn);
     // Without our word nothing runs: until then a lost answer means that nothing came of it.
@@ -184,13 +157,8 @@ Result<AgentFolders::Chunks> AgentFolders::readSome(AgentChild& agent,
         request.number(static_cast<std::uint64_t>(std::max<std::int64_t>(wanted.offset, 0)));
         request.number(wanted.limit);
     }
-    return talk<Chunks>(agent, request, [&](Unpacker& in) -> Result<Chunks> {
-        Chunks chunks;
-        for (auto left = in.number(requests.size()); left > 0; --left) {
-            chunks.push_back(chunkIn(in, requests[chunks.size()]));
-        }
-        return chunks;
-    });
+    return talk<Chunks>(agent, request,
+                        [&](Unpacker& in) { return Result<Chunks>(chunksIn(in, requests)); });
 }
 
 AgentFolders::Chunks AgentFolders::readAll(const std::string& account,
@@ -241,13 +209,11 @@ Result<MarkOutcome> AgentFolders::mark(const FolderRef& folder) {
     if (folder.account.empty()) {
         return own_.mark(folder);
     }
-    return ask<MarkOutcome>(
-        folder, requestOf(AgentCall::Mark, folder), [](Unpacker& in) -> Result<MarkOutcome> {
-            if (auto error = in.outcome()) {
-                return std::move(*error);
-            }
-            return in.number(1) == 1 ? MarkOutcome::Taken : MarkOutcome::AlreadyStarted;
-        });
+    const auto taken = ask<bool>(folder, requestOf(AgentCall::Mark, folder), flagIn);
+    if (!taken) {
+        return taken.error();
+    }
+    return *taken ? MarkOutcome::Taken : MarkOutcome::AlreadyStarted;
 }
 
 Result<void> AgentFolders::requestCancel(const FolderRef& folder) {
@@ -290,13 +256,7 @@ Result<void> AgentFolders::free(const FolderRef& folder) {
         return gone ? Result<void>() : Result<void>(agent.error());
     }
     return freeInParts([this, &folder] {
-        return repeatable(
-            ask<bool>(folder, requestOf(AgentCall::Free, folder), [](Unpacker& in) -> Result<bool> {
-                if (auto error = in.outcome()) {
-                    return std::move(*error);
-                }
-                return in.number(1) == 1;
-            }));
+        return repeatable(ask<bool>(folder, requestOf(AgentCall::Free, folder), flagIn));
     });
 }
 

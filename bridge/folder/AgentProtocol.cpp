@@ -108,14 +108,14 @@ Packer& Packer::error(const Error& error) {
     return number(static_cast<std::uint64_t>(error.kind) + 1).text(oneLine(error.message));
 }
 
-std::uint64_t Unpacker::number(std::uint64_t most) {
+std::uint64_t Unpacker::number(std::uint64_t most, std::uint64_t least) {
     if (!good_ || rest_.size() < 8) {
         good_ = false;
         return 0;
     }
     const auto value = valueOf(rest_.substr(0, 8));
     rest_.remove_prefix(8);
-    good_ = value <= most;
+    good_ = least <= value && value <= most;
     return good_ ? value : 0;
 }
 

@@ -59,7 +59,8 @@ class Unpacker {
 public:
     explicit Unpacker(std::string_view bytes) : rest_(bytes) {}
 
-    std::uint64_t number(std::uint64_t most = std::numeric_limits<std::uint64_t>::max());
+    std::uint64_t number(std::uint64_t most = std::numeric_limits<std::uint64_t>::max(),
+                         std::uint64_t least = 0);
     std::string text(std::size_t most);
     /// What well() or error() wrote; the message is one line of plain characters.
     std::optional<Error> outcome();

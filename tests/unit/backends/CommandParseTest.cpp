@@ -136,13 +136,16 @@ TEST(CommandListing, OfTwoJobsOfOneNameTheOneThatHasNotEndedCounts) {
     }
 }
 
-TEST(CommandListing, AnIdThatWouldBeAnOptionIsNone) {
+TEST(CommandListing, AnIdThatWouldBeAnOptionOrMoveATerminalIsNone) {
     auto config = commandPreset("lsf").value();
     config.statusJob = R"(^(?<id>\S+) (?<state>\w+) (?<name>\S+)\n)";
-    const auto listing = CommandParser(config).listing(said("-all RUN gb-a-1-1\n1 RUN gb-a-2-1\n"));
-    ASSERT_TRUE(listing.ok());
-    EXPECT_EQ(listing->jobs.count("gb-a-1-1"), 0U);
-    EXPECT_EQ(listing->trouble, "bjobs: gb-a-1-1 has no id that makes sense");
+    for (const std::string id : {"-all", "1\033[2J", "1\xC3\xA9"}) {
+        const auto listing =
+            CommandParser(config).listing(said(id + " RUN gb-a-1-1\n1 RUN gb-a-2-1\n"));
+        ASSERT_TRUE(listing.ok());
+        EXPECT_EQ(listing->jobs.count("gb-a-1-1"), 0U);
+        EXPECT_EQ(listing->trouble, "bjobs: gb-a-1-1 has no id that makes sense");
+    }
 }
 
 TEST(CommandSubmission, TheWholeLastLineIsAnIdOrNothingIsKnown) {
@@ -206,6 +209,11 @@ TEST(CommandResult, ExitCodesSignalsAndCauses) {
     EXPECT_EQ(sge.result(said("failed       0\nexit_status  3\n")).exitCode, 3);
     EXPECT_EQ(sge.result(said("", 1, "error: job id 5 not found\n")).state, BatchState::Absent);
     EXPECT_EQ(parser("pbs").result(said("    Exit_status = 271\n")).signal, 15);
+    for (const int noSignal : {128, 256, 999}) {
+        const auto text = "    Exit_status = " + std::to_string(noSignal) + "\n";
+        EXPECT_EQ(parser("pbs").result(said(text)).exitCode, noSignal);
+        EXPECT_EQ(parser("pbs").result(said(text)).signal, std::nullopt);
+    }
     EXPECT_EQ(parser("pbs").result(said("    Exit_status = -3\n")).cause, EndCause::NodeFailure);
     EXPECT_EQ(parser("oar").result(said("    exit_code = 768 (3,0,0)\n")).exitCode, 3);
     EXPECT_EQ(parser("oar").result(said("    exit_code = 9 (0,9,0)\n")).signal, 9);

@@ -155,6 +155,20 @@ TEST_F(AgentFoldersTest, AnswersThatMakeNoSenseAreTransientAndEndTheAgent) {
     }
 }
 
+TEST_F(AgentFoldersTest, AProcessWithoutANumberIsNoneAndIsNotRecorded) {
+    const std::string zero = "\\000\\000\\000\\000\\000\\000\\000\\000";
+    auto& folders =
+        use(greeting() + frame("\\030\\000\\000\\000", zero + zero + zero) + "exec cat >/dev/null");
+    bool recorded = false;
+
+    const auto started = folders.start(ref(), std::vector<std::string>{"/bin/true"},
+                                       [&](const ProcessId&) { return recorded = true; });
+
+    ASSERT_FALSE(started.ok());
+    EXPECT_EQ(started.error().kind, ErrorKind::Transient);
+    EXPECT_FALSE(recorded);
+}
+
 TEST_F(AgentFoldersTest, AMessageOfAnAgentIsOneHarmlessLine) {
     use(greeting() +
         frame("\\032\\000\\000\\000",

@@ -94,6 +94,8 @@ protected:
     /// handed out just before the kill, and the claimer has not asked for another since.
     void takeStock(WallTime killedAt) {
         constexpr std::chrono::seconds kInHand{5};
+        // GitLab does not notice that somebody died: it answers what had been sent.
+        ASSERT_TRUE(gitlab->waitUntilAlone());
         std::set<std::pair<WallTime, JobId>> delivered;
         for (const auto id : withoutRow()) {
             const auto job = gitlab->job(id);

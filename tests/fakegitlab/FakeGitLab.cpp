@@ -311,6 +311,11 @@ bool FakeGitLab::waitForAllEnded(Millis limit) const {
     return waitUntil([&] { return allEnded(); }, limit);
 }
 
+bool FakeGitLab::waitUntilAlone(Millis limit) const {
+    impl_->server->takeUpAll();
+    return waitUntil([this] { return impl_->server->connections() == 0; }, limit);
+}
+
 void FakeGitLab::setFaults(std::uint64_t seed, double rate) {
     impl_->locked([&] {
         impl_->state.faults.seed(seed);

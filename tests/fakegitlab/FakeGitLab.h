@@ -84,6 +84,8 @@ public:
     bool waitForTrace(JobId id, const std::string& text,
                       Millis limit = std::chrono::seconds(30)) const;
     bool waitForAllEnded(Millis limit = std::chrono::seconds(30)) const;
+    /// Until what clients had sent when they died is answered and no client is connected.
+    bool waitUntilAlone(Millis limit = std::chrono::seconds(30)) const;
 
     /// Seeds the faults and sets every kind to `rate`.
     void setFaults(std::uint64_t seed, double rate);

@@ -208,6 +208,23 @@ void Server::setAway(bool away) {
     impl_->away = away;
 }
 
+void Server::takeUpAll() {
+    // The oldest connection is accepted first: when this one has been served, so were all before.
+    try {
+        Poco::Net::StreamSocket last(Poco::Net::SocketAddress("127.0.0.1", port()));
+        last.shutdownSend();
+        char byte = 0;
+        while (last.receiveBytes(&byte, 1) > 0) {
+        }
+    } catch (const Poco::Exception&) {
+        // Away: it is closed with a reset.
+    }
+}
+
+int Server::connections() const {
+    return impl_->server.currentConnections() + impl_->server.queuedConnections();
+}
+
 void Server::renewCertificate() {
     impl_->context->useCertificate(
         Poco::Crypto::X509Certificate(impl_->files.certificate.string()));

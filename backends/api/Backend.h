@@ -120,6 +120,9 @@ struct LogChunk {
     std::string bytes;  ///< From the offset; empty = nothing yet.
     /// The status file's text once it is there; at most 4 KiB + 1, hostile.
     std::optional<std::string> status;
+    /// Bytes of the whole log now, whatever the offset. Absent where there is none, and where the
+    /// batch system may show an older state of it than before.
+    std::optional<std::int64_t> size = {};
 };
 
 enum class CancelKind { Soft, Hard };

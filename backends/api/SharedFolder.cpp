@@ -34,7 +34,8 @@ Result<LogChunk> join(Result<folder::ReadChunk> status, Result<folder::ReadChunk
         return log.error();
     }
     LogChunk chunk;
-    if (log) {
+    if (log && log->exists) {
+        chunk.size = log->size;
         chunk.bytes = std::move(log).value().bytes;
     }
     if (!status) {

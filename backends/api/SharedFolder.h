@@ -18,9 +18,9 @@ inline constexpr const char* kLoaderName = "loader.sh";
 Result<std::vector<folder::StagedFile>> filesOf(const folder::JobFolders& folders,
                                                 const BatchJob& job);
 
-/// `out/log` from each request's offset, and `out/status` once it is there. What the job itself
-/// made unreadable counts as an empty log or an empty, hence invalid, status; an error only when
-/// neither of the two can be read.
+/// `out/log` from each request's offset, its size, and `out/status` once it is there. What the job
+/// itself made unreadable counts as an empty log or an empty, hence invalid, status; an error only
+/// when neither of the two can be read.
 std::vector<Result<LogChunk>> readSharedLogs(folder::JobFolders& folders,
                                              std::span<const LogRequest> requests);
 

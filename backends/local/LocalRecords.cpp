@@ -211,9 +211,8 @@ Result<void> LocalRecords::probe() {
     if (auto room = folder::checkRoom(workDir_, 0); !room) {
         return room;
     }
-    auto written = createFile(".probe", "probe\n");
-    ::unlinkat(dir_.get(), ".probe", 0);
-    return written;
+    // A job is taken by writing its record.
+    return folder::checkWritable(workDir_ / ".local");
 }
 
 }  // namespace gridbridge

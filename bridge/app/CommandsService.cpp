@@ -54,7 +54,12 @@ Contact checkDatabase(const ConfigReading& reading, CheckList& list) {
         for (const ConfigProblem& problem : openJobProblems(reading.config, reader.jobs({}))) {
             list.misconfigured(problem.sentence());
         }
-        reader.proveKey();
+        for (const store::JobRecord& job : reader.proveKey()) {
+            list.fail("job " + std::to_string(job.gitlabId.value_or(0)) + " (" +
+                      store::jobKey(reader.installation(), job.row) +
+                      "): its sealed description does not open, for its row was changed; restore "
+                      "gridbridge.db from a backup, or the service gives the job up");
+        }
         return Contact::read(reading.config);
     } catch (const store::StoreError& fault) {
         exitCodeOf(fault.kind) == kExitConfiguration ? list.misconfigured(fault.what())

@@ -138,9 +138,8 @@ BackendHealth probeBackend(const Config& config, const BackendConfig& backend) {
     } catch (const std::exception& e) {
         return {BackendFault{"work_dir", e.what(), "name a folder of the service's own"}, {}};
     }
-    if (const auto room = folder::checkRoom(backend.workDir, 0); !room) {
-        return {BackendFault{"", room.error().message, "make room there; until then jobs wait"},
-                {}};
+    if (const auto written = folder::checkWritable(backend.workDir); !written) {
+        return {BackendFault{"", written.error().message, "until then jobs wait"}, {}};
     }
     if (backend.runAs.empty()) {
         return {schedulerFault(backend, *folders, clock), {}};

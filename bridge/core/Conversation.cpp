@@ -198,18 +198,22 @@ void Conversation::patch(JobRow row, Live& live) {
         answers_.post({row, 0,
                        [this, answer, from = log.from, part = log.part, whole = log.complete()](
                            Facts& facts, Live& known) {
-                           hear(answer, facts, known);
+                           noteReading(answer, known);
+                           known.talking = false;
+                           if (answer.ok()) {
+                               hear(*answer, facts, known);
+                           }
                            known.acknowledged = from;
                            known.patchBytes = part;
-                           if (reached(answer.outcome) && !whole) {
+                           if (answer.ok() && reached(answer->outcome) && !whole) {
                                known.lastPatch = {};  // More is there: go on at once.
                            }
                        }});
     });
 }
 
-/// One PATCH; moves `log.from` to what GitLab then has.
-JobAnswer Conversation::sendPart(const CallContext& ctx, Sending& log) const {
+/// One PATCH; moves `log.from` to what GitLab then has. An error: it could not be read here.
+Result<JobAnswer> Conversation::sendPart(const CallContext& ctx, Sending& log) const {
     const std::int64_t at = log.from.value_or(log.length);
     std::string bytes;
     if (log.from) {
@@ -217,7 +221,7 @@ JobAnswer Conversation::sendPart(const CallContext& ctx, Sending& log) const {
             std::min<std::int64_t>(log.length - at, static_cast<std::int64_t>(log.part));
         auto read = trace_.read(log.key, at, static_cast<std::size_t>(wanted));
         if (!read.ok()) {
-            return {.message = read.error().message};
+            return read.error();
         }
         bytes = std::move(*read);
     }
@@ -246,13 +250,17 @@ JobAnswer Conversation::sendPart(const CallContext& ctx, Sending& log) const {
 }
 
 /// What is left of the log; with `greet` a heartbeat before it.
-JobAnswer Conversation::sendAll(const CallContext& ctx, Sending& log, bool greet) const {
+Result<JobAnswer> Conversation::sendAll(const CallContext& ctx, Sending& log, bool greet) const {
     JobAnswer answer{.outcome = CallOutcome::Done};
     if (greet) {
         answer = log.api.keepAlive(ctx, log.job);
     }
     while (reached(answer.outcome) && !log.complete()) {
-        answer = sendPart(ctx, log);
+        auto part = sendPart(ctx, log);
+        if (!part.ok()) {
+            return part;
+        }
+        answer = *std::move(part);
     }
     return answer;
 }
@@ -287,7 +295,8 @@ void Conversation::report(JobRow row, Live& live, const gitlab::FinalReport& rep
                          greet](std::stop_token stop) mutable {
         const CallContext ctx{clock_.steadyNow() + kCallLimit * 2, stop};
         auto answer = sendAll(ctx, log, greet);
-        const bool sent = reached(answer.outcome) || answer.outcome == CallOutcome::Rejected;
+        const bool sent =
+            answer.ok() && (reached(answer->outcome) || answer->outcome == CallOutcome::Rejected);
         if (sent) {
             last.traceEnd = checked ? endOf(log) : std::nullopt;
             answer = log.api.finish(ctx, log.job, last);
@@ -383,7 +392,7 @@ void Conversation::judgeReport(const JobAnswer& answer, bool success, bool refus
     facts.reported = fact;
 }
 
-void Conversation::hearReport(const JobAnswer& answer, bool success, Facts& facts, Live& live) {
+void Conversation::judgeAnswer(const JobAnswer& answer, bool success, Facts& facts, Live& live) {
     const auto now = clock_.steadyNow();
     const bool over = ends(answer, live);
     const bool refused = refusedTooLong(answer.outcome, now, live.reportRefusedSince);
@@ -395,9 +404,32 @@ void Conversation::hearReport(const JobAnswer& answer, bool success, Facts& fact
         log_.info("the final report of a job waits {} s, as the server asks job={}",
                   facts.reported->after / std::chrono::seconds(1), live.key);
     }
+}
+
+/// An error: the log, which goes first, cannot be read here.
+void Conversation::hearReport(const Result<JobAnswer>& answer, bool success, Facts& facts,
+                              Live& live) {
+    noteReading(answer, live);
+    if (answer.ok()) {
+        judgeAnswer(*answer, success, facts, live);
+    } else {
+        judgeReport({.message = answer.error().message}, success, false, facts, live);
+    }
     live.reporting = false;
     live.inFlight.remove(Effect::Report);
     live.failures = live.settled ? 0 : live.failures + 1;
+}
+
+/// A log that cannot be read here is no fault of GitLab's.
+void Conversation::noteReading(const Result<JobAnswer>& answer, const Live& live) {
+    if (answer.ok()) {
+        if (reading_.worked(clock_.steadyNow())) {
+            log_.info("traces are read again");
+        }
+    } else if (reading_.failed(clock_.steadyNow())) {
+        log_.error("a trace cannot be read, trying again job={} error=\"{}\"", live.key,
+                   answer.error().message);
+    }
 }
 
 /// Tells people once per outage of a server, not once per call.

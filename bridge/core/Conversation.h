@@ -72,15 +72,18 @@ private:
     void beat(JobRow row, Live& live);
     void patch(JobRow row, Live& live);
     Sending sending(const Live& live) const;
-    gitlab::JobAnswer sendPart(const CallContext& ctx, Sending& log) const;
-    gitlab::JobAnswer sendAll(const CallContext& ctx, Sending& log, bool greet) const;
+    Result<gitlab::JobAnswer> sendPart(const CallContext& ctx, Sending& log) const;
+    Result<gitlab::JobAnswer> sendAll(const CallContext& ctx, Sending& log, bool greet) const;
     std::optional<gitlab::TraceEnd> endOf(const Sending& log) const;
     bool ends(const gitlab::JobAnswer& answer, Live& live);
     void hear(const gitlab::JobAnswer& answer, Facts& facts, Live& live);
     void judgeReport(const gitlab::JobAnswer& answer, bool success, bool refused, Facts& facts,
                      Live& live);
-    void hearReport(const gitlab::JobAnswer& answer, bool success, Facts& facts, Live& live);
+    void judgeAnswer(const gitlab::JobAnswer& answer, bool success, Facts& facts, Live& live);
+    void hearReport(const Result<gitlab::JobAnswer>& answer, bool success, Facts& facts,
+                    Live& live);
     void note(const gitlab::JobAnswer& answer, const Live& live);
+    void noteReading(const Result<gitlab::JobAnswer>& answer, const Live& live);
 
     const Clock& clock_;
     World& world_;
@@ -89,6 +92,7 @@ private:
     spdlog::logger& log_;
     std::map<std::string, Outage> outages_;  ///< By runner.
     std::map<std::string, Server> servers_;  ///< By url.
+    Outage reading_;                         ///< Of traces, here.
     bool outageOver_ = false;
 };
 

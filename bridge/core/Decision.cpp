@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::string_view kPrepare = "prepare_executor";
 
-/// The job is gone at GitLab: nothing more is sent; what runs is ended and freed.
+/// Nothing more is sent about the job; what runs is ended and freed.
 Decision abandon(Step& step, const std::string& why = "GitLab took the job back") {
     JobRecord& next = step.decision.next;
     next.outcome = Outcome::Dropped;
@@ -307,7 +307,7 @@ std::string verdictLine(const JobRecord& job) {
 /// The trace goes on where GitLab's copy ends; false while it has not said where that is.
 bool mendTrace(Step& step) {
     const Facts& facts = step.facts;
-    const bool over = facts.contact == Contact::Gone || facts.reported;
+    const bool over = facts.contact == Contact::Gone || facts.reported || facts.unreadable;
     if (!facts.traceInGitLab && !over && !step.pastDeadline()) {
         return false;
     }
@@ -332,18 +332,29 @@ bool mendTrace(Step& step) {
     return true;
 }
 
+/// GitLab has taken the job back, or can be told nothing about it any more.
+std::optional<Decision> leave(Step& step) {
+    const bool gone = step.facts.contact == Contact::Gone || step.facts.unreadable;
+    if (!gone || step.job.state == State::Done || step.job.reportedAt) {
+        return std::nullopt;
+    }
+    if (step.job.state == State::Submitting) {
+        // A submission whose outcome is open is waited for: it may still have to be ended.
+        step.decision.next.cancel = Cancel::Hard;
+        return std::nullopt;
+    }
+    return step.facts.unreadable ? abandon(step, "its stored description cannot be read")
+                                 : abandon(step);
+}
+
 Decision next(Step& step) {
     const JobRecord& job = step.job;
     const Facts& facts = step.facts;
     if (facts.traceOnDisk && !mendTrace(step)) {
         return step.wait(step.policy.poll);
     }
-    if (facts.contact == Contact::Gone && job.state != State::Done && !job.reportedAt) {
-        // A submission whose outcome is open is waited for: it may still have to be ended.
-        if (job.state != State::Submitting) {
-            return abandon(step);
-        }
-        step.decision.next.cancel = Cancel::Hard;
+    if (auto left = leave(step)) {
+        return *left;
     }
     if (facts.contact == Contact::Canceling && job.cancel == Cancel::None) {
         step.decision.next.cancel = Cancel::Soft;

@@ -159,7 +159,17 @@ Decision collect(Step& step, const std::string& cause) {
 
 /// What else the job prints is in no trace.
 bool isLimited(const Step& step) {
-    return step.job.traceState == store::TraceState::Limited;
+    return step.decision.next.traceState == store::TraceState::Limited;
+}
+
+/// Where the rest of a log that was cut belongs, nobody knows.
+void leaveCutLog(Step& step) {
+    if (step.facts.log && step.facts.log->cut && !isLimited(step)) {
+        step.decision.next.traceState = store::TraceState::Limited;
+        step.decision.before +=
+            warningLine("the job cut its own log after " + std::to_string(step.job.rawOffset) +
+                        " bytes of it were read: nothing more of it is shown");
+    }
 }
 
 /// Whose SIGTERM it was only the scheduler's end of the job can tell; or that it has forgotten the
@@ -193,7 +203,7 @@ Decision statusSeen(Step& step) {
         if (awaitsScheduler(step)) {
             return step.wait(step.policy.poll);
         }
-        if (known > end.logBytes) {
+        if (known > end.logBytes && !isLimited(step)) {
             step.decision.after += warningLine("the job cut its own log: " + std::to_string(known) +
                                                " bytes were read, and at its end it had " +
                                                std::to_string(end.logBytes));
@@ -283,6 +293,7 @@ Decision watched(Step& step) {
     if (runs || (step.facts.log && !step.facts.log->bytes.empty()) || step.facts.end) {
         startRunning(step);
     }
+    leaveCutLog(step);
     if (step.facts.end) {
         return statusSeen(step);
     }

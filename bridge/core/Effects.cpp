@@ -41,21 +41,34 @@ std::optional<LogChunk> readable(Result<LogChunk> chunk) {
     return chunk.error().kind == ErrorKind::Permanent ? std::optional(LogChunk{}) : std::nullopt;
 }
 
+/// A log is only taken further from where it was read to; one that was once shorter never is.
+void hearLog(const LogChunk& chunk, const Look& job, Facts& facts, const Live& live) {
+    const bool goesOn = facts.log && facts.logOffset == job.rawOffset;
+    const auto known = goesOn ? static_cast<std::int64_t>(facts.log->bytes.size()) : 0;
+    const auto read = std::max(live.rawSeen, job.rawOffset + known);
+    const bool shorter = !job.limited && chunk.size && *chunk.size < read;
+    if (shorter || (goesOn && facts.log->cut)) {
+        facts.log = LogFact{.bytes = "", .cut = true};
+    } else {
+        facts.log = LogFact{.bytes = chunk.bytes, .atEnd = chunk.bytes.size() < kLogChunk};
+    }
+    facts.logOffset = job.rawOffset;
+}
+
 /// What a look at one job brought, in one piece.
 Answer seenOf(const Look& job, std::optional<Observation> observation,
               std::optional<LogChunk> chunk) {
     return {job.row, job.attempt,
-            [observation = std::move(observation), chunk = std::move(chunk), offset = job.rawOffset,
-             nonce = job.ref.key.value](Facts& facts, Live& live) {
+            [observation = std::move(observation), chunk = std::move(chunk), job](Facts& facts,
+                                                                                  Live& live) {
                 live.inFlight.remove(Effect::Look);
                 facts.observed = observation ? observation : facts.observed;
                 if (!chunk) {
                     return;
                 }
-                facts.log = LogFact{chunk->bytes, chunk->bytes.size() < kLogChunk};
-                facts.logOffset = offset;
+                hearLog(*chunk, job, facts, live);
                 if (chunk->status) {
-                    facts.end = scriptEnd(*chunk->status, nonce);
+                    facts.end = scriptEnd(*chunk->status, job.ref.key.value);
                 }
             }};
 }
@@ -73,7 +86,8 @@ Look lookOf(const store::JobRecord& job) {
             .ref = refOf(job),
             .run = job.submission.run,
             .rawOffset = job.rawOffset,
-            .logOpen = job.state == store::State::Queued || job.state == store::State::Running};
+            .logOpen = job.state == store::State::Queued || job.state == store::State::Running,
+            .limited = job.traceState == store::TraceState::Limited};
 }
 
 void Effects::submit(BackendEntry& entry, std::vector<ReadySubmission> jobs) {
@@ -249,7 +263,8 @@ bool Effects::lookAt(BackendEntry& entry, std::span<const Look> jobs, std::stop_
     for (std::size_t i = 0; i < jobs.size(); ++i) {
         const bool waits = seen.ok() && i < seen->size() && (*seen)[i].state == BatchState::Pending;
         if (jobs[i].logOpen && !waits) {
-            requests.push_back({refs[i], jobs[i].run, jobs[i].rawOffset, kLogChunk});
+            requests.push_back(
+                {refs[i], jobs[i].run, jobs[i].rawOffset, jobs[i].limited ? 0 : kLogChunk});
             readers.push_back(i);
         }
     }

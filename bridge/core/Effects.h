@@ -30,9 +30,9 @@ public:
     void readBatchLog(BackendEntry& entry, const store::JobRecord& job, Live& live);
     void collect(BackendEntry& entry, const store::JobRecord& job, Live& live);
     void release(BackendEntry& entry, const store::JobRecord& job, Live& live);
-    /// Packs and uploads the archives of a collected job.
+    /// Packs and uploads the archives of a collected job; without its description that fails.
     void upload(BackendEntry& entry, const store::JobRecord& job, Live& live,
-                std::shared_ptr<const gitlab::JobDescription> description);
+                const Result<std::shared_ptr<const gitlab::JobDescription>>& description);
     /// As few observe calls for `jobs` and their logs as the backend's batch limit allows.
     void look(BackendEntry& entry, std::vector<Look> jobs, bool poll);
     void probe(BackendEntry& entry);

@@ -64,6 +64,7 @@ struct ScriptEnd {
 struct LogFact {
     std::string bytes;  ///< From the stored raw offset.
     bool atEnd = true;  ///< Fewer bytes than asked for came back.
+    bool cut = false;   ///< It had become shorter than what was read of it: no byte is to follow.
 };
 
 /// We end the job ourselves.
@@ -110,8 +111,9 @@ struct Facts {
     std::optional<std::int64_t> traceOnDisk;    ///< Its size when it is shorter than committed.
     std::optional<std::int64_t> traceInGitLab;  ///< Its size there, once it is known.
 
-    bool duplicate = false;  ///< GitLab gave the job twice; an older row carries it.
-    bool restarted = false;  ///< Nothing is under way: what was asked must be asked again.
+    bool duplicate = false;   ///< GitLab gave the job twice; an older row carries it.
+    bool unreadable = false;  ///< Its stored description, so that nothing can be said about it.
+    bool restarted = false;   ///< Nothing is under way: what was asked must be asked again.
     EffectSet inFlight;
     int failures = 0;  ///< Consecutive failed effects, for the back-off.
     bool backendFull = false;

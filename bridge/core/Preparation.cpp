@@ -46,16 +46,27 @@ void describe(Decoded& decoded, const gitlab::JobDescription& job) {
 
 }  // namespace
 
+/// Without id and token GitLab can be told nothing. A body that has just arrived may lack them;
+/// later they are missing where a person or a disk has changed the row.
+void Reconciler::identify(const JobRecord& job, Live& live) {
+    const auto body = store_.payload(job.row);
+    if (const auto identity = body.ok() ? gitlab::identityOf(body->reveal()) : std::nullopt) {
+        live.credentials = {identity->id, identity->token};
+    } else if (job.state != State::Received && !job.reportedAt) {
+        log_.error(
+            "the stored description of a job cannot be read, so GitLab cannot be told; it is given "
+            "up job={} gitlab={} error=\"{}\"",
+            live.key, job.gitlabId.value_or(0),
+            body.ok() ? "it has neither id nor token" : body.error().message);
+    }
+}
+
 void Reconciler::adopt(const JobRecord& job, bool claimedHere) {
     auto& live = lives_[job.row];
     live.runner = job.runner;
     live.backend = job.backend;
     live.key = store::jobKey(store_.installation(), job.row);
-    if (const auto body = store_.payload(job.row)) {
-        if (const auto identity = gitlab::identityOf(body->reveal())) {
-            live.credentials = {identity->id, identity->token};
-        }
-    }
+    identify(job, live);
     const auto onDisk = trace_.size(live.key);
     if (onDisk && *onDisk < job.traceLength && !job.reportedAt) {
         live.traceOnDisk = onDisk;
@@ -102,7 +113,7 @@ Result<std::shared_ptr<const gitlab::JobDescription>> Reconciler::describe(JobRo
     }
     const auto body = store_.payload(row);
     if (!body) {
-        return permanentError("the stored description of the job is missing");
+        return body.error();
     }
     auto decoded = gitlab::decodeJob(body->reveal());
     if (!decoded.ok()) {
@@ -171,16 +182,19 @@ Decoded Reconciler::decode(const JobRecord& job, Live& live) {
     return decoded;
 }
 
-const gitlab::Masker& Reconciler::masker(const JobRecord& job, Live& live) {
+bool Reconciler::canMask(const JobRecord& job, Live& live) {
     if (!live.masker) {
         if (const auto found = describe(job.row, live); found.ok()) {
             makeMasker(**found, script(**found, job), live);
-        } else {
-            live.masker =
-                std::make_shared<const gitlab::Masker>(gitlab::tokenForms(live.credentials.token));
         }
     }
-    return *live.masker;
+    return live.masker != nullptr;
+}
+
+std::shared_ptr<const gitlab::Masker> Reconciler::masker(const JobRecord& job, Live& live) {
+    return canMask(job, live)
+               ? live.masker
+               : std::make_shared<const gitlab::Masker>(gitlab::tokenForms(live.credentials.token));
 }
 
 void Reconciler::makeMasker(const gitlab::JobDescription& job,

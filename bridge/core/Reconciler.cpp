@@ -55,7 +55,8 @@ Reconciler::Reconciler(Clock& clock, store::JobStore& store, World& world, Answe
         adopt(job, false);
         // To a job that is only watched the first look brings whatever there is to decide.
         const bool watched = job.state == State::Queued || job.state == State::Running;
-        if (!watched || job.cancel != store::Cancel::None) {
+        const bool known = lives_.at(job.row).credentials.id != 0;
+        if (!watched || !known || job.cancel != store::Cancel::None) {
             facts_[job.row].restarted = true;
         }
         judge(job);
@@ -166,7 +167,8 @@ bool Reconciler::newsworthy(const Facts& facts, const Live& live) const {
         return true;
     }
     if (facts.log &&
-        facts.logOffset + static_cast<std::int64_t>(facts.log->bytes.size()) > live.rawSeen) {
+        (facts.log->cut ||
+         facts.logOffset + static_cast<std::int64_t>(facts.log->bytes.size()) > live.rawSeen)) {
         return true;
     }
     const auto& seen = facts.observed;
@@ -185,8 +187,13 @@ void Reconciler::complete(const JobRecord& job, Facts& facts, Live& live) {
     if (job.state == State::Received) {
         facts.decoded = decode(job, live);
     }
-    if (facts.log && facts.logOffset != job.rawOffset) {
+    if (facts.log && !facts.log->cut && facts.logOffset != job.rawOffset) {
         facts.log.reset();  // Read before the last commit: it would be taken twice.
+    }
+    facts.unreadable = job.state != State::Received && live.credentials.id == 0;
+    if (facts.log && !facts.log->bytes.empty() && !canMask(job, live)) {
+        facts.log.reset();
+        facts.unreadable = true;
     }
     if (!facts.end && !job.submission.status.empty()) {
         facts.end = scriptEnd(job.submission.status, job.submission.key.value);
@@ -221,7 +228,7 @@ std::optional<Reconciler::Ready> Reconciler::decideOne(const JobRecord& job) {
     if (!news.before.empty() || !news.raw.empty() || !news.after.empty()) {
         const auto limit = world_.runners.at(live.runner)->outputLimit;
         const auto written =
-            trace_.append(ready.decision.next, live.key, news, masker(job, live), limit);
+            trace_.append(ready.decision.next, live.key, news, *masker(job, live), limit);
         if (!written.ok()) {
             retryAt_ = clock_.steadyNow() + kStoreRetry;
             if (trouble_.failed(clock_.steadyNow())) {
@@ -441,9 +448,8 @@ void Reconciler::carryOut(Effect effect, const JobRecord& job, Live& live) {
         case Effect::Upload:
             // Nothing is packed for a server that is away, nor on a disk that is short of room.
             live.uploadWanted = conversation_.away(live) || capacity_.isHeld();
-            return live.uploadWanted
-                       ? void()
-                       : effects_.upload(backend, job, live, *describe(job.row, live));
+            return live.uploadWanted ? void()
+                                     : effects_.upload(backend, job, live, describe(job.row, live));
         case Effect::Report:
             return startReport(job, live);
         case Effect::Release:

@@ -33,6 +33,7 @@ private:
     struct Ready;
 
     void adopt(const store::JobRecord& job, bool claimedHere);
+    void identify(const store::JobRecord& job, Live& live);
     void learn(JobRow row, Live& live);
     void hear();
     void hearRequests();
@@ -73,7 +74,9 @@ private:
                                       const store::JobRecord& record) const {
         return payload::makeScript(job, context(job, record));
     }
-    const gitlab::Masker& masker(const store::JobRecord& job, Live& live);
+    /// Whether all that the job's log must not show is known.
+    bool canMask(const store::JobRecord& job, Live& live);
+    std::shared_ptr<const gitlab::Masker> masker(const store::JobRecord& job, Live& live);
     void makeMasker(const gitlab::JobDescription& job, const Result<payload::JobScript>& script,
                     Live& live);
     ReadySubmission prepare(const store::JobRecord& job, Live& live);

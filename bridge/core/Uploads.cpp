@@ -181,7 +181,13 @@ private:
 }  // namespace
 
 void Effects::upload(BackendEntry& entry, const store::JobRecord& job, Live& live,
-                     std::shared_ptr<const gitlab::JobDescription> description) {
+                     const Result<std::shared_ptr<const gitlab::JobDescription>>& description) {
+    if (!description.ok()) {
+        return answers_.post({job.row, job.submission.attempt,
+                              [line = errorLine(description.error().message)](Facts& facts, Live&) {
+                                  facts.uploaded = UploadFact{UploadOutcome::Failed, {}, {line}};
+                              }});
+    }
     const auto end = scriptEnd(job.submission.status, job.submission.key.value);
     live.inFlight.add(Effect::Upload);
     Uploads uploads{clock_,
@@ -190,7 +196,7 @@ void Effects::upload(BackendEntry& entry, const store::JobRecord& job, Live& liv
                     live.credentials,
                     world_.scratch,
                     job,
-                    description,
+                    *description,
                     end.outcome == "success",
                     live.sections,
                     live.uploads,

@@ -84,7 +84,8 @@ struct Look {
     JobRef ref = {};
     int run = 1;
     std::int64_t rawOffset = 0;
-    bool logOpen = false;  ///< More of its log is wanted.
+    bool logOpen = false;  ///< Its end is looked for,
+    bool limited = false;  ///< but no more of its log is shown.
 };
 
 /// What is remembered of an open job in memory; all of it can be learnt again after a restart.

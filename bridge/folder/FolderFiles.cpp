@@ -104,9 +104,35 @@ Fd createFile(int dir, const std::string& name) {
 
 Result<void> checkRoom(const std::filesystem::path& folder, std::uint64_t bytes) {
     struct statvfs disk {};
-    if (::statvfs(folder.c_str(), &disk) == 0 &&
-        std::uint64_t{disk.f_bavail} * disk.f_frsize < bytes + kRoomToBegin) {
-        return transientError("the disk of " + folder.string() + " has no room for a job");
+    if (::statvfs(folder.c_str(), &disk) != 0) {
+        return {};
+    }
+    if ((disk.f_flag & ST_RDONLY) != 0) {
+        return transientError("the disk of " + folder.string() +
+                              " is read-only: mount it for writing");
+    }
+    if (std::uint64_t{disk.f_bavail} * disk.f_frsize < bytes + kRoomToBegin) {
+        return transientError("the disk of " + folder.string() +
+                              " has no room for a job: make some");
+    }
+    return {};
+}
+
+Result<void> checkWritable(const std::filesystem::path& folder) {
+    if (auto room = checkRoom(folder, 0); !room) {
+        return room;
+    }
+    // What the mount does not tell: an export that its server keeps read-only, a quota, a bad disk.
+    const auto name = (folder / ".probe").string();
+    const Fd probe(
+        ::open(name.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600));
+    const bool written = probe && writeAll(probe, "probe\n") && ::fsync(probe.get()) == 0;
+    const int code = errno;
+    ::unlink(name.c_str());
+    if (!written) {
+        return transientError(folder.string() +
+                              " cannot be written: " + std::generic_category().message(code) +
+                              ": see to its disk, its mount and its quota");
     }
     return {};
 }

@@ -33,9 +33,12 @@ Result<Fd> openForReading(int dir, const std::string& path, uid_t owner, const s
 /// Makes `name` in `dir`, which must not exist, 0600. errno tells why the result is invalid.
 Fd createFile(int dir, const std::string& name);
 
-/// Transient where the disk of `folder` has no room for `bytes` more and for what a job writes
-/// before its own files (marker, log, status file).
+/// Transient where the disk of `folder` is read-only, or has no room for `bytes` more and for what
+/// a job writes before its own files (marker, log, status file).
 Result<void> checkRoom(const std::filesystem::path& folder, std::uint64_t bytes);
+
+/// The same, and whether a file can be written there. The sentence names the cure.
+Result<void> checkWritable(const std::filesystem::path& folder);
 
 /// Writes all of it. False with errno.
 bool writeAll(const Fd& file, std::string_view content);

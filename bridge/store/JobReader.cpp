@@ -90,8 +90,17 @@ std::optional<RunnerToken> JobReader::runnerToken(const std::string& runner,
     });
 }
 
-void JobReader::proveKey() {
-    impl_->look([&] { provenKey(impl_->folder, impl_->connection.database()); });
+std::vector<JobRecord> JobReader::proveKey() {
+    return impl_->look([&] {
+        auto& database = impl_->connection.database();
+        std::vector<JobRecord> jobs;
+        if (const auto key = provenKey(impl_->folder, database)) {
+            for (const auto row : unopened(database, *key)) {
+                jobs.push_back(impl_->reads.job(row).value());
+            }
+        }
+        return jobs;
+    });
 }
 
 Installation JobReader::installation() {

@@ -193,9 +193,10 @@ std::vector<bool> JobStore::commit(std::span<const Change> changes,
     });
 }
 
-std::optional<Secret> JobStore::payload(JobRow row) {
+Result<Secret> JobStore::payload(JobRow row) {
     const auto sealed = impl_->owner.use([&] { return impl_->writes.secret(row); });
-    return sealed ? std::optional(impl_->key.open(row, *sealed)) : std::nullopt;
+    return sealed ? impl_->key.open(row, *sealed)
+                  : permanentError("the stored description of the job is missing");
 }
 
 std::vector<JobRow> JobStore::endedBefore(WallTime limit, std::size_t most) {

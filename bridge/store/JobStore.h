@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "bridge/base/Clock.h"
+#include "bridge/base/Result.h"
 #include "bridge/base/Secret.h"
 #include "bridge/store/JobRecord.h"
 #include "bridge/store/Request.h"
@@ -120,8 +121,8 @@ public:
     /// What commands have asked for and nobody has seen to, oldest first.
     std::vector<Request> openRequests();
 
-    /// The raw body; nothing once it was forgotten.
-    std::optional<Secret> payload(JobRow row);
+    /// The raw body. Permanent: it was forgotten, or does not open.
+    Result<Secret> payload(JobRow row);
 
     /// Done jobs that ended before `limit`, oldest first, at most `most`.
     std::vector<JobRow> endedBefore(WallTime limit, std::size_t most);
@@ -174,8 +175,9 @@ public:
     std::optional<Request> request(std::int64_t id);
     std::vector<RunnerRecord> runners();
     Installation installation();
-    /// Throws where a start of the service would not get on with `secret.key`.
-    void proveKey();
+    /// Throws where a start of the service would not get on with `secret.key`; else the open jobs
+    /// that it would give up, for their descriptions do not open.
+    std::vector<JobRecord> proveKey();
     /// As in JobStore; needs to read `secret.key` where a token is stored.
     std::optional<RunnerToken> runnerToken(const std::string& runner, const Secret& configured);
 

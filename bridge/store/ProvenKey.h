@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <optional>
+#include <vector>
 
 #include "bridge/store/SealingKey.h"
 
@@ -14,5 +15,8 @@ namespace gridbridge::store {
 /// SQLite::Exception.
 std::optional<SealingKey> provenKey(const std::filesystem::path& folder,
                                     SQLite::Database& database);
+
+/// Open jobs that GitLab is still to be told of, and whose description `key` does not open.
+std::vector<JobRow> unopened(SQLite::Database& database, const SealingKey& key);
 
 }  // namespace gridbridge::store

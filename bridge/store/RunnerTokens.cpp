@@ -12,6 +12,14 @@ std::string aboutConfigured(const std::string& runner) {
     return "configured token of the runner " + runner;
 }
 
+Secret opened(const SealingKey& key, const std::string& what, const std::string& sealed) {
+    auto secret = key.open(what, sealed);
+    if (!secret) {
+        throw StoreError(StoreError::Kind::Corrupt, secret.error().message);
+    }
+    return *std::move(secret);
+}
+
 }  // namespace
 
 std::optional<RunnerToken> RunnerTokens::find(const std::string& runner, const Secret& configured) {
@@ -23,11 +31,11 @@ std::optional<RunnerToken> RunnerTokens::find(const std::string& runner, const S
     if (!query.next()) {
         return std::nullopt;
     }
-    if (key_.open(aboutConfigured(runner), query.text()) != configured) {
+    if (opened(key_, aboutConfigured(runner), query.text()) != configured) {
         return std::nullopt;
     }
     RunnerToken found;
-    found.token = key_.open(aboutToken(runner), query.text());
+    found.token = opened(key_, aboutToken(runner), query.text());
     found.obtainedAt = query.time();
     found.askedAt = query.maybeTime();
     return found;
@@ -53,7 +61,7 @@ void RunnerTokens::prove() {
     Query query(select);
     if (query.next()) {
         const auto runner = query.text();
-        key_.open(aboutConfigured(runner), query.text());
+        opened(key_, aboutConfigured(runner), query.text());
     }
 }
 

@@ -39,10 +39,10 @@ std::string associated(JobRow row) {
     return bytes;
 }
 
-[[noreturn]] void unopened(const std::string& what) {
-    throw StoreError(Kind::Corrupt, "the sealed " + what +
-                                        " does not open: secret.key is not the key it was sealed "
-                                        "with, or the row was changed");
+Error unopened(const std::string& what) {
+    return permanentError("the sealed " + what +
+                          " does not open: secret.key is not the key it was sealed with, or the "
+                          "row was changed; restore both from one backup");
 }
 
 Cipher newCipher() {
@@ -157,18 +157,18 @@ std::optional<Secret> SealingKey::opened(std::string_view about, std::string_vie
     return opened ? std::optional(Secret(std::move(text))) : std::nullopt;
 }
 
-Secret SealingKey::open(JobRow row, std::string_view sealed) const {
+Result<Secret> SealingKey::open(JobRow row, std::string_view sealed) const {
     if (auto secret = opened(associated(row), sealed)) {
         return *std::move(secret);
     }
-    unopened("payload of job row " + std::to_string(static_cast<std::int64_t>(row)));
+    return unopened("payload of job row " + std::to_string(static_cast<std::int64_t>(row)));
 }
 
-Secret SealingKey::open(std::string_view what, std::string_view sealed) const {
+Result<Secret> SealingKey::open(std::string_view what, std::string_view sealed) const {
     if (auto secret = opened(what, sealed)) {
         return *std::move(secret);
     }
-    unopened(std::string(what));
+    return unopened(std::string(what));
 }
 
 }  // namespace gridbridge::store

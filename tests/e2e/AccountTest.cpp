@@ -244,12 +244,16 @@ TEST_F(TwoAccounts, AJobRunsAsItsAccountAndReachesNothingElse) {
     files.push_back(control);
     const auto deeds = misdeeds();
     std::vector<std::string> script{
-        "echo me=$(id -un) groups=$(id -Gn)", "echo $(grep CapEff /proc/self/status)",
+        "echo me=$(id -un) groups=$(id -Gn)",
+        "echo $(grep CapEff /proc/self/status)",
         "echo descriptors=$(ls -l /proc/self/fd | grep -c " + service->stateDir().string() + ")",
-        tryToRead(files), "echo result > result.txt"};
+        tryToRead(files),
+        "echo result > result.txt",
+        "ln -s " + service->stateDir().string() + " linked"};
     std::transform(deeds.begin(), deeds.end(), std::back_inserter(script), tryTo);
 
-    const auto job = run({.script = script, .artifacts = {{.paths = {"result.txt"}}}});
+    const auto job =
+        run({.script = script, .artifacts = {{.paths = {"result.txt", "linked/secret.key"}}}});
 
     EXPECT_EQ(job.status, Status::Success);
     const auto lines = linesOf(plain(job.trace));
@@ -264,7 +268,8 @@ TEST_F(TwoAccounts, AJobRunsAsItsAccountAndReachesNothingElse) {
         EXPECT_THAT(lines, Contains("refused " + deed));
     }
     ASSERT_EQ(job.artifacts.size(), 1U);
-    EXPECT_THAT(job.artifacts[0].bytes, HasSubstr("result.txt"));
+    EXPECT_THAT(job.artifacts[0].bytes,
+                AllOf(HasSubstr("result.txt"), Not(HasSubstr("secret.key"))));
     release();
     EXPECT_EQ(finished(victim_).status, Status::Success) << "nobody disturbed it";
 }

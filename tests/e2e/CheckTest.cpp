@@ -250,6 +250,53 @@ TEST_F(CheckEndToEnd, KeyThatDoesNotOpenWhatIsSealed) {
     writeFile(folder.path / "go", "");
 }
 
+TEST_F(CheckEndToEnd, SealedDescriptionThatDoesNotOpenEndsItsJobAndHarmsNoOther) {
+    start();
+    const auto go = (folder.path / "go").string();
+    const auto pid = (folder.path / "pid").string();
+    std::vector<fakegitlab::JobId> ids;
+    for (int i = 0; i < 3; ++i) {
+        ids.push_back(
+            gitlab->addJob({.script = {"echo $$ > " + pid + std::to_string(i) +
+                                       "; echo begun; until [ -e " + go + " ]; do sleep 0.1; done"},
+                            .variables = {{.key = "GIT_STRATEGY", .value = "none"}}}));
+        ASSERT_TRUE(gitlab->waitForTrace(ids.back(), "begun"));
+    }
+    EXPECT_EQ(service->stop(), 0);
+    const auto bad = std::to_string(ids[1]);
+    const auto ofBad = [&](const std::string& columns) {
+        return service->sql("SELECT " + columns + " FROM job WHERE gitlab_id = " + bad);
+    };
+    runProgram({"/usr/bin/sqlite3", (service->stateDir() / "gridbridge.db").string(),
+                "UPDATE job_secret SET payload = zeroblob(200) "
+                "WHERE job = (SELECT id FROM job WHERE gitlab_id = " +
+                    bad + ")"});
+    const auto checked = check();
+    EXPECT_EQ(checked.exitCode, 1);
+    EXPECT_THAT(failures(checked),
+                ElementsAre(AllOf(HasSubstr("job " + bad + " "), HasSubstr("does not open"),
+                                  HasSubstr("restore gridbridge.db from a backup"))));
+
+    service->start();
+    ASSERT_TRUE(
+        waitFor([&] { return ofBad("state, outcome") == "done|dropped\n"; }, "the end of the job"));
+    EXPECT_FALSE(runs(readFile(pid + "1")));
+    EXPECT_TRUE(runs(readFile(pid + "0")));
+    const auto log = service->log();
+    const std::string alarm = "the stored description of a job cannot be read";
+    EXPECT_EQ(log.find(alarm), log.rfind(alarm));
+    EXPECT_THAT(log, HasSubstr(alarm));
+    EXPECT_THAT(service->command({"show", bad}),
+                HasSubstr("its stored description cannot be read"));
+    EXPECT_EQ(check().exitCode, 0);
+    writeFile(go, "");
+    for (const auto id : {ids[0], ids[2]}) {
+        EXPECT_EQ(finished(id).status, fakegitlab::Status::Success);
+    }
+    EXPECT_EQ(gitlab->status(ids[1]), fakegitlab::Status::Running)
+        << "GitLab, which nobody can tell, ends it after its own time";
+}
+
 TEST_F(CheckEndToEnd, RunnerOfOpenJobsThatIsNotConfiguredAnyMore) {
     start();
     const auto id =

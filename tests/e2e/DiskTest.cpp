@@ -286,7 +286,7 @@ TEST_F(DiskEndToEnd, FullWorkDiskLetsJobsWaitUntilThereIsRoom) {
 
     fillUpTo(0);
     const auto waiting = add({"echo later"});
-    const std::string why = "the disk of " + disk_.string() + " has no room for a job";
+    const std::string why = "the disk of " + disk_.string() + " has no room for a job: make some";
     ASSERT_TRUE(gitlab->waitForTrace(waiting, "The job waits: " + why));
     ASSERT_TRUE(waitFor(
         [&] { return logSays("backend here takes no jobs, they wait error=\"" + why + "\""); },
@@ -331,6 +331,36 @@ TEST_F(DiskEndToEnd, NothingIsClaimedForAFullWorkDisk) {
     for (const auto& request : gitlab->requests()) {
         EXPECT_TRUE(request.path.find("jobs/request") == std::string::npos || request.at >= room);
     }
+}
+
+TEST_F(DiskEndToEnd, ReadOnlyWorkDiskLetsJobsWaitAndIsNamedByCheckAndService) {
+    if (!mounted("work")) {
+        return;
+    }
+    begin();
+    EXPECT_EQ(finished(add({"echo first"})).status, Status::Success);
+    const std::string why = "the disk of " + disk_.string() + " is read-only: mount it for writing";
+    const auto checked = [&] {
+        return runGridbridge({"check", "--config", service->config().string()});
+    };
+    ASSERT_TRUE(remount(MS_RDONLY));
+
+    EXPECT_EQ(checked().exitCode, 1);
+    EXPECT_THAT(checked().out, HasSubstr(why));
+    ASSERT_TRUE(waitFor(
+        [&] { return logSays("backend here takes no jobs, they wait error=\"" + why + "\""); },
+        "the alarm"));
+    const auto waiting = add({"echo later"});
+    EXPECT_EQ(service->stop(), 0);
+    start();
+    ASSERT_TRUE(waitFor([&] { return times("takes no jobs") == 2; }, "the alarm of a new start"));
+    EXPECT_EQ(gitlab->status(waiting), Status::Pending);
+
+    ASSERT_TRUE(remount(0));
+    EXPECT_EQ(finished(waiting).status, Status::Success);
+    EXPECT_TRUE(waitFor([&] { return logSays("backend here takes jobs again"); }, "its end"));
+    EXPECT_EQ(times("takes no jobs"), 2);
+    EXPECT_EQ(checked().exitCode, 0);
 }
 
 TEST_F(DiskEndToEnd, JobThatFillsItsDiskFailsWithItsOwnWordsAndHarmsNoOther) {

@@ -102,6 +102,43 @@ TEST_F(HostileEndToEnd, WhateverAJobMakesOfItsLogItsOwnVerdictStands) {
     expectSmall(resident(), 100'000);
 }
 
+TEST_F(HostileEndToEnd, LogThatWasCutAndGrowsAgainIsNeverTakenForItsContinuation) {
+    start();
+    const auto go = [&](int step) { return folder.path / ("go" + std::to_string(step)); };
+    const auto until = [&](int step) {
+        return "; until [ -e " + go(step).string() + " ]; do sleep 0.1; done; ";
+    };
+    const auto id =
+        gitlab->addJob({.script = {"seq 1 1000" + until(1) + R"(: > "$GB_OUT/log"; echo again)" +
+                                   until(2) + "seq 5001 9000" + until(3) + "exit 3"},
+                        .variables = {{.key = "GIT_STRATEGY", .value = "none"}}});
+    ASSERT_TRUE(gitlab->waitForTrace(id, "\n1000\n"));
+    writeFile(go(1), "");
+    ASSERT_TRUE(gitlab->waitForTrace(id, "WARNING: the job cut its own log"));
+    writeFile(go(2), "");
+    auto key = service->sql("SELECT key FROM submission");
+    key.pop_back();
+    const auto file = service->workDir() / key / "out" / "log";
+    ASSERT_TRUE(waitFor([&] { return readFile(file).ends_with("\n9000\n"); }, "the new log"));
+    // Neither the next polls nor a new start of the service, which knows only what is stored.
+    service->killHard();
+    service->start();
+    writeFile(go(3), "");
+
+    const auto job = finished(id);
+    EXPECT_EQ(job.failureReason, "script_failure");
+    EXPECT_EQ(job.exitCode, 3);
+    EXPECT_EQ(job.acceptedFinals, 1);
+    EXPECT_EQ(job.lastBytesize, static_cast<std::int64_t>(job.trace.size()));
+    EXPECT_TRUE(says(job, "\n999\n1000\n"));
+    for (int line = 5001; line <= 9000; ++line) {
+        ASSERT_FALSE(says(job, "\n" + std::to_string(line) + "\n")) << line;
+    }
+    const auto text = plain(job.trace);
+    EXPECT_EQ(text.find("cut its own log"), text.rfind("cut its own log")) << "one line";
+    EXPECT_EQ(lastLine(job), "ERROR: Job failed: exit code 3");
+}
+
 TEST_F(HostileEndToEnd, LogThatGrowsWithoutEndIsCutAndTheJobEndsInTime) {
     const auto job =
         doing("while :; do seq 1 50000; sleep 0.05; done", "exit 3", fakegitlab::Seconds(6));

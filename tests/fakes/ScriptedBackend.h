@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <deque>
 #include <map>
 #include <mutex>
@@ -23,6 +24,7 @@ public:
         std::optional<std::string> status;
         std::string batchLog;
         WallTime submittedAt;
+        std::string label;
         int submits = 0;
         std::vector<CancelKind> cancels;
     };
@@ -66,6 +68,10 @@ public:
     }
     void print(const SubmissionKey& key, const std::string& text) {
         change(key, [&](Job& job) { job.log += text; });
+    }
+    /// The job makes its log this one.
+    void replaceLog(const SubmissionKey& key, const std::string& text) {
+        change(key, [&](Job& job) { job.log = text; });
     }
     /// The script ends; the wrapper leaves its status file.
     void finish(const SubmissionKey& key, int exitCode = 0) {
@@ -125,6 +131,7 @@ public:
             if (isNew) {
                 job->second.seen.state = BatchState::Pending;
                 job->second.submittedAt = clock_.wallNow();
+                job->second.label = wanted.label;
             }
             ++job->second.submits;
             if (lost_ > 0) {
@@ -177,9 +184,10 @@ public:
             if (request.source == LogSource::Batch) {
                 return Result<LogChunk>(LogChunk{job->second.batchLog, job->second.status});
             }
-            const auto from = static_cast<std::size_t>(request.offset);
-            return Result<LogChunk>(
-                LogChunk{job->second.log.substr(from, request.limit), job->second.status});
+            const auto& log = job->second.log;
+            const auto from = std::min(static_cast<std::size_t>(request.offset), log.size());
+            return Result<LogChunk>(LogChunk{log.substr(from, request.limit), job->second.status,
+                                             static_cast<std::int64_t>(log.size())});
         });
     }
     std::vector<Result<CancelOutcome>> cancel(const CallContext&,

@@ -66,9 +66,12 @@ TEST_F(SharedFolderTest, WhatCannotBeStagedIsRefused) {
 TEST_F(SharedFolderTest, GivesLogAndStatusOnceTheyAreThere) {
     EXPECT_EQ(read()->bytes, "");
     EXPECT_FALSE(read()->status.has_value());
+    EXPECT_FALSE(read()->size.has_value());
 
     write("log", "0123");
     EXPECT_EQ(read(1)->bytes, "123");
+    EXPECT_EQ(read(1)->size, 4);
+    EXPECT_EQ(read(100)->size, 4);
     EXPECT_FALSE(read()->status.has_value());
 
     write("status", "done");

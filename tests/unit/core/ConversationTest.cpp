@@ -4,6 +4,7 @@
 
 #include "bridge/core/Conversation.h"
 #include "bridge/gitlab/Crc32.h"
+#include "tests/fakes/LogLines.h"
 #include "tests/unit/core/CoreFixture.h"
 
 namespace gridbridge::core {
@@ -222,6 +223,48 @@ TEST_F(ConversationTest, ServerThatContradictsItselfAboutTheSizeIsNotAskedInALoo
 
     EXPECT_LE(gitlab_.calls(Call::Trace).size(), before + 20);
     EXPECT_EQ(gitlab_.job(1).reports.size(), 1U);
+}
+
+TEST_F(ConversationTest, LogThatCannotBeReadHereIsToldAsThatAndDelaysNoHeartbeat) {
+    const auto row = running(1);
+    gitlab_.answerNext(Call::Trace, {});
+    backend_.print(key(row), "a line\n");
+    clock_.advance(kPoll);
+    step();
+    finishCalls();
+    step();
+    finishCalls();
+    step();
+    const auto trace =
+        folder_.path() / "traces" / (store::jobKey(store_->installation(), row) + ".log");
+    const auto away = trace.string() + ".away";
+    std::filesystem::rename(trace, away);
+    const testing::LogLines lines(log_);
+    pass(30s);
+    const auto since = clock_.steadyNow();
+
+    pass(150s);
+
+    EXPECT_EQ(gaps(1, since), (std::vector<std::int64_t>(4, 30)));
+    EXPECT_EQ(lines.count("a trace cannot be read, trying again"), 1) << lines.all();
+    EXPECT_EQ(lines.count("GitLab does not take"), 0) << lines.all();
+    gitlab_.setAway(true);
+    std::filesystem::rename(away, trace);
+    backend_.finish(key(row));
+    settle();
+    std::filesystem::rename(trace, away);
+    gitlab_.setAway(false);
+    pass(90s);
+    EXPECT_EQ(job(row).state, State::Reporting) << "the log comes before the report";
+    EXPECT_TRUE(gitlab_.job(1).reports.empty());
+
+    std::filesystem::rename(away, trace);
+    pass(90s);
+
+    EXPECT_EQ(gitlab_.job(1).trace, traceOf(row));
+    ASSERT_EQ(gitlab_.job(1).reports.size(), 1U);
+    EXPECT_TRUE(gitlab_.job(1).reports.front().traceEnd);
+    EXPECT_EQ(lines.count("a trace cannot be read, trying again"), 1) << lines.all();
 }
 
 TEST_F(ConversationTest, ReportFollowsTheWholeTrace) {

@@ -229,20 +229,6 @@ TEST_F(DecisionTest, SigtermOfAJobThatTheSchedulerNeverEndsIsJudgedAfterAMinute)
     EXPECT_EQ(job.state, State::Collecting);
 }
 
-TEST_F(DecisionTest, LogThatBecameShorterThanWhatWasReadSaysSo) {
-    in(State::Running);
-    job.rawOffset = 10;
-    ends("success", "", 0);
-    facts.end->logBytes = 4;
-    facts.log = LogFact{};
-
-    const auto decision = go();
-
-    EXPECT_EQ(job.state, State::Collecting);
-    EXPECT_NE(decision.after.find("WARNING: the job cut its own log"), std::string::npos)
-        << decision.after;
-}
-
 TEST_F(DecisionTest, EndedJobWithoutStatusIsJudgedThoughItsLogHasNoEnd) {
     in(State::Running);
     job.traceState = store::TraceState::Limited;
@@ -299,6 +285,29 @@ TEST_F(DecisionTest, JobTakenAwayIsKilledAndNeverReported) {
     decision = go();
     EXPECT_EQ(job.state, State::Done);
     EXPECT_TRUE(decision.forgetSecrets);
+}
+
+TEST_F(DecisionTest, JobWhoseDescriptionCannotBeReadIsEndedAndFreedWhateverItsState) {
+    for (const auto state : {State::Claimed, State::Submitting, State::Queued, State::Running,
+                             State::Collecting, State::Reporting}) {
+        job = {};
+        job.row = JobRow{7};
+        in(state);
+        facts.unreadable = true;
+        const bool submitted = job.submission.attempt > 0;
+        auto decision = go();
+        if (state == State::Submitting) {
+            facts.unreadable = true;
+            facts.submitted = Result<Submission>(Submission{Accepted{{"17"}, now}, {}});
+            go();
+            facts.unreadable = true;
+            decision = go();
+        }
+        EXPECT_EQ(job.outcome, Outcome::Dropped) << store::nameOf(state);
+        EXPECT_FALSE(decision.effects.has(Effect::Report)) << store::nameOf(state);
+        EXPECT_EQ(decision.effects.has(Effect::CancelHard), submitted) << store::nameOf(state);
+        EXPECT_EQ(job.state, submitted ? State::Reporting : State::Done) << store::nameOf(state);
+    }
 }
 
 TEST_F(DecisionTest, JobTakenAwayDuringItsSubmissionIsNotSubmittedAgain) {

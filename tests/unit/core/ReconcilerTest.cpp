@@ -188,6 +188,34 @@ TEST_F(ReconcilerTest, EndThatTheBackendAnnouncesIsReportedWithoutAPoll) {
     EXPECT_LT(clock_.steadyNow() - before, 50ms);
 }
 
+TEST_F(ReconcilerTest, EndIsReportedAtOnceThoughNothingCanBeFreed) {
+    const auto row = running(1);
+    settle();
+    backend_.fail(Verb::Release, transientError("down"));
+    const auto before = clock_.steadyNow();
+
+    backend_.finish(key(row));
+    settle();
+
+    EXPECT_EQ(gitlab_.job(1).reports.size(), 1U);
+    EXPECT_EQ(job(row).state, State::Reporting);
+    EXPECT_LT(clock_.steadyNow() - before, 50ms);
+}
+
+TEST_F(ReconcilerTest, LabelOfABatchJobHoldsNoWordForTheBatchSystem) {
+    auto named = body(1);
+    named.replace(named.find(R"("name":"unit")"), 13, R"("name":"a\n--wrap=x,:")");
+    named.replace(named.find("\"g/p\""), 5, "\"g/ $(p)\"");
+    const auto row =
+        store_->receive("pool", "https://gitlab.example.org", "batch", "", Secret(named));
+    capacity().take("pool", "batch");
+    answers().post({row, 0, [](Facts&, Live&) {}});
+
+    settle();
+
+    EXPECT_EQ(backend_.job(key(row)).label, "g____p_:a_--wrap_x__:");
+}
+
 TEST_F(ReconcilerTest, EndAnnouncedDuringALookIsLookedAtOnceMore) {
     const auto row = running(1);
     settle();

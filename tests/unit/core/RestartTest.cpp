@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "tests/fakes/LogLines.h"
 #include "tests/unit/core/CoreFixture.h"
 
 namespace gridbridge::core {
@@ -22,6 +23,14 @@ protected:
             finishCalls();
         }
         ASSERT_EQ(calls(verb), before + 1);
+    }
+    /// As a person or a disk that writes into the rows of the sealed descriptions.
+    void damage(const std::vector<JobRow>& rows) {
+        testing::Person person(database());
+        for (const auto row : rows) {
+            person.execute("UPDATE job_secret SET payload = zeroblob(200) WHERE job = " +
+                           std::to_string(static_cast<std::int64_t>(row)));
+        }
     }
     /// A new core comes to rest without waiting for any moment to come.
     void restartAndSettle() {
@@ -153,6 +162,57 @@ TEST_F(RestartTest, TraceGoesOnAtTheExactByte) {
     const auto trace = gitlab_.job(1).trace;
     EXPECT_EQ(trace, traceOf(row));
     EXPECT_NE(trace.find("before and after\n"), std::string::npos) << trace;
+}
+
+TEST_F(RestartTest, DescriptionThatDoesNotOpenEndsItsJobAndHarmsNoOther) {
+    const auto good = running(1);
+    const auto bad = running(2);
+    const auto queued = claim(3);
+    settle();
+    store_->receive("pool", "https://gitlab.example.org", "batch", "", Secret(body(4)));
+    backend_.print(key(good), "well\n");
+    damage({bad, queued, JobRow{4}});
+    const testing::LogLines lines(log_);
+
+    restartAndSettle();
+    backend_.finish(key(bad));
+    backend_.finish(key(queued));
+    backend_.finish(key(good));
+    pass(kPoll);
+
+    EXPECT_EQ(job(good).outcome, Outcome::Success);
+    EXPECT_EQ(gitlab_.job(1).trace, traceOf(good));
+    for (const auto row : {bad, queued}) {
+        EXPECT_EQ(backend_.has(key(row)), false);
+        EXPECT_EQ(job(row).state, State::Done);
+        EXPECT_EQ(job(row).outcome, Outcome::Dropped);
+    }
+    EXPECT_EQ(job(JobRow{4}).state, State::Done);
+    EXPECT_EQ(lines.count("the stored description of a job cannot be read"), 2) << lines.all();
+    EXPECT_EQ(lines.count("a claimed job cannot be read"), 1) << lines.all();
+}
+
+TEST_F(RestartTest, LogThatCannotBeMaskedAnyMoreIsNotShown) {
+    auto masked = body(1);
+    const std::string variables = R"("variables":[)";
+    masked.insert(masked.find(variables) + variables.size(),
+                  R"({"key":"KEY","value":"hunter2-secret","masked":true},)");
+    const auto row =
+        store_->receive("pool", "https://gitlab.example.org", "batch", "", Secret(masked));
+    capacity().take("pool", "batch");
+    answers().post({row, 0, [](Facts&, Live&) {}});
+    settle();
+    ASSERT_EQ(job(row).state, State::Queued);
+    damage({row});
+    backend_.run(key(row));
+    backend_.print(key(row), "near hunter2-secret\n");
+
+    pass(kPoll);
+    backend_.finish(key(row));
+    pass(kPoll);
+
+    EXPECT_EQ(traceOf(row).find("hunter2"), std::string::npos) << traceOf(row);
+    EXPECT_EQ(job(row).state, State::Done);
 }
 
 /// A power failure: the disk has kept only the first bytes of a trace.

@@ -104,6 +104,20 @@ TEST_F(UploadTest, OutageOfGitLabFailsNoJobAndEveryTryHasTheSameBytes) {
     EXPECT_TRUE(std::filesystem::is_empty(folder_.path() / "uploads"));
 }
 
+TEST_F(UploadTest, DescriptionThatDoesNotOpenAnyMoreFailsTheJobAndNotTheService) {
+    begin();
+    testing::Person(database()).execute("UPDATE job_secret SET payload = zeroblob(200)");
+    backend_.finish(key(row_));
+
+    pass(kPoll);
+
+    EXPECT_EQ(job(row_).state, State::Done);
+    ASSERT_EQ(gitlab_.job(1).reports.size(), 1U);
+    EXPECT_FALSE(gitlab_.job(1).reports.front().success);
+    EXPECT_THAT(traceOf(row_), HasSubstr("does not open"));
+    EXPECT_TRUE(tries().empty());
+}
+
 TEST_F(UploadTest, WaitsOverARestart) {
     begin();
     gitlab_.answerNext(Call::Upload, JobAnswer{}, 3);

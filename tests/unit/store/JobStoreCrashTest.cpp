@@ -59,7 +59,7 @@ protected:
             const auto history = reader.transitions(job.row);
             ASSERT_FALSE(history.empty());
             EXPECT_EQ(history.back().to, nameOf(job.state));
-            EXPECT_EQ(store.payload(job.row).has_value(), job.state != State::Done);
+            EXPECT_EQ(store.payload(job.row).ok(), job.state != State::Done);
             if (job.state != State::Done) {
                 EXPECT_EQ(store.payload(job.row).value().reveal(), kBody);
             }

@@ -15,13 +15,12 @@ using ::testing::Not;
 class SealingKeyTest : public StoreFixture {
 protected:
     std::string payloadError(JobRow row) {
-        try {
-            store_->payload(row);
-        } catch (const StoreError& error) {
-            EXPECT_EQ(error.kind, StoreError::Kind::Corrupt);
-            return error.what();
-        }
-        return "opened";
+        const auto payload = store_->payload(row);
+        return payload.ok() ? "opened" : payload.error().message;
+    }
+    void change(JobRow row) {
+        person().exec("UPDATE job_secret SET payload = zeroblob(200) WHERE job = " +
+                      std::to_string(static_cast<std::int64_t>(row)));
     }
     std::string openError() {
         try {
@@ -72,7 +71,7 @@ TEST_F(SealingKeyTest, SealsEveryLengthAndAnotherProcessOpensIt) {
     const auto read = SealingKey::read(folder() / "other.key");
     for (const std::size_t length : {0U, 1U, 15U, 16U, 17U, 5000000U}) {
         const Secret secret{std::string(length, 'x')};
-        EXPECT_EQ(read.open(JobRow{1}, made.seal(JobRow{1}, secret)), secret);
+        EXPECT_EQ(read.open(JobRow{1}, made.seal(JobRow{1}, secret)).value(), secret);
     }
 }
 
@@ -94,8 +93,8 @@ TEST_F(SealingKeyTest, EveryTamperedByteIsNoticed) {
     for (std::size_t i = 0; i < sealed.size(); ++i) {
         auto tampered = sealed;
         tampered[i] = static_cast<char>(tampered[i] ^ 1);
-        EXPECT_THROW(key.open(JobRow{1}, tampered), StoreError) << "byte " << i;
-        EXPECT_THROW(key.open(JobRow{1}, sealed.substr(0, i)), StoreError) << "length " << i;
+        EXPECT_FALSE(key.open(JobRow{1}, tampered).ok()) << "byte " << i;
+        EXPECT_FALSE(key.open(JobRow{1}, sealed.substr(0, i)).ok()) << "length " << i;
     }
 }
 
@@ -111,6 +110,29 @@ TEST_F(SealingKeyTest, ASealedBodyMovedToAnotherJobIsNoticed) {
 
     EXPECT_THAT(payloadError(b), HasSubstr("job row 2 "));
     EXPECT_EQ(store_->payload(a).value().reveal(), "a");
+}
+
+TEST_F(SealingKeyTest, OneRowThatDoesNotOpenIsNoWrongKeyAndIsNamed) {
+    std::vector<JobRow> rows;
+    for (const char* body : {"a", "b", "c"}) {
+        rows.push_back(receive(body));
+    }
+    change(rows[0]);
+    change(rows[1]);
+
+    EXPECT_EQ(openError(), "opened");
+    EXPECT_EQ(store_->payload(rows[2]).value().reveal(), "c");
+    JobReader reader(folder());
+    const auto unopened = reader.proveKey();
+    ASSERT_EQ(unopened.size(), 2U);
+    EXPECT_EQ(unopened[0].row, rows[0]);
+    EXPECT_EQ(unopened[1].row, rows[1]);
+    ASSERT_TRUE(move(rows[1], State::Done));
+    EXPECT_EQ(reader.proveKey().size(), 1U) << "nothing is owed for what has ended";
+
+    change(rows[2]);
+    EXPECT_THAT(openError(), HasSubstr("job row 1 ")) << "it opens none";
+    EXPECT_THROW(reader.proveKey(), StoreError);
 }
 
 TEST_F(SealingKeyTest, AKeyThatOthersCanReadIsRefusedWithTheCure) {

@@ -4,6 +4,7 @@
 #include "bridge/app/Commands.h"
 #include "bridge/app/Contact.h"
 #include "bridge/app/ExitCode.h"
+#include "bridge/app/Leftovers.h"
 #include "bridge/app/OpenJobs.h"
 #include "bridge/app/StateFolder.h"
 #include "bridge/app/StateLock.h"
@@ -59,6 +60,10 @@ Contact checkDatabase(const ConfigReading& reading, CheckList& list) {
                       store::jobKey(reader.installation(), job.row) +
                       "): its sealed description does not open, for its row was changed; restore "
                       "gridbridge.db from a backup, or the service gives the job up");
+        }
+        for (const auto& left : leftovers(reading.config, reader)) {
+            list.fail("no open job owns the folder " + left.string() + "; end the batch job " +
+                      left.filename().string() + " if it is still there, then remove the folder");
         }
         return Contact::read(reading.config);
     } catch (const store::StoreError& fault) {

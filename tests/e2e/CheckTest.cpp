@@ -297,6 +297,34 @@ TEST_F(CheckEndToEnd, SealedDescriptionThatDoesNotOpenEndsItsJobAndHarmsNoOther)
         << "GitLab, which nobody can tell, ends it after its own time";
 }
 
+TEST_F(CheckEndToEnd, FolderThatNoOpenJobOwnsIsNamed) {
+    start();
+    const auto go = (folder.path / "go").string();
+    const auto id =
+        gitlab->addJob({.script = {"echo begun; until [ -e " + go + " ]; do sleep 0.1; done"},
+                        .variables = {{.key = "GIT_STRATEGY", .value = "none"}}});
+    ASSERT_TRUE(gitlab->waitForTrace(id, "begun"));
+    auto key = service->sql("SELECT key FROM submission");
+    key.pop_back();
+    ASSERT_TRUE(std::filesystem::exists(service->workDir() / key));
+    // As after a backup was restored that does not know the job any more.
+    const auto lost = key.substr(0, key.size() - 3) + "77-1";
+    std::filesystem::create_directory(service->workDir() / lost);
+    std::filesystem::create_directory(service->workDir() / "gb-another0-1-1");
+
+    const auto printed = check();
+
+    EXPECT_EQ(printed.exitCode, 1);
+    EXPECT_EQ(failures(printed),
+              std::vector<std::string>{
+                  "FAIL  no open job owns the folder " + (service->workDir() / lost).string() +
+                  "; end the batch job " + lost + " if it is still there, then remove the folder"});
+    std::filesystem::remove(service->workDir() / lost);
+    EXPECT_EQ(check().exitCode, 0);
+    writeFile(go, "");
+    EXPECT_EQ(finished(id).status, fakegitlab::Status::Success);
+}
+
 TEST_F(CheckEndToEnd, RunnerOfOpenJobsThatIsNotConfiguredAnyMore) {
     start();
     const auto id =

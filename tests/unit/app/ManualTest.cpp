@@ -89,9 +89,10 @@ TEST(Manual, TheAlarmsOfTheOperationsPageAreReal) {
         return std::string(std::istreambuf_iterator<char>(in), {});
     };
     std::string code;
-    for (const char* file : {"bridge/app/Config.cpp", "bridge/app/Daemon.cpp",
-                             "bridge/core/Claimer.cpp", "bridge/core/Preparation.cpp",
-                             "bridge/core/Reconciler.cpp", "bridge/core/StateDisk.cpp"}) {
+    for (const char* file :
+         {"bridge/app/Config.cpp", "bridge/app/Daemon.cpp", "bridge/core/Claimer.cpp",
+          "bridge/core/Conversation.cpp", "bridge/core/Preparation.cpp",
+          "bridge/core/Reconciler.cpp", "bridge/core/StateDisk.cpp"}) {
         code += read(file);
     }
     std::string joined;  // Adjacent literals are one text.

@@ -1,0 +1,42 @@
+#include "bridge/app/Leftovers.h"
+
+#include <algorithm>
+#include <set>
+#include <string>
+
+namespace gridbridge::app {
+namespace {
+
+/// Folders in `folder` whose names begin with `prefix`.
+std::set<std::filesystem::path> foldersIn(const std::filesystem::path& folder,
+                                          const std::string& prefix) {
+    std::set<std::filesystem::path> found;
+    std::error_code error;
+    for (std::filesystem::directory_iterator entry(folder, error), end; !error && entry != end;
+         entry.increment(error)) {
+        if (entry->path().filename().string().starts_with(prefix)) {
+            found.insert(entry->path());
+        }
+    }
+    return found;
+}
+
+}  // namespace
+
+std::vector<std::filesystem::path> leftovers(const Config& config, store::JobReader& reader) {
+    const auto prefix = "gb-" + reader.installation().id + "-";
+    std::vector<std::filesystem::path> found;
+    for (const BackendConfig& backend : config.backends) {
+        const auto there = foldersIn(backend.workDir / backend.runAs, prefix);
+        found.insert(found.end(), there.begin(), there.end());
+    }
+    // Only now, so that the folder of a job that begins meanwhile has an owner.
+    std::set<std::string> owned;
+    for (const store::JobRecord& job : reader.jobs({})) {
+        owned.insert(job.submission.key.value);
+    }
+    std::erase_if(found, [&](const auto& path) { return owned.contains(path.filename()); });
+    return found;
+}
+
+}  // namespace gridbridge::app

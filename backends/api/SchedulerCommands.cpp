@@ -102,6 +102,16 @@ Error withoutEffect(const Error& error) {
             error.message};
 }
 
+Error submissionError(const Error& error) {
+    return error.kind == ErrorKind::Permanent ? transientError(error.message) : error;
+}
+
+bool isOurName(std::string_view name) {
+    return name.starts_with("gb-") && name.size() < 128 &&
+           name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") ==
+               std::string_view::npos;
+}
+
 std::optional<WallTime> wallTimeOf(std::int64_t seconds) {
     constexpr std::int64_t kYear10000 = 253'402'300'800;
     return seconds < 0 || seconds >= kYear10000

@@ -51,6 +51,12 @@ private:
 /// The error of a command whose answer is all it is for: nothing has happened, whatever went wrong.
 Error withoutEffect(const Error& error);
 
+/// The error of a command that submits: one that could not even be run says nothing of a job.
+Error submissionError(const Error& error);
+
+/// Whether the name of a job has the form of a SubmissionKey; those of other people's are left out.
+bool isOurName(std::string_view name);
+
 /// A scheduler's time, seconds since 1970; nothing for what is none before the year 10,000.
 std::optional<WallTime> wallTimeOf(std::int64_t seconds);
 

@@ -11,10 +11,12 @@ namespace {
 constexpr std::size_t kMaxLoader = 4096;
 /// One more than a status file may have, so that a longer one is recognised.
 constexpr std::size_t kStatusLimit = 4097;
+/// In the job's `in/`.
+constexpr const char* kRemovedName = "removed";
 
 std::string withFolder(std::string_view loader, const std::string& folder) {
     constexpr std::string_view kPlace = "@FOLDER@";
-    std::string text;
+    std::string text = loader.starts_with("#!") ? "" : "#!/bin/sh\n";
     for (auto at = loader.find(kPlace); at != std::string_view::npos; at = loader.find(kPlace)) {
         text.append(loader.substr(0, at)).append(folder);
         loader.remove_prefix(at + kPlace.size());
@@ -84,6 +86,11 @@ std::vector<Result<LogChunk>> readSharedLogs(folder::JobFolders& folders,
         results.push_back(join(std::move(chunks[2 * i]), std::move(chunks[2 * i + 1])));
     }
     return results;
+}
+
+void markRemoved(folder::JobFolders& folders, const JobRef& ref) {
+    const std::vector<folder::StagedFile> mark{{kRemovedName, ""}};
+    static_cast<void>(folders.stage({ref.key, ref.account}, mark));
 }
 
 std::vector<FolderMarks> readMarks(folder::JobFolders& folders, std::span<const JobRef> refs) {

@@ -14,7 +14,8 @@ namespace gridbridge {
 inline constexpr const char* kLoaderName = "loader.sh";
 
 /// The files that `in/` must hold before the job starts: its inputs, and the loader, in which
-/// `@FOLDER@` is replaced. Permanent: the job cannot be submitted as it is.
+/// `@FOLDER@` is replaced and which names its interpreter, for some batch systems want that.
+/// Permanent: the job cannot be submitted as it is.
 Result<std::vector<folder::StagedFile>> filesOf(const folder::JobFolders& folders,
                                                 const BatchJob& job);
 
@@ -25,7 +26,8 @@ std::vector<Result<LogChunk>> readSharedLogs(folder::JobFolders& folders,
                                              std::span<const LogRequest> requests);
 
 /// In the job's `in/`: we asked the batch system for its end, whatever it says later of who did.
-inline constexpr const char* kRemovedName = "removed";
+/// What cannot be written is left out: then the end is only told as somebody else's.
+void markRemoved(folder::JobFolders& folders, const JobRef& ref);
 
 /// What the folder of a submission tells of it.
 struct FolderMarks {

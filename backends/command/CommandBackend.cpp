@@ -29,17 +29,27 @@ CommandValues valuesOf(const SubmissionKey& key, const RemoteId& id, const std::
     return {{"id", id.value}, {"name", key.value}, {"user", userOf(account)}};
 }
 
+SchedulerQueue queueOf(const CommandListing& listing) {
+    using Phase = QueuedJob::Phase;
+    SchedulerQueue queue{{}, listing.trouble};
+    for (const auto& [name, job] : listing.jobs) {
+        const auto phase = job.state == BatchState::Running                ? Phase::Running
+                           : job.state == BatchState::Ended && !job.failed ? Phase::Ended
+                                                                           : Phase::Waiting;
+        queue.jobs.emplace(name, QueuedJob{job.id, {}, phase, phase == Phase::Waiting});
+    }
+    return queue;
+}
+
 }  // namespace
 
 CommandBackend::CommandBackend(CommandConfig config, std::string runAs, folder::JobFolders& folders,
                                ProcessRunner& runner, Clock& clock, Teller tell)
-    : config_(std::move(config)),
-      runAs_(std::move(runAs)),
-      parser_(config_),
-      folders_(folders),
-      clock_(clock),
-      commands_({.binDir = config_.binDir, .variables = config_.environment}, runner, clock),
-      tell_(std::move(tell)) {}
+    : SchedulerBackend(std::move(runAs), folders,
+                       {.binDir = config.binDir, .variables = config.environment}, runner, clock,
+                       std::move(tell)),
+      config_(std::move(config)),
+      parser_(config_) {}
 
 Capabilities CommandBackend::capabilities() const {
     // A server that hangs takes what it was sent when it goes on, accounts are written late, and a
@@ -51,19 +61,6 @@ Capabilities CommandBackend::capabilities() const {
             .sharedFolder = true,
             .findsByKey = true,
             .visibilityDelay = seconds(60)};
-}
-
-void CommandBackend::tellOnce(const std::string& trouble) {
-    {
-        const std::lock_guard lock(mutex_);
-        if (trouble == told_) {
-            return;
-        }
-        told_ = trouble;
-    }
-    if (!trouble.empty()) {
-        tell_(trouble + "; jobs that are not listed are left as they are");
-    }
 }
 
 Result<CommandListing> CommandBackend::queue(const std::string& account, const CallContext& ctx) {
@@ -79,11 +76,25 @@ Result<CommandListing> CommandBackend::queue(const std::string& account, const C
     return listing;
 }
 
-const Result<CommandListing>& CommandBackend::queueOf(Queues& queues, const std::string& account,
-                                                      const CallContext& ctx) {
-    const auto known = queues.find(account);
-    return known != queues.end() ? known->second
-                                 : queues.emplace(account, queue(account, ctx)).first->second;
+Result<SchedulerQueue> CommandBackend::queueAt(const Place& place, const CallContext& ctx) {
+    const auto listing = queue(place.account, ctx);
+    return listing ? Result<SchedulerQueue>(queueOf(*listing)) : listing.error();
+}
+
+Result<SchedulerQueue> CommandBackend::search(const Place& place,
+                                              const std::vector<std::string>& keys,
+                                              const CallContext& ctx) {
+    auto queue = queueAt(place, ctx);
+    if (!queue) {
+        return queue;
+    }
+    SchedulerQueue found{{}, queue->trouble};
+    for (const auto& key : keys) {
+        if (auto known = accepted({key}, place.account, *queue)) {
+            found.jobs.emplace(key, QueuedJob{std::move(known->id), known->submittedAt});
+        }
+    }
+    return found;
 }
 
 Result<void> CommandBackend::probe(const CallContext& ctx) {
@@ -93,16 +104,16 @@ Result<void> CommandBackend::probe(const CallContext& ctx) {
 
 std::optional<Accepted> CommandBackend::accepted(const SubmissionKey& key,
                                                  const std::string& account,
-                                                 const CommandListing& listing) {
+                                                 const SchedulerQueue& queue) {
     const std::vector<folder::ReadRequest> requests{
         {{key, account}, std::string("in/") + kSubmitted, 0, 20},
         {{key, account}, std::string("in/") + kAccepted, 0, 200}};
     const auto chunks = folders_.read(requests);
-    const auto listed = listing.jobs.find(key.value);
+    const auto listed = queue.jobs.find(key.value);
     // One that its list does not show any more has ended.
-    const auto id = listed != listing.jobs.end() ? listed->second.id.value
-                    : chunks[1]                  ? chunks[1]->bytes
-                                                 : "";
+    const auto id = listed != queue.jobs.end() ? listed->second.id.value
+                    : chunks[1]                ? chunks[1]->bytes
+                                               : "";
     if (id.empty()) {
         return std::nullopt;
     }
@@ -119,10 +130,6 @@ Result<Submission> CommandBackend::submitOne(const BatchJob& job, const CallCont
         return files.error();
     }
     auto staged = std::move(files).value();
-    // The loader is last; some take only what names its interpreter.
-    if (auto& loader = staged.back().content; !loader.starts_with("#!")) {
-        loader.insert(0, "#!/bin/sh\n");
-    }
     const auto now = std::chrono::floor<seconds>(clock_.wallNow());
     staged.push_back({kSubmitted, std::to_string(now.time_since_epoch() / seconds(1))});
     const folder::FolderRef folder{job.key, job.account};
@@ -133,9 +140,7 @@ Result<Submission> CommandBackend::submitOne(const BatchJob& job, const CallCont
     const auto said =
         commands_.run({job.account, filled(config_.submit, values, config_.submitOptions)}, ctx);
     if (!said) {
-        // Without the command no job can be submitted, this one or another.
-        const bool notRun = said.error().kind == ErrorKind::Permanent;
-        return notRun ? transientError(said.error().message) : said.error();
+        return submissionError(said.error());
     }
     auto result = parser_.submission(*said, now);
     if (result && result->accepted) {
@@ -148,51 +153,12 @@ Result<Submission> CommandBackend::submitOne(const BatchJob& job, const CallCont
 
 std::vector<Result<Submission>> CommandBackend::submit(const CallContext& ctx,
                                                        std::span<const BatchJob> jobs) {
-    std::vector<Result<Submission>> results;
-    Queues queues;
-    // After an answer that says it for all, the others are not even tried.
-    std::optional<Result<Submission>> forAll;
-    for (const auto& job : jobs) {
-        if (forAll) {
-            results.push_back(*forAll);
-            continue;
-        }
-        const auto& listing = queueOf(queues, job.account, ctx);
-        if (!listing) {
-            results.emplace_back(transientError(listing.error().message));
-            continue;
-        }
-        if (const auto known = accepted(job.key, job.account, *listing)) {
-            results.emplace_back(Submission{.accepted = known, .full = {}});
-            continue;
-        }
-        results.push_back(submitOne(job, ctx));
-        const auto& last = results.back();
-        if (last.ok() && last->full) {
-            forAll = last;
-        } else if (!last.ok() && last.error().kind != ErrorKind::Permanent) {
-            forAll = transientError(last.error().message);
-        }
-    }
-    return results;
-}
-
-Result<std::vector<FoundJob>> CommandBackend::find(const CallContext& ctx,
-                                                   std::span<const SubmissionKey> keys) {
-    const auto listing = queue(runAs_, ctx);
-    if (!listing) {
-        return listing.error();
-    }
-    std::vector<FoundJob> found;
-    for (const auto& key : keys) {
-        if (const auto known = accepted(key, runAs_, *listing)) {
-            found.push_back({key, known->id, known->submittedAt});
-        }
-    }
-    if (found.size() < keys.size() && !listing->trouble.empty()) {
-        return transientError(listing->trouble);
-    }
-    return found;
+    return submitEach(
+        ctx, jobs,
+        [this](const BatchJob& job, const SchedulerQueue& queue) {
+            return accepted(job.key, job.account, queue);
+        },
+        [&](const BatchJob& job) { return submitOne(job, ctx); });
 }
 
 Observation CommandBackend::resultOf(const JobRef& ref, const CallContext& ctx) {
@@ -245,102 +211,39 @@ Observation CommandBackend::look(const JobRef& ref, const CommandListing& listin
 
 Result<std::vector<Observation>> CommandBackend::observe(const CallContext& ctx,
                                                          std::span<const JobRef> refs) {
-    // The queue first: a status file that is written later is seen all the same.
-    Queues queues;
-    for (const auto& ref : refs) {
-        if (const auto& listing = queueOf(queues, ref.account, ctx); !listing) {
+    // The queues first: a status file that is written later is seen all the same.
+    std::map<Place, CommandListing> queues;
+    for (const auto& [place, indices] : byPlace(refs)) {
+        auto listing = queue(place.account, ctx);
+        if (!listing) {
             return listing.error();
         }
+        queues.emplace(place, std::move(listing).value());
     }
     const auto marks = readMarks(folders_, refs);
     std::vector<Observation> seen;
     for (std::size_t i = 0; i < refs.size(); ++i) {
-        seen.push_back(look(refs[i], *queueOf(queues, refs[i].account, ctx), marks[i], ctx));
+        seen.push_back(look(refs[i], queues.at(placeOf(refs[i])), marks[i], ctx));
     }
     return seen;
 }
 
-std::vector<Result<LogChunk>> CommandBackend::readLogs(const CallContext&,
-                                                       std::span<const LogRequest> requests) {
-    return readSharedLogs(folders_, requests);
-}
-
-Result<void> CommandBackend::remove(const JobRef& ref, const RemoteId& id, const CallContext& ctx) {
-    // Without it the end is only told as somebody else's.
-    const std::vector<folder::StagedFile> mark{{kRemovedName, ""}};
-    static_cast<void>(folders_.stage({ref.key, ref.account}, mark));
-    const auto said = commands_.run(
-        {ref.account, filled(config_.cancel, valuesOf(ref.key, id, ref.account))}, ctx);
-    if (!said) {
-        return said.error();
-    }
-    return parser_.cancelled(*said)
-               ? Result<void>()
-               : uncertainError(config_.cancel.front() + ": " + lastLineOf(said->out + said->err));
-}
-
-Result<CancelOutcome> CommandBackend::cancelOne(const CancelRequest& request,
-                                                const CommandListing& listing,
-                                                const CallContext& ctx) {
-    const auto& ref = request.ref;
-    const auto known = listing.jobs.find(ref.key.value);
-    if (known == listing.jobs.end() && !listing.trouble.empty()) {
-        return transientError(listing.trouble);
-    }
-    if (known == listing.jobs.end() ||
-        (known->second.state == BatchState::Ended && !known->second.failed)) {
-        return CancelOutcome::AlreadyGone;
-    }
-    const bool asks =
-        request.kind == CancelKind::Soft && known->second.state == BatchState::Running;
-    const auto done =
-        asks ? folders_.requestCancel({ref.key, ref.account}) : remove(ref, known->second.id, ctx);
-    return done ? Result<CancelOutcome>(CancelOutcome::Requested) : done.error();
-}
-
-std::vector<Result<CancelOutcome>> CommandBackend::cancel(const CallContext& ctx,
-                                                          std::span<const CancelRequest> requests) {
-    std::vector<Result<CancelOutcome>> results;
-    Queues queues;
-    for (const auto& request : requests) {
-        const auto& listing = queueOf(queues, request.ref.account, ctx);
-        results.push_back(listing ? cancelOne(request, *listing, ctx)
-                                  : Result<CancelOutcome>(listing.error()));
-    }
-    return results;
-}
-
-std::vector<Result<CollectOutcome>> CommandBackend::collect(const CallContext&,
-                                                            std::span<const JobRef> refs) {
-    return collectShared(folders_, refs);
-}
-
-Result<void> CommandBackend::releaseOne(const JobRef& ref, const CommandListing& listing,
-                                        const CallContext& ctx) {
-    const auto known = listing.jobs.find(ref.key.value);
-    if (known == listing.jobs.end() && !listing.trouble.empty()) {
-        return transientError(listing.trouble);
-    }
-    if (known != listing.jobs.end() && known->second.state == BatchState::Running) {
-        return permanentError("the job " + ref.key.value + " still runs");
-    }
-    const bool stays = known != listing.jobs.end() &&
-                       (known->second.state != BatchState::Ended || known->second.failed);
-    if (stays) {
-        if (auto removed = remove(ref, known->second.id, ctx); !removed) {
-            return removed;
-        }
-    }
-    return folders_.free({ref.key, ref.account});
-}
-
-std::vector<Result<void>> CommandBackend::release(const CallContext& ctx,
-                                                  std::span<const JobRef> refs) {
+std::vector<Result<void>> CommandBackend::remove(const Place& place,
+                                                 const std::vector<JobRef>& jobs,
+                                                 bool /*onlyWaiting*/, const CallContext& ctx) {
     std::vector<Result<void>> results;
-    Queues queues;
-    for (const auto& ref : refs) {
-        const auto& listing = queueOf(queues, ref.account, ctx);
-        results.push_back(listing ? releaseOne(ref, *listing, ctx) : Result<void>(listing.error()));
+    for (const auto& job : jobs) {
+        markRemoved(folders_, job);
+        const auto said = commands_.run(
+            {place.account, filled(config_.cancel, valuesOf(job.key, job.id, job.account))}, ctx);
+        if (!said) {
+            results.emplace_back(said.error());
+        } else if (parser_.cancelled(*said)) {
+            results.emplace_back();
+        } else {
+            results.emplace_back(
+                uncertainError(config_.cancel.front() + ": " + lastLineOf(said->out + said->err)));
+        }
     }
     return results;
 }

@@ -43,11 +43,6 @@ std::map<std::string, std::size_t> groupsOf(const std::string& pattern) {
     return names;
 }
 
-bool isOurName(const std::string& name) {
-    return name.starts_with("gb-") && name.size() < 128 &&
-           name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string::npos;
-}
-
 /// An id is a word of a command: no option, and nothing that a person would have to quote or that
 /// a terminal would obey.
 bool isId(const std::string& id) {

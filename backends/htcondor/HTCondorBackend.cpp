@@ -33,12 +33,10 @@ void inPieces(const std::vector<std::string>& keys, Body body) {
 HTCondorBackend::HTCondorBackend(HTCondorConfig config, std::string runAs,
                                  folder::JobFolders& folders, ProcessRunner& runner, Clock& clock,
                                  Teller tell)
-    : config_(std::move(config)),
-      runAs_(std::move(runAs)),
-      folders_(folders),
-      clock_(clock),
-      commands_({.binDir = config_.binDir, .variables = settingsOf(config_)}, runner, clock),
-      tell_(std::move(tell)) {}
+    : SchedulerBackend(std::move(runAs), folders,
+                       {.binDir = config.binDir, .variables = settingsOf(config)}, runner, clock,
+                       std::move(tell)),
+      config_(std::move(config)) {}
 
 Capabilities HTCondorBackend::capabilities() const {
     // A network file system shows the status file late; a schedd takes what it was sent when it
@@ -54,27 +52,6 @@ Capabilities HTCondorBackend::capabilities() const {
 
 HTCondorBackend::Place HTCondorBackend::placeOf(const JobRef& ref) const {
     return {ref.account, ref.id.value.empty() ? config_.schedd : scheddOf(ref.id)};
-}
-
-HTCondorBackend::ByPlace HTCondorBackend::byPlace(std::span<const JobRef> refs) const {
-    ByPlace places;
-    for (std::size_t i = 0; i < refs.size(); ++i) {
-        places[placeOf(refs[i])].push_back(i);
-    }
-    return places;
-}
-
-void HTCondorBackend::tellOnce(const std::string& trouble) {
-    {
-        const std::lock_guard lock(mutex_);
-        if (trouble == told_) {
-            return;
-        }
-        told_ = trouble;
-    }
-    if (!trouble.empty()) {
-        tell_(trouble + "; jobs that are not listed are left as they are");
-    }
 }
 
 Result<HTCondorListing> HTCondorBackend::ask(const Place& place,
@@ -97,7 +74,7 @@ Result<HTCondorListing> HTCondorBackend::ask(const Place& place,
 }
 
 Result<HTCondorListing> HTCondorBackend::queue(const Place& place, const CallContext& ctx) {
-    return ask(place, queueCommand(place.schedd), ctx);
+    return ask(place, queueCommand(place.server), ctx);
 }
 
 Result<HTCondorListing> HTCondorBackend::everything(const Place& place,
@@ -112,7 +89,7 @@ Result<HTCondorListing> HTCondorBackend::everything(const Place& place,
     std::copy_if(keys.begin(), keys.end(), std::back_inserter(missing),
                  [&](const std::string& key) { return !all.jobs.contains(key); });
     inPieces(missing, [&](std::span<const std::string> some) {
-        auto known = ask(place, historyCommand(place.schedd, some), ctx);
+        auto known = ask(place, historyCommand(place.server, some), ctx);
         const auto trouble = known ? known->trouble : known.error().message;
         all.trouble = all.trouble.empty() ? trouble : all.trouble;
         if (known) {
@@ -125,6 +102,31 @@ Result<HTCondorListing> HTCondorBackend::everything(const Place& place,
     });
     tellOnce(all.trouble);
     return all;
+}
+
+SchedulerQueue HTCondorBackend::queueOf(const Place& place, const HTCondorListing& listing) const {
+    using Phase = QueuedJob::Phase;
+    SchedulerQueue queue{{}, listing.trouble};
+    for (const auto& [key, job] : listing.jobs) {
+        const auto phase = isWaiting(job)  ? Phase::Waiting
+                           : hasEnded(job) ? Phase::Ended
+                                           : Phase::Running;
+        queue.jobs.emplace(key, QueuedJob{remoteId(place.server, job.id), job.submittedAt, phase,
+                                          mustBeRemoved(job)});
+    }
+    return queue;
+}
+
+Result<SchedulerQueue> HTCondorBackend::queueAt(const Place& place, const CallContext& ctx) {
+    const auto listing = queue(place, ctx);
+    return listing ? Result<SchedulerQueue>(queueOf(place, *listing)) : listing.error();
+}
+
+Result<SchedulerQueue> HTCondorBackend::search(const Place& place,
+                                               const std::vector<std::string>& keys,
+                                               const CallContext& ctx) {
+    const auto listing = everything(place, keys, ctx);
+    return listing ? Result<SchedulerQueue>(queueOf(place, *listing)) : listing.error();
 }
 
 Result<void> HTCondorBackend::probe(const CallContext& ctx) {
@@ -153,9 +155,7 @@ std::vector<Result<Submission>> HTCondorBackend::submitStaged(
     if (said) {
         return parseSubmission(*said, config_.schedd, jobs.size(), now);
     }
-    // Without the command no job can be submitted, these or others.
-    const bool notRun = said.error().kind == ErrorKind::Permanent;
-    return {jobs.size(), notRun ? transientError(said.error().message) : said.error()};
+    return {jobs.size(), submissionError(said.error())};
 }
 
 void HTCondorBackend::submitTogether(const std::string& account, std::span<const BatchJob> jobs,
@@ -213,29 +213,6 @@ std::vector<Result<Submission>> HTCondorBackend::submit(const CallContext& ctx,
     return results;
 }
 
-Result<std::vector<FoundJob>> HTCondorBackend::find(const CallContext& ctx,
-                                                    std::span<const SubmissionKey> keys) {
-    std::vector<std::string> names;
-    for (const auto& key : keys) {
-        names.push_back(key.value);
-    }
-    const auto listing = everything({runAs_, config_.schedd}, names, ctx);
-    if (!listing) {
-        return listing.error();
-    }
-    std::vector<FoundJob> found;
-    for (const auto& name : names) {
-        if (const auto job = listing->jobs.find(name); job != listing->jobs.end()) {
-            found.push_back(
-                {{name}, remoteId(config_.schedd, job->second.id), job->second.submittedAt});
-        }
-    }
-    if (found.size() < names.size() && !listing->trouble.empty()) {
-        return transientError(listing->trouble);
-    }
-    return found;
-}
-
 void HTCondorBackend::addStarts(std::vector<Observation>& seen, std::span<const JobRef> refs,
                                 const std::vector<std::size_t>& indices) {
     std::vector<folder::ReadRequest> marks;
@@ -279,123 +256,25 @@ Result<std::vector<Observation>> HTCondorBackend::observe(const CallContext& ctx
     return seen;
 }
 
-std::vector<Result<LogChunk>> HTCondorBackend::readLogs(const CallContext&,
-                                                        std::span<const LogRequest> requests) {
-    return readSharedLogs(folders_, requests);
-}
-
-Result<void> HTCondorBackend::remove(const Place& place, const std::vector<std::string>& keys,
-                                     bool onlyWaiting, const CallContext& ctx) {
-    Result<void> result;
+std::vector<Result<void>> HTCondorBackend::remove(const Place& place,
+                                                  const std::vector<JobRef>& jobs, bool onlyWaiting,
+                                                  const CallContext& ctx) {
+    std::vector<std::string> keys;
+    for (const auto& job : jobs) {
+        keys.push_back(job.key.value);
+    }
+    std::vector<Result<void>> results;
     inPieces(keys, [&](std::span<const std::string> some) {
         const auto said =
-            commands_.run({place.account, removeCommand(place.schedd, some, onlyWaiting)}, ctx);
+            commands_.run({place.account, removeCommand(place.server, some, onlyWaiting)}, ctx);
+        Result<void> result;
         if (!said) {
             result = said.error();
         } else if (said->exitCode != 0 && !foundNothingToRemove(*said)) {
             result = uncertainError("condor_rm: " + complaintOf(*said));
         }
+        results.insert(results.end(), some.size(), result);
     });
-    return result;
-}
-
-void HTCondorBackend::cancelAt(const Place& place, std::span<const CancelRequest> requests,
-                               const std::vector<std::size_t>& indices,
-                               std::vector<Result<CancelOutcome>>& results,
-                               const CallContext& ctx) {
-    const auto listing = queue(place, ctx);
-    std::map<bool, std::vector<std::size_t>> toRemove;  // By whether only what waits is meant.
-    for (const auto i : indices) {
-        const auto& ref = requests[i].ref;
-        if (!listing) {
-            results[i] = withoutEffect(listing.error());
-            continue;
-        }
-        const auto known = listing->jobs.find(ref.key.value);
-        const bool soft = requests[i].kind == CancelKind::Soft;
-        if (known == listing->jobs.end() && !listing->trouble.empty()) {
-            results[i] = transientError(listing->trouble);
-        } else if (known == listing->jobs.end() || hasEnded(known->second)) {
-            results[i] = CancelOutcome::AlreadyGone;
-        } else if (soft && !isWaiting(known->second)) {
-            const auto asked = folders_.requestCancel({ref.key, ref.account});
-            results[i] = asked ? Result<CancelOutcome>(CancelOutcome::Requested) : asked.error();
-        } else {
-            toRemove[soft].push_back(i);
-        }
-    }
-    for (const auto& [onlyWaiting, some] : toRemove) {
-        std::vector<std::string> keys;
-        for (const auto i : some) {
-            keys.push_back(requests[i].ref.key.value);
-        }
-        const auto removed = remove(place, keys, onlyWaiting, ctx);
-        for (const auto i : some) {
-            results[i] =
-                removed ? Result<CancelOutcome>(CancelOutcome::Requested) : removed.error();
-        }
-    }
-}
-
-std::vector<Result<CancelOutcome>> HTCondorBackend::cancel(
-    const CallContext& ctx, std::span<const CancelRequest> requests) {
-    std::vector<Result<CancelOutcome>> results(requests.size(), CancelOutcome::AlreadyGone);
-    std::vector<JobRef> refs;
-    for (const auto& request : requests) {
-        refs.push_back(request.ref);
-    }
-    for (const auto& [place, indices] : byPlace(refs)) {
-        cancelAt(place, requests, indices, results, ctx);
-    }
-    return results;
-}
-
-std::vector<Result<CollectOutcome>> HTCondorBackend::collect(const CallContext&,
-                                                             std::span<const JobRef> refs) {
-    return collectShared(folders_, refs);
-}
-
-void HTCondorBackend::releaseAt(const Place& place, std::span<const JobRef> refs,
-                                const std::vector<std::size_t>& indices,
-                                std::vector<Result<void>>& results, const CallContext& ctx) {
-    const auto listing = queue(place, ctx);
-    std::vector<std::string> keys;
-    std::vector<std::size_t> queued;
-    for (const auto i : indices) {
-        const auto& key = refs[i].key.value;
-        if (!listing) {
-            results[i] = withoutEffect(listing.error());
-            continue;
-        }
-        const auto known = listing->jobs.find(key);
-        if (known == listing->jobs.end()) {
-            results[i] =
-                listing->trouble.empty() ? Result<void>() : transientError(listing->trouble);
-        } else if (!isWaiting(known->second) && !hasEnded(known->second)) {
-            results[i] = permanentError("the job " + key + " still runs in HTCondor");
-        } else if (mustBeRemoved(known->second)) {
-            keys.push_back(key);
-            queued.push_back(i);
-        }
-    }
-    if (const auto removed = remove(place, keys, false, ctx); !removed) {
-        for (const auto i : queued) {
-            results[i] = removed;
-        }
-    }
-    for (const auto i : indices) {
-        if (results[i].ok()) {
-            results[i] = folders_.free({refs[i].key, refs[i].account});
-        }
-    }
-}
-
-std::vector<Result<void>> HTCondorBackend::release(const CallContext& ctx,
-                                                   std::span<const JobRef> refs) {
-    std::vector<Result<void>> results(refs.size());
-    for (const auto& [place, indices] : byPlace(refs)) {
-        releaseAt(place, refs, indices, results, ctx);
-    }
     return results;
 }
 

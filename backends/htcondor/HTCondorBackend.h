@@ -1,12 +1,9 @@
 #pragma once
 
-#include <functional>
-#include <map>
-#include <mutex>
 #include <string>
+#include <vector>
 
-#include "backends/api/Backend.h"
-#include "backends/api/SchedulerCommands.h"
+#include "backends/api/SchedulerBackend.h"
 #include "backends/htcondor/HTCondorCommands.h"
 #include "backends/htcondor/HTCondorParse.h"
 #include "bridge/folder/JobFolders.h"
@@ -18,11 +15,8 @@ namespace gridbridge {
 /// is known; its id names the schedd that it was submitted to, where that is not the machine's own,
 /// and every command about it goes there. An ended job is shown by the queue for some minutes, then
 /// by the history, `release` or not.
-class HTCondorBackend final : public Backend {
+class HTCondorBackend final : public SchedulerBackend {
 public:
-    /// What happens only once in a while and concerns no certain job, for the service's log.
-    using Teller = std::function<void(const std::string&)>;
-
     /// `runAs`: the Unix account whose jobs they are, empty = the service's own. `folders`,
     /// `runner` and `clock` must outlive it.
     HTCondorBackend(HTCondorConfig config, std::string runAs, folder::JobFolders& folders,
@@ -32,30 +26,17 @@ public:
     Result<void> probe(const CallContext& ctx) override;
     std::vector<Result<Submission>> submit(const CallContext& ctx,
                                            std::span<const BatchJob> jobs) override;
-    Result<std::vector<FoundJob>> find(const CallContext& ctx,
-                                       std::span<const SubmissionKey> keys) override;
     Result<std::vector<Observation>> observe(const CallContext& ctx,
                                              std::span<const JobRef> refs) override;
-    std::vector<Result<LogChunk>> readLogs(const CallContext& ctx,
-                                           std::span<const LogRequest> requests) override;
-    std::vector<Result<CancelOutcome>> cancel(const CallContext& ctx,
-                                              std::span<const CancelRequest> requests) override;
-    std::vector<Result<CollectOutcome>> collect(const CallContext& ctx,
-                                                std::span<const JobRef> refs) override;
-    std::vector<Result<void>> release(const CallContext& ctx,
-                                      std::span<const JobRef> refs) override;
 
 private:
-    /// Whose jobs, and which schedd has them.
-    struct Place {
-        std::string account;
-        std::string schedd;
-        auto operator<=>(const Place&) const = default;
-    };
-    using ByPlace = std::map<Place, std::vector<std::size_t>>;
-
-    Place placeOf(const JobRef& ref) const;
-    ByPlace byPlace(std::span<const JobRef> refs) const;
+    Place placeOf(const JobRef& ref) const override;
+    Result<SchedulerQueue> queueAt(const Place& place, const CallContext& ctx) override;
+    Result<SchedulerQueue> search(const Place& place, const std::vector<std::string>& keys,
+                                  const CallContext& ctx) override;
+    std::vector<Result<void>> remove(const Place& place, const std::vector<JobRef>& jobs,
+                                     bool onlyWaiting, const CallContext& ctx) override;
+    SchedulerQueue queueOf(const Place& place, const HTCondorListing& listing) const;
     Result<HTCondorListing> ask(const Place& place, const std::vector<std::string>& argv,
                                 const CallContext& ctx);
     Result<HTCondorListing> queue(const Place& place, const CallContext& ctx);
@@ -70,24 +51,8 @@ private:
                         std::vector<Result<Submission>>& results, const CallContext& ctx);
     void addStarts(std::vector<Observation>& seen, std::span<const JobRef> refs,
                    const std::vector<std::size_t>& indices);
-    Result<void> remove(const Place& place, const std::vector<std::string>& keys, bool onlyWaiting,
-                        const CallContext& ctx);
-    void cancelAt(const Place& place, std::span<const CancelRequest> requests,
-                  const std::vector<std::size_t>& indices,
-                  std::vector<Result<CancelOutcome>>& results, const CallContext& ctx);
-    void releaseAt(const Place& place, std::span<const JobRef> refs,
-                   const std::vector<std::size_t>& indices, std::vector<Result<void>>& results,
-                   const CallContext& ctx);
-    void tellOnce(const std::string& trouble);
 
     const HTCondorConfig config_;
-    const std::string runAs_;
-    folder::JobFolders& folders_;
-    Clock& clock_;
-    SchedulerCommands commands_;
-    Teller tell_;
-    std::mutex mutex_;
-    std::string told_;
 };
 
 }  // namespace gridbridge

@@ -25,24 +25,25 @@ Error saidNo(const std::string& command, const Finished& finished) {
     return transientError(command + ": " + (sentence.empty() ? "it failed" : sentence));
 }
 
-std::map<std::string, std::vector<std::size_t>> byAccount(std::span<const JobRef> refs) {
-    std::map<std::string, std::vector<std::size_t>> accounts;
-    for (std::size_t i = 0; i < refs.size(); ++i) {
-        accounts[refs[i].account].push_back(i);
+SchedulerQueue queueOf(const SlurmListing& listing) {
+    using Phase = QueuedJob::Phase;
+    SchedulerQueue queue{{}, listing.trouble};
+    for (const auto& [name, job] : listing.jobs) {
+        const bool waits = isWaiting(job);
+        const auto phase = waits ? Phase::Waiting : hasEnded(job) ? Phase::Ended : Phase::Running;
+        queue.jobs.emplace(name, QueuedJob{job.id, job.submittedAt, phase, waits});
     }
-    return accounts;
+    return queue;
 }
 
 }  // namespace
 
 SlurmBackend::SlurmBackend(SlurmConfig config, std::string runAs, folder::JobFolders& folders,
                            ProcessRunner& runner, Clock& clock, Teller tell)
-    : config_(std::move(config)),
-      runAs_(std::move(runAs)),
-      folders_(folders),
-      clock_(clock),
-      commands_({.binDir = config_.binDir, .variables = settingsOf(config_)}, runner, clock),
-      tell_(std::move(tell)) {}
+    : SchedulerBackend(std::move(runAs), folders,
+                       {.binDir = config.binDir, .variables = settingsOf(config)}, runner, clock,
+                       std::move(tell)),
+      config_(std::move(config)) {}
 
 Capabilities SlurmBackend::capabilities() const {
     // A controller that hangs takes what it was sent when it goes on; a network file system shows
@@ -54,19 +55,6 @@ Capabilities SlurmBackend::capabilities() const {
             .sharedFolder = true,
             .findsByKey = true,
             .visibilityDelay = seconds(60)};
-}
-
-void SlurmBackend::tellOnce(const std::string& trouble) {
-    {
-        const std::lock_guard lock(mutex_);
-        if (trouble == told_) {
-            return;
-        }
-        told_ = trouble;
-    }
-    if (!trouble.empty()) {
-        tell_(trouble + "; jobs that are not listed are left as they are");
-    }
 }
 
 Result<SlurmListing> SlurmBackend::queue(const std::string& account, const CallContext& ctx) {
@@ -90,11 +78,9 @@ Result<SlurmListing> SlurmBackend::queue(const std::string& account, const CallC
     return listing;
 }
 
-const Result<SlurmListing>& SlurmBackend::queueOf(Queues& queues, const std::string& account,
-                                                  const CallContext& ctx) {
-    const auto known = queues.find(account);
-    return known != queues.end() ? known->second
-                                 : queues.emplace(account, queue(account, ctx)).first->second;
+Result<SchedulerQueue> SlurmBackend::queueAt(const Place& place, const CallContext& ctx) {
+    const auto listing = queue(place.account, ctx);
+    return listing ? Result<SchedulerQueue>(queueOf(*listing)) : listing.error();
 }
 
 Result<SlurmListing> SlurmBackend::history(const std::string& account,
@@ -165,85 +151,47 @@ Result<void> SlurmBackend::probe(const CallContext& ctx) {
 }
 
 Result<Submission> SlurmBackend::submitOne(const BatchJob& job, const CallContext& ctx) {
-    auto files = filesOf(folders_, job);
+    const auto files = filesOf(folders_, job);
     if (!files) {
         return files.error();
     }
-    auto staged = std::move(files).value();
-    // The loader is last; sbatch takes only what names its interpreter.
-    if (auto& loader = staged.back().content; !loader.starts_with("#!")) {
-        loader.insert(0, "#!/bin/sh\n");
-    }
     const folder::FolderRef folder{job.key, job.account};
-    if (auto made = folders_.stage(folder, staged); !made) {
+    if (auto made = folders_.stage(folder, *files); !made) {
         return made.error();
     }
     const auto now = clock_.wallNow();
     const auto said =
         commands_.run({job.account, submitCommand(config_, job, folders_.path(folder), now)}, ctx);
     if (!said) {
-        // Without the command no job can be submitted, this one or another.
-        const bool notRun = said.error().kind == ErrorKind::Permanent;
-        return notRun ? transientError(said.error().message) : said.error();
+        return submissionError(said.error());
     }
     return parseSubmission(*said, std::chrono::floor<seconds>(now));
 }
 
 std::vector<Result<Submission>> SlurmBackend::submit(const CallContext& ctx,
                                                      std::span<const BatchJob> jobs) {
-    std::vector<Result<Submission>> results;
-    Queues queues;
-    // After an answer that says it for all, the others are not even tried.
-    std::optional<Result<Submission>> forAll;
-    for (const auto& job : jobs) {
-        if (forAll) {
-            results.push_back(*forAll);
-            continue;
-        }
-        const auto& listing = queueOf(queues, job.account, ctx);
-        if (!listing) {
-            results.emplace_back(transientError(listing.error().message));
-            continue;
-        }
-        if (const auto known = listing->jobs.find(job.key.value); known != listing->jobs.end()) {
-            results.emplace_back(Submission{
-                .accepted = Accepted{known->second.id, known->second.submittedAt}, .full = {}});
-            continue;
-        }
-        results.push_back(submitOne(job, ctx));
-        const auto& last = results.back();
-        if (last.ok() && last->full) {
-            forAll = last;
-        } else if (!last.ok() && last.error().kind != ErrorKind::Permanent) {
-            forAll = transientError(last.error().message);
-        }
-    }
-    return results;
+    return submitEach(
+        ctx, jobs,
+        [](const BatchJob& job, const SchedulerQueue& queue) -> std::optional<Accepted> {
+            const auto known = queue.jobs.find(job.key.value);
+            return known == queue.jobs.end()
+                       ? std::optional<Accepted>()
+                       : Accepted{known->second.id, known->second.submittedAt};
+        },
+        [&](const BatchJob& job) { return submitOne(job, ctx); });
 }
 
-Result<std::vector<FoundJob>> SlurmBackend::find(const CallContext& ctx,
-                                                 std::span<const SubmissionKey> keys) {
-    auto answer = queue(runAs_, ctx);
+Result<SchedulerQueue> SlurmBackend::search(const Place& place,
+                                            const std::vector<std::string>& keys,
+                                            const CallContext& ctx) {
+    auto answer = queue(place.account, ctx);
     if (!answer) {
         return answer.error();
     }
     auto listing = std::move(answer).value();
-    std::vector<std::string> names;
-    for (const auto& key : keys) {
-        names.push_back(key.value);
-    }
     // Whoever searches does so soon after the submission, and at the latest after an outage.
-    addHistory(listing, runAs_, names, clock_.wallNow() - std::chrono::hours(24 * 7), ctx);
-    std::vector<FoundJob> found;
-    for (const auto& name : names) {
-        if (const auto job = listing.jobs.find(name); job != listing.jobs.end()) {
-            found.push_back({{name}, job->second.id, job->second.submittedAt});
-        }
-    }
-    if (found.size() < names.size() && !listing.trouble.empty()) {
-        return transientError(listing.trouble);
-    }
-    return found;
+    addHistory(listing, place.account, keys, clock_.wallNow() - std::chrono::hours(24 * 7), ctx);
+    return queueOf(listing);
 }
 
 std::vector<Observation> SlurmBackend::observations(const SlurmListing& listing,
@@ -260,8 +208,8 @@ std::vector<Observation> SlurmBackend::observations(const SlurmListing& listing,
 Result<std::vector<Observation>> SlurmBackend::observe(const CallContext& ctx,
                                                        std::span<const JobRef> refs) {
     std::vector<Observation> seen(refs.size());
-    for (const auto& [account, indices] : byAccount(refs)) {
-        auto answer = queue(account, ctx);
+    for (const auto& [place, indices] : byPlace(refs)) {
+        auto answer = queue(place.account, ctx);
         if (!answer) {
             return withoutEffect(answer.error());
         }
@@ -272,7 +220,7 @@ Result<std::vector<Observation>> SlurmBackend::observe(const CallContext& ctx,
             names.push_back(refs[i].key.value);
             since = std::min(since, refs[i].submittedAt);
         }
-        addHistory(listing, account, names, since, ctx);
+        addHistory(listing, place.account, names, since, ctx);
         std::vector<JobRef> listed;
         std::vector<std::size_t> where;
         for (const auto i : indices) {
@@ -293,84 +241,22 @@ Result<std::vector<Observation>> SlurmBackend::observe(const CallContext& ctx,
     return seen;
 }
 
-std::vector<Result<LogChunk>> SlurmBackend::readLogs(const CallContext&,
-                                                     std::span<const LogRequest> requests) {
-    return readSharedLogs(folders_, requests);
-}
-
-Result<void> SlurmBackend::remove(const JobRef& ref, const RemoteId& id, bool onlyPending,
-                                  const CallContext& ctx) {
-    // Without it the end is only told as somebody else's.
-    const std::vector<folder::StagedFile> mark{{kRemovedName, ""}};
-    static_cast<void>(folders_.stage({ref.key, ref.account}, mark));
-    const auto said = commands_.run({ref.account, cancelCommand(ref.key, id, onlyPending)}, ctx);
-    if (!said) {
-        return said.error();
-    }
-    // Its exit code is an error number modulo 256; the request may have arrived all the same.
-    return said->exitCode == 0 || foundNothingToCancel(*said)
-               ? Result<void>()
-               : uncertainError("scancel: " + lastLineOf(said->err));
-}
-
-Result<CancelOutcome> SlurmBackend::cancelOne(const CancelRequest& request,
-                                              const SlurmListing& listing, const CallContext& ctx) {
-    const auto& ref = request.ref;
-    const auto known = listing.jobs.find(ref.key.value);
-    if (known == listing.jobs.end() && !listing.trouble.empty()) {
-        return transientError(listing.trouble);
-    }
-    if (known == listing.jobs.end() || hasEnded(known->second)) {
-        return CancelOutcome::AlreadyGone;
-    }
-    const bool soft = request.kind == CancelKind::Soft;
-    const auto done = soft && !isWaiting(known->second)
-                          ? folders_.requestCancel({ref.key, ref.account})
-                          : remove(ref, known->second.id, soft, ctx);
-    return done ? Result<CancelOutcome>(CancelOutcome::Requested) : done.error();
-}
-
-std::vector<Result<CancelOutcome>> SlurmBackend::cancel(const CallContext& ctx,
-                                                        std::span<const CancelRequest> requests) {
-    std::vector<Result<CancelOutcome>> results;
-    Queues queues;
-    for (const auto& request : requests) {
-        const auto& listing = queueOf(queues, request.ref.account, ctx);
-        results.push_back(listing ? cancelOne(request, *listing, ctx)
-                                  : Result<CancelOutcome>(withoutEffect(listing.error())));
-    }
-    return results;
-}
-
-std::vector<Result<CollectOutcome>> SlurmBackend::collect(const CallContext&,
-                                                          std::span<const JobRef> refs) {
-    return collectShared(folders_, refs);
-}
-
-Result<void> SlurmBackend::releaseOne(const JobRef& ref, const SlurmListing& listing,
-                                      const CallContext& ctx) {
-    const auto known = listing.jobs.find(ref.key.value);
-    if (known == listing.jobs.end() && !listing.trouble.empty()) {
-        return transientError(listing.trouble);
-    }
-    if (known != listing.jobs.end() && isWaiting(known->second)) {
-        if (auto removed = remove(ref, known->second.id, false, ctx); !removed) {
-            return removed;
-        }
-    } else if (known != listing.jobs.end() && !hasEnded(known->second)) {
-        return permanentError("the job " + ref.key.value + " still runs in Slurm");
-    }
-    return folders_.free({ref.key, ref.account});
-}
-
-std::vector<Result<void>> SlurmBackend::release(const CallContext& ctx,
-                                                std::span<const JobRef> refs) {
+std::vector<Result<void>> SlurmBackend::remove(const Place& place, const std::vector<JobRef>& jobs,
+                                               bool onlyWaiting, const CallContext& ctx) {
     std::vector<Result<void>> results;
-    Queues queues;
-    for (const auto& ref : refs) {
-        const auto& listing = queueOf(queues, ref.account, ctx);
-        results.push_back(listing ? releaseOne(ref, *listing, ctx)
-                                  : Result<void>(withoutEffect(listing.error())));
+    for (const auto& job : jobs) {
+        markRemoved(folders_, job);
+        const auto said =
+            commands_.run({place.account, cancelCommand(job.key, job.id, onlyWaiting)}, ctx);
+        if (!said) {
+            results.emplace_back(said.error());
+        } else if (said->exitCode == 0 || foundNothingToCancel(*said)) {
+            results.emplace_back();
+        } else {
+            // Its exit code is an error number modulo 256; the request may have arrived all the
+            // same.
+            results.emplace_back(uncertainError("scancel: " + lastLineOf(said->err)));
+        }
     }
     return results;
 }

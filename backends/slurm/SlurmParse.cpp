@@ -108,12 +108,6 @@ private:
     bool good_ = true;
 };
 
-bool isOurName(std::string_view name) {
-    return name.starts_with("gb-") && name.size() < 128 &&
-           name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") ==
-               std::string_view::npos;
-}
-
 /// A raw wait status, or `status:signal`.
 bool takeExit(SlurmJob& job, std::string_view text) {
     const auto colon = text.find(':');

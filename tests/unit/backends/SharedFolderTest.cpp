@@ -46,7 +46,7 @@ TEST_F(SharedFolderTest, TheLoaderKnowsItsFolderEverywhere) {
     ASSERT_EQ(files->size(), 2U);
     EXPECT_EQ(files->at(0).content, "x @FOLDER@");
     EXPECT_EQ(files->at(1).name, "loader.sh");
-    EXPECT_EQ(files->at(1).content, path + "/in; cd '" + path + "' @FOLDER");
+    EXPECT_EQ(files->at(1).content, "#!/bin/sh\n" + path + "/in; cd '" + path + "' @FOLDER");
 }
 
 TEST_F(SharedFolderTest, WhatCannotBeStagedIsRefused) {

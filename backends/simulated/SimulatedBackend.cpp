@@ -215,7 +215,8 @@ Observation SimulatedBackend::observeOne(const JobRef& ref, Call& call) {
         return seen;
     }
     seen.run = job->run;
-    seen.started = job->scriptAt.has_value();
+    // Of a copy on a node that does not answer only its marker tells.
+    seen.started = job->scriptAt.has_value() && !job->nodeFailed;
     seen.startedAt = job->startedAt;
     seen.node = job->startedAt ? "simulated" : "";
     switch (job->state) {
@@ -229,7 +230,10 @@ Observation SimulatedBackend::observeOne(const JobRef& ref, Call& call) {
         case SimulatedState::Ended:
         case SimulatedState::Lost:
             seen.state = BatchState::Ended;
-            seen.cause = job->removed ? EndCause::RemovedByUs : EndCause::Exited;
+            seen.cause = job->nodeFailed ? EndCause::NodeFailure
+                         : job->removed  ? EndCause::RemovedByUs
+                                         : EndCause::Exited;
+            seen.reason = job->nodeFailed ? "a simulated node failed" : "";
             seen.exitCode = job->exitCode;
             seen.signal = job->signal;
             seen.endedAt = job->endedAt;

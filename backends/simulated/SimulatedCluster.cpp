@@ -13,6 +13,7 @@ constexpr Millis kRestart{5000};
 constexpr Millis kLongestDelay{45000};
 constexpr Millis kAbsence{30000};
 constexpr Millis kLatestLoss{60000};
+constexpr Millis kLatestCopy{120000};
 
 bool alive(const SimulatedJob& job) {
     return job.state == SimulatedState::Pending || job.state == SimulatedState::Running;
@@ -65,6 +66,9 @@ std::optional<SimulatedCluster::Event> SimulatedCluster::nextOf(SimulatedJob& jo
             first = Event{at, &job, happens};
         }
     };
+    if (job.lateAt) {
+        consider(*job.lateAt, &SimulatedCluster::startLate);
+    }
     if (!alive(job)) {
         return first;
     }
@@ -93,6 +97,10 @@ void SimulatedCluster::start(SimulatedJob& job, WallTime at) {
         job.readyAt = at + kRestart;
         return;
     }
+    if (faults_.strikes(NodeFailed, job.key.value)) {
+        fail(job, at);
+        return;
+    }
     job.startedAt = at;
     const auto marked = folders_.mark({job.key, job.account});
     if (marked && *marked == folder::MarkOutcome::Taken) {
@@ -102,6 +110,27 @@ void SimulatedCluster::start(SimulatedJob& job, WallTime at) {
     }
     end(job, at);
     job.exitCode = marked ? kMarkerLost : kNoFolder;
+}
+
+/// Before its script started, as far as the batch system knows.
+void SimulatedCluster::fail(SimulatedJob& job, WallTime at) {
+    tables_.count(SimulatedFault::NodeFailed);
+    job.startedAt = at;
+    job.nodeFailed = true;
+    end(job, at);
+    const auto detail = faults_.detail(SimulatedFault::NodeFailed, job.key.value);
+    if (detail > 0.5) {
+        job.lateAt = at + part(kLatestCopy, 2 * detail - 1);
+    }
+}
+
+/// The node that did not answer goes on for a moment: its loader finds the marker free or taken.
+void SimulatedCluster::startLate(SimulatedJob& job, WallTime at) {
+    job.lateAt.reset();
+    if (const auto marked = folders_.mark({job.key, job.account});
+        marked && *marked == folder::MarkOutcome::Taken) {
+        job.scriptAt = at;
+    }
 }
 
 void SimulatedCluster::end(SimulatedJob& job, WallTime at) {

@@ -35,6 +35,8 @@ private:
     void start(SimulatedJob& job, WallTime at);
     void endByItself(SimulatedJob& job, WallTime at);
     void endByDeadline(SimulatedJob& job, WallTime at);
+    void fail(SimulatedJob& job, WallTime at);
+    void startLate(SimulatedJob& job, WallTime at);
     void lose(SimulatedJob& job, WallTime at);
     void startAgain(SimulatedJob& job, WallTime at);
     void end(SimulatedJob& job, WallTime at);

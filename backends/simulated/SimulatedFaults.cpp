@@ -12,6 +12,7 @@ struct Kind {
 };
 constexpr std::array<Kind, kSimulatedFaults> kKinds{{{"acknowledgement-lost", 0.2},
                                                      {"acknowledgement-false", 0.1},
+                                                     {"node-failed", 0.08},
                                                      {"job-lost", 0.06},
                                                      {"id-reused", 0.3},
                                                      {"run-lost-early", 0.08},

@@ -14,6 +14,7 @@ double seededUnit(std::uint64_t seed, std::string_view purpose, std::string_view
 enum class SimulatedFault {
     AcknowledgementLost,   ///< Accepted, and the call says uncertain.
     AcknowledgementFalse,  ///< Not accepted, and the call says uncertain.
+    NodeFailed,            ///< Given up with its node; one time in two a copy starts there later.
     JobLost,               ///< Acknowledged, later gone without a trace.
     IdReused,              ///< Gets the id of a job that has ended.
     RunLostEarly,          ///< Started again: the first node failed before the job began.
@@ -25,7 +26,7 @@ enum class SimulatedFault {
     Outage,                ///< Nobody answers for three minutes.
     AnswerPartial,         ///< Says nothing about some of the jobs.
 };
-inline constexpr std::size_t kSimulatedFaults = 12;
+inline constexpr std::size_t kSimulatedFaults = 13;
 
 /// Words with hyphens, as in `acknowledgement-lost`.
 std::string_view nameOf(SimulatedFault fault);

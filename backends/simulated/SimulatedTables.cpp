@@ -28,19 +28,23 @@ CREATE TABLE IF NOT EXISTS job (
   removed INTEGER NOT NULL,
   exit_code INTEGER,
   signal INTEGER,
-  verdict INTEGER) STRICT;
+  verdict INTEGER,
+  node_failed INTEGER NOT NULL DEFAULT 0,
+  late_at INTEGER) STRICT;
 CREATE TABLE IF NOT EXISTS call (verb TEXT PRIMARY KEY, made INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS fault (name TEXT PRIMARY KEY, strikes INTEGER NOT NULL) STRICT;
 )";
 
 constexpr const char* kSave = R"(
 INSERT INTO job (place, key, account, id, submitted_at, deadline, state, run, ready_at, started_at,
-  script_at, ended_at, printed, removed, exit_code, signal, verdict)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+  script_at, ended_at, printed, removed, exit_code, signal, verdict, node_failed,
+  late_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (key) DO UPDATE SET state = excluded.state, run = excluded.run,
   ready_at = excluded.ready_at, started_at = excluded.started_at, script_at = excluded.script_at,
   ended_at = excluded.ended_at, printed = excluded.printed, removed = excluded.removed,
-  exit_code = excluded.exit_code, signal = excluded.signal, verdict = excluded.verdict
+  exit_code = excluded.exit_code, signal = excluded.signal, verdict = excluded.verdict,
+  node_failed = excluded.node_failed, late_at = excluded.late_at
 )";
 
 /// Binds values from left to right.
@@ -102,6 +106,8 @@ SimulatedJob jobIn(SQLite::Statement& row) {
     if (const auto verdict = maybeNumber(row.getColumn(at++))) {
         job.verdict = static_cast<SimulatedEnd>(*verdict);
     }
+    job.nodeFailed = row.getColumn(at++).getInt() != 0;
+    job.lateAt = maybeTime(row.getColumn(at++));
     return job;
 }
 
@@ -112,6 +118,14 @@ struct SimulatedTables::Impl {
         : database(file.string(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE, kPatienceMs) {
         database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;");
         database.exec(kSchema);
+        // A file that an older release made.
+        SQLite::Statement known(database,
+                                "SELECT 1 FROM pragma_table_info('job') WHERE name = 'late_at'");
+        if (!known.executeStep()) {
+            database.exec(
+                "ALTER TABLE job ADD COLUMN node_failed INTEGER NOT NULL DEFAULT 0; "
+                "ALTER TABLE job ADD COLUMN late_at INTEGER;");
+        }
     }
 
     Jobs load() {
@@ -137,6 +151,7 @@ struct SimulatedTables::Impl {
         row.with(wide(job.exitCode)).with(wide(job.signal));
         row.with(job.verdict ? std::optional(static_cast<std::int64_t>(*job.verdict))
                              : std::nullopt);
+        row.with(std::int64_t{job.nodeFailed ? 1 : 0}).with(job.lateAt);
         statement.exec();
     }
 

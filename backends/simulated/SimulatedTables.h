@@ -39,6 +39,8 @@ struct SimulatedJob {
     bool removed = false;                      ///< Ended by a cancel.
     std::optional<int> exitCode = {};
     std::optional<int> signal = {};
+    bool nodeFailed = false;                   ///< Ended with its node.
+    std::optional<WallTime> lateAt = {};       ///< When a copy starts on that node all the same.
     std::optional<SimulatedEnd> verdict = {};  ///< It left a status file that says so.
     bool operator==(const SimulatedJob&) const = default;
 };

@@ -28,6 +28,8 @@ using std::filesystem::path;
 constexpr std::int64_t kMostJobs = 1'000'000;
 constexpr std::int64_t kLargestOutputKib = 1024 * 1024;
 constexpr std::chrono::seconds kLongestInterval{3600};
+/// GitLab's longest timeout of a job.
+constexpr std::chrono::seconds kLongestPatience = std::chrono::hours(24 * 30);
 /// Schedulers ask their users not to look all the time.
 constexpr std::chrono::seconds kSchedulerPoll{10};
 constexpr std::uint64_t kLeastRoom = std::uint64_t{1} << 20U;
@@ -133,10 +135,22 @@ private:
             section.duration("poll_interval", std::chrono::seconds(1), kLongestInterval)
                 .value_or(hasScheduler(backend) ? kSchedulerPoll : backend.pollInterval);
         take(backend.maxPending, section.integer("max_pending", 1, kMostJobs));
+        patience(section, backend);
         take(backend.slots, section.integer("slots", 1, kMostJobs));
         backend.trustedJobs = section.flag("trusted_jobs").value_or(false);
         ofType(section, backend);
         config_.backends.push_back(std::move(backend));
+    }
+
+    /// How long a job may wait, and how often it is submitted.
+    static void patience(ConfigSection& section, BackendConfig& backend) {
+        backend.pendingLimit =
+            section.duration("pending_limit", std::chrono::seconds(1), kLongestPatience)
+                .value_or(backend.pendingLimit);
+        backend.minimumRunTime =
+            section.duration("minimum_run_time", std::chrono::seconds(0), kLongestPatience)
+                .value_or(backend.minimumRunTime);
+        take(backend.infrastructureRetries, section.integer("infrastructure_retries", 0, 10));
     }
 
     /// The keys that not every type has.

@@ -52,6 +52,9 @@ struct BackendConfig {
     std::filesystem::path workDir = {};
     std::chrono::seconds pollInterval{1};
     int maxPending = 20;
+    std::chrono::seconds pendingLimit = std::chrono::hours(48);
+    std::chrono::seconds minimumRunTime{0};
+    int infrastructureRetries = 2;
     int slots = 1;
     std::string runAs = {};  ///< Empty = the service's own account; then `trustedJobs` holds.
     bool trustedJobs = false;

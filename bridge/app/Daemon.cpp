@@ -169,12 +169,20 @@ private:
         return *lanes_.back();
     }
 
+    /// What a reload may change.
+    static void take(core::Policy& policy, const BackendConfig& backend) {
+        policy.poll = backend.pollInterval;
+        policy.pendingLimit = backend.pendingLimit;
+        policy.minimumRunTime = backend.minimumRunTime;
+        policy.infrastructureRetries = backend.infrastructureRetries;
+    }
+
     void add(const BackendConfig& backend) {
         auto& parts = backends_[backend.name];
         parts.folders = foldersOf(backend, clock_);
         parts.backend = make(backend, *parts.folders);
         core::Policy policy;
-        policy.poll = backend.pollInterval;
+        take(policy, backend);
         policy.capabilities = parts.backend->capabilities();
         policy.backendName = backend.name;
         policy.backendType = backend.type;
@@ -271,7 +279,7 @@ private:
         for (const auto& backend : next.backends) {
             const auto known = world_.backends.find(backend.name);
             if (known != world_.backends.end()) {
-                known->second->policy.poll = backend.pollInterval;
+                take(known->second->policy, backend);
             } else {
                 added("backends." + backend.name, [&] { add(backend); });
             }

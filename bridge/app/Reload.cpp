@@ -73,6 +73,9 @@ private:
         keep(section + ": what is for commands", backend.command, next->command);
         backend.pollInterval = next->pollInterval;
         backend.maxPending = next->maxPending;
+        backend.pendingLimit = next->pendingLimit;
+        backend.minimumRunTime = next->minimumRunTime;
+        backend.infrastructureRetries = next->infrastructureRetries;
     }
 
     void change(RunnerConfig& runner, const RunnerConfig* next) {

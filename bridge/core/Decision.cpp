@@ -14,8 +14,6 @@ using store::State;
 
 namespace {
 
-constexpr std::string_view kPrepare = "prepare_executor";
-
 /// Nothing more is sent about the job; what runs is ended and freed.
 Decision abandon(Step& step, const std::string& why = "GitLab took the job back") {
     JobRecord& next = step.decision.next;
@@ -92,8 +90,8 @@ std::optional<Decision> stopBeforeSubmission(Step& step) {
     if (step.decision.next.cancel == Cancel::Soft) {
         return step.finish(canceled(step.decision.next));
     }
-    if (step.pastDeadline()) {
-        return step.finish(neverStarted(step.job));
+    if (step.now >= step.lastStart()) {
+        return step.finish(neverStarted(step));
     }
     return std::nullopt;
 }
@@ -131,7 +129,7 @@ Decision accepted(Step& step, const RemoteId& id, WallTime at, const std::string
     submission.submittedAt = at;
     submission.batchState = "pending";
     submission.absentSince.reset();
-    step.decision.next.dueAt = step.decision.next.deadline;
+    step.decision.next.dueAt = step.lastStart();
     step.decision.effects.add(Effect::Look);
     step.decision.after += plainLine("Submitted as " + submission.key.value +
                                      (id.value.empty() ? "" : ", batch id " + id.value));
@@ -152,6 +150,7 @@ Decision afterSubmit(Step& step, const Result<Submission>& outcome) {
         return accepted(step, outcome->accepted->id, outcome->accepted->submittedAt, "accepted");
     }
     if (outcome.ok()) {
+        tellWaiting(step, outcome->full ? outcome->full->why : "the backend is full");
         step.wait(step.policy.poll);
         return step.to(State::Claimed, "the backend is full");
     }
@@ -202,6 +201,12 @@ Decision afterFind(Step& step, const Result<std::optional<FoundJob>>& found) {
 /// nobody would come back to it.
 Decision neverToStart(Step& step) {
     const Facts& facts = step.facts;
+    if (step.decision.next.cancel == Cancel::Hard) {
+        return abandon(step);
+    }
+    if (auto stop = stopBeforeSubmission(step)) {
+        return *stop;
+    }
     if (facts.released && facts.released->ok()) {
         step.wait(
             std::min(step.policy.longestBackoff,
@@ -209,6 +214,8 @@ Decision neverToStart(Step& step) {
         return step.to(State::Claimed, "certainly never started");
     }
     if (facts.released) {
+        // A copy that is listed again after all: it finds the marker taken, or never gets so far.
+        step.decision.effects.add(Effect::CancelHard);
         return step.wait(step.backoff());
     }
     if (!facts.inFlight.has(Effect::Release) && step.due()) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "bridge/core/JobLines.h"
 #include "bridge/core/Lines.h"
 
 namespace gridbridge::core {
@@ -10,6 +11,18 @@ using store::Cancel;
 using store::JobRecord;
 using store::Outcome;
 using store::State;
+
+namespace {
+
+bool isWaiting(State state) {
+    return state == State::Claimed || state == State::Submitting || state == State::Queued;
+}
+
+bool isInfrastructure(const std::string& cause) {
+    return cause == "node_failure" || cause == "lost";
+}
+
+}  // namespace
 
 Decision& Step::to(State state, const std::string& cause) {
     decision.next.state = state;
@@ -22,7 +35,15 @@ Decision& Step::wait(Millis howLong) {
     if (decision.next.deadline && now < *decision.next.deadline) {
         decision.next.dueAt = std::min(*decision.next.dueAt, *decision.next.deadline);
     }
+    if (isWaiting(decision.next.state) && now < lastStart()) {
+        decision.next.dueAt = std::min(*decision.next.dueAt, lastStart());
+    }
     return decision;
+}
+
+WallTime Step::lastStart() const {
+    const auto patience = job.claimedAt + policy.pendingLimit;
+    return job.deadline ? std::min(patience, *job.deadline - policy.minimumRunTime) : patience;
 }
 
 bool Step::due() const {
@@ -41,11 +62,11 @@ Decision& Step::finish(const Ending& ending) {
     next.exitCode = ending.exitCode;
     next.endedAt = next.endedAt.value_or(now);
     next.traceState = store::TraceState::Complete;
-    const bool preparing =
-        job.state == State::Claimed || job.state == State::Submitting || job.state == State::Queued;
-    if (preparing && policy.sections) {
-        decision.after += sectionEnd(now, "prepare_executor");
+    if (isWaiting(job.state) && policy.sections) {
+        decision.after += sectionEnd(now, kPrepare);
     }
+    // Of an attempt that came before, the log has told.
+    decision.after += job.state == State::Collecting ? lastWords(next, now) : "";
     decision.after +=
         ending.outcome == Outcome::Success ? infoLine("Job succeeded") : errorLine(ending.lastLine);
     decision.effects.add(Effect::Report);
@@ -55,58 +76,15 @@ Decision& Step::finish(const Ending& ending) {
 
 namespace {
 
-std::string nameOf(BatchState state) {
-    switch (state) {
-        case BatchState::Pending:
-            return "pending";
-        case BatchState::Running:
-            return "running";
-        case BatchState::Held:
-            return "held";
-        case BatchState::Ended:
-            return "ended";
-        case BatchState::Absent:
-            return "absent";
-        case BatchState::Unknown:
-            return "unknown";
-    }
-    return "unknown";
-}
-
-std::string nameOf(EndCause cause) {
-    switch (cause) {
-        case EndCause::None:
-            return "";
-        case EndCause::Exited:
-            return "exited";
-        case EndCause::WallTimeLimit:
-            return "wall_time";
-        case EndCause::MemoryLimit:
-            return "memory";
-        case EndCause::NodeFailure:
-            return "node_failure";
-        case EndCause::Preempted:
-            return "preempted";
-        case EndCause::RemovedByUs:
-            return "removed_by_us";
-        case EndCause::RemovedByOther:
-            return "removed_by_other";
-        case EndCause::NeverRunnable:
-            return "never_runnable";
-        case EndCause::Unknown:
-            return "unknown";
-    }
-    return "unknown";
-}
-
 void startRunning(Step& step) {
     JobRecord& next = step.decision.next;
     if (next.state != State::Queued) {
         return;
     }
     next.startedAt = next.submission.startedAt.value_or(step.now);
+    step.decision.before += startedLine(next);
     if (step.policy.sections) {
-        step.decision.before += sectionEnd(step.now, "prepare_executor");
+        step.decision.before += sectionEnd(step.now, kPrepare);
     }
     step.to(State::Running, "started");
 }
@@ -126,6 +104,7 @@ void apply(Step& step, const Observation& seen) {
     if (seen.state == BatchState::Absent) {
         return;  // What was known of it stays true.
     }
+    step.decision.after += waitingLine(step.policy.backendName, step.job.submission, seen);
     submission.reason = seen.reason;
     submission.run = seen.run;
     if (!seen.node.empty()) {
@@ -238,6 +217,17 @@ std::optional<Decision> takeBack(Step& step, const Ending& ending) {
     return step.wait(step.policy.poll);
 }
 
+std::optional<Decision> stopQueued(Step& step) {
+    // Once the start marker is ours the job never starts, even where a clock has gone back since.
+    const bool takenBack = step.facts.marked && step.facts.marked->ok() && **step.facts.marked;
+    const bool canceling = step.decision.next.cancel == Cancel::Soft;
+    if (step.decision.next.state != State::Queued ||
+        !(canceling || step.now >= step.lastStart() || takenBack)) {
+        return std::nullopt;
+    }
+    return takeBack(step, canceling ? canceled(step.decision.next) : neverStarted(step));
+}
+
 std::optional<Decision> stopRunning(Step& step) {
     JobRecord& next = step.decision.next;
     const bool late = next.deadline && step.now >= *next.deadline + step.policy.overtime;
@@ -265,11 +255,13 @@ std::optional<Decision> endedWithoutStatus(Step& step) {
     }
     if (submission.endedAt && step.job.submission.endedAt &&
         step.now >= *step.job.submission.endedAt + delay) {
-        return collect(step, "ended without a status file");
+        const auto again = submitAgain(step);
+        return again ? again : collect(step, "ended without a status file");
     }
     if (provenAbsent(step)) {
         submission.cause = "lost";
-        return collect(step, "lost");
+        const auto again = submitAgain(step);
+        return again ? again : collect(step, "lost");
     }
     const auto& before = step.job.submission;
     if ((submission.endedAt && !before.endedAt) ||
@@ -284,12 +276,48 @@ std::optional<Decision> endedWithoutStatus(Step& step) {
 
 }  // namespace
 
+std::optional<Decision> submitAgain(Step& step) {
+    const Facts& facts = step.facts;
+    JobRecord& next = step.decision.next;
+    auto& submission = next.submission;
+    const bool printed = step.job.rawOffset > 0 || (facts.log && !facts.log->bytes.empty());
+    if (!isInfrastructure(submission.cause) || printed || next.cancel != Cancel::None ||
+        !step.policy.capabilities.sharedFolder || step.now >= step.lastStart() ||
+        submission.attempt > step.policy.infrastructureRetries) {
+        return std::nullopt;
+    }
+    if (!facts.marked) {
+        const bool asked = facts.inFlight.has(Effect::Mark);
+        if (!asked && facts.observed && facts.observed->started) {
+            return std::nullopt;
+        }
+        if (!asked) {
+            step.decision.effects.add(Effect::Mark);
+        }
+        return step.wait(step.policy.poll);
+    }
+    if (!facts.marked->ok() || !**facts.marked) {
+        return std::nullopt;  // Who cannot know must think that the script has started.
+    }
+    step.decision.after += submittedAgainLine(submission, step.policy.infrastructureRetries);
+    if (next.startedAt && step.policy.sections) {
+        step.decision.after += sectionStart(step.now, kPrepare, "Preparing again");
+    }
+    next.startedAt.reset();
+    step.decision.effects.add(Effect::Release);
+    step.wait(step.policy.poll);
+    return step.to(State::Submitting, "infrastructure failed before the script started");
+}
+
 Decision watched(Step& step) {
     if (step.facts.observed) {
         apply(step, *step.facts.observed);
     }
-    const bool runs = step.facts.observed && (step.facts.observed->started ||
-                                              step.facts.observed->state == BatchState::Running);
+    // Where an end is known that asked for the marker, the marker that is seen may be our own.
+    const bool mayBeOurs = isInfrastructure(step.job.submission.cause);
+    const bool runs =
+        step.facts.observed && !mayBeOurs &&
+        (step.facts.observed->started || step.facts.observed->state == BatchState::Running);
     if (runs || (step.facts.log && !step.facts.log->bytes.empty()) || step.facts.end) {
         startRunning(step);
     }
@@ -297,18 +325,16 @@ Decision watched(Step& step) {
     if (step.facts.end) {
         return statusSeen(step);
     }
+    if (step.facts.marked && mayBeOurs) {
+        // The log was empty and at its end when the marker was asked for.
+        const auto again = submitAgain(step);
+        return again ? *again : collect(step, "its script had started");
+    }
     if (auto end = endedWithoutStatus(step)) {
         return *end;
     }
-    // Once the start marker is ours the job never starts, even where a clock has gone back since.
-    const bool takenBack = step.facts.marked && step.facts.marked->ok() && **step.facts.marked;
-    if (step.decision.next.state == State::Queued &&
-        (step.decision.next.cancel == Cancel::Soft || step.pastDeadline() || takenBack)) {
-        if (auto back = takeBack(step, step.decision.next.cancel == Cancel::Soft
-                                           ? canceled(step.decision.next)
-                                           : neverStarted(step.job))) {
-            return *back;
-        }
+    if (auto back = stopQueued(step)) {
+        return *back;
     }
     if (step.decision.next.state == State::Running) {
         if (auto stop = stopRunning(step)) {

@@ -2,10 +2,14 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "bridge/core/Decision.h"
 
 namespace gridbridge::core {
+
+/// The section of the log until the script starts.
+inline constexpr std::string_view kPrepare = "prepare_executor";
 
 /// How a job ends, and what its log says of it.
 struct Ending {
@@ -33,11 +37,17 @@ struct Step {
     /// Whether what failed, or was interrupted by a restart, is tried again now.
     bool due() const;
     bool pastDeadline() const { return job.deadline && now >= *job.deadline; }
+    /// What has not started by then is taken back.
+    WallTime lastStart() const;
 };
 
 /// In GitLab, or by ourselves.
 Ending canceled(const store::JobRecord& job);
-Ending neverStarted(const store::JobRecord& job);
+/// Of a job whose last time to start is over.
+Ending neverStarted(const Step& step);
+/// Its batch job is lost before the script may have started, and another may be submitted: takes
+/// the start marker first. None where it stays with what has happened.
+std::optional<Decision> submitAgain(Step& step);
 /// The verdict of the status file, else of the scheduler (job-execution 11.2).
 Ending verdict(const Step& step);
 

@@ -133,6 +133,9 @@ struct Policy {
     Millis softCancelLimit{600000};  ///< For script and after_script after a cancel.
     Millis firstBackoff{1000};
     Millis longestBackoff{60000};
+    Millis pendingLimit{std::chrono::hours(48)};  ///< From the claim to the start of the script.
+    Millis minimumRunTime{0};  ///< A job with less of its timeout left is not started any more.
+    int infrastructureRetries = 2;  ///< Submissions beyond the first, before the script started.
     bool sections = true;
 };
 

@@ -20,13 +20,37 @@ Ending canceled(const JobRecord& job) {
     return {Outcome::Canceled, "unknown_failure", {}, "Job failed: canceled", "canceled in GitLab"};
 }
 
-Ending neverStarted(const JobRecord& job) {
+Ending neverStarted(const Step& step) {
+    const JobRecord& job = step.job;
+    const auto& policy = step.policy;
+    const auto inSeconds = [](Millis time) {
+        return std::chrono::ceil<std::chrono::seconds>(time).count();
+    };
+    const bool patient = step.now < job.claimedAt + policy.pendingLimit;
+    if (step.pastDeadline() || (patient && policy.minimumRunTime.count() == 0)) {
+        return {Outcome::Failed,
+                "job_execution_timeout",
+                {},
+                "Job failed: execution took longer than " + goDuration(job.timeoutSeconds) +
+                    " seconds; the job never left the queue: raise `timeout:`",
+                "deadline passed in the queue"};
+    }
+    if (patient || step.now >= *job.deadline - policy.minimumRunTime) {
+        return {Outcome::Failed,
+                "job_execution_timeout",
+                {},
+                "Job failed: less than " + goDuration(inSeconds(policy.minimumRunTime)) +
+                    " of its timeout of " + goDuration(job.timeoutSeconds) +
+                    " was left, and it still waited: raise `timeout:`",
+                "too little time left in the queue"};
+    }
     return {Outcome::Failed,
-            "job_execution_timeout",
+            "runner_system_failure",
             {},
-            "Job failed: execution took longer than " + goDuration(job.timeoutSeconds) +
-                " seconds; the job never left the queue: raise `timeout:`",
-            "deadline passed in the queue"};
+            "Job failed (system failure): backend " + policy.backendName +
+                " did not start the job within " + goDuration(inSeconds(policy.pendingLimit)) +
+                (job.submission.reason.empty() ? "" : ": " + job.submission.reason),
+            "pending_limit"};
 }
 
 namespace {

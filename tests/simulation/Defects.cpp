@@ -206,6 +206,30 @@ class LastStepForgotten final : public WrongFacts {
     }
 };
 
+class StartedScriptSubmittedAgain final : public WrongFacts {
+    void spoilFacts(JobRecord& job, Facts& facts, WallTime, const Policy&) override {
+        const auto& cause = job.submission.cause;
+        const bool watched = job.state == State::Queued || job.state == State::Running;
+        if (watched && (cause == "node_failure" || cause == "lost")) {
+            if (facts.observed) {
+                facts.observed->started = false;
+            }
+            if (facts.marked && facts.marked->ok()) {
+                facts.marked = Result<bool>(true);
+            }
+        }
+    }
+};
+
+class NodeFailureNotRetried final : public Defect {
+    Decision decide(const JobRecord& job, const Facts& facts, WallTime now,
+                    const Policy& policy) override {
+        auto stubborn = policy;
+        stubborn.infrastructureRetries = 0;
+        return core::decide(job, facts, now, stubborn);
+    }
+};
+
 template <typename Bug>
 std::unique_ptr<Defect> make() {
     return std::make_unique<Bug>();
@@ -230,7 +254,8 @@ const std::vector<PlantedBug>& plantedBugs() {
         {"ClaimForgottenAtRestart", "no-claim-lost", &make<ClaimForgottenAtRestart>},
         {"ReleaseTakenForGranted", "nothing-left", &make<ReleaseTakenForGranted>},
         {"LastStepForgotten", "comes-to-rest", &make<LastStepForgotten>},
-    };
+        {"StartedScriptSubmittedAgain", "script-starts-once", &make<StartedScriptSubmittedAgain>},
+        {"NodeFailureNotRetried", "verdict-right", &make<NodeFailureNotRetried>}};
     return kBugs;
 }
 

@@ -150,6 +150,19 @@ private:
         return clocks;
     }
 
+    /// Lost before its script started, and a submission was left (`infrastructure_retries`).
+    bool couldBeSubmittedAgain(const PlannedJob& job, const JobSnapshot& snapshot) const {
+        int starts = 0;
+        int attempts = 0;
+        for (const auto& [key, truth] : run_.truths()) {
+            starts += truth.job == &job ? truth.starts : 0;
+            attempts += truth.job == &job ? 1 : 0;
+        }
+        const bool late =
+            snapshot.endedAt.value_or(WallTime::max()) >= *snapshot.claimedAt + job.timeout;
+        return starts == 0 && attempts <= core::Policy().infrastructureRetries && !late;
+    }
+
     void checkVerdict(const PlannedJob& job, const JobSnapshot& snapshot, const std::string& name) {
         using enum SimulatedFault;
         const auto left = leftBy(job);
@@ -171,8 +184,9 @@ private:
         } else if (reason == "job_execution_timeout") {
             right = job.tooLong() || jumped;
         } else if (reason == "runner_system_failure") {
-            right = struck(job, {JobLost, RunLostLate}) || (tooLate && (off || jumped)) ||
-                    (jumped && struck(job, {AbsentForAWhile}));
+            right = (struck(job, {JobLost, NodeFailed, RunLostLate}) &&
+                     (jumped || off || !couldBeSubmittedAgain(job, snapshot))) ||
+                    (tooLate && (off || jumped)) || (jumped && struck(job, {AbsentForAWhile}));
         }
         if (!right) {
             find("verdict-right",

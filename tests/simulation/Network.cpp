@@ -46,6 +46,7 @@ Result<http::Response> Network::send(const CallContext& ctx, const http::Request
     }
     if (claim && reply.status == 201) {
         claims_.insert(reply.claimed);
+        lastClaim_ = reply.claimed;
     }
     return http::Response{reply.status, reply.headers, reply.body};
 }

@@ -28,6 +28,8 @@ public:
     void hang(double rate) { hangs_ = rate; }
     /// Jobs whose whole 201 has reached the program.
     const std::set<fakegitlab::JobId>& claims() const { return claims_; }
+    /// The last of them was never stored, and the kill that has just been allows it.
+    void loseLastClaim() { claims_.erase(lastClaim_); }
     int hung() const { return hung_; }
 
 private:
@@ -38,6 +40,7 @@ private:
     Defect& defect_;
     std::string url_;
     std::set<fakegitlab::JobId> claims_;
+    fakegitlab::JobId lastClaim_ = 0;
     int hung_ = 0;
 };
 

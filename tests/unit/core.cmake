@@ -9,5 +9,5 @@ bridge_test(core_test LABEL unit
     unit/core/RestartTest.cpp unit/core/ServerTest.cpp
     unit/core/TokenRotationTest.cpp unit/core/TraceTest.cpp
     unit/core/UploadTest.cpp
-    unit/core/VerdictTest.cpp
+    unit/core/VerdictTest.cpp unit/core/WaitingTest.cpp
   DEPS gridbridge::core SQLite::SQLite3)

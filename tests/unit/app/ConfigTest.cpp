@@ -20,20 +20,22 @@ TEST(Config, EveryKeyArrives) {
     const auto pem = [&](const char* name) { return folder.path() / name; };
     gridbridge::testing::writeCertificate("DNS:a", {pem("ca.pem"), pem("ca.key")});
     folder.write("token", "glrt-secret\n");
-    folder.write("config.toml",
-                 "concurrent = 7\ncheck_interval = \"10 s\"\nstate_dir = \"/state/\"\n"
-                 "log_level = \"debug\"\n[[runners]]\nname = \"pool\"\n"
-                 "url = \"https://gitlab.example.org/git/\"\ntoken_file = \"" +
-                     (folder.path() / "token").string() +
-                     "\"\nbackend = \"here\"\nlimit = 5\noutput_limit = 100\n"
-                     "tls_ca_file = \"" +
-                     pem("ca.pem").string() + "\"\ntls_cert_file = \"" + pem("ca.pem").string() +
-                     "\"\ntls_key_file = \"" + pem("ca.key").string() +
-                     "\"\ndebug_trace_disabled = true\nenvironment = [\"A=1\", "
-                     "\"B_2=x=y\"]\n[backends.here]\n"
-                     "type = \"local\"\nwork_dir = \"/work\"\npoll_interval = 2\n"
-                     "max_pending = 3\nslots = 9\nrun_as = \"ci\"\n"
-                     "trusted_jobs = true\n");
+    folder.write(
+        "config.toml",
+        "concurrent = 7\ncheck_interval = \"10 s\"\nstate_dir = \"/state/\"\n"
+        "log_level = \"debug\"\n[[runners]]\nname = \"pool\"\n"
+        "url = \"https://gitlab.example.org/git/\"\ntoken_file = \"" +
+            (folder.path() / "token").string() +
+            "\"\nbackend = \"here\"\nlimit = 5\noutput_limit = 100\n"
+            "tls_ca_file = \"" +
+            pem("ca.pem").string() + "\"\ntls_cert_file = \"" + pem("ca.pem").string() +
+            "\"\ntls_key_file = \"" + pem("ca.key").string() +
+            "\"\ndebug_trace_disabled = true\nenvironment = [\"A=1\", "
+            "\"B_2=x=y\"]\n[backends.here]\n"
+            "type = \"local\"\nwork_dir = \"/work\"\npoll_interval = 2\n"
+            "max_pending = 3\npending_limit = \"1 h\"\n"
+            "minimum_run_time = 60\ninfrastructure_retries = 0\nslots = 9\nrun_as = \"ci\"\n"
+            "trusted_jobs = true\n");
     const RunnerConfig runner{.name = "pool",
                               .url = "https://gitlab.example.org/git",
                               .token = Secret("glrt-secret"),
@@ -51,6 +53,9 @@ TEST(Config, EveryKeyArrives) {
                                 .workDir = "/work",
                                 .pollInterval = 2s,
                                 .maxPending = 3,
+                                .pendingLimit = 1h,
+                                .minimumRunTime = 60s,
+                                .infrastructureRetries = 0,
                                 .slots = 9,
                                 .runAs = "ci",
                                 .trustedJobs = true};

@@ -98,7 +98,7 @@ TEST(ConfigurationPage, ItsDefaultsAreTheDefaults) {
     Config spoken = loadConfig(folder.file(), ConfigFolder::host());
     spoken.runners.at(0).tokenPlace = silent.runners.at(0).tokenPlace;  // pushed down
     EXPECT_TRUE(spoken == silent);
-    EXPECT_EQ(written, 15U);
+    EXPECT_EQ(written, 18U);
 }
 
 /// Every duration of the tables names its bounds in the words that a file may hold.
@@ -129,7 +129,7 @@ TEST(ConfigurationPage, ItsBoundsOfDurationsAreTheBounds) {
         EXPECT_THAT(faults(std::to_string(seconds(found[1]) - 1)), ::testing::SizeIs(1)) << line;
         EXPECT_THAT(faults(std::to_string(seconds(found[2]) + 1)), ::testing::SizeIs(1)) << line;
     }
-    EXPECT_EQ(seen, 3U);
+    EXPECT_EQ(seen, 5U);
 }
 
 TEST(ConfigurationPage, ItsExampleIsSound) {

@@ -55,6 +55,9 @@ TEST_F(ReloadTest, WhatCanChangeDoes) {
     runner().access.bannedUsers = {"mallory"};
     backend().pollInterval = std::chrono::seconds(5);
     backend().maxPending = 2;
+    backend().pendingLimit = std::chrono::hours(1);
+    backend().minimumRunTime = std::chrono::minutes(1);
+    backend().infrastructureRetries = 0;
 
     const auto reload = planReload(now, next);
 
@@ -143,6 +146,9 @@ const std::map<std::string_view, std::pair<const char*, const char*>> kValues{
     {"work_dir", {"\"/jobs\"", "\"/tasks\""}},
     {"poll_interval", {"5", "6"}},
     {"max_pending", {"5", "6"}},
+    {"pending_limit", {"5", "6"}},
+    {"minimum_run_time", {"5", "6"}},
+    {"infrastructure_retries", {"5", "6"}},
     {"slots", {"5", "6"}},
     {"run_as", {"\"ci\"", "\"ci2\""}},
     {"trusted_jobs", {"false", "true"}},

@@ -186,7 +186,8 @@ private:
         } else if (reason == "runner_system_failure") {
             right = (struck(job, {JobLost, NodeFailed, RunLostLate}) &&
                      (jumped || off || !couldBeSubmittedAgain(job, snapshot))) ||
-                    (tooLate && (off || jumped)) || (jumped && struck(job, {AbsentForAWhile}));
+                    (tooLate && (off || jumped)) ||
+                    (jumped && struck(job, {AbsentForAWhile, OutputsLate}));
         }
         if (!right) {
             find("verdict-right",

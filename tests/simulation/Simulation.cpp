@@ -45,8 +45,11 @@ fakegitlab::Options serverOptions(const Plan& plan,
     fakegitlab::Options options;
     options.listen = false;
     options.seed = plan.seed;
-    // Twice the time between two heartbeats of a waiting job; a call that hangs costs a minute.
-    options.heartbeatLimit = plan.hangs > 0 ? 240s : 120s;
+    // Twice the time between two heartbeats of a waiting job. A call that hangs costs a minute, and
+    // until it is over a server that seems away is asked nothing else.
+    if (plan.hangs == 0) {
+        options.heartbeatLimit = 120s;
+    }
     // A kill, or a call that hangs, can lose the answer that told the end.
     options.callsAfterEnd = 3 * plan.restarts() + (plan.hangs > 0 ? 6 : 0);
     options.onEvent = std::move(onEvent);

@@ -21,7 +21,7 @@ struct Capabilities {
     bool softCancel = false;
     bool sharedFolder = false;  ///< The start marker in the folder binds every copy.
     bool findsByKey = false;
-    bool reportsUsage = false;
+    bool reportsUsage = false;  ///< Once the end is seen; one poll is waited for that.
     /// An accepted submission may stay invisible to `find` and `observe` for so long; absence
     /// counts only when seen twice so far apart.
     Millis visibilityDelay{0};
@@ -91,6 +91,14 @@ enum class EndCause {
     Unknown,
 };
 
+/// What a job used, as far as its batch system tells.
+struct Usage {
+    std::optional<Millis> elapsed = {};       ///< From its start to its end.
+    std::optional<Millis> cpu = {};           ///< User and system time of all its processes.
+    std::optional<std::int64_t> memory = {};  ///< The most at a time, bytes.
+    bool operator==(const Usage&) const = default;
+};
+
 struct Observation {
     BatchState state = BatchState::Unknown;
     int run = 1;           ///< Grows when the batch system starts the job again.
@@ -102,6 +110,7 @@ struct Observation {
     std::string node;
     std::optional<WallTime> startedAt;
     std::optional<WallTime> endedAt;
+    Usage usage = {};  ///< Of one that has ended; may be told later than the end.
     bool operator==(const Observation&) const = default;
 };
 

@@ -47,6 +47,7 @@ Capabilities HTCondorBackend::capabilities() const {
             .softCancel = true,
             .sharedFolder = true,
             .findsByKey = true,
+            .reportsUsage = true,
             .visibilityDelay = seconds(60)};
 }
 

@@ -37,7 +37,8 @@ constexpr const char* kAttributes =
     "GridbridgeKey,ClusterId,ProcId,JobStatus,QDate,NumShadowStarts,CurrentHosts,HoldReasonCode,"
     "HoldReasonSubCode,HoldReason,RemoveReason,ExitBySignal,ExitCode,ExitSignal,RemoteHost,"
     "LastRemoteHost,JobStartDate,CompletionDate,EnteredCurrentStatus,JobDisconnectedDate,"
-    "VacateReason,VacateReasonCode,LastRejMatchReason";
+    "VacateReason,VacateReasonCode,LastRejMatchReason,RemoteWallClockTime,RemoteUserCpu,"
+    "RemoteSysCpu,ResidentSetSize_RAW";
 
 constexpr std::string_view kLowerCase = "abcdefghijklmnopqrstuvwxyz_";
 

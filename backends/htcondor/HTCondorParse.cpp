@@ -111,6 +111,17 @@ public:
         }
         return value && *value > 0 ? time : std::nullopt;
     }
+    /// Seconds, whole or not.
+    std::optional<Millis> duration(std::string_view name) {
+        const auto found = ad_.find(name);
+        const auto value = found == ad_.end() ? Value() : found->second;
+        const auto* const whole = std::get_if<std::int64_t>(&value);
+        const auto* const part = std::get_if<double>(&value);
+        const double seconds = whole ? static_cast<double>(*whole) : part ? *part : -1;
+        const bool good = seconds >= 0 && seconds < 1e12;
+        return good ? std::optional(Millis(static_cast<std::int64_t>(seconds * 1000)))
+                    : std::nullopt;
+    }
     template <typename T>
     T require(std::string_view name, std::optional<T> value) {
         if (!value) {
@@ -143,6 +154,21 @@ std::string nodeOf(const std::string& slot) {
     return slot.substr(slot.find('@') + 1);
 }
 
+/// Of all its runs; what makes no sense is left out.
+Usage usageOf(Attributes& ad) {
+    Usage usage;
+    usage.elapsed = ad.duration("RemoteWallClockTime");
+    const auto user = ad.duration("RemoteUserCpu");
+    const auto system = ad.duration("RemoteSysCpu");
+    if (user && system) {
+        usage.cpu = *user + *system;
+    }
+    if (const auto kib = ad.number("ResidentSetSize_RAW"); kib && *kib > 0) {
+        usage.memory = std::int64_t{*kib} * 1024;
+    }
+    return usage;
+}
+
 HTCondorJob jobOf(Attributes& ad) {
     HTCondorJob job;
     job.id = std::to_string(ad.require("ClusterId", ad.number("ClusterId"))) + "." +
@@ -169,6 +195,7 @@ HTCondorJob jobOf(Attributes& ad) {
     job.removeReason = ad.text("RemoveReason");
     job.vacateReason = ad.text("VacateReason");
     job.matchReason = ad.text("LastRejMatchReason");
+    job.usage = usageOf(ad);
     return job;
 }
 
@@ -257,13 +284,31 @@ Standing standingOf(const HTCondorJob& job) {
     }
 }
 
+/// The negotiator's words, behind plain ones.
+std::string whyNotMatched(const std::string& reason) {
+    constexpr std::array<std::pair<std::string_view, std::string_view>, 4> kWords{
+        {{"no match found", "no free machine fits it"},
+         {"insufficient priority", "jobs of accounts with a better priority come first"},
+         {"concurrency limit", "a concurrency limit is reached"},
+         {"submitter limit", "its account has its share of the machines"}}};
+    if (reason.empty()) {
+        return "no machine was sought for it yet";
+    }
+    for (const auto& [word, meaning] : kWords) {
+        if (reason.starts_with(word)) {
+            return std::string(meaning) + " (" + reason + ")";
+        }
+    }
+    return reason;
+}
+
 std::string reasonOf(const HTCondorJob& job) {
     switch (job.status) {
         case kIdle:
             if (job.starts > 0) {
                 return "it lost its place and is not started again";
             }
-            return job.matchReason.empty() ? "no machine was sought for it yet" : job.matchReason;
+            return whyNotMatched(job.matchReason);
         case kRunning:
             return job.disconnected ? "its node does not answer" : "";
         case kRemoved:
@@ -447,6 +492,7 @@ Observation observationOf(const HTCondorJob& job) {
         seen.endedAt = job.completedAt.value_or(job.since);
         seen.exitCode = job.exitCode;
         seen.signal = job.signal;
+        seen.usage = job.usage;
     }
     return seen;
 }

@@ -31,6 +31,7 @@ struct HTCondorJob {
     std::string holdReason = {};
     std::string removeReason = {};
     std::string vacateReason = {};
+    Usage usage = {};
     std::string matchReason = {};  ///< Why no machine was found for it.
     bool operator==(const HTCondorJob&) const = default;
 };

@@ -12,6 +12,8 @@ using std::chrono::seconds;
 
 /// slurmdbd that hangs costs its clients 45 seconds: that may not be the end of the whole look.
 constexpr seconds kHistoryLimit{10};
+/// Between two questions of what jobs used, where accounting does not answer or is not kept.
+constexpr std::chrono::minutes kUsagePause{10};
 /// Names in one command: an argument has at most 128 KiB.
 constexpr std::size_t kNamesAtOnce = 1000;
 
@@ -54,6 +56,7 @@ Capabilities SlurmBackend::capabilities() const {
             .softCancel = true,
             .sharedFolder = true,
             .findsByKey = true,
+            .reportsUsage = true,
             .visibilityDelay = seconds(60)};
 }
 
@@ -194,13 +197,49 @@ Result<SchedulerQueue> SlurmBackend::search(const Place& place,
     return queueOf(listing);
 }
 
+std::map<std::string, SlurmUsage> SlurmBackend::usage(const std::string& account,
+                                                      const std::vector<std::string>& names,
+                                                      WallTime since, const CallContext& ctx) {
+    const auto now = clock_.steadyNow();
+    if (const std::lock_guard lock(mutex_); names.empty() || now < usageAfter_) {
+        return {};
+    }
+    CallContext limited = ctx;
+    limited.deadline = std::min(ctx.deadline, now + kHistoryLimit);
+    // Of more that end at once, the log does not tell it.
+    const auto some = std::span(names).first(std::min(names.size(), kNamesAtOnce));
+    const auto said = commands_.run({account, usageCommand(some, since), timeVariables()}, limited);
+    if (said && said->exitCode == 0) {
+        return parseUsage(said->out);
+    }
+    const std::lock_guard lock(mutex_);
+    usageAfter_ = clock_.steadyNow() + kUsagePause;
+    return {};
+}
+
 std::vector<Observation> SlurmBackend::observations(const SlurmListing& listing,
-                                                    const std::vector<JobRef>& refs) {
+                                                    const std::string& account,
+                                                    const std::vector<JobRef>& refs, WallTime since,
+                                                    const CallContext& ctx) {
+    std::vector<std::string> ended;
+    for (const auto& ref : refs) {
+        if (hasEnded(listing.jobs.at(ref.key.value))) {
+            ended.push_back(ref.key.value);
+        }
+    }
+    const auto used = usage(account, ended, since, ctx);
     const auto marks = readMarks(folders_, refs);
     std::vector<Observation> seen;
     for (std::size_t i = 0; i < refs.size(); ++i) {
-        seen.push_back(
-            observationOf(listing.jobs.at(refs[i].key.value), marks[i].started, marks[i].removed));
+        const auto& key = refs[i].key.value;
+        auto one = observationOf(listing.jobs.at(key), marks[i].started, marks[i].removed);
+        if (const auto known = used.find(key); known != used.end()) {
+            one.usage = known->second.usage;
+            if (one.cause == EndCause::RemovedByOther && !known->second.canceledBy.empty()) {
+                one.reason = "by the user with the id " + known->second.canceledBy;
+            }
+        }
+        seen.push_back(std::move(one));
     }
     return seen;
 }
@@ -233,7 +272,7 @@ Result<std::vector<Observation>> SlurmBackend::observe(const CallContext& ctx,
                 seen[i].reason = listing.trouble;
             }
         }
-        auto some = observations(listing, listed);
+        auto some = observations(listing, place.account, listed, since, ctx);
         for (std::size_t n = 0; n < some.size(); ++n) {
             seen[where[n]] = std::move(some[n]);
         }

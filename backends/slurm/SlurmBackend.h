@@ -1,5 +1,7 @@
 #pragma once
 
+#include <map>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -40,11 +42,18 @@ private:
     /// Adds what accounting knows of those that the queue does not list.
     void addHistory(SlurmListing& listing, const std::string& account,
                     const std::vector<std::string>& names, WallTime since, const CallContext& ctx);
+    /// What those used that have ended, where accounting tells it; it is asked in vain but rarely.
+    std::map<std::string, SlurmUsage> usage(const std::string& account,
+                                            const std::vector<std::string>& names, WallTime since,
+                                            const CallContext& ctx);
     Result<Submission> submitOne(const BatchJob& job, const CallContext& ctx);
-    std::vector<Observation> observations(const SlurmListing& listing,
-                                          const std::vector<JobRef>& refs);
+    std::vector<Observation> observations(const SlurmListing& listing, const std::string& account,
+                                          const std::vector<JobRef>& refs, WallTime since,
+                                          const CallContext& ctx);
 
     const SlurmConfig config_;
+    std::mutex mutex_;
+    SteadyTime usageAfter_ = {};  ///< Accounting is not asked before for what jobs used.
 };
 
 }  // namespace gridbridge

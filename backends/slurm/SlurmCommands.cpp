@@ -29,6 +29,16 @@ bool isOptionName(std::string_view name) {
            name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string::npos;
 }
 
+std::vector<std::string> accountingCommand(std::span<const std::string> names, WallTime since) {
+    std::string all;
+    for (const auto& name : names) {
+        all.append(all.empty() ? "" : ",").append(name);
+    }
+    const auto from = std::chrono::floor<seconds>(since - kEarlier);
+    return {"sacct", "--noheader", "--parsable2",
+            "--starttime=" + fmt::format("{:%Y-%m-%dT%H:%M:%S}", from), "--name=" + all};
+}
+
 }  // namespace
 
 bool isSlurmSubmitOption(const std::string& option) {
@@ -88,15 +98,18 @@ std::vector<std::string> queueCommand() {
 }
 
 std::vector<std::string> historyCommand(std::span<const std::string> names, WallTime since) {
-    std::string all;
-    for (const auto& name : names) {
-        all.append(all.empty() ? "" : ",").append(name);
-    }
-    const auto from = std::chrono::floor<seconds>(since - kEarlier);
-    return {"sacct",         "--allocations",
-            "--duplicates",  "--noheader",
-            "--parsable2",   "--starttime=" + fmt::format("{:%Y-%m-%dT%H:%M:%S}", from),
-            "--name=" + all, "--format=JobIDRaw,State,Submit,Start,End,ExitCode,NodeList,JobName"};
+    auto words = accountingCommand(names, since);
+    words.insert(words.end(),
+                 {"--allocations", "--duplicates",
+                  "--format=JobIDRaw,State,Submit,Start,End,ExitCode,NodeList,JobName"});
+    return words;
+}
+
+std::vector<std::string> usageCommand(std::span<const std::string> names, WallTime since) {
+    // Memory is a step's, and with --allocations there is no CPU time either.
+    auto words = accountingCommand(names, since);
+    words.emplace_back("--format=JobIDRaw,State,ElapsedRaw,TotalCPU,MaxRSS,JobName");
+    return words;
 }
 
 std::vector<std::string> timeVariables() {

@@ -37,7 +37,10 @@ std::vector<std::string> queueCommand();
 /// What accounting has about jobs of these names that were submitted since; read by parseHistory.
 std::vector<std::string> historyCommand(std::span<const std::string> names, WallTime since);
 
-/// For both: times as seconds since 1970, whatever the time zone.
+/// What accounting says that jobs of these names used, step by step; read by parseUsage.
+std::vector<std::string> usageCommand(std::span<const std::string> names, WallTime since);
+
+/// For all three: times as seconds since 1970, whatever the time zone.
 std::vector<std::string> timeVariables();
 
 /// The job of that id, provided that it has that name: ids are given out again.

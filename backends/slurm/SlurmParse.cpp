@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cmath>
 #include <vector>
 
 #include "backends/api/SchedulerCommands.h"
+#include "backends/slurm/SlurmReasons.h"
 
 namespace gridbridge {
 namespace {
@@ -228,6 +230,50 @@ SlurmListing parseLines(std::string_view out, const char* command, const Line& p
     return listing;
 }
 
+/// `1-02:03:04`, `02:03:04`, `03:04.567`.
+std::optional<Millis> cpuTime(std::string_view text) {
+    std::int64_t days = 0;
+    if (const auto dash = text.find('-'); dash != std::string_view::npos) {
+        days = number<std::int64_t>(text.substr(0, dash)).value_or(-1);
+        text.remove_prefix(dash + 1);
+    }
+    const auto dot = std::min(text.find('.'), text.size());
+    auto millis = dot == text.size() ? 0 : number<int>(text.substr(dot + 1)).value_or(-1);
+    std::int64_t seconds = 0;
+    int parts = 0;
+    for (auto rest = text.substr(0, dot); parts < 4; ++parts) {
+        const auto colon = rest.find(':');
+        const auto part = number<std::int64_t>(rest.substr(0, colon));
+        if (!part || *part > 100'000) {
+            return std::nullopt;
+        }
+        seconds = seconds * 60 + *part;
+        if (colon == std::string_view::npos) {
+            break;
+        }
+        rest.remove_prefix(colon + 1);
+    }
+    const bool good =
+        days >= 0 && days < 100'000 && millis >= 0 && millis < 1000 && (parts == 1 || parts == 2);
+    return good ? std::optional(Millis((days * 86400 + seconds) * 1000 + millis)) : std::nullopt;
+}
+
+/// `55772K`, `1.50G`, `141213696`.
+std::optional<std::int64_t> bytesOf(std::string_view text) {
+    constexpr std::string_view kUnits = "KMGTP";
+    double factor = 1;
+    if (const auto unit = text.empty() ? std::string_view::npos : kUnits.find(text.back());
+        unit != std::string_view::npos) {
+        factor = std::pow(1024.0, static_cast<double>(unit + 1));
+        text.remove_suffix(1);
+    }
+    const auto value = number<double>(text);
+    constexpr double kMost = 1e18;
+    return value && *value * factor < kMost
+               ? std::optional(static_cast<std::int64_t>(*value * factor))
+               : std::nullopt;
+}
+
 bool saysAny(std::string_view text, std::initializer_list<std::string_view> sentences) {
     return std::any_of(sentences.begin(), sentences.end(), [&](std::string_view each) {
         return text.find(each) != std::string_view::npos;
@@ -261,6 +307,40 @@ SlurmListing parseQueue(std::string_view out) {
 
 SlurmListing parseHistory(std::string_view out) {
     return parseLines(out, "sacct", historyLine);
+}
+
+std::map<std::string, SlurmUsage> parseUsage(std::string_view out) {
+    std::map<std::string, SlurmUsage> all;
+    std::map<std::string, std::string, std::less<>> names;  // Of the jobs, by id.
+    while (!out.empty()) {
+        Fields fields(out.substr(0, out.find('\n')));
+        out.remove_prefix(std::min(out.find('\n'), out.size() - 1) + 1);
+        const auto id = fields.next();
+        const auto dot = id.find('.');
+        const auto job = id.substr(0, dot);
+        SlurmJob state;
+        const auto word = fields.next();
+        state.state = std::string(word.substr(0, word.find(' ')));
+        const auto elapsed = number<std::int64_t>(fields.next());
+        const auto cpu = cpuTime(fields.next());
+        const auto memory = bytesOf(fields.next());
+        if (dot == std::string_view::npos && fields.good() && hasEnded(state) &&
+            isOurName(fields.rest())) {
+            const std::string name(fields.rest());
+            names.insert_or_assign(std::string(job), name);
+            auto& found = all[name];
+            if (elapsed && *elapsed < 1'000'000'000) {
+                found.usage.elapsed = std::chrono::seconds(*elapsed);
+            }
+            found.usage.cpu = cpu;
+            constexpr std::string_view kBy = "CANCELLED by ";
+            found.canceledBy = word.starts_with(kBy) ? word.substr(kBy.size()) : "";
+        } else if (const auto known = names.find(job); known != names.end() && fields.good()) {
+            auto& most = all[known->second].usage.memory;
+            most = memory ? std::max(most.value_or(0), *memory) : most;
+        }
+    }
+    return all;
 }
 
 Result<Submission> parseSubmission(const Finished& sbatch, WallTime now) {
@@ -337,9 +417,11 @@ Observation observationOf(const SlurmJob& job, bool started, bool removed) {
         if (saysAny(job.reason, {"JobHeld", "held", "JobHoldMaxRequeue"})) {
             seen.state = BatchState::Held;
         }
-        if (job.reason.empty()) {
-            seen.reason = "the scheduler has not looked at it yet";
-        }
+        seen.reason = job.reason.empty() ? "the scheduler has not looked at it yet"
+                                         : inPlainWords(job.reason);
+    }
+    if (job.startedAt && job.endedAt && *job.endedAt >= *job.startedAt) {
+        seen.usage.elapsed = std::chrono::duration_cast<Millis>(*job.endedAt - *job.startedAt);
     }
     if (seen.cause == EndCause::RemovedByOther && removed) {
         seen.cause = EndCause::RemovedByUs;

@@ -39,6 +39,15 @@ SlurmListing parseQueue(std::string_view out);
 /// 127, and up to 23.02 forgets others.
 SlurmListing parseHistory(std::string_view out);
 
+/// What accounting says of a job that has ended.
+struct SlurmUsage {
+    Usage usage = {};
+    std::string canceledBy = {};  ///< Unix id of who canceled it; empty = nobody did.
+};
+
+/// What usageCommand() printed, by name; lines that make no sense say nothing.
+std::map<std::string, SlurmUsage> parseUsage(std::string_view out);
+
 /// What sbatch said. Accepted only when its last line is an id and nothing else; refused,
 /// full or certainly not accepted only by its known sentences; anything else is Uncertain.
 Result<Submission> parseSubmission(const Finished& sbatch, WallTime now);

@@ -48,6 +48,9 @@ Object::Ptr objectOf(const store::SubmissionRecord& submission) {
     object->set("cause", text(submission.cause));
     object->set("exit_code", number(submission.exitCode));
     object->set("signal", number(submission.signal));
+    object->set("elapsed_ms", number(submission.elapsedMs));
+    object->set("cpu_ms", number(submission.cpuMs));
+    object->set("memory_bytes", number(submission.memoryBytes));
     object->set("cancel_at", time(submission.cancelAt));
     object->set("released_at", time(submission.releasedAt));
     return object;

@@ -89,6 +89,16 @@ void startRunning(Step& step) {
     step.to(State::Running, "started");
 }
 
+/// Accounting may tell it later than the end, and not again.
+void keepUsage(store::SubmissionRecord& submission, const Usage& usage) {
+    const auto count = [](const std::optional<Millis>& time) {
+        return time ? std::optional<std::int64_t>(time->count()) : std::nullopt;
+    };
+    submission.elapsedMs = usage.elapsed ? count(usage.elapsed) : submission.elapsedMs;
+    submission.cpuMs = usage.cpu ? count(usage.cpu) : submission.cpuMs;
+    submission.memoryBytes = usage.memory ? usage.memory : submission.memoryBytes;
+}
+
 /// Writes what the scheduler says into the row.
 void apply(Step& step, const Observation& seen) {
     auto& submission = step.decision.next.submission;
@@ -110,6 +120,7 @@ void apply(Step& step, const Observation& seen) {
     if (!seen.node.empty()) {
         submission.node = seen.node;
     }
+    keepUsage(submission, seen.usage);
     submission.startedAt = seen.startedAt ? seen.startedAt : submission.startedAt;
     if (seen.state == BatchState::Ended && !submission.endedAt) {
         submission.endedAt = step.now;  // Not the scheduler's clock: graces begin here.
@@ -155,6 +166,10 @@ void leaveCutLog(Step& step) {
 /// job, for then it ends what still runs of it.
 bool awaitsScheduler(Step& step) {
     auto& submission = step.decision.next.submission;
+    if (step.policy.capabilities.reportsUsage && !submission.endedAt &&
+        step.now < *submission.statusAt + step.policy.poll) {
+        return true;  // Its next word tells what the job used, and whether it was out of memory.
+    }
     if (step.facts.end->outcome != "canceled" || step.decision.next.cancel != Cancel::None ||
         !submission.cause.empty()) {
         return false;

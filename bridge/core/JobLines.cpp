@@ -34,6 +34,23 @@ std::string endedByBatchSystem(const store::SubmissionRecord& submission) {
     return found->second + (reason.empty() ? "" : " (" + reason + ")");
 }
 
+/// Whole MiB, rounded up.
+std::string inMiB(std::int64_t bytes) {
+    constexpr std::int64_t kMiB = std::int64_t{1} << 20;
+    return std::to_string(bytes / kMiB + (bytes % kMiB == 0 ? 0 : 1)) + " MiB of memory";
+}
+
+std::string usedBy(const store::SubmissionRecord& submission) {
+    std::string text;
+    if (submission.cpuMs) {
+        text += ", used " + goDuration(*submission.cpuMs / 1000) + " of processor time";
+    }
+    if (submission.memoryBytes) {
+        text += (text.empty() ? ", used" : " and") + (" at most " + inMiB(*submission.memoryBytes));
+    }
+    return text;
+}
+
 }  // namespace
 
 std::string waitingLine(const std::string& backendName, const store::SubmissionRecord& before,
@@ -64,9 +81,10 @@ std::string lastWords(const store::JobRecord& job, WallTime now) {
     }
     if (job.startedAt) {
         const auto end = submission.statusAt ? submission.statusAt : submission.endedAt;
-        text += plainLine("The job ran for " +
-                          goDuration(secondsBetween(*job.startedAt, end.value_or(now))) +
-                          on(submission.node));
+        const auto ran = submission.elapsedMs ? *submission.elapsedMs / 1000
+                                              : secondsBetween(*job.startedAt, end.value_or(now));
+        text += plainLine("The job ran for " + goDuration(ran) + on(submission.node) +
+                          usedBy(submission));
     }
     return text;
 }

@@ -46,11 +46,14 @@ struct SubmissionRecord {
     std::string cause = {};                ///< Why it ended, e.g. `exited`, `node_failure`.
     std::optional<int> exitCode = {};
     std::optional<int> signal = {};
-    std::string status = {};                   ///< Text of the status file; empty = none seen.
-    std::optional<WallTime> statusAt = {};     ///< When the status file was first seen.
-    std::optional<WallTime> absentSince = {};  ///< First of the looks that did not find it.
-    std::optional<WallTime> cancelAt = {};     ///< When a cancel was first asked for.
-    std::optional<WallTime> releasedAt = {};   ///< Proven gone, folder freed.
+    std::string status = {};                     ///< Text of the status file; empty = none seen.
+    std::optional<WallTime> statusAt = {};       ///< When the status file was first seen.
+    std::optional<WallTime> absentSince = {};    ///< First of the looks that did not find it.
+    std::optional<WallTime> cancelAt = {};       ///< When a cancel was first asked for.
+    std::optional<std::int64_t> elapsedMs = {};  ///< What it used, by the batch system's word.
+    std::optional<std::int64_t> cpuMs = {};
+    std::optional<std::int64_t> memoryBytes = {};  ///< The most at a time.
+    std::optional<WallTime> releasedAt = {};       ///< Proven gone, folder freed.
     bool operator==(const SubmissionRecord&) const = default;
 };
 

@@ -18,8 +18,9 @@ const std::string kJobMarks = "?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?
 /// Order of `withFields` for a submission and of `submissionOf`.
 const std::string kSubmissionFields =
     "key, remote_id, submitted_at, run, batch_state, reason, node, started_at, ended_at, cause, "
-    "exit_code, signal, status, status_at, absent_since_at, cancel_at, released_at";
-const std::string kSubmissionMarks = "?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?";
+    "exit_code, signal, status, status_at, absent_since_at, cancel_at, released_at, "
+    "elapsed_ms, cpu_ms, memory_bytes";
+const std::string kSubmissionMarks = "?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?";
 
 const std::string kSelectJob = "SELECT id, " + kJobFields + " FROM job ";
 const std::string kSelectSubmission = "SELECT attempt, " + kSubmissionFields + " FROM submission ";
@@ -38,7 +39,8 @@ void withFields(Query& query, const SubmissionRecord& submission) {
                submission.batchState, submission.reason, submission.node, submission.startedAt,
                submission.endedAt, submission.cause, submission.exitCode, submission.signal,
                submission.status, submission.statusAt, submission.absentSince, submission.cancelAt,
-               submission.releasedAt);
+               submission.releasedAt, submission.elapsedMs, submission.cpuMs,
+               submission.memoryBytes);
 }
 
 State stateOf(const std::string& name) {
@@ -100,6 +102,9 @@ SubmissionRecord submissionOf(Query& query) {
     submission.absentSince = query.maybeTime();
     submission.cancelAt = query.maybeTime();
     submission.releasedAt = query.maybeTime();
+    submission.elapsedMs = query.maybeInteger();
+    submission.cpuMs = query.maybeInteger();
+    submission.memoryBytes = query.maybeInteger();
     return submission;
 }
 

@@ -139,6 +139,7 @@ TEST_P(BackendContract, TellsExitCodesAndSignalsOfJobsThatLeftNoStatus) {
     for (const auto& seen : {well, code, killed}) {
         EXPECT_EQ(seen.cause, EndCause::Exited);
         EXPECT_TRUE(seen.started);
+        EXPECT_EQ(seen.usage.elapsed.has_value(), harness_->backend().capabilities().reportsUsage);
         if (harness_->tellsTimes()) {
             ASSERT_TRUE(seen.startedAt && seen.endedAt);
             EXPECT_LE(*seen.startedAt, *seen.endedAt);

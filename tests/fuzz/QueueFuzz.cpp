@@ -34,6 +34,12 @@ void tryWith(std::string_view input) {
         check(key, observationOf(job));
         require(!(isWaiting(job) && hasEnded(job)), "a job that has ended does not wait");
     }
+    for (const auto& [name, job] : parseUsage(input)) {
+        const auto& [elapsed, cpu, memory] = job.usage;
+        require(elapsed.value_or(Millis(0)).count() >= 0 && cpu.value_or(Millis(0)).count() >= 0 &&
+                    memory.value_or(0) >= 0,
+                "nothing used is less than nothing");
+    }
     for (const auto& cluster : {parseQueue(input), parseHistory(input)}) {
         require(isOneLine(cluster.trouble), "trouble is one line");
         for (const auto& [key, job] : cluster.jobs) {

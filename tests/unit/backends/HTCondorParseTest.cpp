@@ -55,7 +55,7 @@ TEST_P(RecordedHTCondor, EndsAreToldWithExitCodeOrSignal) {
 
 TEST_P(RecordedHTCondor, WaitingJobsTellWhyAndHeldOnesThatTheyAre) {
     EXPECT_EQ(seen(5).state, BatchState::Pending);
-    EXPECT_EQ(seen(5).reason, "no match found");
+    EXPECT_EQ(seen(5).reason, "no free machine fits it (no match found)");
     EXPECT_FALSE(seen(5).startedAt.has_value());
     EXPECT_EQ(seen(6).state, BatchState::Held);
     EXPECT_EQ(seen(6).reason, "submitted on hold at user's request");
@@ -196,6 +196,20 @@ TEST(HTCondorAnswer, SpoolingIsWaitingAndAHeldJobThatIsBeingStoppedRuns) {
                   .state,
               BatchState::Running);
     EXPECT_EQ(seenOf("\"JobStatus\": 7").reason, "suspended");
+}
+
+TEST(HTCondorAnswer, AnEndedJobTellsWhatItUsed) {
+    const std::string end =
+        "\"JobStatus\": 4, \"NumShadowStarts\": 1, \"CompletionDate\": 1795936939, "
+        "\"ExitBySignal\": false, \"ExitCode\": 0";
+    const auto used = seenOf(end +
+                             ", \"RemoteWallClockTime\": 13.0, \"RemoteUserCpu\": 1.5, "
+                             "\"RemoteSysCpu\": 0, \"ResidentSetSize_RAW\": 55772")
+                          .usage;
+    EXPECT_EQ(used.elapsed, std::chrono::seconds(13));
+    EXPECT_EQ(used.cpu, std::chrono::milliseconds(1500));
+    EXPECT_EQ(used.memory, 55772 * 1024);
+    EXPECT_EQ(seenOf(end + ", \"RemoteUserCpu\": \"a lot\", \"RemoteSysCpu\": -1").usage, Usage{});
 }
 
 TEST(HTCondorAnswer, AnEndedJobThatSomebodyRemovedFromTheQueueHasEndedByItself) {

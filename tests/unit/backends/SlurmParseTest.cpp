@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "backends/slurm/SlurmParse.h"
+#include "backends/slurm/SlurmReasons.h"
 #include "tests/fakes/TempDir.h"
 
 namespace gridbridge {
@@ -57,9 +58,11 @@ TEST_F(Queue2205, AnEndThatWeAskedForIsOurs) {
 
 TEST_F(Queue2205, WaitingJobsTellWhyAndHeldOnesThatTheyAre) {
     EXPECT_EQ(seen(listing_, 5).state, BatchState::Pending);
-    EXPECT_EQ(seen(listing_, 5).reason, "PartitionConfig");
+    EXPECT_EQ(seen(listing_, 5).reason,
+              "it asks for more than its partition allows or has (PartitionConfig)");
     EXPECT_EQ(seen(listing_, 4).state, BatchState::Held);
-    EXPECT_EQ(seen(listing_, 4).reason, "JobHeldUser");
+    EXPECT_EQ(seen(listing_, 4).reason,
+              "somebody holds it with its account's rights (JobHeldUser)");
     EXPECT_FALSE(seen(listing_, 4).endedAt.has_value());
 }
 
@@ -117,6 +120,51 @@ TEST(History, AccountingTellsTheEndButNoExitCode) {
     EXPECT_EQ(seen(later, 1).cause, EndCause::MemoryLimit);
     EXPECT_EQ(seen(later, 2).cause, EndCause::RemovedByOther);
     EXPECT_FALSE(seen(later, 2).startedAt.has_value());
+}
+
+TEST(SlurmReasons, LimitsAreToldAsSuchAndWhatIsUnknownStays) {
+    EXPECT_EQ(inPlainWords("AssocGrpCpuLimit"),
+              "a limit of its account is reached (AssocGrpCpuLimit)");
+    EXPECT_EQ(inPlainWords("QOSMaxWallDurationPerJobLimit"),
+              "it asks for more than its quality of service allows to one job "
+              "(QOSMaxWallDurationPerJobLimit)");
+    EXPECT_EQ(inPlainWords("WordOfNextYear"), "WordOfNextYear");
+    EXPECT_EQ(inPlainWords("Nodes required for job are DOWN"), "Nodes required for job are DOWN");
+}
+
+/// Recorded from Slurm 22.05.8 with slurmdbd.
+TEST(SlurmUsage, JobsThatEndedTellTimesAndTheirStepsTellMemory) {
+    const auto used = parseUsage(fixture("sacct-usage-22.05.txt"));
+
+    ASSERT_EQ(used.size(), 3U) << "not the one that runs";
+    const auto& whole = used.at(nameOf(1)).usage;
+    EXPECT_EQ(whole.elapsed, 13s);
+    EXPECT_EQ(whole.cpu, 1640ms);
+    EXPECT_EQ(whole.memory, 55772 * 1024);
+    EXPECT_FALSE(used.at(nameOf(2)).usage.memory.has_value()) << "over before it was measured";
+    EXPECT_EQ(used.at(nameOf(4)).canceledBy, "0");
+    EXPECT_EQ(used.at(nameOf(1)).canceledBy, "");
+}
+
+TEST(SlurmUsage, TimesAndSizesOfAnyLengthAreReadAndNonsenseIsNot) {
+    const auto usageOf = [](const std::string& cpu, const std::string& memory) {
+        const auto used =
+            parseUsage("7|COMPLETED|9|" + cpu + "||" + nameOf(1) + "\n7.batch|COMPLETED|9|" + cpu +
+                       "|" + memory + "|batch\n" + "7.0|COMPLETED|9|" + cpu + "|1K|sh\n");
+        return used.at(nameOf(1)).usage;
+    };
+    EXPECT_EQ(usageOf("1-02:03:04", "1.50G").cpu, 24h + 2h + 3min + 4s);
+    EXPECT_EQ(usageOf("02:03:04", "1.50G").memory, 1610612736);
+    EXPECT_EQ(usageOf("03:04.005", "141213696").cpu, 3min + 4005ms);
+    EXPECT_EQ(usageOf("03:04", "141213696").memory, 141213696);
+    for (const char* nonsense : {"", "4", "1:2:3:4", "a:b", "-1:00", "99999999999999999999:00"}) {
+        EXPECT_FALSE(usageOf(nonsense, "x").cpu.has_value()) << nonsense;
+    }
+    for (const char* nonsense : {"x", "-5K", "nan", "inf", "1e300", "9999999999P"}) {
+        EXPECT_EQ(usageOf("00:01", nonsense).memory, 1024) << nonsense;
+    }
+    EXPECT_TRUE(parseUsage("7|COMPLETED|9").empty());
+    EXPECT_TRUE(parseUsage("\n|||||\n").empty());
 }
 
 TEST(History, OfSeveralRunsTheOneThatIsNotOverCounts) {

@@ -77,6 +77,40 @@ TEST_F(WaitingTest, SuccessOfTheScriptOutweighsAnOutOfMemoryKillThatIsTold) {
                                           "memory; its script had succeeded"));
 }
 
+TEST_F(WaitingTest, EndWaitsOnePollForWhatTheJobUsedAndTellsIt) {
+    policy.capabilities.reportsUsage = true;
+    in(State::Running);
+    job.startedAt = now;
+    sees(BatchState::Running);
+    ends("success", "", 0);
+    facts.log = LogFact{"", true};
+    go(policy.poll);
+    EXPECT_EQ(job.state, State::Running);
+    sees(BatchState::Ended, EndCause::Exited);
+    facts.observed->usage = {.elapsed = 75s, .cpu = 72500ms, .memory = 340 << 20};
+    ends("success", "", 0);
+    facts.log = LogFact{"", true};
+    go();
+    EXPECT_EQ(job.state, State::Collecting);
+    EXPECT_EQ(job.submission.cpuMs, 72500);
+    ends("success", "", 0);
+    facts.collected = Result<CollectOutcome>(CollectOutcome::Done);
+    EXPECT_THAT(go().after, HasSubstr("The job ran for 1m15s, used 1m12s of processor time and at "
+                                      "most 340 MiB of memory"));
+}
+
+TEST_F(WaitingTest, EndIsNotHeldUpByABatchSystemThatDoesNotNoticeIt) {
+    policy.capabilities.reportsUsage = true;
+    in(State::Running);
+    for (int look = 0; look < 2; ++look) {
+        sees(BatchState::Running);
+        ends("success", "", 0);
+        facts.log = LogFact{"", true};
+        go(policy.poll);
+    }
+    EXPECT_EQ(job.state, State::Collecting);
+}
+
 TEST_F(WaitingTest, JobThatWaitsForTooLongIsTakenBack) {
     policy.pendingLimit = 10min;
     in(State::Queued);

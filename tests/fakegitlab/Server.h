@@ -26,7 +26,7 @@ public:
     void setAway(bool away);
     /// New connections get the certificate and key that the files of `tls` hold now.
     void renewCertificate();
-    /// Returns once everything that was connected before this call is taken up: it counts as served.
+    /// Returns once all that connected before this call counts as served.
     void takeUpAll();
     /// Connections that are served, idle ones too.
     int connections() const;

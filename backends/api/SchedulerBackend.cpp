@@ -37,13 +37,14 @@ SchedulerBackend::ByPlace SchedulerBackend::byPlace(std::span<const JobRef> refs
     return places;
 }
 
-void SchedulerBackend::tellOnce(const std::string& trouble) {
+void SchedulerBackend::tellOnce(const std::string& command, const std::string& trouble) {
     {
         const std::lock_guard lock(mutex_);
-        if (trouble == told_) {
+        auto& told = told_[command];
+        if (trouble == told) {
             return;
         }
-        told_ = trouble;
+        told = trouble;
     }
     if (!trouble.empty()) {
         tell_(trouble + "; jobs that are not listed are left as they are");

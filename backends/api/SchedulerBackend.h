@@ -3,6 +3,8 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -74,14 +76,15 @@ protected:
                                              bool onlyWaiting, const CallContext& ctx) = 0;
 
     ByPlace byPlace(std::span<const JobRef> refs) const;
-    /// `submitOne` for each that `known` does not know; after an answer that says it for all, the
-    /// others are not even tried.
+    /// For batch systems with one server: `submitOne` for each that `known` does not know; after an
+    /// answer that says it for all, the others are not even tried.
     std::vector<Result<Submission>> submitEach(
         const CallContext& ctx, std::span<const BatchJob> jobs,
         const std::function<std::optional<Accepted>(const BatchJob&, const SchedulerQueue&)>& known,
         const std::function<Result<Submission>(const BatchJob&)>& submitOne);
-    /// Tells a trouble of the listings, and the next one when it is another.
-    void tellOnce(const std::string& trouble);
+    /// Tells the trouble with what a command lists, and the next one when it is another; empty =
+    /// all is well.
+    void tellOnce(const std::string& command, const std::string& trouble);
 
     const std::string runAs_;
     folder::JobFolders& folders_;
@@ -98,7 +101,7 @@ private:
 
     const Teller tell_;
     std::mutex mutex_;
-    std::string told_;
+    std::map<std::string, std::string> told_;  ///< By command.
 };
 
 }  // namespace gridbridge

@@ -71,7 +71,7 @@ Result<CommandListing> CommandBackend::queue(const std::string& account, const C
     }
     auto listing = parser_.listing(*said);
     if (listing) {
-        tellOnce(listing->trouble);
+        tellOnce(config_.status.front(), listing->trouble);
     }
     return listing;
 }

@@ -67,7 +67,7 @@ Result<HTCondorListing> HTCondorBackend::ask(const Place& place,
         return transientError(argv[0] + ": " + (complaint.empty() ? "it failed" : complaint));
     }
     auto listing = parseJobs(said->out, argv[0]);
-    tellOnce(listing.trouble);
+    tellOnce(argv[0], listing.trouble);
     if (listing.jobs.empty() && !listing.trouble.empty()) {
         return transientError(listing.trouble);
     }
@@ -92,6 +92,9 @@ Result<HTCondorListing> HTCondorBackend::everything(const Place& place,
     inPieces(missing, [&](std::span<const std::string> some) {
         auto known = ask(place, historyCommand(place.server, some), ctx);
         const auto trouble = known ? known->trouble : known.error().message;
+        if (!known) {
+            tellOnce("condor_history", trouble);
+        }
         all.trouble = all.trouble.empty() ? trouble : all.trouble;
         if (known) {
             for (auto& [key, job] : known->jobs) {
@@ -101,7 +104,6 @@ Result<HTCondorListing> HTCondorBackend::everything(const Place& place,
             }
         }
     });
-    tellOnce(all.trouble);
     return all;
 }
 

@@ -122,6 +122,11 @@ public:
         return good ? std::optional(Millis(static_cast<std::int64_t>(seconds * 1000)))
                     : std::nullopt;
     }
+    /// KiB, as bytes; like a duration it is left out where it makes no sense.
+    std::optional<std::int64_t> size(std::string_view name) {
+        const auto kib = duration(name).value_or(Millis(0)).count() / 1000;
+        return kib > 0 ? std::optional(kib * 1024) : std::nullopt;
+    }
     template <typename T>
     T require(std::string_view name, std::optional<T> value) {
         if (!value) {
@@ -160,12 +165,10 @@ Usage usageOf(Attributes& ad) {
     usage.elapsed = ad.duration("RemoteWallClockTime");
     const auto user = ad.duration("RemoteUserCpu");
     const auto system = ad.duration("RemoteSysCpu");
-    if (user && system) {
+    if (user && system && *user + *system > Millis(0)) {
         usage.cpu = *user + *system;
     }
-    if (const auto kib = ad.number("ResidentSetSize_RAW"); kib && *kib > 0) {
-        usage.memory = std::int64_t{*kib} * 1024;
-    }
+    usage.memory = ad.size("ResidentSetSize_RAW");
     return usage;
 }
 
@@ -197,11 +200,6 @@ HTCondorJob jobOf(Attributes& ad) {
     job.matchReason = ad.text("LastRejMatchReason");
     job.usage = usageOf(ad);
     return job;
-}
-
-bool isOurKey(std::string_view key) {
-    return key.starts_with("gb-") && key.size() < 128 &&
-           key.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string_view::npos;
 }
 
 struct Standing {
@@ -387,7 +385,7 @@ HTCondorListing parseJobs(std::string_view out, const std::string& command) {
     for (const auto& ad : *ads) {
         Attributes attributes(ad);
         const auto key = attributes.text("GridbridgeKey");
-        if (!isOurKey(key)) {
+        if (!isOurName(key)) {
             continue;
         }
         auto job = jobOf(attributes);

@@ -77,7 +77,7 @@ Result<SlurmListing> SlurmBackend::queue(const std::string& account, const CallC
     if (listing.jobs.empty() && !listing.trouble.empty()) {
         return transientError(listing.trouble);
     }
-    tellOnce(listing.trouble);
+    tellOnce("squeue", listing.trouble);
     return listing;
 }
 
@@ -118,9 +118,9 @@ void SlurmBackend::addHistory(SlurmListing& listing, const std::string& account,
                 static_cast<std::ptrdiff_t>(std::min(at + kNamesAtOnce, missing.size())));
         auto known = history(account, some, since, ctx);
         const auto trouble = known ? known->trouble : known.error().message;
+        tellOnce("sacct", trouble);
         if (!trouble.empty()) {
             listing.trouble = listing.trouble.empty() ? trouble : listing.trouble;
-            tellOnce(trouble);
         }
         if (known) {
             // One that the queue has lost and that accounting calls unfinished is not there.
@@ -197,37 +197,46 @@ Result<SchedulerQueue> SlurmBackend::search(const Place& place,
     return queueOf(listing);
 }
 
-std::map<std::string, SlurmUsage> SlurmBackend::usage(const std::string& account,
-                                                      const std::vector<std::string>& names,
-                                                      WallTime since, const CallContext& ctx) {
+const SlurmBackend::Usages& SlurmBackend::usage(const std::string& account,
+                                                const std::vector<JobRef>& ended,
+                                                const CallContext& ctx) {
+    auto& known = usages_[account];
+    std::vector<std::string> missing;
+    auto since = WallTime::max();
+    Usages kept;
+    for (const auto& ref : ended) {
+        if (auto told = known.extract(ref.key.value); !told.empty()) {
+            kept.insert(std::move(told));
+        } else if (missing.size() < kNamesAtOnce) {
+            missing.push_back(ref.key.value);
+            since = std::min(since, ref.submittedAt);
+        }
+    }
+    known = std::move(kept);
     const auto now = clock_.steadyNow();
-    if (const std::lock_guard lock(mutex_); names.empty() || now < usageAfter_) {
-        return {};
+    if (missing.empty() || now < usageAfter_) {
+        return known;
     }
     CallContext limited = ctx;
     limited.deadline = std::min(ctx.deadline, now + kHistoryLimit);
-    // Of more that end at once, the log does not tell it.
-    const auto some = std::span(names).first(std::min(names.size(), kNamesAtOnce));
-    const auto said = commands_.run({account, usageCommand(some, since), timeVariables()}, limited);
+    const auto said =
+        commands_.run({account, usageCommand(missing, since), timeVariables()}, limited);
     if (said && said->exitCode == 0) {
-        return parseUsage(said->out);
+        known.merge(parseUsage(said->out));
+    } else {
+        usageAfter_ = clock_.steadyNow() + kUsagePause;
     }
-    const std::lock_guard lock(mutex_);
-    usageAfter_ = clock_.steadyNow() + kUsagePause;
-    return {};
+    return known;
 }
 
 std::vector<Observation> SlurmBackend::observations(const SlurmListing& listing,
                                                     const std::string& account,
-                                                    const std::vector<JobRef>& refs, WallTime since,
+                                                    const std::vector<JobRef>& refs,
                                                     const CallContext& ctx) {
-    std::vector<std::string> ended;
-    for (const auto& ref : refs) {
-        if (hasEnded(listing.jobs.at(ref.key.value))) {
-            ended.push_back(ref.key.value);
-        }
-    }
-    const auto used = usage(account, ended, since, ctx);
+    std::vector<JobRef> ended;
+    std::copy_if(refs.begin(), refs.end(), std::back_inserter(ended),
+                 [&](const JobRef& ref) { return hasEnded(listing.jobs.at(ref.key.value)); });
+    const auto& used = usage(account, ended, ctx);
     const auto marks = readMarks(folders_, refs);
     std::vector<Observation> seen;
     for (std::size_t i = 0; i < refs.size(); ++i) {
@@ -236,7 +245,10 @@ std::vector<Observation> SlurmBackend::observations(const SlurmListing& listing,
         if (const auto known = used.find(key); known != used.end()) {
             one.usage = known->second.usage;
             if (one.cause == EndCause::RemovedByOther && !known->second.canceledBy.empty()) {
-                one.reason = "by the user with the id " + known->second.canceledBy;
+                // Slurm's own hand has that number, too.
+                one.reason = known->second.canceledBy == "0"
+                                 ? "by an administrator or by Slurm itself"
+                                 : "by the user with the id " + known->second.canceledBy;
             }
         }
         seen.push_back(std::move(one));
@@ -272,7 +284,7 @@ Result<std::vector<Observation>> SlurmBackend::observe(const CallContext& ctx,
                 seen[i].reason = listing.trouble;
             }
         }
-        auto some = observations(listing, place.account, listed, since, ctx);
+        auto some = observations(listing, place.account, listed, ctx);
         for (std::size_t n = 0; n < some.size(); ++n) {
             seen[where[n]] = std::move(some[n]);
         }

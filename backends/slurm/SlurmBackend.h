@@ -1,7 +1,6 @@
 #pragma once
 
 #include <map>
-#include <mutex>
 #include <string>
 #include <vector>
 
@@ -42,18 +41,19 @@ private:
     /// Adds what accounting knows of those that the queue does not list.
     void addHistory(SlurmListing& listing, const std::string& account,
                     const std::vector<std::string>& names, WallTime since, const CallContext& ctx);
-    /// What those used that have ended, where accounting tells it; it is asked in vain but rarely.
-    std::map<std::string, SlurmUsage> usage(const std::string& account,
-                                            const std::vector<std::string>& names, WallTime since,
-                                            const CallContext& ctx);
+    using Usages = std::map<std::string, SlurmUsage>;  ///< By key.
+    /// What those used that have ended, where accounting tells it. Each is asked for until it is
+    /// known, in vain but rarely.
+    const Usages& usage(const std::string& account, const std::vector<JobRef>& ended,
+                        const CallContext& ctx);
     Result<Submission> submitOne(const BatchJob& job, const CallContext& ctx);
     std::vector<Observation> observations(const SlurmListing& listing, const std::string& account,
-                                          const std::vector<JobRef>& refs, WallTime since,
-                                          const CallContext& ctx);
+                                          const std::vector<JobRef>& refs, const CallContext& ctx);
 
     const SlurmConfig config_;
-    std::mutex mutex_;
-    SteadyTime usageAfter_ = {};  ///< Accounting is not asked before for what jobs used.
+    // Only `observe` uses them, and of that one call at a time is under way.
+    std::map<std::string, Usages> usages_;  ///< By account: of the jobs of the last look.
+    SteadyTime usageAfter_ = {};            ///< Accounting is not asked before for what jobs used.
 };
 
 }  // namespace gridbridge

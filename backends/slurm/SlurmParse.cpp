@@ -332,12 +332,13 @@ std::map<std::string, SlurmUsage> parseUsage(std::string_view out) {
             if (elapsed && *elapsed < 1'000'000'000) {
                 found.usage.elapsed = std::chrono::seconds(*elapsed);
             }
-            found.usage.cpu = cpu;
+            found.usage.cpu = cpu != Millis(0) ? cpu : std::nullopt;
             constexpr std::string_view kBy = "CANCELLED by ";
-            found.canceledBy = word.starts_with(kBy) ? word.substr(kBy.size()) : "";
+            const auto by = word.starts_with(kBy) ? word.substr(kBy.size()) : "";
+            found.canceledBy = number<std::uint32_t>(by) ? by : "";
         } else if (const auto known = names.find(job); known != names.end() && fields.good()) {
             auto& most = all[known->second].usage.memory;
-            most = memory ? std::max(most.value_or(0), *memory) : most;
+            most = memory && *memory > 0 ? std::max(most.value_or(0), *memory) : most;
         }
     }
     return all;

@@ -12,10 +12,10 @@ struct Reason {
     std::string_view meaning;
 };
 
-constexpr std::array<Reason, 24> kReasons{{
+constexpr auto kReasons = std::to_array<Reason>({
     {"Priority", "jobs with a higher priority come first"},
     {"Resources", "no nodes are free for it now"},
-    {"BeginTime", "it may start again only after a while"},
+    {"BeginTime", "its time to start has not come yet"},
     {"Licenses", "no licence is free for it now"},
     {"Reservation", "its reservation has not begun"},
     {"ReservationDeleted", "its reservation is gone"},
@@ -37,7 +37,9 @@ constexpr std::array<Reason, 24> kReasons{{
     {"BadConstraints", "no node can ever be as it asks for"},
     {"InvalidAccount", "its account is not valid"},
     {"InvalidQOS", "its quality of service is not valid"},
-}};
+    {"QOSNotAllowed", "its quality of service is not allowed there"},
+    {"AccountNotAllowed", "its account is not allowed there"},
+});
 
 /// Limits of the association or of the quality of service have many names.
 std::string_view limitOf(std::string_view word) {
@@ -45,7 +47,12 @@ std::string_view limitOf(std::string_view word) {
     if (!isQos && !word.starts_with("Assoc")) {
         return "";
     }
-    if (word.find("PerJob") != std::string_view::npos) {
+    if (word.find("Min") != std::string_view::npos) {
+        return isQos ? "it asks for less than its quality of service wants"
+                     : "it asks for less than its account wants";
+    }
+    if (word.find("PerJob") != std::string_view::npos ||
+        word.find("PerNode") != std::string_view::npos) {
         return isQos ? "it asks for more than its quality of service allows to one job"
                      : "it asks for more than its account may have for one job";
     }
@@ -56,8 +63,9 @@ std::string_view limitOf(std::string_view word) {
 }  // namespace
 
 std::string inPlainWords(const std::string& reason) {
+    const auto word = reason.substr(0, reason.find(','));  // `ReqNodeNotAvail, UnavailableNodes:n1`
     const auto* const known = std::find_if(kReasons.begin(), kReasons.end(),
-                                           [&](const Reason& each) { return each.word == reason; });
+                                           [&](const Reason& each) { return each.word == word; });
     const bool isWord = reason.find(' ') == std::string::npos;
     const auto meaning = known != kReasons.end() ? known->meaning
                          : isWord                ? limitOf(reason)

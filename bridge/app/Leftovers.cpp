@@ -30,12 +30,16 @@ std::vector<std::filesystem::path> leftovers(const Config& config, store::JobRea
         const auto there = foldersIn(backend.workDir / backend.runAs, prefix);
         found.insert(found.end(), there.begin(), there.end());
     }
-    // Only now, so that the folder of a job that begins meanwhile has an owner.
+    // Only now, so that the folder of a job that begins meanwhile has an owner; of one that ended
+    // meanwhile it is gone.
     std::set<std::string> owned;
     for (const store::JobRecord& job : reader.jobs({})) {
         owned.insert(job.submission.key.value);
     }
-    std::erase_if(found, [&](const auto& path) { return owned.contains(path.filename()); });
+    std::erase_if(found, [&](const auto& path) {
+        std::error_code error;
+        return owned.contains(path.filename()) || !std::filesystem::exists(path, error);
+    });
     return found;
 }
 

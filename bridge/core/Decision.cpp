@@ -128,6 +128,7 @@ Decision accepted(Step& step, const RemoteId& id, WallTime at, const std::string
     submission.id = id;
     submission.submittedAt = at;
     submission.batchState = "pending";
+    submission.reason.clear();  // Why it was not accepted before is no reason to wait there.
     submission.absentSince.reset();
     step.decision.next.dueAt = step.lastStart();
     step.decision.effects.add(Effect::Look);

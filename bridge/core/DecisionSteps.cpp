@@ -114,7 +114,6 @@ void apply(Step& step, const Observation& seen) {
     if (seen.state == BatchState::Absent) {
         return;  // What was known of it stays true.
     }
-    step.decision.after += waitingLine(step.policy.backendName, step.job.submission, seen);
     submission.reason = seen.reason;
     submission.run = seen.run;
     if (!seen.node.empty()) {
@@ -216,6 +215,15 @@ Decision statusSeen(Step& step) {
     return step.wait(step.policy.poll);
 }
 
+Ending unmaskable() {
+    return {Outcome::Failed,
+            "runner_system_failure",
+            {},
+            "Job failed (system failure): its description cannot be read any more, so its log "
+            "cannot be masked",
+            "its log cannot be masked"};
+}
+
 /// No copy may start any more; then `ending` is true.
 std::optional<Decision> takeBack(Step& step, const Ending& ending) {
     if (step.facts.marked && step.facts.marked->ok()) {
@@ -311,10 +319,14 @@ std::optional<Decision> submitAgain(Step& step) {
         }
         return step.wait(step.policy.poll);
     }
+    if (!facts.marked->ok() && facts.marked->error().kind != ErrorKind::Permanent) {
+        step.decision.effects.add(Effect::Mark);
+        return step.wait(step.backoff());
+    }
     if (!facts.marked->ok() || !**facts.marked) {
         return std::nullopt;  // Who cannot know must think that the script has started.
     }
-    step.decision.after += submittedAgainLine(submission, step.policy.infrastructureRetries);
+    step.decision.after += submittedAgainLine(submission);
     if (next.startedAt && step.policy.sections) {
         step.decision.after += sectionStart(step.now, kPrepare, "Preparing again");
     }
@@ -324,12 +336,35 @@ std::optional<Decision> submitAgain(Step& step) {
     return step.to(State::Submitting, "infrastructure failed before the script started");
 }
 
-Decision watched(Step& step) {
+/// It was taken for lost and is listed again: its script may run, where the marker is not ours.
+bool isBack(const Step& step) {
+    const auto& state = step.decision.next.submission.batchState;
+    const auto& marked = step.facts.marked;
+    return step.job.submission.cause == "lost" && state != "absent" && state != "ended" &&
+           !step.facts.inFlight.has(Effect::Mark) && !(marked && marked->ok() && **marked);
+}
+
+/// What is seen goes into the row and the log. Whether an end is known that asked for the marker:
+/// then the marker that is seen may be our own.
+bool takeLook(Step& step) {
+    auto& submission = step.decision.next.submission;
     if (step.facts.observed) {
+        step.decision.after +=
+            waitingLine(step.policy.backendName, step.job.submission, *step.facts.observed);
         apply(step, *step.facts.observed);
     }
-    // Where an end is known that asked for the marker, the marker that is seen may be our own.
-    const bool mayBeOurs = isInfrastructure(step.job.submission.cause);
+    if (isBack(step)) {
+        submission.cause.clear();
+    }
+    return isInfrastructure(step.job.submission.cause) && !submission.cause.empty();
+}
+
+Decision watched(Step& step) {
+    const bool mayBeOurs = takeLook(step);
+    if (step.facts.unmaskable) {
+        step.decision.effects.add(Effect::CancelHard);
+        return step.finish(unmaskable());
+    }
     const bool runs =
         step.facts.observed && !mayBeOurs &&
         (step.facts.observed->started || step.facts.observed->state == BatchState::Running);

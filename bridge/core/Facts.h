@@ -113,6 +113,7 @@ struct Facts {
 
     bool duplicate = false;   ///< GitLab gave the job twice; an older row carries it.
     bool unreadable = false;  ///< Its stored description, so that nothing can be said about it.
+    bool unmaskable = false;  ///< The same of one that GitLab can be told about: its log is held.
     bool restarted = false;   ///< Nothing is under way: what was asked must be asked again.
     EffectSet inFlight;
     int failures = 0;  ///< Consecutive failed effects, for the back-off.

@@ -57,7 +57,7 @@ std::string waitingLine(const std::string& backendName, const store::SubmissionR
                         const Observation& seen) {
     const bool held = seen.state == BatchState::Held;
     const bool waits = held || seen.state == BatchState::Pending;
-    if (!waits || (seen.reason == before.reason && nameOf(seen.state) == before.batchState)) {
+    if (!waits || (seen.reason == before.reason && held == (before.batchState == "held"))) {
         return "";
     }
     return plainLine(std::string(held ? "The job is held" : "The job waits") + " in backend " +
@@ -89,13 +89,12 @@ std::string lastWords(const store::JobRecord& job, WallTime now) {
     return text;
 }
 
-std::string submittedAgainLine(const store::SubmissionRecord& submission, int retries) {
+std::string submittedAgainLine(const store::SubmissionRecord& submission) {
     const auto& reason = submission.reason;
     return warningLine((submission.cause == "lost"
                             ? "the batch system lost the job"
                             : "the node failed" + (reason.empty() ? "" : ": " + reason)) +
-                       "; its script had not started, so it is submitted again (" +
-                       std::to_string(submission.attempt) + " of " + std::to_string(retries) + ")");
+                       "; its script had not started, so it is submitted again");
 }
 
 std::string nameOf(BatchState state) {

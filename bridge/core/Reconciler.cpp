@@ -193,7 +193,9 @@ void Reconciler::complete(const JobRecord& job, Facts& facts, Live& live) {
     facts.unreadable = job.state != State::Received && live.credentials.id == 0;
     if (facts.log && !facts.log->bytes.empty() && !canMask(job, live)) {
         facts.log.reset();
-        facts.unreadable = true;
+        facts.unmaskable = true;
+        log_.error("the stored description of a job cannot be read, so it fails job={} gitlab={}",
+                   live.key, job.gitlabId.value_or(0));
     }
     if (!facts.end && !job.submission.status.empty()) {
         facts.end = scriptEnd(job.submission.status, job.submission.key.value);

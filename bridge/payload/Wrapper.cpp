@@ -12,6 +12,7 @@ namespace {
 // Waiting reads from a FIFO that nobody writes to: it costs no process per second and job.
 constexpr std::string_view kPrologue =
     R"gb(gb_grace=30        # seconds between SIGTERM and SIGKILL of a stage
+gb_term_delay=20   # 25 ms each that a signal may need to reach the wrapper after a stage
 gb_term_grace=5    # the same once the batch system wants us gone
 gb_term_budget=20  # seconds for after_script and files once the batch system wants us gone
 gb_retry_wait=5    # seconds before the second attempt; doubles
@@ -173,7 +174,7 @@ gb_wait() {
 # given some time before a failure is called the stage's own.
 gb_is_ended() {
   local n
-  for ((n = 0; n < 20; n++)); do
+  for ((n = 0; n < gb_term_delay; n++)); do
     [ -s "$GB_CTL/term" ] && return
     gb_pause 0.025
   done

@@ -93,7 +93,7 @@ protected:
     /// not have is lost. It may be when its 201 was not delivered whole, or when it was in hand:
     /// handed out just before the kill, and the claimer has not asked for another since.
     void takeStock(WallTime killedAt) {
-        constexpr std::chrono::seconds kInHand{5};
+        constexpr std::chrono::seconds kInHand{30};
         // GitLab does not notice that somebody died: it answers what had been sent.
         ASSERT_TRUE(gitlab->waitUntilAlone());
         std::set<std::pair<WallTime, JobId>> delivered;

@@ -255,15 +255,15 @@ TEST_F(DiskEndToEnd, DatabaseThatAPersonLocksForAMinuteStopsNoHeartbeatAndLosesN
     });
     ASSERT_TRUE(waitFor([&] { return std::filesystem::exists(locked); }, "the lock"));
     const auto minute = clock.steadyNow() + std::chrono::minutes(1);
+    const auto before = beats(open);
 
     writeFile(go(), "");
     ASSERT_TRUE(waitFor([&] { return alarmsOfTheDatabase() > 0; }, "the alarm"));
     EXPECT_THAT(service->log(),
                 HasSubstr("another program holds a lock on it: end that program's transaction"));
     const auto waiting = add({"echo later"});
-    expectAHeartbeat(open);
     clock.sleepUntil(minute, {});
-    expectAHeartbeat(open);
+    EXPECT_TRUE(waitFor([&] { return beats(open) >= before + 2; }, "two heartbeats"));
     EXPECT_EQ(gitlab->status(waiting), Status::Pending) << "claimed while it cannot be stored";
     EXPECT_EQ(service->sql("SELECT state FROM job"), "running\n") << "people can still look";
 
@@ -335,7 +335,7 @@ TEST_F(DiskEndToEnd, NothingIsClaimedForAFullWorkDisk) {
 
 TEST_F(DiskEndToEnd, ReadOnlyWorkDiskLetsJobsWaitAndIsNamedByCheckAndService) {
     if (!mounted("work")) {
-        return;
+        GTEST_SKIP() << leftOut("a disk of its own");
     }
     begin();
     EXPECT_EQ(finished(add({"echo first"})).status, Status::Success);
@@ -343,7 +343,7 @@ TEST_F(DiskEndToEnd, ReadOnlyWorkDiskLetsJobsWaitAndIsNamedByCheckAndService) {
     const auto checked = [&] {
         return runGridbridge({"check", "--config", service->config().string()});
     };
-    ASSERT_TRUE(remount(MS_RDONLY));
+    ASSERT_TRUE(waitFor([&] { return remount(MS_RDONLY); }, "no file being written"));
 
     EXPECT_EQ(checked().exitCode, 1);
     EXPECT_THAT(checked().out, HasSubstr(why));

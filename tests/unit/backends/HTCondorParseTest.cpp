@@ -210,6 +210,8 @@ TEST(HTCondorAnswer, AnEndedJobTellsWhatItUsed) {
     EXPECT_EQ(used.cpu, std::chrono::milliseconds(1500));
     EXPECT_EQ(used.memory, 55772 * 1024);
     EXPECT_EQ(seenOf(end + ", \"RemoteUserCpu\": \"a lot\", \"RemoteSysCpu\": -1").usage, Usage{});
+    EXPECT_EQ(seenOf(end + ", \"ResidentSetSize_RAW\": 3000000000").usage.memory, 3072000000000);
+    EXPECT_EQ(seenOf(end + ", \"ResidentSetSize_RAW\": \"x\"").state, BatchState::Ended);
 }
 
 TEST(HTCondorAnswer, AnEndedJobThatSomebodyRemovedFromTheQueueHasEndedByItself) {

@@ -128,6 +128,10 @@ TEST(SlurmReasons, LimitsAreToldAsSuchAndWhatIsUnknownStays) {
     EXPECT_EQ(inPlainWords("QOSMaxWallDurationPerJobLimit"),
               "it asks for more than its quality of service allows to one job "
               "(QOSMaxWallDurationPerJobLimit)");
+    EXPECT_EQ(inPlainWords("QOSMinCpuNotSatisfied"),
+              "it asks for less than its quality of service wants (QOSMinCpuNotSatisfied)");
+    EXPECT_EQ(inPlainWords("ReqNodeNotAvail, UnavailableNodes:n1"),
+              "a node that it needs is not available (ReqNodeNotAvail, UnavailableNodes:n1)");
     EXPECT_EQ(inPlainWords("WordOfNextYear"), "WordOfNextYear");
     EXPECT_EQ(inPlainWords("Nodes required for job are DOWN"), "Nodes required for job are DOWN");
 }

@@ -213,6 +213,8 @@ TEST_F(RestartTest, LogThatCannotBeMaskedAnyMoreIsNotShown) {
 
     EXPECT_EQ(traceOf(row).find("hunter2"), std::string::npos) << traceOf(row);
     EXPECT_EQ(job(row).state, State::Done);
+    EXPECT_EQ(job(row).failureReason, "runner_system_failure");
+    EXPECT_TRUE(job(row).reportedAt);
 }
 
 /// A power failure: the disk has kept only the first bytes of a trace.

@@ -142,12 +142,62 @@ TEST_F(WaitingTest, NodeThatFailsBeforeTheScriptStartedCostsOnlyAnAttempt) {
     EXPECT_EQ(job.state, State::Submitting);
     EXPECT_TRUE(last.effects.has(Effect::Release));
     EXPECT_THAT(last.after, HasSubstr("the node failed: NodeDown; its script had not started, so "
-                                      "it is submitted again (1 of 2)"));
+                                      "it is submitted again"));
     EXPECT_EQ(job.submission.cause, "node_failure") << "kept for people";
     facts.released = Result<void>();
     go(policy.longestBackoff);
     EXPECT_EQ(go().next.submission.key.value, "gb-abcd1234-7-2");
     EXPECT_FALSE(job.startedAt);
+}
+
+TEST_F(WaitingTest, MarkerThatCouldNotBeAskedForIsAskedForAgain) {
+    policy.capabilities.sharedFolder = true;
+    in(State::Queued);
+    fails(EndCause::NodeFailure);
+    facts.marked = Result<bool>(transientError("the agent starts anew"));
+    EXPECT_TRUE(go().effects.has(Effect::Mark));
+    EXPECT_EQ(job.state, State::Queued);
+    isMarked(true);
+    EXPECT_EQ(job.state, State::Submitting);
+}
+
+TEST_F(WaitingTest, JobThatIsListedAgainBeforeItsMarkerIsKnownGoesOn) {
+    policy.capabilities.sharedFolder = true;
+    in(State::Queued);
+    for (int look = 0; look < 2; ++look) {
+        sees(BatchState::Absent);
+        facts.log = LogFact{"", true};
+        last = go(policy.capabilities.visibilityDelay);
+    }
+    ASSERT_TRUE(last.effects.has(Effect::Mark));
+    ASSERT_EQ(job.submission.cause, "lost");
+    sees(BatchState::Running);
+    facts.inFlight.add(Effect::Mark);
+    go();
+    EXPECT_EQ(job.submission.cause, "lost") << "the marker may still become ours";
+    isMarked(false);
+    EXPECT_EQ(job.submission.cause, "");
+    sees(BatchState::Running);
+    go();
+    EXPECT_EQ(job.state, State::Running);
+}
+
+TEST_F(WaitingTest, NothingIsAddedToALogThatHasItsLastLine) {
+    in(State::Reporting);
+    job.submission.batchState = "pending";
+    job.submission.reason = "Priority";
+    waitsFor("Resources");
+    EXPECT_EQ(go().after, "");
+}
+
+TEST_F(WaitingTest, LookThatDidNotShowItIsNoNewReasonToWait) {
+    in(State::Queued);
+    waitsFor("Priority");
+    go();
+    sees(BatchState::Absent);
+    go();
+    waitsFor("Priority");
+    EXPECT_EQ(go().after, "");
 }
 
 TEST_F(WaitingTest, AttemptThatCannotBeFreedIsEndedAndHoldsUpNoCancel) {

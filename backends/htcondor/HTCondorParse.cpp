@@ -111,21 +111,20 @@ public:
         }
         return value && *value > 0 ? time : std::nullopt;
     }
-    /// Seconds, whole or not.
-    std::optional<Millis> duration(std::string_view name) {
+    /// A number, whole or not; what makes no sense is left out.
+    std::optional<double> amount(std::string_view name) {
         const auto found = ad_.find(name);
         const auto value = found == ad_.end() ? Value() : found->second;
         const auto* const whole = std::get_if<std::int64_t>(&value);
         const auto* const part = std::get_if<double>(&value);
-        const double seconds = whole ? static_cast<double>(*whole) : part ? *part : -1;
-        const bool good = seconds >= 0 && seconds < 1e12;
-        return good ? std::optional(Millis(static_cast<std::int64_t>(seconds * 1000)))
-                    : std::nullopt;
+        const double number = whole ? static_cast<double>(*whole) : part ? *part : -1;
+        return number >= 0 && number < 1e12 ? std::optional(number) : std::nullopt;
     }
-    /// KiB, as bytes; like a duration it is left out where it makes no sense.
-    std::optional<std::int64_t> size(std::string_view name) {
-        const auto kib = duration(name).value_or(Millis(0)).count() / 1000;
-        return kib > 0 ? std::optional(kib * 1024) : std::nullopt;
+    /// Of seconds.
+    std::optional<Millis> duration(std::string_view name) {
+        const auto seconds = amount(name);
+        return seconds ? std::optional(Millis(static_cast<std::int64_t>(*seconds * 1000)))
+                       : std::nullopt;
     }
     template <typename T>
     T require(std::string_view name, std::optional<T> value) {
@@ -168,7 +167,9 @@ Usage usageOf(Attributes& ad) {
     if (user && system && *user + *system > Millis(0)) {
         usage.cpu = *user + *system;
     }
-    usage.memory = ad.size("ResidentSetSize_RAW");
+    if (const auto kib = ad.amount("ResidentSetSize_RAW"); kib && *kib >= 1) {
+        usage.memory = static_cast<std::int64_t>(*kib) * 1024;
+    }
     return usage;
 }
 

@@ -17,7 +17,7 @@ std::string waitingLine(const std::string& backendName, const store::SubmissionR
 std::string startedLine(const store::JobRecord& job);
 /// What the batch system did to the job, and what it took. `job` has its outcome.
 std::string lastWords(const store::JobRecord& job, WallTime now);
-/// Its node failed, or the batch system lost it; `retries` are allowed in all.
+/// Its node failed, or the batch system lost it.
 std::string submittedAgainLine(const store::SubmissionRecord& submission);
 
 /// Their names in the database; None is the empty text.

@@ -12,4 +12,5 @@ echo "Building (build/$preset)"
 cmake --preset "$preset"
 cmake --build --preset "$preset"
 echo "Testing ($preset)"
-ctest --preset "$preset" --no-tests=error -j "$(nproc)" "${@:2}"
+# Tests mostly wait: two for each core.
+ctest --preset "$preset" --no-tests=error -j "$((2 * $(nproc)))" "${@:2}"

@@ -25,8 +25,6 @@ using fakegitlab::JobSpec;
 namespace {
 
 constexpr auto kExecutable = GRIDBRIDGE_EXECUTABLE;
-/// GitLab is asked about a waiting job once a minute.
-constexpr auto kPatience = std::chrono::seconds(90);
 
 pid_t spawn(const std::vector<std::string>& arguments, const std::vector<std::string>& environment,
             int output, int errors) {
@@ -326,7 +324,7 @@ JobSnapshot EndToEnd::run(JobSpec spec) {
 }
 
 JobSnapshot EndToEnd::finished(JobId id) {
-    EXPECT_TRUE(gitlab->waitUntil([&] { return isEnded(gitlab->status(id)); }, kPatience))
+    EXPECT_TRUE(gitlab->waitUntil([&] { return isEnded(gitlab->status(id)); }))
         << "job " << id << " did not end";
     EXPECT_TRUE(waitFor(
         [&] {
@@ -339,7 +337,7 @@ JobSnapshot EndToEnd::finished(JobId id) {
 
 ::testing::AssertionResult EndToEnd::waitFor(const std::function<bool()>& condition,
                                              const std::string& what) const {
-    return gitlab->waitUntil(condition, kPatience)
+    return gitlab->waitUntil(condition)
                ? ::testing::AssertionSuccess()
                : ::testing::AssertionFailure() << "waited in vain for " << what;
 }

@@ -76,16 +76,17 @@ public:
 
     /// All timers, now. Requests run them too.
     void runReapers();
+    /// How long the calls below wait by default: GitLab is asked about a waiting job once a minute,
+    /// and a busy disk has taken half a minute for one sync.
+    static constexpr Millis kPatience = std::chrono::minutes(3);
     /// Waits until `condition` (called without locks, after every request and every 20 ms) holds;
     /// false after `limit` of real time.
-    bool waitUntil(const std::function<bool()>& condition,
-                   Millis limit = std::chrono::seconds(30)) const;
-    bool waitForStatus(JobId id, Status wanted, Millis limit = std::chrono::seconds(30)) const;
-    bool waitForTrace(JobId id, const std::string& text,
-                      Millis limit = std::chrono::seconds(30)) const;
-    bool waitForAllEnded(Millis limit = std::chrono::seconds(30)) const;
+    bool waitUntil(const std::function<bool()>& condition, Millis limit = kPatience) const;
+    bool waitForStatus(JobId id, Status wanted, Millis limit = kPatience) const;
+    bool waitForTrace(JobId id, const std::string& text, Millis limit = kPatience) const;
+    bool waitForAllEnded(Millis limit = kPatience) const;
     /// Until what clients had sent when they died is answered and no client is connected.
-    bool waitUntilAlone(Millis limit = std::chrono::seconds(30)) const;
+    bool waitUntilAlone(Millis limit = kPatience) const;
 
     /// Seeds the faults and sets every kind to `rate`.
     void setFaults(std::uint64_t seed, double rate);

@@ -1,6 +1,7 @@
 #include "backends/slurm/SlurmBackend.h"
 
 #include <algorithm>
+#include <csignal>
 #include <filesystem>
 
 #include "backends/api/SharedFolder.h"
@@ -14,6 +15,8 @@ using std::chrono::seconds;
 constexpr seconds kHistoryLimit{10};
 /// Between two questions of what jobs used, where accounting does not answer or is not kept.
 constexpr std::chrono::minutes kUsagePause{10};
+/// Of what the node's daemon prints into a job's output.
+constexpr std::size_t kLongestPrint = 16'384;
 /// Names in one command: an argument has at most 128 KiB.
 constexpr std::size_t kNamesAtOnce = 1000;
 
@@ -253,7 +256,28 @@ std::vector<Observation> SlurmBackend::observations(const SlurmListing& listing,
         }
         seen.push_back(std::move(one));
     }
+    addMemoryKills(seen, refs);
     return seen;
+}
+
+void SlurmBackend::addMemoryKills(std::vector<Observation>& seen, const std::vector<JobRef>& refs) {
+    std::vector<LogRequest> printed;
+    std::vector<std::size_t> where;
+    for (std::size_t i = 0; i < refs.size(); ++i) {
+        if (seen[i].cause == EndCause::Exited && seen[i].signal == SIGKILL) {
+            printed.push_back({.ref = refs[i],
+                               .run = seen[i].run,
+                               .limit = kLongestPrint,
+                               .source = LogSource::Batch});
+            where.push_back(i);
+        }
+    }
+    const auto texts = readSharedLogs(folders_, printed);
+    for (std::size_t n = 0; n < where.size(); ++n) {
+        if (texts[n] && tellsOfMemory(texts[n]->bytes)) {
+            seen[where[n]].cause = EndCause::MemoryLimit;
+        }
+    }
 }
 
 Result<std::vector<Observation>> SlurmBackend::observe(const CallContext& ctx,

@@ -49,6 +49,7 @@ private:
     Result<Submission> submitOne(const BatchJob& job, const CallContext& ctx);
     std::vector<Observation> observations(const SlurmListing& listing, const std::string& account,
                                           const std::vector<JobRef>& refs, const CallContext& ctx);
+    void addMemoryKills(std::vector<Observation>& seen, const std::vector<JobRef>& refs);
 
     const SlurmConfig config_;
     // Only `observe` uses them, and of that one call at a time is under way.

@@ -386,6 +386,18 @@ bool foundNothingToCancel(const Finished& scancel) {
     return scancel.exitCode == 1 && saysAny(scancel.err, {"Invalid job id specified"});
 }
 
+bool tellsOfMemory(std::string_view printed) {
+    while (!printed.empty()) {
+        const auto line = printed.substr(0, printed.find('\n'));
+        if (line.starts_with("slurmstepd") &&
+            line.find("Exceeded job memory limit") != std::string_view::npos) {
+            return true;
+        }
+        printed.remove_prefix(std::min(line.size() + 1, printed.size()));
+    }
+    return false;
+}
+
 bool hasEnded(const SlurmJob& job) {
     const auto* const word = stateOf(job.state);
     return word != nullptr && word->state == BatchState::Ended;

@@ -58,6 +58,10 @@ bool keepsNoHistory(const Finished& sacct);
 /// Whether scancel found no job of that id and name that has not ended: nothing is left to do.
 bool foundNothingToCancel(const Finished& scancel);
 
+/// Whether the node's daemon says so in what it printed into the job's output: without cgroups
+/// (`OverMemoryKill`) Slurm calls a job that it killed for its memory merely failed.
+bool tellsOfMemory(std::string_view printed);
+
 /// Over, with nothing of it running any more.
 bool hasEnded(const SlurmJob& job);
 /// Not started, or not again.

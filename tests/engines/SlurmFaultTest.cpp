@@ -245,6 +245,16 @@ TEST_F(SlurmFault, TheTimeLimitIsToldAndTheJobIsWarnedBeforeIt) {
     EXPECT_EQ(look(ref).value().cause, EndCause::WallTimeLimit);
 }
 
+TEST_F(SlurmFault, TooMuchMemoryIsTold) {
+    auto job = plan({.held = true});
+    job.inputs[0].content.insert(0, "x=$(head -c 300000000 /dev/zero | tr '\\0' x)\n");
+    const auto ref = running(job);
+
+    const auto end = ended(ref);
+
+    EXPECT_EQ(end.cause, EndCause::MemoryLimit);
+}
+
 TEST_F(SlurmFault, ARefusalNamesWhatIsWrong) {
     harness.config.partition = "zork";
     harness.restart();

@@ -100,5 +100,15 @@ TEST(SlurmCancelAnswer, AJobThatIsGoneNeedsNoCancel) {
         {140, {}, "", "scancel: error: Kill job error on job id 1: Socket timed out\n"}));
 }
 
+TEST(SlurmOutput, OnlyTheNodesDaemonTellsThatAJobWasKilledForItsMemory) {
+    EXPECT_TRUE(tellsOfMemory(
+        "slurmstepd-n1: error: StepId=2.batch exceeded memory limit (301826048 > 209715200), being "
+        "killed\nslurmstepd-n1: error: Exceeded job memory limit\n"));
+    EXPECT_TRUE(tellsOfMemory("slurmstepd: error: Exceeded job memory limit"));
+    EXPECT_FALSE(tellsOfMemory("my program: Exceeded job memory limit\n"));
+    EXPECT_FALSE(tellsOfMemory("slurmstepd: error: *** JOB 2 ON n1 CANCELLED AT 12:00 ***\n"));
+    EXPECT_FALSE(tellsOfMemory(""));
+}
+
 }  // namespace
 }  // namespace gridbridge

@@ -16,6 +16,7 @@ build_packages=(g++ make cmake ninja-build ccache git curl procps sqlite3 sudo u
     libpoco-dev libsqlitecpp-dev libsqlite3-dev libspdlog-dev libtomlplusplus-dev libcli11-dev
     libarchive-dev zlib1g-dev libssl-dev libgtest-dev libgmock-dev)
 slurm_packages=(slurmctld slurmd slurm-client)
+slurm_accounting_packages=(slurmdbd mariadb-server-core mariadb-client-core)
 sge_packages=(msmtp-mta gridengine-master gridengine-exec gridengine-client)  # the first: a mail program without a daemon
-engine_packages=("${slurm_packages[@]}" "${sge_packages[@]}")
+engine_packages=("${slurm_packages[@]}" "${slurm_accounting_packages[@]}" "${sge_packages[@]}")
 fuzz_packages=(clang libclang-rt-14-dev)

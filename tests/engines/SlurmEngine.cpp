@@ -1,5 +1,6 @@
 #include "tests/engines/SlurmEngine.h"
 
+#include <cstdlib>
 #include <stdexcept>
 
 #include "tests/fakes/TempDir.h"
@@ -15,11 +16,13 @@ SlurmEngine& SlurmEngine::get() {
 }
 
 Finished SlurmEngine::run(const std::string& shellCommand, int seconds) {
+    const char* const accounting = std::getenv("SLURM_ENGINE_ACCOUNTING");
     const auto result = runner_.run(
         {.argv = {"/bin/bash", "-c", shellCommand},
          .environment = {"PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "HOME=/",
                          "SLURM_CONF=" + slurmConf(), "SLURM_ENGINE_INSTALLED_ONLY=1",
                          "SLURM_ENGINE_AUTH=munge",
+                         "SLURM_ENGINE_ACCOUNTING=" + std::string(accounting ? accounting : "0"),
                          // Jobs that end are remembered for as long as a test may look.
                          "SLURM_ENGINE_EXTRA=MinJobAge=300\nSlurmdTimeout=300\n" + settings_}},
         {clock_.steadyNow() + std::chrono::seconds(seconds)}, std::size_t{1} << 20);

@@ -11,7 +11,8 @@ namespace gridbridge::testing {
 class TempDir;
 
 /// The one Slurm of a test program: two nodes of four processors, started by slurm.sh before the
-/// first test and ended after the last.
+/// first test and ended after the last; with SLURM_ENGINE_ACCOUNTING=1 in the environment it keeps
+/// accounts.
 class SlurmEngine {
 public:
     SlurmEngine();
@@ -32,7 +33,7 @@ public:
     std::filesystem::file_time_type savedAt() const {
         return std::filesystem::last_write_time(folder_ / "state/job_state");
     }
-    /// A signal to `slurmctld`, `slurmd-n1`, `slurmd-n2` or `munged`.
+    /// A signal to `slurmctld`, `slurmd-n1`, `slurmd-n2`, `munged` or `slurmdbd`.
     void kill(const std::string& daemon, const std::string& signal = "KILL");
     /// Starts what does not run; the controller with these lines of slurm.conf besides. Waits until
     /// all nodes take jobs.

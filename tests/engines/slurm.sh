@@ -259,7 +259,7 @@ up() {
     settings
     need slurmctld slurmd sbatch sinfo munged -- "${slurm_packages[@]}"
     if [[ $ACCOUNTING = 1 ]]; then
-        need slurmdbd mariadbd mariadb-install-db my_print_defaults -- slurmdbd mariadb-server-core mariadb-client-core
+        need slurmdbd mariadbd mariadb-install-db my_print_defaults -- "${slurm_accounting_packages[@]}"
         mkdir -p "$DIR/db"
     fi
     daemon_pid slurmctld >/dev/null || write_config

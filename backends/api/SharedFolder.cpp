@@ -51,7 +51,7 @@ Result<LogChunk> join(Result<folder::ReadChunk> status, Result<folder::ReadChunk
 }  // namespace
 
 Result<std::vector<folder::StagedFile>> filesOf(const folder::JobFolders& folders,
-                                                const BatchJob& job) {
+                                                const BatchJob& job, const std::string& onNode) {
     if (job.loader.size() > kMaxLoader) {
         return permanentError("the loader of " + job.key.value + " is longer than 4 KiB");
     }
@@ -65,7 +65,7 @@ Result<std::vector<folder::StagedFile>> filesOf(const folder::JobFolders& folder
         }
         files.push_back({input.name, input.content});
     }
-    const auto path = folders.path({job.key, job.account}).string();
+    const auto path = onNode.empty() ? folders.path({job.key, job.account}).string() : onNode;
     files.push_back({kLoaderName, withFolder(job.loader, path)});
     return files;
 }

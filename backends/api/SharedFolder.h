@@ -15,9 +15,11 @@ inline constexpr const char* kLoaderName = "loader.sh";
 
 /// The files that `in/` must hold before the job starts: its inputs, and the loader, in which
 /// `@FOLDER@` is replaced and which names its interpreter, for some batch systems want that.
-/// Permanent: the job cannot be submitted as it is.
+/// `onNode`: the folder's path there, empty = as here. Permanent: the job cannot be submitted as it
+/// is.
 Result<std::vector<folder::StagedFile>> filesOf(const folder::JobFolders& folders,
-                                                const BatchJob& job);
+                                                const BatchJob& job,
+                                                const std::string& onNode = {});
 
 /// `out/log` from each request's offset, its size, and `out/status` once it is there. What the job
 /// itself made unreadable counts as an empty log or an empty, hence invalid, status; an error only

@@ -44,8 +44,8 @@ Capabilities HTCondorBackend::capabilities() const {
     return {.maxBatch = 10'000,
             .maxSubmit = 100,
             .liveLog = true,
-            .softCancel = true,
-            .sharedFolder = true,
+            .softCancel = !config_.fileTransfer,
+            .sharedFolder = !config_.fileTransfer,
             .findsByKey = true,
             .reportsUsage = true,
             .visibilityDelay = seconds(60)};
@@ -161,6 +161,18 @@ std::vector<Result<Submission>> HTCondorBackend::submitStaged(
     return {jobs.size(), submissionError(said.error())};
 }
 
+Result<void> HTCondorBackend::stage(const BatchJob& job) {
+    auto files = filesOf(folders_, job, config_.fileTransfer ? "." : "");
+    if (!files) {
+        return files.error();
+    }
+    auto all = std::move(files).value();
+    if (config_.fileTransfer) {
+        all.push_back({kFollowerName, followerScript()});
+    }
+    return folders_.stage({job.key, job.account}, all);
+}
+
 void HTCondorBackend::submitTogether(const std::string& account, std::span<const BatchJob> jobs,
                                      const std::vector<std::size_t>& indices,
                                      std::vector<Result<Submission>>& results,
@@ -168,9 +180,7 @@ void HTCondorBackend::submitTogether(const std::string& account, std::span<const
     std::vector<const BatchJob*> staged;
     std::vector<std::size_t> where;
     for (const auto i : indices) {
-        const auto files = filesOf(folders_, jobs[i]);
-        const auto made =
-            files ? folders_.stage({jobs[i].key, account}, *files) : Result<void>(files.error());
+        const auto made = stage(jobs[i]);
         if (made) {
             staged.push_back(&jobs[i]);
             where.push_back(i);
@@ -218,6 +228,12 @@ std::vector<Result<Submission>> HTCondorBackend::submit(const CallContext& ctx,
 
 void HTCondorBackend::addStarts(std::vector<Observation>& seen, std::span<const JobRef> refs,
                                 const std::vector<std::size_t>& indices) {
+    if (config_.fileTransfer) {  // The marker comes back with the rest.
+        for (const auto i : indices) {
+            seen[i].started = true;
+        }
+        return;
+    }
     std::vector<folder::ReadRequest> marks;
     for (const auto i : indices) {
         marks.push_back({{refs[i].key, refs[i].account}, "started", 0, 0});
@@ -257,6 +273,48 @@ Result<std::vector<Observation>> HTCondorBackend::observe(const CallContext& ctx
         addStarts(seen, refs, mayHaveStarted);
     }
     return seen;
+}
+
+std::vector<Result<LogChunk>> HTCondorBackend::readLogs(const CallContext& ctx,
+                                                        std::span<const LogRequest> requests) {
+    auto chunks = SchedulerBackend::readLogs(ctx, requests);
+    if (!config_.fileTransfer) {
+        return chunks;
+    }
+    std::vector<folder::ReadRequest> streams;
+    for (const auto& request : requests) {
+        streams.push_back({{request.ref.key, request.ref.account},
+                           kStreamName,
+                           request.offset,
+                           request.source == LogSource::Job ? request.limit : 0});
+    }
+    auto streamed = folders_.read(streams);
+    for (std::size_t i = 0; i < chunks.size(); ++i) {
+        if (!chunks[i]) {
+            continue;
+        }
+        // Of the same bytes either has the beginning: the stream while the job runs, and for good
+        // when its files do not come; the copy while it arrives, and then all of it.
+        auto chunk = std::move(chunks[i]).value();
+        chunk.size.reset();
+        if (streamed[i] && streamed[i]->bytes.size() > chunk.bytes.size()) {
+            chunk.bytes = std::move(streamed[i]).value().bytes;
+        }
+        chunks[i] = std::move(chunk);
+    }
+    return chunks;
+}
+
+std::vector<Result<CancelOutcome>> HTCondorBackend::cancel(
+    const CallContext& ctx, std::span<const CancelRequest> requests) {
+    std::vector<CancelRequest> all(requests.begin(), requests.end());
+    if (config_.fileTransfer) {
+        // A request in the folder reaches no node, and a removal gives the job its minute as well.
+        for (auto& request : all) {
+            request.kind = CancelKind::Hard;
+        }
+    }
+    return SchedulerBackend::cancel(ctx, all);
 }
 
 std::vector<Result<void>> HTCondorBackend::remove(const Place& place,

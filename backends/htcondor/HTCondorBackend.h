@@ -10,11 +10,11 @@
 
 namespace gridbridge {
 
-/// Jobs of an HTCondor pool whose nodes see the work folder, by the commands condor_submit,
-/// condor_q, condor_history and condor_rm. A job's key is its attribute GridbridgeKey, by which it
-/// is known; its id names the schedd that it was submitted to, where that is not the machine's own,
-/// and every command about it goes there. An ended job is shown by the queue for some minutes, then
-/// by the history, `release` or not.
+/// Jobs of an HTCondor pool, by the commands condor_submit, condor_q, condor_history and condor_rm.
+/// Its nodes see the work folder, or HTCondor copies the jobs' files there and back. A job's key is
+/// its attribute GridbridgeKey, by which it is known; its id names the schedd that it was submitted
+/// to, where that is not the machine's own, and every command about it goes there. An ended job is
+/// shown by the queue for some minutes, then by the history, `release` or not.
 class HTCondorBackend final : public SchedulerBackend {
 public:
     /// `runAs`: the Unix account whose jobs they are, empty = the service's own. `folders`,
@@ -28,6 +28,10 @@ public:
                                            std::span<const BatchJob> jobs) override;
     Result<std::vector<Observation>> observe(const CallContext& ctx,
                                              std::span<const JobRef> refs) override;
+    std::vector<Result<LogChunk>> readLogs(const CallContext& ctx,
+                                           std::span<const LogRequest> requests) override;
+    std::vector<Result<CancelOutcome>> cancel(const CallContext& ctx,
+                                              std::span<const CancelRequest> requests) override;
 
 private:
     Place placeOf(const JobRef& ref) const override;
@@ -43,6 +47,7 @@ private:
     /// The queue, and what the history knows of those that it does not list.
     Result<HTCondorListing> everything(const Place& place, const std::vector<std::string>& keys,
                                        const CallContext& ctx);
+    Result<void> stage(const BatchJob& job);
     std::vector<Result<Submission>> submitStaged(const std::string& account,
                                                  const std::vector<const BatchJob*>& jobs,
                                                  const CallContext& ctx);

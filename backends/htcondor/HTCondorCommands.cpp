@@ -18,11 +18,8 @@ constexpr const char* kSameForAll =
     "universe = vanilla\n"
     "executable = /bin/sh\n"
     "transfer_executable = false\n"
-    "arguments = in/loader.sh\n"
     "getenv = HOME, LANG, LOGNAME, PATH, USER\n"
-    "output = out/batch.log\n"
     "error = out/batch.log\n"
-    "should_transfer_files = NO\n"
     "notification = never\n"
     "job_max_vacate_time = 60\n"
     "leave_in_queue = JobStatus == 4 && time() - CompletionDate < 300\n"
@@ -32,6 +29,20 @@ constexpr const char* kSameForAll =
     "description = $(GbLabel)\n"
     "MY.GridbridgeKey = \"$(GbKey)\"\n"
     "MY.GridbridgeEnd = $(GbEnd)\n";
+constexpr const char* kSharedFiles =
+    "arguments = in/loader.sh\n"
+    "output = out/batch.log\n"
+    "should_transfer_files = NO\n";
+/// `out` goes there too: a start marker that the service has taken is then in the way of the
+/// loader.
+constexpr const char* kCopiedFiles =
+    "arguments = in/follower.sh\n"
+    "output = out/log.stream\n"
+    "stream_output = true\n"
+    "should_transfer_files = YES\n"
+    "when_to_transfer_output = ON_EXIT\n"
+    "transfer_input_files = in, out\n"
+    "transfer_output_files = out\n";
 /// What parseJobs() reads.
 constexpr const char* kAttributes =
     "GridbridgeKey,ClusterId,ProcId,JobStatus,QDate,NumShadowStarts,CurrentHosts,HoldReasonCode,"
@@ -167,6 +178,7 @@ std::string submitDescription(const HTCondorConfig& config, std::span<const Batc
         }
     }
     text += kSameForAll;
+    text += config.fileTransfer ? kCopiedFiles : kSharedFiles;
     text += "initialdir = " + withoutMacros(parent.string()) + "/$(GbKey)\n";
     text += "requirements = " + requirements + "\n";
     text += "MY.PeriodicRemoveReason = ifThenElse(time() > GridbridgeEnd, \"" +
@@ -178,6 +190,31 @@ std::string submitDescription(const HTCondorConfig& config, std::span<const Batc
         text += job->key.value + " " + std::to_string(end.count()) + " " + plain(job->label) + "\n";
     }
     return text + ")\n";
+}
+
+std::string followerScript() {
+    // HTCondor loses up to 50 kB of what is printed right before the end: hence the pause. It
+    // copies `out` back over ours, where the stream is.
+    return R"gb(#!/bin/sh
+# gridbridge: runs the job and prints its log while it grows.
+rm -f out/log.stream
+mkdir -p out && : >>out/log || exit 70
+sh in/loader.sh &
+job=$!
+trap 'kill -TERM "$job"' TERM
+tail -c +1 -f --pid="$job" out/log &
+tail=$!
+while
+  wait "$job"
+  code=$?
+  kill -0 "$job" 2>/dev/null
+do :; done
+wait "$tail"
+sleep 1
+trap - TERM
+[ "$code" -le 128 ] || kill -$((code - 128)) $$
+exit "$code"
+)gb";
 }
 
 std::vector<std::string> submitCommand(const std::string& schedd,

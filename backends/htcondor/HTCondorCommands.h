@@ -15,6 +15,8 @@ struct HTCondorConfig {
     std::string binDir = {};        ///< Where the commands are besides the usual folders.
     std::string schedd = {};        ///< Name of the schedd; empty = this machine's own.
     std::vector<std::string> submitOptions = {};  ///< Lines of the submit description.
+    /// The nodes do not see the work folder: HTCondor copies the jobs' files.
+    bool fileTransfer = false;
     bool operator==(const HTCondorConfig&) const = default;
 };
 
@@ -29,10 +31,16 @@ inline constexpr std::string_view kNotAgain = "gridbridge: not started again";
 bool isHTCondorSubmitOption(const std::string& line);
 
 /// The description of one cluster with these jobs, which belong to one account, in their order.
-/// `parent` holds their folders. What runs is in/loader.sh, at most once: HTCondor would start a
-/// job again after the loss of its node, and removes it instead.
+/// `parent` holds their folders. What runs is in/loader.sh, with file transfer in/follower.sh, at
+/// most once: HTCondor would start a job again after the loss of its node, and removes it instead.
 std::string submitDescription(const HTCondorConfig& config, std::span<const BatchJob* const> jobs,
                               const std::filesystem::path& parent);
+
+/// With file transfer: where in `out/` the log arrives while the job runs, from followerScript(),
+/// which runs the loader. `out/log` itself comes whole when the job has ended.
+inline constexpr const char* kStreamName = "log.stream";
+inline constexpr const char* kFollowerName = "follower.sh";
+std::string followerScript();
 
 /// For all commands: `schedd` is its name, empty for this machine's own.
 std::vector<std::string> submitCommand(const std::string& schedd,

@@ -13,6 +13,7 @@ void takeHTCondor(ConfigSection& section, BackendConfig& backend) {
         htcondor.schedd.clear();
     }
     htcondor.condorConfig = section.absolutePath("condor_config").value_or("").string();
+    htcondor.fileTransfer = section.flag("file_transfer").value_or(false);
     htcondor.binDir = section.absolutePath("bin_dir").value_or("").string();
     htcondor.submitOptions = section.texts("submit_options");
     for (const auto& option : htcondor.submitOptions) {

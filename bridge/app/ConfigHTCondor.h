@@ -8,7 +8,8 @@
 namespace gridbridge::app {
 
 /// The keys of a backend that are for `type = "htcondor"` alone.
-inline constexpr std::array<std::string_view, 2> kHTCondorKeys{"schedd", "condor_config"};
+inline constexpr std::array<std::string_view, 3> kHTCondorKeys{"schedd", "condor_config",
+                                                               "file_transfer"};
 
 /// What is wrong is reported to the section.
 void takeHTCondor(ConfigSection& section, BackendConfig& backend);

@@ -64,6 +64,8 @@ private:
         keep(section + ".schedd", backend.htcondor.schedd, next->htcondor.schedd);
         keep(section + ".condor_config", backend.htcondor.condorConfig,
              next->htcondor.condorConfig);
+        keep(section + ".file_transfer", backend.htcondor.fileTransfer,
+             next->htcondor.fileTransfer);
         // Of the two only one is anybody's.
         keep(section + ".submit_options",
              std::pair(backend.slurm.submitOptions, backend.htcondor.submitOptions),

@@ -351,12 +351,14 @@ std::string wrapperScript(const WrapperPlan& plan, const Settings& settings,
 }
 
 std::string loaderScript() {
-    // The here-document keeps any byte of the folder's name from being read as shell.
+    // The here-document keeps any byte of the folder's name from being read as shell. A dot is the
+    // folder in which a batch system that copies the job's files begins it.
     return R"gb(#!/bin/bash
 # gridbridge: takes the start marker, then runs the job. Exit 71: another copy has it.
 IFS= read -r gb_folder <<'gb-end-of-folder'
 @FOLDER@
 gb-end-of-folder
+[ "$gb_folder" != . ] || gb_folder=$PWD
 set -C
 { printf '' >"$gb_folder/out/started"; } 2>/dev/null || exit 71
 set +C

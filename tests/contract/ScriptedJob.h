@@ -5,13 +5,13 @@
 namespace gridbridge::testing {
 
 /// A job of the suite for a backend that runs shell scripts in the submission's folder; it ends
-/// when `out/go` is there.
-inline BatchJob scriptedJob(const std::string& key, const std::string& account,
-                            const JobPlan& plan) {
+/// when `go` is there.
+inline BatchJob scriptedJob(const std::string& key, const std::string& account, const JobPlan& plan,
+                            const std::string& go = "out/go") {
     std::string script = plan.ignoresTerm ? "trap '' TERM\n" : "";
     script += "cat in/payload\n";
     if (plan.held) {
-        script += "while [ ! -e out/go ] && [ ! -e in/cancel ]; do sleep 0.02; done\n";
+        script += "while [ ! -e '" + go + "' ] && [ ! -e in/cancel ]; do sleep 0.02; done\n";
     }
     script += "[ ! -e in/cancel ] || printf canceled\n";
     if (!plan.status.empty()) {

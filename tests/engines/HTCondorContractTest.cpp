@@ -7,8 +7,13 @@ std::unique_ptr<BackendHarness> makeHTCondor() {
     return std::make_unique<HTCondorHarness>();
 }
 
+std::unique_ptr<BackendHarness> makeHTCondorTransfer() {
+    return std::make_unique<HTCondorHarness>(true);
+}
+
 INSTANTIATE_TEST_SUITE_P(HTCondor, BackendContract,
-                         ::testing::Values(BackendParam{"htcondor", &makeHTCondor, true}),
+                         ::testing::Values(BackendParam{"htcondor", &makeHTCondor, true},
+                                           BackendParam{"transfer", &makeHTCondorTransfer, true}),
                          [](const auto& p) { return p.param.name; });
 
 }  // namespace

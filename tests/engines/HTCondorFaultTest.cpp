@@ -66,6 +66,28 @@ TEST_F(HTCondorFault, AScheddThatIsKilledAndComesBackHarmsNoJob) {
     EXPECT_EQ(harness.starts(job), 1);
 }
 
+TEST_F(HTCondorFault, WhereFilesAreCopiedALogIsWholeAlsoAfterTheScheddWasKilled) {
+    harness.config.fileTransfer = true;
+    harness.restart();
+    auto job = plan({.output = "the end"});
+    job.inputs[0].content.insert(0, "for i in 1 2 3 4 5 6 7 8; do echo line $i; sleep 1; done\n");
+    const auto ref = submit(job);
+    const auto log = [&] {
+        const std::vector<LogRequest> requests{{.ref = ref}};
+        return harness.backend().readLogs(ctx(), requests).at(0).value();
+    };
+    EXPECT_TRUE(eventually([&] { return log().bytes == "line 1\nline 2\n"; }));
+    engine.kill("condor_schedd");
+    engine.repair();
+
+    EXPECT_EQ(ended(ref).exitCode, 0);
+
+    EXPECT_EQ(log().bytes,
+              "line 1\nline 2\nline 3\nline 4\nline 5\nline 6\nline 7\nline 8\nthe end");
+    EXPECT_TRUE(log().status.has_value());
+    EXPECT_EQ(harness.starts(job), 1);
+}
+
 TEST_F(HTCondorFault, AJobOfALostNodeIsNotStartedAgain) {
     const auto job = plan({.held = true});
     const auto ref = running(job);

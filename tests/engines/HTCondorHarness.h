@@ -18,7 +18,8 @@ namespace gridbridge::testing {
 /// machine. As root the jobs are somebody else's, for HTCondor takes none of root.
 class HTCondorHarness final : public BackendHarness {
 public:
-    HTCondorHarness() {
+    explicit HTCondorHarness(bool fileTransfer = false) {
+        config.fileTransfer = fileTransfer;
         static int harnesses = 0;
         prefix_ = "gb-t" + std::to_string(::getpid()) + "n" + std::to_string(++harnesses) + "-";
         restart();
@@ -26,7 +27,9 @@ public:
 
     Backend& backend() override { return *backend_; }
     BatchJob job(int number, const JobPlan& plan) override {
-        auto result = scriptedJob(prefix_ + std::to_string(number) + "-1", account_, plan);
+        const auto key = prefix_ + std::to_string(number) + "-1";
+        // Where files are copied the node is this machine all the same.
+        auto result = scriptedJob(key, account_, plan, workDir_ / account_ / key / "out/go");
         result.deadline = clock_.wallNow() + std::chrono::minutes(10);
         result.label = "physics/detector:test:ada";
         return result;

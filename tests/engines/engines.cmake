@@ -15,7 +15,7 @@ function(engine_test name prefix)
   target_compile_definitions(${program} PRIVATE ${upper}_SH="${CMAKE_CURRENT_SOURCE_DIR}/engines/${name}.sh"
     FOLDER_AGENT="$<TARGET_FILE:folder_agent>")
   add_dependencies(${program} folder_agent)
-  add_test(NAME engine.${name} COMMAND ${program} "--gtest_filter=-*Fault.*:*Accounting.*")
+  add_test(NAME engine.${name} COMMAND ${program} "--gtest_filter=-*Fault.*:*Accounting.*:*/transfer")
   set_tests_properties(engine.${name} PROPERTIES LABELS engine TIMEOUT 600 SKIP_RETURN_CODE 77)
   set_property(GLOBAL APPEND PROPERTY BRIDGE_TEST_SOURCES engines/${prefix}ContractTest.cpp ${ARGN})
 endfunction()
@@ -38,6 +38,8 @@ add_test(NAME engine.slurm.accounting COMMAND "${CMAKE_COMMAND}" -E env SLURM_EN
 set_tests_properties(engine.slurm.accounting PROPERTIES LABELS engine TIMEOUT 600 SKIP_RETURN_CODE 77)
 engine_test(htcondor HTCondor engines/HTCondorFaultTest.cpp)
 engine_faults(htcondor 3)  # A lost node is waited for.
+add_test(NAME engine.htcondor.transfer COMMAND htcondor_engine_test --gtest_filter=*/transfer)
+set_tests_properties(engine.htcondor.transfer PROPERTIES LABELS engine TIMEOUT 600 SKIP_RETURN_CODE 77)
 engine_test(sge Sge engines/SgeFaultTest.cpp)
 engine_faults(sge 1)
 

@@ -101,13 +101,15 @@ TEST(Config, HTCondorHasKeysOfItsOwn) {
                      "[backends.here]\ntype = \"htcondor\"\nwork_dir = \"/shared\"\n"
                      "run_as = \"ci\"\nschedd = \"submit@example.org\"\n"
                      "submit_options = [\"request_memory = 4 GB\"]\n"
-                     "condor_config = \"/etc/condor/condor_config\"\nbin_dir = \"/opt/bin\"\n");
+                     "condor_config = \"/etc/condor/condor_config\"\nbin_dir = \"/opt/bin\"\n"
+                     "file_transfer = true\n");
     const auto backend = loadConfig(folder.file(), ConfigFolder::host()).backends.at(0);
     EXPECT_EQ(backend.pollInterval, std::chrono::seconds(10));
     EXPECT_TRUE(backend.htcondor == (HTCondorConfig{"/etc/condor/condor_config",
                                                     "/opt/bin",
                                                     "submit@example.org",
-                                                    {"request_memory = 4 GB"}}));
+                                                    {"request_memory = 4 GB"},
+                                                    true}));
 }
 
 TEST(Config, FilesInConfigDAddRunnersAndBackendsInTheOrderOfTheirNames) {

@@ -76,6 +76,7 @@ TEST_F(ReloadTest, WhatCannotStaysAsItWasAndIsToldKeyByKey) {
     backend().slurm = {"/conf", "/bin", "short", "physics", "normal", {"--mem=4G"}};
     backend().htcondor.schedd = "s@x";
     backend().htcondor.condorConfig = "/condor_config";
+    backend().htcondor.fileTransfer = true;
     backend().runAs = "";
     backend().trustedJobs = true;
 
@@ -88,15 +89,15 @@ TEST_F(ReloadTest, WhatCannotStaysAsItWasAndIsToldKeyByKey) {
         EXPECT_EQ(line.find("glrt-"), std::string::npos);
         keys.push_back(line.substr(0, line.find(' ')));
     }
-    EXPECT_THAT(keys, UnorderedElementsAre("state_dir", "runners.pool.url", "runners.pool.token",
-                                           "runners.pool.tls_ca_file", "runners.pool.tls_cert_file",
-                                           "runners.pool.tls_key_file", "runners.pool.backend",
-                                           "backends.here.work_dir", "backends.here.slots",
-                                           "backends.here.partition", "backends.here.account",
-                                           "backends.here.qos", "backends.here.submit_options",
-                                           "backends.here.slurm_conf", "backends.here.bin_dir",
-                                           "backends.here.schedd", "backends.here.condor_config",
-                                           "backends.here.run_as", "backends.here.trusted_jobs"));
+    EXPECT_THAT(
+        keys, UnorderedElementsAre(
+                  "state_dir", "runners.pool.url", "runners.pool.token", "runners.pool.tls_ca_file",
+                  "runners.pool.tls_cert_file", "runners.pool.tls_key_file", "runners.pool.backend",
+                  "backends.here.work_dir", "backends.here.slots", "backends.here.partition",
+                  "backends.here.account", "backends.here.qos", "backends.here.submit_options",
+                  "backends.here.slurm_conf", "backends.here.bin_dir", "backends.here.schedd",
+                  "backends.here.condor_config", "backends.here.file_transfer",
+                  "backends.here.run_as", "backends.here.trusted_jobs"));
 }
 
 TEST_F(ReloadTest, ARunnerThatIsGoneClaimsNothingUntilItComesBack) {
@@ -161,6 +162,7 @@ const std::map<std::string_view, std::pair<const char*, const char*>> kValues{
     {"slurm_conf", {"\"/a\"", "\"/b\""}},
     {"schedd", {"\"a\"", "\"b\""}},
     {"condor_config", {"\"/a\"", "\"/b\""}},
+    {"file_transfer", {"false", "true"}},
     {"bin_dir", {"\"/a\"", "\"/b\""}},
     {"preset", {"\"sge\"", "\"sge\""}},
     {"command_environment", {"[\"A=b\"]", "[\"A=c\"]"}},

@@ -44,6 +44,20 @@ TEST(HTCondorCommands, AJobIsStartedAtMostOnce) {
                                 "0) || "));
 }
 
+TEST(HTCondorCommands, FilesAreCopiedOnlyWhereTheNodesDoNotSeeThem) {
+    const auto shared = describe();
+    const auto copied = describe({.fileTransfer = true});
+
+    EXPECT_THAT(shared, HasSubstr("\nshould_transfer_files = NO\n"));
+    EXPECT_THAT(shared, HasSubstr("\narguments = in/loader.sh\n"));
+    EXPECT_THAT(shared, Not(HasSubstr("stream")));
+    EXPECT_THAT(copied, HasSubstr("\nshould_transfer_files = YES\n"));
+    EXPECT_THAT(copied, HasSubstr("\narguments = in/follower.sh\n"));
+    EXPECT_THAT(copied, HasSubstr("\noutput = out/log.stream\nstream_output = true\n"));
+    EXPECT_THAT(copied, HasSubstr("\ntransfer_input_files = in, out\n"));
+    EXPECT_THAT(copied, HasSubstr("\ntransfer_output_files = out\n"));
+}
+
 TEST(HTCondorCommands, TheSitesLinesAreBeforeOurs) {
     const auto text = describe({.submitOptions = {"request_memory = 4 GB", "+Site = \"x\""}});
 

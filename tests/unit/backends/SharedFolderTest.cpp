@@ -49,6 +49,15 @@ TEST_F(SharedFolderTest, TheLoaderKnowsItsFolderEverywhere) {
     EXPECT_EQ(files->at(1).content, "#!/bin/sh\n" + path + "/in; cd '" + path + "' @FOLDER");
 }
 
+TEST_F(SharedFolderTest, TheFolderMayBeAnotherOneOnTheNode) {
+    job_.loader = "cd '@FOLDER@'";
+
+    const auto files = filesOf(folders_, job_, ".");
+
+    ASSERT_TRUE(files.ok());
+    EXPECT_EQ(files->back().content, "#!/bin/sh\ncd '.'");
+}
+
 TEST_F(SharedFolderTest, WhatCannotBeStagedIsRefused) {
     job_.loader = std::string(4096, 'x');
     EXPECT_TRUE(filesOf(folders_, job_).ok());

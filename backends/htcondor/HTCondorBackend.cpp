@@ -317,6 +317,31 @@ std::vector<Result<CancelOutcome>> HTCondorBackend::cancel(
     return SchedulerBackend::cancel(ctx, all);
 }
 
+std::vector<Result<CollectOutcome>> HTCondorBackend::collect(const CallContext& ctx,
+                                                             std::span<const JobRef> refs) {
+    auto results = SchedulerBackend::collect(ctx, refs);
+    if (!config_.fileTransfer) {
+        return results;
+    }
+    // The status file may have come before the others.
+    for (const auto& [place, indices] : byPlace(refs)) {
+        const auto queue = queueAt(place, ctx);
+        for (const auto i : indices) {
+            if (!queue) {
+                results[i] = queue.error();
+                continue;
+            }
+            const auto job = queue->jobs.find(refs[i].key.value);
+            if (job == queue->jobs.end() && !queue->trouble.empty()) {
+                results[i] = transientError(queue->trouble);
+            } else if (job != queue->jobs.end() && job->second.phase == QueuedJob::Phase::Running) {
+                results[i] = CollectOutcome::NotYet;
+            }
+        }
+    }
+    return results;
+}
+
 std::vector<Result<void>> HTCondorBackend::remove(const Place& place,
                                                   const std::vector<JobRef>& jobs, bool onlyWaiting,
                                                   const CallContext& ctx) {

@@ -32,6 +32,8 @@ public:
                                            std::span<const LogRequest> requests) override;
     std::vector<Result<CancelOutcome>> cancel(const CallContext& ctx,
                                               std::span<const CancelRequest> requests) override;
+    std::vector<Result<CollectOutcome>> collect(const CallContext& ctx,
+                                                std::span<const JobRef> refs) override;
 
 private:
     Place placeOf(const JobRef& ref) const override;

@@ -88,6 +88,23 @@ TEST_F(HTCondorFault, WhereFilesAreCopiedALogIsWholeAlsoAfterTheScheddWasKilled)
     EXPECT_EQ(harness.starts(job), 1);
 }
 
+TEST_F(HTCondorFault, WhereFilesAreCopiedTheyAreThereOnlyWhenAllHaveCome) {
+    harness.config.fileTransfer = true;
+    harness.restart();
+    const auto job = plan({.held = true});
+    const auto ref = running(job);
+    const auto collected = [&] {
+        return harness.backend().collect(ctx(), std::vector{ref}).at(0).value();
+    };
+
+    EXPECT_EQ(collected(), CollectOutcome::NotYet);
+
+    harness.letEnd(job);
+    static_cast<void>(ended(ref));
+    EXPECT_EQ(collected(), CollectOutcome::Done);
+    EXPECT_TRUE(std::filesystem::exists(harness.file(job, "out/status")));
+}
+
 TEST_F(HTCondorFault, AJobOfALostNodeIsNotStartedAgain) {
     const auto job = plan({.held = true});
     const auto ref = running(job);

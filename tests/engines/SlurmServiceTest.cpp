@@ -1,70 +1,21 @@
 // The real executable, the stand-in GitLab and a real Slurm.
-#include <algorithm>
-#include <sstream>
-
-#include "tests/e2e/Service.h"
+#include "tests/engines/EngineService.h"
 #include "tests/engines/SlurmEngine.h"
 
 namespace gridbridge::testing {
 namespace {
 
-using fakegitlab::JobId;
-using fakegitlab::JobSpec;
 using fakegitlab::Status;
 
-class SlurmService : public EndToEnd {
+class SlurmService : public EngineService {
 protected:
     void SetUp() override {
-        gitlab.emplace(clock, options());
-        gitlab->addRunner("glrt-test");
-        service.emplace(gitlab->url(), folder.path);
-        writeFile(service->config(),
-                  "check_interval = 1\nstate_dir = \"" + service->stateDir().string() +
-                      "\"\nlog_level = \"debug\"\n[[runners]]\nname = \"pool\"\nurl = \"" +
-                      gitlab->url() +
-                      "\"\ntoken = \"glrt-test\"\nbackend = \"here\"\n"
-                      "[backends.here]\ntype = \"slurm\"\nwork_dir = \"" +
-                      service->workDir().string() + "\"\nslurm_conf = \"" + engine.slurmConf() +
-                      "\"\npartition = \"main\"\npoll_interval = 1\ntrusted_jobs = true\n");
-        service->start();
+        begin("type = \"slurm\"\nslurm_conf = \"" + engine.slurmConf() +
+              "\"\npartition = \"main\"\ntrusted_jobs = true\n");
     }
     void TearDown() override {
         engine.repair();
         EndToEnd::TearDown();
-    }
-
-    /// A job that counts its starts and prints ten lines, `pause` seconds between them.
-    JobId add(const std::string& name, const std::string& pause) {
-        JobSpec spec;
-        spec.name = name;
-        spec.script = {"echo >>" + counter(name).string(),
-                       "for i in 0 1 2 3 4 5 6 7 8 9; do echo line $i; sleep " + pause + "; done"};
-        spec.variables = {{.key = "GIT_STRATEGY", .value = "none"}};
-        return gitlab->addJob(std::move(spec));
-    }
-    std::filesystem::path counter(const std::string& name) const { return folder.path / name; }
-    long starts(const std::string& name) const {
-        return static_cast<long>(readFile(counter(name)).size());
-    }
-    long count(const std::string& state) {
-        const auto rows = service->sql("SELECT state FROM job WHERE state = '" + state + "'");
-        return std::count(rows.begin(), rows.end(), '\n');
-    }
-    bool ends(const std::vector<JobId>& ids) {
-        return gitlab->waitUntil(
-            [&] {
-                return std::all_of(ids.begin(), ids.end(),
-                                   [&](const JobId id) { return isEnded(gitlab->status(id)); }) &&
-                       count("done") == std::ssize(ids);
-            },
-            std::chrono::seconds(240));
-    }
-    static bool isWhole(const fakegitlab::JobSnapshot& job) {
-        std::string all;
-        for (int i = 0; i < 10; ++i) {
-            all += "line " + std::to_string(i) + "\n";
-        }
-        return says(job, all);
     }
 
     SlurmEngine& engine = SlurmEngine::get();

@@ -43,13 +43,21 @@ set_tests_properties(engine.htcondor.transfer PROPERTIES LABELS engine TIMEOUT 6
 engine_test(sge Sge engines/SgeFaultTest.cpp)
 engine_faults(sge 1)
 
-add_executable(slurm_service_test engines/SlurmMain.cpp engines/SlurmEngine.cpp engines/SlurmServiceTest.cpp
-  e2e/Service.cpp)
-target_link_libraries(slurm_service_test PRIVATE bridge_flags gridbridge::fakegitlab GTest::gmock)
-target_precompile_headers(slurm_service_test REUSE_FROM tests_precompiled)
-target_compile_definitions(slurm_service_test PRIVATE SLURM_SH="${CMAKE_CURRENT_SOURCE_DIR}/engines/slurm.sh"
-  GRIDBRIDGE_EXECUTABLE="$<TARGET_FILE:gridbridge>")
-add_dependencies(slurm_service_test gridbridge)
-add_test(NAME engine.slurm.service COMMAND slurm_service_test)
-set_tests_properties(engine.slurm.service PROPERTIES LABELS engine TIMEOUT 600 SKIP_RETURN_CODE 77)
-set_property(GLOBAL APPEND PROPERTY BRIDGE_TEST_SOURCES engines/SlurmServiceTest.cpp)
+# engine_service(slurm Slurm): the whole service on that batch system.
+function(engine_service name prefix)
+  set(program ${name}_service_test)
+  add_executable(${program} engines/${prefix}Main.cpp engines/${prefix}Engine.cpp engines/${prefix}ServiceTest.cpp
+    e2e/Service.cpp)
+  target_link_libraries(${program} PRIVATE bridge_flags gridbridge::fakegitlab GTest::gmock)
+  target_precompile_headers(${program} REUSE_FROM tests_precompiled)
+  string(TOUPPER ${name} upper)
+  target_compile_definitions(${program} PRIVATE ${upper}_SH="${CMAKE_CURRENT_SOURCE_DIR}/engines/${name}.sh"
+    GRIDBRIDGE_EXECUTABLE="$<TARGET_FILE:gridbridge>")
+  add_dependencies(${program} gridbridge)
+  add_test(NAME engine.${name}.service COMMAND ${program})
+  set_tests_properties(engine.${name}.service PROPERTIES LABELS engine TIMEOUT 600 SKIP_RETURN_CODE 77)
+  set_property(GLOBAL APPEND PROPERTY BRIDGE_TEST_SOURCES engines/${prefix}ServiceTest.cpp)
+endfunction()
+
+engine_service(slurm Slurm)
+engine_service(htcondor HTCondor)

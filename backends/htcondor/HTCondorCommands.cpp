@@ -193,8 +193,9 @@ std::string submitDescription(const HTCondorConfig& config, std::span<const Batc
 }
 
 std::string followerScript() {
-    // HTCondor loses up to 50 kB of what is printed right before the end: hence the pause. It
-    // copies `out` back over ours, where the stream is.
+    // HTCondor copies `out` back over ours, where the stream is. What a job made of it must not
+    // hinder that: without the folder, with a pipe or with a link to what never ends the job would
+    // be held, or never be over. What is printed right before the end is lost: hence the pause.
     return R"gb(#!/bin/sh
 # gridbridge: runs the job and prints its log while it grows.
 rm -f out/log.stream
@@ -210,6 +211,9 @@ while
   kill -0 "$job" 2>/dev/null
 do :; done
 wait "$tail"
+[ -d out ] && [ ! -L out ] || { rm -rf out; mkdir out; }
+chmod -R u+rwX out
+find out ! -type f ! -type d -exec rm -f {} +
 sleep 1
 trap - TERM
 [ "$code" -le 128 ] || kill -$((code - 128)) $$

@@ -304,7 +304,7 @@ TEST_F(DiskEndToEnd, FullWorkDiskLetsJobsWaitUntilThereIsRoom) {
     const auto job = finished(waiting);
     EXPECT_EQ(job.status, Status::Success);
     const auto text = plain(job.trace);
-    EXPECT_EQ(text.find("The job waits"), text.rfind("The job waits")) << "one line";
+    EXPECT_EQ(text.find("The job waits: "), text.rfind("The job waits: ")) << "one line";
     EXPECT_EQ(times("takes no jobs"), 1) << "one alarm";
     EXPECT_TRUE(waitFor([&] { return logSays("backend here takes jobs again"); }, "its end"));
 }

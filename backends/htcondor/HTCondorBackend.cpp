@@ -21,6 +21,20 @@ std::vector<std::string> settingsOf(const HTCondorConfig& config) {
                : std::vector<std::string>{"CONDOR_CONFIG=" + config.condorConfig};
 }
 
+/// Of the same bytes either has the beginning: the stream while the job runs, and for good when its
+/// files do not come; the copy while it arrives, and then all of it.
+Result<LogChunk> withStream(Result<LogChunk> copy, Result<folder::ReadChunk> stream) {
+    if (!copy || (!stream && stream.error().kind != ErrorKind::Permanent)) {
+        return copy ? stream.error() : copy.error();
+    }
+    auto chunk = std::move(copy).value();
+    chunk.size.reset();
+    if (stream && stream->bytes.size() > chunk.bytes.size()) {
+        chunk.bytes = std::move(stream).value().bytes;
+    }
+    return chunk;
+}
+
 template <typename Body>
 void inPieces(const std::vector<std::string>& keys, Body body) {
     for (std::size_t at = 0; at < keys.size(); at += kKeysAtOnce) {
@@ -289,20 +303,48 @@ std::vector<Result<LogChunk>> HTCondorBackend::readLogs(const CallContext& ctx,
                            request.source == LogSource::Job ? request.limit : 0});
     }
     auto streamed = folders_.read(streams);
+    std::vector<JobRef> toldOf;
+    std::vector<std::size_t> where;
     for (std::size_t i = 0; i < chunks.size(); ++i) {
-        if (!chunks[i]) {
-            continue;
+        chunks[i] = withStream(std::move(chunks[i]), std::move(streamed[i]));
+        if (chunks[i] && chunks[i]->status) {
+            toldOf.push_back(requests[i].ref);
+            where.push_back(i);
         }
-        // Of the same bytes either has the beginning: the stream while the job runs, and for good
-        // when its files do not come; the copy while it arrives, and then all of it.
-        auto chunk = std::move(chunks[i]).value();
-        chunk.size.reset();
-        if (streamed[i] && streamed[i]->bytes.size() > chunk.bytes.size()) {
-            chunk.bytes = std::move(streamed[i]).value().bytes;
+    }
+    const auto come = haveCome(toldOf, ctx);
+    for (std::size_t n = 0; n < where.size(); ++n) {
+        if (!come[n]) {
+            auto chunk = std::move(chunks[where[n]]).value();
+            chunk.status.reset();
+            chunks[where[n]] = std::move(chunk);
         }
-        chunks[i] = std::move(chunk);
     }
     return chunks;
+}
+
+std::vector<bool> HTCondorBackend::haveCome(const std::vector<JobRef>& refs,
+                                            const CallContext& ctx) {
+    std::vector<bool> come(refs.size(), false);
+    for (const auto& [place, indices] : byPlace(refs)) {
+        std::vector<std::string> keys;
+        for (const auto i : indices) {
+            keys.push_back(refs[i].key.value);
+        }
+        const auto listing = everything(place, keys, ctx);
+        for (const auto i : indices) {
+            if (!listing) {
+                continue;
+            }
+            const auto job = listing->jobs.find(refs[i].key.value);
+            come[i] = job == listing->jobs.end()
+                          ? listing->trouble.empty()
+                          : hasEnded(job->second) &&
+                                observationOf(job->second).cause == EndCause::Exited &&
+                                job->second.completedAt.has_value();
+        }
+    }
+    return come;
 }
 
 std::vector<Result<CancelOutcome>> HTCondorBackend::cancel(
@@ -315,31 +357,6 @@ std::vector<Result<CancelOutcome>> HTCondorBackend::cancel(
         }
     }
     return SchedulerBackend::cancel(ctx, all);
-}
-
-std::vector<Result<CollectOutcome>> HTCondorBackend::collect(const CallContext& ctx,
-                                                             std::span<const JobRef> refs) {
-    auto results = SchedulerBackend::collect(ctx, refs);
-    if (!config_.fileTransfer) {
-        return results;
-    }
-    // The status file may have come before the others.
-    for (const auto& [place, indices] : byPlace(refs)) {
-        const auto queue = queueAt(place, ctx);
-        for (const auto i : indices) {
-            if (!queue) {
-                results[i] = queue.error();
-                continue;
-            }
-            const auto job = queue->jobs.find(refs[i].key.value);
-            if (job == queue->jobs.end() && !queue->trouble.empty()) {
-                results[i] = transientError(queue->trouble);
-            } else if (job != queue->jobs.end() && job->second.phase == QueuedJob::Phase::Running) {
-                results[i] = CollectOutcome::NotYet;
-            }
-        }
-    }
-    return results;
 }
 
 std::vector<Result<void>> HTCondorBackend::remove(const Place& place,

@@ -32,8 +32,6 @@ public:
                                            std::span<const LogRequest> requests) override;
     std::vector<Result<CancelOutcome>> cancel(const CallContext& ctx,
                                               std::span<const CancelRequest> requests) override;
-    std::vector<Result<CollectOutcome>> collect(const CallContext& ctx,
-                                                std::span<const JobRef> refs) override;
 
 private:
     Place placeOf(const JobRef& ref) const override;
@@ -56,6 +54,9 @@ private:
     void submitTogether(const std::string& account, std::span<const BatchJob> jobs,
                         const std::vector<std::size_t>& indices,
                         std::vector<Result<Submission>>& results, const CallContext& ctx);
+    /// With file transfer, of each: all its files, for HTCondor says that it is complete. Any of
+    /// them may come before the others, and the first of them empty.
+    std::vector<bool> haveCome(const std::vector<JobRef>& refs, const CallContext& ctx);
     void addStarts(std::vector<Observation>& seen, std::span<const JobRef> refs,
                    const std::vector<std::size_t>& indices);
 

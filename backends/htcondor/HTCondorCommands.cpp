@@ -16,7 +16,6 @@ constexpr std::chrono::minutes kAfterDeadline{3};
 /// is true after a crash of the schedd as well. The start marker is there besides.
 constexpr const char* kSameForAll =
     "universe = vanilla\n"
-    "executable = /bin/sh\n"
     "transfer_executable = false\n"
     "getenv = HOME, LANG, LOGNAME, PATH, USER\n"
     "error = out/batch.log\n"
@@ -30,12 +29,14 @@ constexpr const char* kSameForAll =
     "MY.GridbridgeKey = \"$(GbKey)\"\n"
     "MY.GridbridgeEnd = $(GbEnd)\n";
 constexpr const char* kSharedFiles =
+    "executable = /bin/sh\n"
     "arguments = in/loader.sh\n"
     "output = out/batch.log\n"
     "should_transfer_files = NO\n";
 /// `out` goes there too: a start marker that the service has taken is then in the way of the
 /// loader.
 constexpr const char* kCopiedFiles =
+    "executable = /bin/bash\n"
     "arguments = in/follower.sh\n"
     "output = out/log.stream\n"
     "stream_output = true\n"
@@ -142,12 +143,13 @@ std::vector<std::string> commandFor(const char* program, const std::string& sche
 }  // namespace
 
 bool isHTCondorSubmitOption(const std::string& line) {
-    static constexpr std::array<std::string_view, 11> kKnown{"accounting_group",
+    static constexpr std::array<std::string_view, 12> kKnown{"accounting_group",
                                                              "accounting_group_user",
                                                              "concurrency_limits",
                                                              "gpus_minimum_memory",
                                                              "job_lease_duration",
                                                              "max_job_retirement_time",
+                                                             "max_transfer_output_mb",
                                                              "nice_user",
                                                              "priority",
                                                              "rank",
@@ -193,14 +195,16 @@ std::string submitDescription(const HTCondorConfig& config, std::span<const Batc
 }
 
 std::string followerScript() {
-    // HTCondor copies `out` back over ours, where the stream is. What a job made of it must not
-    // hinder that: without the folder, with a pipe or with a link to what never ends the job would
-    // be held, or never be over. What is printed right before the end is lost: hence the pause.
-    return R"gb(#!/bin/sh
+    // HTCondor copies `out` back over ours, where the stream and its own output are. What a job
+    // made of it must not hinder that: without the folder, with a pipe or with a link to what never
+    // ends the job would be held, or never be over. What is printed right before the end is lost:
+    // hence the pause. A shell starts in the background what ignores interrupts, and only bash can
+    // undo it.
+    return R"gb(#!/bin/bash
 # gridbridge: runs the job and prints its log while it grows.
 rm -f out/log.stream
 mkdir -p out && : >>out/log || exit 70
-sh in/loader.sh &
+(trap - INT QUIT; exec sh in/loader.sh >&2) &
 job=$!
 trap 'kill -TERM "$job"' TERM
 tail -c +1 -f --pid="$job" out/log &
@@ -211,10 +215,10 @@ while
   kill -0 "$job" 2>/dev/null
 do :; done
 wait "$tail"
+sleep 1
 [ -d out ] && [ ! -L out ] || { rm -rf out; mkdir out; }
 chmod -R u+rwX out
-find out ! -type f ! -type d -exec rm -f {} +
-sleep 1
+find out -mindepth 1 -maxdepth 1 \( ! -type f -o -name batch.log -o -name log.stream \) -exec rm -rf {} +
 trap - TERM
 [ "$code" -le 128 ] || kill -$((code - 128)) $$
 exit "$code"

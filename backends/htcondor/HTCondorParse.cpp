@@ -12,6 +12,7 @@
 
 #include "backends/api/SchedulerCommands.h"
 #include "backends/htcondor/HTCondorCommands.h"
+#include "backends/htcondor/HTCondorReasons.h"
 
 namespace gridbridge {
 namespace {
@@ -213,6 +214,13 @@ struct Standing {
 EndCause causeOfHold(const HTCondorJob& job) {
     constexpr int kOutOfMemory = 102;
     switch (job.holdCode) {
+        case 12:  // The outputs did not come. What the node cannot send, a script may have spoilt.
+            return job.holdReason.find("at execution point") == std::string::npos
+                       ? EndCause::NodeFailure
+                       : EndCause::Exited;
+        case 32:  // max_transfer_input_mb
+        case 33:  // max_transfer_output_mb
+            return EndCause::Exited;
         case 1:   // condor_hold
         case 3:   // policy of the job
         case 5:   // the same, undefined
@@ -281,24 +289,6 @@ Standing standingOf(const HTCondorJob& job) {
         default:
             return {};
     }
-}
-
-/// The negotiator's words, behind plain ones.
-std::string whyNotMatched(const std::string& reason) {
-    constexpr std::array<std::pair<std::string_view, std::string_view>, 4> kWords{
-        {{"no match found", "no free machine fits it"},
-         {"insufficient priority", "jobs of accounts with a better priority come first"},
-         {"concurrency limit", "a concurrency limit is reached"},
-         {"submitter limit", "its account has its share of the machines"}}};
-    if (reason.empty()) {
-        return "no machine was sought for it yet";
-    }
-    for (const auto& [word, meaning] : kWords) {
-        if (reason.starts_with(word)) {
-            return std::string(meaning) + " (" + reason + ")";
-        }
-    }
-    return reason;
 }
 
 std::string reasonOf(const HTCondorJob& job) {

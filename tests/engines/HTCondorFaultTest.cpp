@@ -88,21 +88,39 @@ TEST_F(HTCondorFault, WhereFilesAreCopiedALogIsWholeAlsoAfterTheScheddWasKilled)
     EXPECT_EQ(harness.starts(job), 1);
 }
 
-TEST_F(HTCondorFault, WhereFilesAreCopiedTheyAreThereOnlyWhenAllHaveCome) {
+TEST_F(HTCondorFault, WhereFilesAreCopiedAStatusIsBelievedOnlyWhenAllHaveCome) {
     harness.config.fileTransfer = true;
     harness.restart();
-    const auto job = plan({.held = true});
+    const auto job = plan({.output = "x", .held = true});
     const auto ref = running(job);
-    const auto collected = [&] {
-        return harness.backend().collect(ctx(), std::vector{ref}).at(0).value();
+    const auto status = [&] {
+        const std::vector<LogRequest> requests{{.ref = ref}};
+        return harness.backend().readLogs(ctx(), requests).at(0).value().status;
     };
+    engine.run("cp -p '" + harness.file(job, "in/status").string() + "' '" +
+               harness.file(job, "out/status").string() + "'");
+    EXPECT_TRUE(std::filesystem::exists(harness.file(job, "out/status")));
 
-    EXPECT_EQ(collected(), CollectOutcome::NotYet);
+    EXPECT_EQ(status(), std::nullopt);
 
     harness.letEnd(job);
     static_cast<void>(ended(ref));
-    EXPECT_EQ(collected(), CollectOutcome::Done);
-    EXPECT_TRUE(std::filesystem::exists(harness.file(job, "out/status")));
+    EXPECT_EQ(status(), "status\n");
+}
+
+TEST_F(HTCondorFault, WhereFilesAreCopiedAnOutputThatCannotBeSentIsTheJobsFailure) {
+    harness.config.fileTransfer = true;
+    harness.restart();
+    auto job = plan({});
+    job.inputs[0].content.insert(0, "head -c 3000000 /dev/zero >out/much\n");
+    harness.config.submitOptions.push_back("max_transfer_output_mb = 1");
+    harness.restart();
+    const auto ref = submit(job);
+
+    const auto end = ended(ref);
+
+    EXPECT_EQ(end.cause, EndCause::Exited);
+    EXPECT_FALSE(end.reason.empty());
 }
 
 TEST_F(HTCondorFault, AJobOfALostNodeIsNotStartedAgain) {

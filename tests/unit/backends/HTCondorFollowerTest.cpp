@@ -19,7 +19,8 @@ protected:
         std::ofstream(here_ / "in/loader.sh") << loader;
         std::ofstream(here_ / "in/follower.sh") << followerScript();
         return runner_
-            .run({.argv = {"/bin/sh", "-c", "cd \"$0\" && exec sh in/follower.sh", here_.string()},
+            .run({.argv = {"/bin/bash", "-c", "cd \"$0\" && exec bash in/follower.sh",
+                           here_.string()},
                   .environment = {"PATH=/usr/bin:/bin"}},
                  {clock_.steadyNow() + std::chrono::seconds(60)}, std::size_t{1} << 20)
             .value();
@@ -37,6 +38,7 @@ TEST_F(HTCondorFollower, PrintsTheWholeLogAndEndsAsTheJob) {
     EXPECT_EQ(ended.out, "1\n2\n3\n");
     EXPECT_EQ(ended.exitCode, 3);
     EXPECT_EQ(follow("echo 4 >>out/log; kill -9 $$\n").signal, SIGKILL);
+    EXPECT_EQ(follow("echo not of the log; kill -INT $$; exit 1\n").signal, SIGINT);
 }
 
 TEST_F(HTCondorFollower, ASignalReachesTheJobWhichEndsInItsOwnTime) {
@@ -49,7 +51,8 @@ TEST_F(HTCondorFollower, ASignalReachesTheJobWhichEndsInItsOwnTime) {
 }
 
 TEST_F(HTCondorFollower, WhateverAJobMakesOfItsOutputsCanBeCopied) {
-    for (const char* deed : {"rm -rf out", "rm -rf out; ln -s / out", "rm -rf out; echo >out",
+    for (const char* deed : {"rm -rf out", "rm -rf out; ln -s / out",
+                             "mkdir -p out/batch.log out/x", "rm -rf out; echo >out",
                              "mkfifo out/status; ln -s /dev/zero out/endless", "chmod 0 out"}) {
         EXPECT_EQ(follow(std::string(deed) + "; exit 7\n").exitCode, 7) << deed;
 

@@ -92,20 +92,21 @@ TEST_F(HTCondorFault, WhereFilesAreCopiedAStatusIsBelievedOnlyWhenAllHaveCome) {
     harness.config.fileTransfer = true;
     harness.restart();
     const auto job = plan({.output = "x", .held = true});
-    const auto ref = running(job);
-    const auto status = [&] {
+    const auto ref = submit(job);
+    const auto log = [&] {
         const std::vector<LogRequest> requests{{.ref = ref}};
-        return harness.backend().readLogs(ctx(), requests).at(0).value().status;
+        return harness.backend().readLogs(ctx(), requests).at(0).value();
     };
+    EXPECT_TRUE(eventually([&] { return log().bytes == "x"; }));
     engine.run("cp -p '" + harness.file(job, "in/status").string() + "' '" +
                harness.file(job, "out/status").string() + "'");
     EXPECT_TRUE(std::filesystem::exists(harness.file(job, "out/status")));
 
-    EXPECT_EQ(status(), std::nullopt);
+    EXPECT_EQ(log().status, std::nullopt);
 
     harness.letEnd(job);
     static_cast<void>(ended(ref));
-    EXPECT_EQ(status(), "status\n");
+    EXPECT_EQ(log().status, "status\n");
 }
 
 TEST_F(HTCondorFault, WhereFilesAreCopiedAnOutputThatCannotBeSentIsTheJobsFailure) {

@@ -28,8 +28,7 @@ public:
     Backend& backend() override { return *backend_; }
     BatchJob job(int number, const JobPlan& plan) override {
         const auto key = prefix_ + std::to_string(number) + "-1";
-        // Where files are copied the node is this machine all the same.
-        auto result = scriptedJob(key, account_, plan, workDir_ / account_ / key / "out/go");
+        auto result = scriptedJob(key, account_, plan, go(key));
         result.deadline = clock_.wallNow() + std::chrono::minutes(10);
         result.label = "physics/detector:test:ada";
         return result;
@@ -39,7 +38,7 @@ public:
         result.loader = std::string(5000, '#');
         return result;
     }
-    void letEnd(const BatchJob& job) override { std::ofstream(file(job, "out/go")) << "go"; }
+    void letEnd(const BatchJob& job) override { std::ofstream(go(job.key.value)) << "go"; }
     int starts(const BatchJob& job) override {
         return static_cast<int>(readFile(file(job, "out/starts")).size());
     }
@@ -79,6 +78,9 @@ public:
     std::vector<std::string> told;
 
 private:
+    /// Not with the job's files, which HTCondor may be copying; its node is this machine anyway.
+    std::string go(const std::string& key) const { return temp_.path() / ("go-" + key); }
+
     TempDir temp_;
     std::filesystem::path workDir_ = temp_.path() / "work";
     std::string account_ = ::geteuid() == 0 ? "daemon" : "";

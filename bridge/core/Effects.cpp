@@ -11,6 +11,8 @@ namespace {
 constexpr Millis kEffectLimit{60000};
 constexpr Millis kReadLimit{30000};
 constexpr std::size_t kLogChunk = 256 * 1024;
+/// Jobs of one gathered call, so that the first of many does not wait long for its answer.
+constexpr std::size_t kMostTogether = 100;
 /// Of what the batch system prints, a few lines.
 constexpr std::size_t kBatchLogLimit = 16 * 1024;
 
@@ -20,6 +22,22 @@ std::size_t submitBatch(const Capabilities& most) {
 
 folder::FolderRef folderOf(const store::JobRecord& job) {
     return {job.submission.key, job.account};
+}
+
+/// Gives each job its outcome of a call as a fact; fewer of them are the backend's defect.
+template <typename Jobs, typename T>
+void answerEach(Answers& answers, Effect effect, const Jobs& jobs,
+                const std::vector<Result<T>>& outcomes, std::optional<Result<T>> Facts::*fact) {
+    for (std::size_t i = 0; i < jobs.size(); ++i) {
+        auto outcome =
+            i < outcomes.size() ? outcomes[i] : transientError("the backend gave no outcome");
+        answers.post({jobs[i].row, jobs[i].attempt,
+                      [effect, fact, outcome = std::move(outcome)](Facts& facts, Live& known) {
+                          known.inFlight.remove(effect);
+                          known.failures = outcome.ok() ? 0 : known.failures + 1;
+                          facts.*fact = outcome;
+                      }});
+    }
 }
 
 /// The outcome of a single-item call; a vector of the wrong length is the backend's defect.
@@ -167,17 +185,53 @@ void Effects::mark(BackendEntry& entry, const store::JobRecord& job, Live& live)
     });
 }
 
-void Effects::cancel(BackendEntry& entry, const store::JobRecord& job, Live& live,
-                     CancelKind kind) {
-    const auto effect = kind == CancelKind::Soft ? Effect::CancelSoft : Effect::CancelHard;
+void Effects::gather(Effect effect, BackendEntry& entry, const store::JobRecord& job, Live& live) {
     live.inFlight.add(effect);
-    entry.effects.post([this, &entry, row = job.row, ref = refOf(job), kind,
-                        effect](std::stop_token stop) {
-        const std::vector<CancelRequest> requests{{ref, kind}};
+    gathered_[{entry.name, effect}].push_back({job.row, job.submission.attempt, refOf(job)});
+}
+
+void Effects::startGathered() {
+    for (const auto& [what, jobs] : std::exchange(gathered_, {})) {
+        auto& entry = *world_.backends.at(what.first);
+        const auto most =
+            std::clamp<std::size_t>(entry.policy.capabilities.maxBatch, 1, kMostTogether);
+        for (std::size_t at = 0; at < jobs.size(); at += most) {
+            const auto some = std::span(jobs).subspan(at, std::min(most, jobs.size() - at));
+            entry.effects.post(
+                [this, &entry, effect = what.second, some = std::vector(some.begin(), some.end())](
+                    std::stop_token stop) { call(entry, effect, some, std::move(stop)); });
+        }
+    }
+}
+
+void Effects::call(BackendEntry& entry, Effect effect, std::span<const Gathered> jobs,
+                   std::stop_token stop) {
+    const auto ctx = within(kEffectLimit, std::move(stop));
+    std::vector<JobRef> refs;
+    for (const auto& job : jobs) {
+        refs.push_back(job.ref);
+    }
+    if (effect == Effect::Collect) {
+        const auto outcomes = entry.backend.collect(ctx, refs);
+        crashPoint("collected");
+        answerEach(answers_, effect, jobs, outcomes, &Facts::collected);
+    } else if (effect == Effect::Release) {
+        const auto outcomes = entry.backend.release(ctx, refs);
+        crashPoint("released");
+        answerEach(answers_, effect, jobs, outcomes, &Facts::released);
+    } else {
+        const auto kind = effect == Effect::CancelSoft ? CancelKind::Soft : CancelKind::Hard;
+        std::vector<CancelRequest> requests;
+        for (const auto& ref : refs) {
+            requests.push_back({ref, kind});
+        }
         // A failed cancel needs no reaction of its own: the decision asks again while it matters.
-        static_cast<void>(entry.backend.cancel(within(kEffectLimit, stop), requests));
-        answers_.post({row, 0, [effect](Facts&, Live& known) { known.inFlight.remove(effect); }});
-    });
+        static_cast<void>(entry.backend.cancel(ctx, requests));
+        for (const auto& job : jobs) {
+            answers_.post(
+                {job.row, 0, [effect](Facts&, Live& known) { known.inFlight.remove(effect); }});
+        }
+    }
 }
 
 void Effects::readBatchLog(BackendEntry& entry, const store::JobRecord& job, Live& live) {
@@ -191,38 +245,6 @@ void Effects::readBatchLog(BackendEntry& entry, const store::JobRecord& job, Liv
                            known.inFlight.remove(Effect::ReadBatchLog);
                            facts.batchLog = chunk.ok() ? Result<std::string>(chunk->bytes)
                                                        : Result<std::string>(chunk.error());
-                       }});
-    });
-}
-
-void Effects::collect(BackendEntry& entry, const store::JobRecord& job, Live& live) {
-    live.inFlight.add(Effect::Collect);
-    entry.effects.post([this, &entry, row = job.row, attempt = job.submission.attempt,
-                        ref = refOf(job)](std::stop_token stop) {
-        const std::vector<JobRef> refs{ref};
-        const auto outcome =
-            only(entry.backend.collect(within(kEffectLimit, stop), refs), ErrorKind::Transient);
-        crashPoint("collected");
-        answers_.post({row, attempt, [outcome](Facts& facts, Live& known) {
-                           known.inFlight.remove(Effect::Collect);
-                           known.failures = outcome.ok() ? 0 : known.failures + 1;
-                           facts.collected = outcome;
-                       }});
-    });
-}
-
-void Effects::release(BackendEntry& entry, const store::JobRecord& job, Live& live) {
-    live.inFlight.add(Effect::Release);
-    entry.effects.post([this, &entry, row = job.row, attempt = job.submission.attempt,
-                        ref = refOf(job)](std::stop_token stop) {
-        const std::vector<JobRef> refs{ref};
-        const auto outcome =
-            only(entry.backend.release(within(kEffectLimit, stop), refs), ErrorKind::Transient);
-        crashPoint("released");
-        answers_.post({row, attempt, [outcome](Facts& facts, Live& known) {
-                           known.inFlight.remove(Effect::Release);
-                           known.failures = outcome.ok() ? 0 : known.failures + 1;
-                           facts.released = outcome;
                        }});
     });
 }

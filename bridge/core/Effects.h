@@ -1,6 +1,10 @@
 #pragma once
 
+#include <map>
 #include <span>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "bridge/base/Clock.h"
 #include "bridge/core/World.h"
@@ -26,10 +30,11 @@ public:
     void submit(BackendEntry& entry, std::vector<ReadySubmission> jobs);
     void find(BackendEntry& entry, const store::JobRecord& job, Live& live);
     void mark(BackendEntry& entry, const store::JobRecord& job, Live& live);
-    void cancel(BackendEntry& entry, const store::JobRecord& job, Live& live, CancelKind kind);
     void readBatchLog(BackendEntry& entry, const store::JobRecord& job, Live& live);
-    void collect(BackendEntry& entry, const store::JobRecord& job, Live& live);
-    void release(BackendEntry& entry, const store::JobRecord& job, Live& live);
+    /// CancelSoft, CancelHard, Collect or Release, with the next `startGathered`: what one step
+    /// asks for many jobs is one call, for each may ask the batch system for its whole queue.
+    void gather(Effect effect, BackendEntry& entry, const store::JobRecord& job, Live& live);
+    void startGathered();
     /// Packs and uploads the archives of a collected job; without its description that fails.
     void upload(BackendEntry& entry, const store::JobRecord& job, Live& live,
                 const Result<std::shared_ptr<const gitlab::JobDescription>>& description);
@@ -38,6 +43,13 @@ public:
     void probe(BackendEntry& entry);
 
 private:
+    struct Gathered {
+        JobRow row{};
+        int attempt = 0;
+        JobRef ref;
+    };
+    void call(BackendEntry& entry, Effect effect, std::span<const Gathered> jobs,
+              std::stop_token stop);
     /// False when the backend could not say anything.
     bool lookAt(BackendEntry& entry, std::span<const Look> jobs, std::stop_token stop);
     CallContext within(Millis limit, std::stop_token stop) const {
@@ -47,6 +59,7 @@ private:
     Clock& clock_;
     World& world_;
     Answers& answers_;
+    std::map<std::pair<std::string, Effect>, std::vector<Gathered>> gathered_;  ///< By backend.
 };
 
 JobRef refOf(const store::JobRecord& job);

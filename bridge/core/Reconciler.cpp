@@ -399,6 +399,7 @@ void Reconciler::start(const std::vector<Ready>& ready) {
             startOne(one);
         }
     }
+    effects_.startGathered();
     for (auto& [name, jobs] : submissions_) {
         effects_.submit(*world_.backends.at(name), std::move(jobs));
     }
@@ -436,17 +437,16 @@ void Reconciler::carryOut(Effect effect, const JobRecord& job, Live& live) {
             return effects_.find(backend, job, live);
         case Effect::Mark:
             return effects_.mark(backend, job, live);
-        case Effect::CancelSoft:
-            return effects_.cancel(backend, job, live, CancelKind::Soft);
-        case Effect::CancelHard:
-            return effects_.cancel(backend, job, live, CancelKind::Hard);
         case Effect::Look:
             live.inFlight.add(Effect::Look);
             return looks_[live.backend].push_back(lookOf(job));
         case Effect::ReadBatchLog:
             return effects_.readBatchLog(backend, job, live);
+        case Effect::CancelSoft:
+        case Effect::CancelHard:
         case Effect::Collect:
-            return effects_.collect(backend, job, live);
+        case Effect::Release:
+            return effects_.gather(effect, backend, job, live);
         case Effect::Upload:
             // Nothing is packed for a server that is away, nor on a disk that is short of room.
             live.uploadWanted = conversation_.away(live) || capacity_.isHeld();
@@ -454,8 +454,6 @@ void Reconciler::carryOut(Effect effect, const JobRecord& job, Live& live) {
                                      : effects_.upload(backend, job, live, describe(job.row, live));
         case Effect::Report:
             return startReport(job, live);
-        case Effect::Release:
-            return effects_.release(backend, job, live);
     }
 }
 

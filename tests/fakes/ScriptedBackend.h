@@ -51,6 +51,11 @@ public:
         const std::lock_guard lock(mutex_);
         failures_[verb] = std::move(error);
     }
+    /// This one job cannot be released.
+    void keep(const SubmissionKey& key) {
+        const std::lock_guard lock(mutex_);
+        kept_ = key;
+    }
     void setFull(bool full) {
         const std::lock_guard lock(mutex_);
         full_ = full;
@@ -209,6 +214,9 @@ public:
     }
     std::vector<Result<void>> release(const CallContext&, std::span<const JobRef> refs) override {
         return each<void>(Verb::Release, refs, [this](const JobRef& ref) {
+            if (ref.key == kept_) {
+                return Result<void>(transientError("it cannot be released"));
+            }
             jobs_.erase(ref.key);
             return Result<void>();
         });
@@ -247,6 +255,7 @@ private:
     std::map<Verb, Gate> gates_;
     std::map<Verb, std::optional<Error>> failures_;
     std::map<Verb, std::vector<std::size_t>> calls_;
+    SubmissionKey kept_;
     bool full_ = false;
     int lost_ = 0;
 };

@@ -1,0 +1,75 @@
+// What one step asks a batch system for many jobs is as few calls as its limit allows.
+#include "tests/unit/core/CoreFixture.h"
+
+namespace gridbridge::core {
+namespace {
+
+using namespace std::chrono_literals;
+using store::State;
+using Verb = testing::ScriptedBackend::Verb;
+using Sizes = std::vector<std::size_t>;
+
+class TogetherTest : public CoreFixture {
+protected:
+    TogetherTest() {
+        backend_.abilities.maxBatch = 20;
+        restart();
+        for (int id = 1; id <= 50; ++id) {
+            rows_.push_back(claim(id));
+        }
+        settle();
+        for (const auto row : rows_) {
+            backend_.run(key(row));
+        }
+        pass(kPoll);
+    }
+
+    std::vector<JobRow> rows_;
+};
+
+TEST_F(TogetherTest, FiftyEndsAreCollectedAndReleasedInThreeCallsEach) {
+    for (const auto row : rows_) {
+        backend_.finish(key(row));
+    }
+
+    pass(kPoll);
+
+    for (const auto row : rows_) {
+        EXPECT_EQ(job(row).state, State::Done);
+        EXPECT_FALSE(backend_.has(key(row)));
+    }
+    EXPECT_EQ(backend_.calls(Verb::Collect), (Sizes{20, 20, 10}));
+    EXPECT_EQ(backend_.calls(Verb::Release), (Sizes{20, 20, 10}));
+}
+
+TEST_F(TogetherTest, FiftyCancelsAreThreeCalls) {
+    for (const auto row : rows_) {
+        store::addRequest(
+            folder_.path(),
+            {.kind = store::RequestKind::Cancel, .job = row, .askedAt = clock_.wallNow()});
+    }
+
+    pass(1s);
+
+    for (const auto row : rows_) {
+        ASSERT_EQ(backend_.job(key(row)).cancels.size(), 1U);
+    }
+    EXPECT_EQ(backend_.calls(Verb::Cancel), (Sizes{20, 20, 10}));
+}
+
+TEST_F(TogetherTest, EachJobOfACallHasItsOwnOutcome) {
+    const auto stuck = key(rows_.at(7));
+    backend_.keep(stuck);
+    for (const auto row : rows_) {
+        backend_.finish(key(row));
+    }
+
+    settle();
+
+    for (const auto row : rows_) {
+        EXPECT_EQ(job(row).state, key(row) == stuck ? State::Reporting : State::Done);
+    }
+}
+
+}  // namespace
+}  // namespace gridbridge::core

@@ -54,6 +54,27 @@ std::map<std::string, Zipped> unzipped(const std::filesystem::path& path,
     return found;
 }
 
+/// Of a file "big" in a tar archive; `size` is the raw bytes of that field.
+std::string tarHeader(const std::string& size) {
+    std::string header(512, '\0');
+    header.replace(0, 3, "big");
+    header.replace(100, 7, "0000644");
+    header.replace(124, size.size(), size);
+    header[156] = '0';
+    const std::string ustar(
+        "ustar\0"
+        "00",
+        8);
+    header.replace(257, ustar.size(), ustar);
+    unsigned sum = 8 * ' ';
+    for (const char c : header) {
+        sum += static_cast<unsigned char>(c);
+    }
+    char digits[8] = {};
+    std::snprintf(digits, sizeof digits, "%06o", sum);
+    return header.replace(148, 8, std::string(digits, 7) + " ");
+}
+
 Pieces piecesOf(const Fd& file) {
     return [&file]() -> Result<std::string> {
         std::string piece(1000, '\0');
@@ -316,27 +337,20 @@ TEST_F(ArtifactsTest, HostileEntriesAreRefused) {
     }
 }
 
+TEST_F(ArtifactsTest, ANameThatComesTwiceIsOneFileAndNoneGetsTheRightsOfItsOwner) {
+    const auto packed = packItems({{"a", "first"}, {"b", "1"}, {"a", "second"}});
+
+    ASSERT_TRUE(packed) << packed.error().message;
+    EXPECT_THAT(names(), ElementsAre("a", "b"));
+    const auto files = unzipped(zip());
+    EXPECT_EQ(files.at("a").content, "second");
+    EXPECT_EQ(files.at("a").mode, S_IFREG | 0755U) << "setuid is left out";
+}
+
 TEST_F(ArtifactsTest, EndlessFilesAreRefusedBeforeTheyAreUnpacked) {
-    // The header of a tar entry whose size, in base 256, is 2^50.
-    std::string header(512, '\0');
-    header.replace(0, 3, "big");
-    header.replace(100, 7, "0000644");
-    header[124] = '\x80';
-    header[129] = '\x04';
-    header[156] = '0';
-    header.replace(257, 8,
-                   std::string("ustar\0"
-                               "00",
-                               8));
-    unsigned sum = 8 * ' ';
-    for (const char c : header) {
-        sum += static_cast<unsigned char>(c);
-    }
-    char digits[8] = {};
-    std::snprintf(digits, sizeof digits, "%06o", sum);
-    header.replace(148, 8, std::string(digits, 7) + " ");
     const auto path = top_ / "in.tar.gz";
-    { std::ofstream(path, std::ios::binary) << header << std::string(1024, 'x'); }
+    // The size, in base 256, is 2^50.
+    { std::ofstream(path, std::ios::binary) << tarHeader({'\x80', 0, 0, 0, 0, '\x04'}); }
     const Fd tar(::open(path.c_str(), O_RDONLY));
 
     const auto packed = pack({"."}, tar);
@@ -344,6 +358,26 @@ TEST_F(ArtifactsTest, EndlessFilesAreRefusedBeforeTheyAreUnpacked) {
     ASSERT_FALSE(packed);
     EXPECT_EQ(packed.error().kind, ErrorKind::Permanent);
     EXPECT_THAT(packed.error().message, HasSubstr("larger than 10 GiB"));
+}
+
+TEST_F(ArtifactsTest, EndlessManyFilesAreRefusedThoughNoneIsWanted) {
+    job_.artifacts = {archiveOf({"out"})};
+    std::string thousand;
+    for (int i = 0; i < 1000; ++i) {
+        thousand += tarHeader({});
+    }
+    int thousands = 0;
+    const Pieces endless = [&]() -> Result<std::string> {
+        ++thousands;
+        return thousand;
+    };
+
+    const auto packed = packArtifact(job_, 0, endless, zip().string());
+
+    ASSERT_FALSE(packed);
+    EXPECT_EQ(packed.error().kind, ErrorKind::Permanent);
+    EXPECT_THAT(packed.error().message, HasSubstr("more than 500000 files"));
+    EXPECT_LE(thousands, 510);
 }
 
 TEST_F(ArtifactsTest, DamagedArchivesAreRefused) {

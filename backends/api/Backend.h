@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "bridge/base/Clock.h"
@@ -34,6 +35,24 @@ struct InputFile {
     std::string content;
 };
 
+/// What a job is to get, within what the configuration allows; the batch system decides about what
+/// is absent.
+struct Resources {
+    std::optional<std::int64_t> cpus = {};
+    std::optional<std::int64_t> memory = {};  ///< Bytes.
+    std::optional<std::int64_t> disk = {};    ///< Bytes.
+    std::optional<std::int64_t> gpus = {};
+    std::optional<std::chrono::seconds> wallTime = {};  ///< From its start; the wrapper sees to it.
+    std::string queue = {};  ///< As isSchedulerName(); so is the account, who is charged.
+    std::string account = {};
+    bool operator==(const Resources&) const = default;
+};
+/// Whether a queue or account may be called so: letters, digits, `.`, `_`, `@` and `-`, which does
+/// not come first; 64 characters at most.
+bool isSchedulerName(std::string_view text);
+/// Whole MiB, rounded up.
+std::int64_t mebibytes(std::int64_t bytes);
+
 /// One attempt to run one job, as a batch system needs to know it.
 struct BatchJob {
     SubmissionKey key;
@@ -45,7 +64,11 @@ struct BatchJob {
     std::string loader;
     WallTime deadline;  ///< Nothing of the job is wanted after this.
     std::string label;  ///< Project, job and user for people; sanitised; no parser reads it.
+    Resources resources = {};
 };
+/// How long it may run from `now` on, in whole minutes, rounded up: what is left until its
+/// deadline, at most its wall time.
+std::chrono::minutes runTime(const BatchJob& job, WallTime now);
 
 /// Accepted: the key is recorded in the batch system.
 struct Accepted {

@@ -34,13 +34,84 @@ std::optional<Hole> nextHole(std::string_view text, std::size_t from) {
     return std::nullopt;
 }
 
+/// The words of `[-q {queue}]`; none for a word of another form.
+std::vector<std::string> groupOf(std::string_view word) {
+    std::vector<std::string> words;
+    if (word.size() < 2 || word.front() != '[' || word.back() != ']') {
+        return words;
+    }
+    word = word.substr(1, word.size() - 2);
+    while (!word.empty()) {
+        const auto end = std::min(word.find(' '), word.size());
+        if (end > 0) {
+            words.emplace_back(word.substr(0, end));
+        }
+        word.remove_prefix(std::min(end + 1, word.size()));
+    }
+    return words;
+}
+
+std::string withValues(const std::string& word, const CommandValues& values) {
+    std::string text;
+    std::size_t at = 0;
+    while (const auto hole = nextHole(word, at)) {
+        text.append(word, at, hole->begin - at);
+        const auto value = values.find(hole->name);
+        text.append(value == values.end() ? word.substr(hole->begin, hole->length) : value->second);
+        at = hole->begin + hole->length;
+    }
+    return text.append(word, at);
+}
+
+/// What is absent has no value.
+void addResources(CommandValues& values, const Resources& resources) {
+    const auto add = [&values](const char* name, std::int64_t amount) {
+        values.emplace(name, std::to_string(amount));
+    };
+    if (resources.cpus) {
+        add("cpus", *resources.cpus);
+    }
+    if (resources.memory) {
+        const auto all = mebibytes(*resources.memory);
+        const auto cpus = resources.cpus.value_or(1);
+        add("memory_mb", all);
+        add("memory_mb_per_cpu", (all + cpus - 1) / cpus);
+    }
+    if (resources.disk) {
+        add("disk_mb", mebibytes(*resources.disk));
+    }
+    if (resources.gpus.value_or(0) > 0) {
+        add("gpus", *resources.gpus);
+    }
+    if (!resources.queue.empty()) {
+        values.emplace("queue", resources.queue);
+    }
+    if (!resources.account.empty()) {
+        values.emplace("account", resources.account);
+    }
+}
+
+bool hasAll(const std::string& word, const CommandValues& values) {
+    std::size_t at = 0;
+    while (const auto hole = nextHole(word, at)) {
+        if (values.count(hole->name) == 0) {
+            return false;
+        }
+        at = hole->begin + hole->length;
+    }
+    return true;
+}
+
 /// qstat(1), qacct(1), sge_status(5) of Grid Engine 8.1.9.
 CommandConfig gridEngine() {
     CommandConfig c;
     c.submit = {
-        "qsub",      "-terse",  "-N", "{name}",   "-S",  "/bin/sh",  "-r", "n",
-        "-j",        "y",       "-o", "{output}", "-wd", "{folder}", "-l", "h_rt={wall_seconds}",
-        "{options}", "{script}"};
+        "qsub",     "-terse", "-N", "{name}",   "-S",  "/bin/sh",  "-r", "n",
+        "-j",       "y",      "-o", "{output}", "-wd", "{folder}", "-l", "h_rt={wall_seconds}",
+        "{options}"};
+    // The memory limit is one of each slot.
+    c.submit.insert(c.submit.end(), {"[-pe smp {cpus}]", "[-l h_vmem={memory_mb_per_cpu}M]",
+                                     "[-q {queue}]", "[-P {account}]", "{script}"});
     c.submitId = R"((?<id>\d+))";
     c.submitRefused =
         "unknown queue|unknown resource|no suitable queues|invalid option argument|"
@@ -80,8 +151,10 @@ CommandConfig pbs() {
                 "{output}",
                 "-l",
                 "walltime={wall_time}",
-                "{options}",
-                "{script}"};
+                "{options}"};
+    c.submit.insert(c.submit.end(),
+                    {"[-l ncpus={cpus}]", "[-l mem={memory_mb}mb]", "[-l ngpus={gpus}]",
+                     "[-q {queue}]", "[-A {account}]", "{script}"});
     c.submitId = R"((?<id>\d+(?:\.\S+)?))";
     c.submitRefused = "Unknown queue|Unknown resource|illegal |Unauthorized|violates|Illegal";
     c.submitFull = "would exceed|maximum number of jobs";
@@ -122,6 +195,10 @@ CommandConfig torque() {
                 "-l",
                 "walltime={wall_time}",
                 "{options}",
+                "[-l nodes=1:ppn={cpus}]",
+                "[-l mem={memory_mb}mb]",
+                "[-q {queue}]",
+                "[-A {account}]",
                 "{script}"};
     c.status = {"qstat", "-f", "-1"};
     c.statusEmpty = R"(\A\s*\z)";
@@ -144,8 +221,12 @@ CommandConfig torque() {
 /// bsub(1), bjobs(1), bkill(1) of Spectrum LSF 10.
 CommandConfig lsf() {
     CommandConfig c;
-    c.submit = {"bsub",     "-J", "{name}",         "-rn",       "-o",      "{output}", "-cwd",
-                "{folder}", "-W", "{wall_minutes}", "{options}", "/bin/sh", "{script}"};
+    c.submit = {"bsub",     "-J", "{name}",         "-rn",      "-o", "{output}", "-cwd",
+                "{folder}", "-W", "{wall_minutes}", "{options}"};
+    c.submit.insert(
+        c.submit.end(),
+        {"[-n {cpus} -R span[hosts=1]]", "[-M {memory_mb}MB -R rusage[mem={memory_mb}MB]]",
+         "[-gpu num={gpus}]", "[-q {queue}]", "[-P {account}]", "/bin/sh", "{script}"});
     c.submitId = R"(Job <(?<id>\d+)> is submitted to .*)";
     c.submitRefused =
         "No such queue|Bad resource requirement|User cannot use the queue|"
@@ -184,6 +265,8 @@ CommandConfig oar() {
                 "-l",
                 "walltime={wall_time}",
                 "{options}",
+                "[-q {queue}]",
+                "[--project={account}]",
                 "/bin/sh {script}"};
     c.submitId = R"(OAR_JOB_ID=(?<id>[1-9]\d*))";
     c.submitRefused = "does not exist|verify your request syntax|Bad resource";
@@ -213,6 +296,10 @@ CommandConfig flux() {
                 "--output={output}",
                 "--time-limit={wall_minutes}m",
                 "{options}",
+                "[--cores-per-task={cpus}]",
+                "[--gpus-per-task={gpus}]",
+                "[--queue={queue}]",
+                "[--bank={account}]",
                 "/bin/sh",
                 "{script}"};
     c.submitId = R"((?<id>\S+))";
@@ -244,17 +331,19 @@ std::optional<CommandConfig> commandPreset(std::string_view name) {
 
 CommandValues submitValues(const BatchJob& job, const std::string& folder, const std::string& user,
                            WallTime now) {
-    const auto left = std::chrono::ceil<minutes>(job.deadline - now);
-    const auto limit = std::max(left, minutes(0)) + kAfterDeadline;
+    const auto limit = runTime(job, now) + kAfterDeadline;
     const auto whole = std::chrono::duration_cast<hours>(limit);
-    return {{"name", job.key.value},
-            {"folder", folder},
-            {"script", folder + "/in/" + kLoaderName},
-            {"output", folder + "/out/batch.log"},
-            {"user", user},
-            {"wall_seconds", std::to_string(seconds(limit).count())},
-            {"wall_minutes", std::to_string(limit.count())},
-            {"wall_time", fmt::format("{:02}:{:02}:00", whole.count(), (limit - whole).count())}};
+    CommandValues values{
+        {"name", job.key.value},
+        {"folder", folder},
+        {"script", folder + "/in/" + kLoaderName},
+        {"output", folder + "/out/batch.log"},
+        {"user", user},
+        {"wall_seconds", std::to_string(seconds(limit).count())},
+        {"wall_minutes", std::to_string(limit.count())},
+        {"wall_time", fmt::format("{:02}:{:02}:00", whole.count(), (limit - whole).count())}};
+    addResources(values, job.resources);
+    return values;
 }
 
 std::vector<std::string> filled(std::span<const std::string> words, const CommandValues& values,
@@ -265,18 +354,22 @@ std::vector<std::string> filled(std::span<const std::string> words, const Comman
             result.insert(result.end(), options.begin(), options.end());
             continue;
         }
-        std::string text;
-        std::size_t at = 0;
-        while (const auto hole = nextHole(word, at)) {
-            text.append(word, at, hole->begin - at);
-            const auto value = values.find(hole->name);
-            text.append(value == values.end() ? word.substr(hole->begin, hole->length)
-                                              : value->second);
-            at = hole->begin + hole->length;
+        const auto group = groupOf(word);
+        if (group.empty()) {
+            result.push_back(withValues(word, values));
+        } else if (hasAll(word, values)) {
+            for (const auto& each : group) {
+                result.push_back(withValues(each, values));
+            }
         }
-        result.push_back(text.append(word, at));
     }
     return result;
+}
+
+bool asksFor(std::span<const std::string> words, std::string_view name) {
+    return std::any_of(words.begin(), words.end(), [&](const std::string& word) {
+        return !groupOf(word).empty() && word.find("{" + std::string(name) + "}") != word.npos;
+    });
 }
 
 std::optional<std::string> unknownValue(std::span<const std::string> words,

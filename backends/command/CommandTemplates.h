@@ -60,9 +60,13 @@ using CommandValues = std::map<std::string, std::string>;
 CommandValues submitValues(const BatchJob& job, const std::string& folder, const std::string& user,
                            WallTime now);
 
-/// The words with their values; `{options}` alone becomes all of `options`.
+/// The words with their values; `{options}` alone becomes all of `options`. One in brackets, like
+/// `[-q {queue}]`, becomes the words in it, or none where one of its values is absent.
 std::vector<std::string> filled(std::span<const std::string> words, const CommandValues& values,
                                 std::span<const std::string> options = {});
+
+/// Whether that value stands in brackets in one of the words.
+bool asksFor(std::span<const std::string> words, std::string_view name);
 
 /// The first `{...}` of the words that is none of `known`.
 std::optional<std::string> unknownValue(std::span<const std::string> words,

@@ -220,7 +220,7 @@ std::vector<Result<Submission>> HTCondorBackend::submit(const CallContext& ctx,
     }
     for (const auto& [account, indices] : accounts) {
         const auto listing = queue({account, config_.schedd}, ctx);
-        std::vector<std::size_t> unknown;
+        std::map<std::string, std::vector<std::size_t>> unknown;  // By what they ask for.
         for (const auto i : indices) {
             if (!listing ||
                 (!listing->jobs.contains(jobs[i].key.value) && !listing->trouble.empty())) {
@@ -232,10 +232,12 @@ std::vector<Result<Submission>> HTCondorBackend::submit(const CallContext& ctx,
                                                     known->second.submittedAt},
                                .full = {}};
             } else {
-                unknown.push_back(i);
+                unknown[resourceLines(jobs[i].resources)].push_back(i);
             }
         }
-        submitTogether(account, jobs, unknown, results, ctx);
+        for (const auto& [lines, alike] : unknown) {
+            submitTogether(account, jobs, alike, results, ctx);
+        }
     }
     return results;
 }

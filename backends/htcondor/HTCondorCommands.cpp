@@ -168,6 +168,29 @@ bool isHTCondorSubmitOption(const std::string& line) {
             name.find_first_not_of(kLowerCase) == std::string::npos);
 }
 
+std::string resourceLines(const Resources& resources) {
+    std::string text;
+    const auto add = [&text](const char* name, const std::string& value) {
+        text.append(name).append(" = ").append(value).append("\n");
+    };
+    if (resources.cpus) {
+        add("request_cpus", std::to_string(*resources.cpus));
+    }
+    if (resources.memory) {
+        add("request_memory", std::to_string(mebibytes(*resources.memory)));
+    }
+    if (resources.disk) {
+        add("request_disk", std::to_string(mebibytes(*resources.disk) * 1024));  // KiB
+    }
+    if (resources.gpus.value_or(0) > 0) {
+        add("request_gpus", std::to_string(*resources.gpus));
+    }
+    if (!resources.account.empty()) {
+        add("accounting_group", resources.account);
+    }
+    return text;
+}
+
 std::string submitDescription(const HTCondorConfig& config, std::span<const BatchJob* const> jobs,
                               const std::filesystem::path& parent) {
     std::string requirements = "(NumShadowStarts ?: 0) == 0";
@@ -179,6 +202,8 @@ std::string submitDescription(const HTCondorConfig& config, std::span<const Batc
             text.append(option).append("\n");
         }
     }
+    // Of two lines with one name the last counts: a job's own are behind the site's.
+    text += resourceLines(jobs.front()->resources);
     text += kSameForAll;
     text += config.fileTransfer ? kCopiedFiles : kSharedFiles;
     text += "initialdir = " + withoutMacros(parent.string()) + "/$(GbKey)\n";

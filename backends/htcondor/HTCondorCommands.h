@@ -30,9 +30,13 @@ inline constexpr std::string_view kNotAgain = "gridbridge: not started again";
 /// has no meaning to HTCondor itself.
 bool isHTCondorSubmitOption(const std::string& line);
 
-/// The description of one cluster with these jobs, which belong to one account, in their order.
-/// `parent` holds their folders. What runs is in/loader.sh, with file transfer in/follower.sh, at
-/// most once: HTCondor would start a job again after the loss of its node, and removes it instead.
+/// The lines of a submit description by which a job asks for what it is to get.
+std::string resourceLines(const Resources& resources);
+
+/// The description of one cluster with these jobs, in their order: they belong to one account, and
+/// their resourceLines() are the same. `parent` holds their folders. What runs is in/loader.sh,
+/// with file transfer in/follower.sh, at most once: HTCondor would start a job again after the loss
+/// of its node, and removes it instead.
 std::string submitDescription(const HTCondorConfig& config, std::span<const BatchJob* const> jobs,
                               const std::filesystem::path& parent);
 

@@ -39,6 +39,30 @@ std::vector<std::string> accountingCommand(std::span<const std::string> names, W
             "--starttime=" + fmt::format("{:%Y-%m-%dT%H:%M:%S}", from), "--name=" + all};
 }
 
+/// Of an option that is there twice the last one counts: a job's own are behind the site's.
+void addResources(std::vector<std::string>& words, const Resources& resources) {
+    const auto add = [&](const char* option, std::optional<std::int64_t> amount, const char* unit) {
+        if (amount) {
+            words.push_back(option + std::to_string(*amount) + unit);
+        }
+    };
+    const auto inMiB = [](std::optional<std::int64_t> bytes) {
+        return bytes ? std::optional(mebibytes(*bytes)) : std::nullopt;
+    };
+    add("--cpus-per-task=", resources.cpus, "");
+    add("--mem=", inMiB(resources.memory), "M");
+    add("--tmp=", inMiB(resources.disk), "M");
+    if (resources.gpus != 0) {
+        add("--gres=gpu:", resources.gpus, "");
+    }
+    if (!resources.queue.empty()) {
+        words.push_back("--partition=" + resources.queue);
+    }
+    if (!resources.account.empty()) {
+        words.push_back("--account=" + resources.account);
+    }
+}
+
 }  // namespace
 
 bool isSlurmSubmitOption(const std::string& option) {
@@ -56,8 +80,7 @@ bool isSlurmSubmitOption(const std::string& option) {
 
 std::vector<std::string> submitCommand(const SlurmConfig& config, const BatchJob& job,
                                        const std::filesystem::path& folder, WallTime now) {
-    const auto left = std::chrono::ceil<minutes>(job.deadline - now);
-    const auto limit = std::max(left, minutes(0)) + kAfterDeadline;
+    const auto limit = runTime(job, now) + kAfterDeadline;
     std::vector<std::string> words{
         "sbatch",
         "--parsable",
@@ -81,6 +104,7 @@ std::vector<std::string> submitCommand(const SlurmConfig& config, const BatchJob
         words.push_back("--qos=" + config.qos);
     }
     words.insert(words.end(), config.submitOptions.begin(), config.submitOptions.end());
+    addResources(words, job.resources);
     words.push_back((folder / "in" / kLoaderName).string());
     return words;
 }

@@ -12,6 +12,7 @@
 #include "bridge/app/ConfigCommand.h"
 #include "bridge/app/ConfigFile.h"
 #include "bridge/app/ConfigHTCondor.h"
+#include "bridge/app/ConfigResources.h"
 #include "bridge/app/ConfigSection.h"
 #include "bridge/app/ConfigSlurm.h"
 #include "bridge/app/ConfigTls.h"
@@ -184,6 +185,7 @@ private:
         } else {
             refuse(section, commandKeys(), "is for type = \"command\" only");
         }
+        takeResources(section, backend);
     }
 
     void workFolder(ConfigSection& section, BackendConfig& backend) {

@@ -16,6 +16,7 @@
 #include "backends/slurm/SlurmCommands.h"
 #include "bridge/base/Secret.h"
 #include "bridge/core/Access.h"
+#include "bridge/core/ResourceRules.h"
 #include "bridge/http/TlsFiles.h"
 
 namespace gridbridge::app {
@@ -60,6 +61,7 @@ struct BackendConfig {
     bool trustedJobs = false;
     std::int64_t seed = 1;  ///< Of `simulated`, as is `faults`.
     double faults = 0;      ///< 0 to 1.
+    core::ResourceRules resources = {};
     SlurmConfig slurm = {};
     HTCondorConfig htcondor = {};
     CommandConfig command = {};

@@ -13,9 +13,12 @@ namespace {
 using Words = std::vector<std::string> CommandConfig::*;
 using Text = std::string CommandConfig::*;
 
-constexpr std::string_view kSubmitValues[] = {"name",      "folder",       "script",
-                                              "output",    "user",         "wall_seconds",
-                                              "wall_time", "wall_minutes", "options"};
+constexpr std::string_view kSubmitValues[] = {
+    "name",      "folder",       "script",  "output", "user",      "wall_seconds",
+    "wall_time", "wall_minutes", "options", "cpus",   "memory_mb", "memory_mb_per_cpu",
+    "disk_mb",   "gpus",         "queue",   "account"};
+/// Those of the last that a job may have none of.
+constexpr auto kOptionalValues = std::span(kSubmitValues).last(7);
 constexpr std::string_view kStatusValues[] = {"user"};
 constexpr std::string_view kJobValues[] = {"id", "name", "user"};
 
@@ -69,6 +72,21 @@ void takeWords(ConfigSection& section, const CommandKey& key, CommandConfig& com
             known.append(known.empty() ? "" : ", ").append(value);
         }
         section.report(key.name, "holds the unknown value " + *unknown, "write one of: " + known);
+    }
+}
+
+/// In a command that is always the same a value that may be absent has no place.
+void requireBrackets(ConfigSection& section, const CommandConfig& command) {
+    for (const auto value : kOptionalValues) {
+        const auto text = "{" + std::string(value) + "}";
+        for (const auto& word : command.submit) {
+            if (word.find(text) != std::string::npos &&
+                !asksFor(std::span<const std::string>(&word, 1), value)) {
+                section.report("submit", "holds " + text + ", which not every job has",
+                               "write a word like \"[-q {queue}]\": it is left out where a value "
+                               "of it is absent");
+            }
+        }
     }
 }
 
@@ -175,6 +193,7 @@ void takeCommand(ConfigSection& section, BackendConfig& backend) {
     for (const auto& key : kPatterns) {
         takePattern(section, key, command);
     }
+    requireBrackets(section, command);
     require(section, command);
     requireGroups(section, command);
 }

@@ -135,7 +135,7 @@ std::optional<std::uint64_t> ConfigSection::size(std::string_view key, std::uint
     }
     const auto value = parseSize(*words);
     if (!value || *value < least || *value > most) {
-        report(key, "\"" + *words + "\" is not a size that can be kept free",
+        report(key, "\"" + *words + "\" is no size that can be used here",
                "write a number with MiB, GiB or TiB, like \"2 GiB\"; 1 MiB to 1024 TiB");
         return std::nullopt;
     }

@@ -170,7 +170,9 @@ private:
     }
 
     /// What a reload may change.
-    static void take(core::Policy& policy, const BackendConfig& backend) {
+    static void change(core::BackendEntry& entry, const BackendConfig& backend) {
+        entry.resources = backend.resources;
+        auto& policy = entry.policy;
         policy.poll = backend.pollInterval;
         policy.pendingLimit = backend.pendingLimit;
         policy.minimumRunTime = backend.minimumRunTime;
@@ -182,7 +184,6 @@ private:
         parts.folders = foldersOf(backend, clock_);
         parts.backend = make(backend, *parts.folders);
         core::Policy policy;
-        take(policy, backend);
         policy.capabilities = parts.backend->capabilities();
         policy.backendName = backend.name;
         policy.backendType = backend.type;
@@ -190,6 +191,7 @@ private:
         world_.backends[backend.name] = std::unique_ptr<core::BackendEntry>(
             new core::BackendEntry{backend.name, *parts.backend, *parts.folders, policy,
                                    lane("read." + backend.name), lane("do." + backend.name)});
+        change(*world_.backends[backend.name], backend);
     }
 
     std::unique_ptr<Backend> make(const BackendConfig& backend, folder::JobFolders& folders) {
@@ -279,7 +281,7 @@ private:
         for (const auto& backend : next.backends) {
             const auto known = world_.backends.find(backend.name);
             if (known != world_.backends.end()) {
-                take(known->second->policy, backend);
+                change(*known->second, backend);
             } else {
                 added("backends." + backend.name, [&] { add(backend); });
             }

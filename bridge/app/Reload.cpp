@@ -78,6 +78,10 @@ private:
         backend.pendingLimit = next->pendingLimit;
         backend.minimumRunTime = next->minimumRunTime;
         backend.infrastructureRetries = next->infrastructureRetries;
+        // What the batch system can be asked for is a matter of its type and commands.
+        const auto used = std::move(backend.resources.used);
+        backend.resources = next->resources;
+        backend.resources.used = used;
     }
 
     void change(RunnerConfig& runner, const RunnerConfig* next) {

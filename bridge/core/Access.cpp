@@ -17,13 +17,16 @@ std::string lowered(std::string_view text) {
 }
 
 bool anyFits(const std::vector<std::string>& patterns, const std::string& name) {
-    return std::any_of(patterns.begin(), patterns.end(), [&](const std::string& pattern) {
-        const auto glob = payload::Glob::parse(lowered(pattern));
-        return glob && glob->matches(lowered(name));
-    });
+    return std::any_of(patterns.begin(), patterns.end(),
+                       [&](const std::string& pattern) { return fits(pattern, name); });
 }
 
 }  // namespace
+
+bool fits(const std::string& pattern, const std::string& name) {
+    const auto glob = payload::Glob::parse(lowered(pattern));
+    return glob && glob->matches(lowered(name));
+}
 
 std::string Access::refusal(const std::string& project, const std::string& user) const {
     // What GitLab does not say cannot be judged, and is refused where there is something to judge.

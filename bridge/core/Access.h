@@ -6,8 +6,11 @@
 
 namespace gridbridge::core {
 
-/// Whose jobs a runner takes. Elements are patterns of a whole `group/project` or user name: `*`
-/// stands for part of one name, `**` for several names. Capitals do not matter, as in GitLab.
+/// Whether a pattern is that of a whole `group/project` or user name: `*` stands for part of one
+/// name, `**` for several names. Capitals do not matter, as in GitLab.
+bool fits(const std::string& pattern, const std::string& name);
+
+/// Whose jobs a runner takes. Elements are patterns, see fits().
 struct Access {
     std::vector<std::string> allowedProjects = {};  ///< Empty = all.
     std::vector<std::string> bannedProjects = {};

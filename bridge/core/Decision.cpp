@@ -69,9 +69,7 @@ Decision received(Step& step) {
                             "Job failed (system failure): " + decoded.refusal,
                             decoded.refusal});
     }
-    next.deadline = next.claimedAt + std::chrono::seconds(decoded.timeoutSeconds) -
-                    std::min<Millis>(step.policy.capabilities.finishReserve,
-                                     std::chrono::seconds(decoded.timeoutSeconds) / 10);
+    next.deadline = step.fullDeadline();
     if (step.policy.sections) {
         step.decision.after += sectionStart(
             step.now, kPrepare, "Preparing the \"" + step.policy.backendType + "\" executor");
@@ -286,7 +284,7 @@ Decision collecting(Step& step) {
                                                                : step.finish(verdict(step));
     }
     if (facts.collected && facts.collected->ok() && **facts.collected != CollectOutcome::NotYet) {
-        if (!facts.hasUploads || facts.end->why == "job_timeout") {
+        if (!facts.hasUploads || isLate(facts.end->why)) {
             return step.finish(verdict(step));
         }
         step.decision.effects.add(Effect::Upload);

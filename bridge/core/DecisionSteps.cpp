@@ -41,6 +41,12 @@ Decision& Step::wait(Millis howLong) {
     return decision;
 }
 
+WallTime Step::fullDeadline() const {
+    const std::chrono::seconds timeout(decision.next.timeoutSeconds);
+    return job.claimedAt + timeout -
+           std::min<Millis>(policy.capabilities.finishReserve, timeout / 10);
+}
+
 WallTime Step::lastStart() const {
     const auto patience = job.claimedAt + policy.pendingLimit;
     return job.deadline ? std::min(patience, *job.deadline - policy.minimumRunTime) : patience;
@@ -82,6 +88,9 @@ void startRunning(Step& step) {
         return;
     }
     next.startedAt = next.submission.startedAt.value_or(step.now);
+    if (step.policy.wallTime && next.deadline) {
+        next.deadline = std::min<WallTime>(*next.deadline, *next.startedAt + *step.policy.wallTime);
+    }
     step.decision.before += startedLine(next);
     if (step.policy.sections) {
         step.decision.before += sectionEnd(step.now, kPrepare);
@@ -331,6 +340,7 @@ std::optional<Decision> submitAgain(Step& step) {
         step.decision.after += sectionStart(step.now, kPrepare, "Preparing again");
     }
     next.startedAt.reset();
+    next.deadline = step.fullDeadline();
     step.decision.effects.add(Effect::Release);
     step.wait(step.policy.poll);
     return step.to(State::Submitting, "infrastructure failed before the script started");

@@ -37,10 +37,14 @@ struct Step {
     /// Whether what failed, or was interrupted by a restart, is tried again now.
     bool due() const;
     bool pastDeadline() const { return job.deadline && now >= *job.deadline; }
+    /// Of the job's timeout; its wall time may end it before.
+    WallTime fullDeadline() const;
     /// What has not started by then is taken back.
     WallTime lastStart() const;
 };
 
+/// Whether a status file says that the job's time was over: then nothing more was done.
+bool isLate(std::string_view why);
 /// In GitLab, or by ourselves.
 Ending canceled(const store::JobRecord& job);
 /// Of a job whose last time to start is over.

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <bitset>
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -137,6 +138,7 @@ struct Policy {
     Millis pendingLimit{std::chrono::hours(48)};  ///< From the claim to the start of the script.
     Millis minimumRunTime{0};  ///< A job with less of its timeout left is not started any more.
     int infrastructureRetries = 2;  ///< Submissions beyond the first, before the script started.
+    std::optional<std::chrono::seconds> wallTime = {};  ///< Of this job, from its start.
     bool sections = true;
 };
 

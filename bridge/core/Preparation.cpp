@@ -100,8 +100,14 @@ void Reconciler::learn(JobRow row, Live& live) {
         return;
     }
     const auto& description = **found;
+    JobRecord record;
+    record.row = row;
+    record.runner = live.runner;
     live.sections = description.traceSections;
-    live.wishes = payload::logWishes(description, context(description, {.runner = live.runner}));
+    live.wishes = payload::logWishes(description, context(description, record));
+    if (const auto granted = grant(description, record, live); granted.ok()) {
+        live.wallTime = granted->resources.wallTime;
+    }
     for (const auto& artifact : description.artifacts) {
         live.hasUploads = live.hasUploads || artifact.type == "archive";
     }
@@ -142,6 +148,23 @@ payload::ScriptContext Reconciler::context(const gitlab::JobDescription& job,
     return context;
 }
 
+Result<Grant> Reconciler::grant(const gitlab::JobDescription& job, const JobRecord& record,
+                                Live& live) {
+    const auto shown = [&](const std::string& value) {
+        return masker(record, live)->step(value, gitlab::MaskMode::Plain, true).text;
+    };
+    const auto asked = payload::variablesNamed(job, context(job, record), kResourcePrefix);
+    return backendOf(live).resources.grant(asked, job.projectPath, shown);
+}
+
+Result<payload::JobScript> Reconciler::script(const gitlab::JobDescription& job,
+                                              const JobRecord& record,
+                                              const Resources& resources) const {
+    auto given = context(job, record);
+    given.wallTime = resources.wallTime.value_or(std::chrono::seconds(0));
+    return payload::makeScript(job, given);
+}
+
 void Reconciler::noteQueue(std::chrono::seconds waited, const Live& live) {
     if (waited > kLongQueue && clock_.wallNow() >= queueAlarmAt_) {
         queueAlarmAt_ = clock_.wallNow() + kQueueAlarmPause;
@@ -172,12 +195,15 @@ Decoded Reconciler::decode(const JobRecord& job, Live& live) {
     if (!decoded.refusal.empty()) {
         return decoded;
     }
-    const auto made = script(description, job);
+    const auto made = script(description, job, {});
     makeMasker(description, made, live);
-    if (made.ok()) {
+    const auto granted = grant(description, job, live);
+    if (made.ok() && granted.ok()) {
         decoded.warnings = made->warnings;
+        decoded.warnings.insert(decoded.warnings.end(), granted->warnings.begin(),
+                                granted->warnings.end());
     } else {
-        decoded.refusal = made.error().message;
+        decoded.refusal = made.ok() ? granted.error().message : made.error().message;
     }
     return decoded;
 }
@@ -185,7 +211,7 @@ Decoded Reconciler::decode(const JobRecord& job, Live& live) {
 bool Reconciler::canMask(const JobRecord& job, Live& live) {
     if (!live.masker) {
         if (const auto found = describe(job.row, live); found.ok()) {
-            makeMasker(**found, script(**found, job), live);
+            makeMasker(**found, script(**found, job, {}), live);
         }
     }
     return live.masker != nullptr;
@@ -219,11 +245,16 @@ ReadySubmission Reconciler::prepare(const JobRecord& job, Live& live) {
         return ReadySubmission{job.row, job.submission.attempt, permanentError(why)};
     };
     const auto description = describe(job.row, live);
-    live.description.reset();
     if (!description.ok()) {
         return refuse(description.error().message);
     }
-    auto made = script(**description, job);
+    const auto granted = grant(**description, job, live);
+    live.description.reset();
+    if (!granted.ok()) {
+        return refuse(granted.error().message);
+    }
+    live.wallTime = granted->resources.wallTime;
+    auto made = script(**description, job, granted->resources);
     if (!made.ok()) {
         return refuse(made.error().message);
     }
@@ -237,6 +268,7 @@ ReadySubmission Reconciler::prepare(const JobRecord& job, Live& live) {
     batch.outputs = std::move(parts.outputs);
     batch.loader = std::move(parts.loader);
     batch.deadline = job.deadline.value_or(job.claimedAt + (*description)->timeout);
+    batch.resources = granted->resources;
     batch.label = sanitized(job.project) + ":" + sanitized(job.name) + ":" + sanitized(job.user);
     return {job.row, job.submission.attempt, std::move(batch)};
 }

@@ -218,6 +218,7 @@ std::optional<Reconciler::Ready> Reconciler::decideOne(const JobRecord& job) {
     }
     Policy policy = backend.policy;
     policy.sections = live.sections;
+    policy.wallTime = live.wallTime;
     Ready ready{job, decide_(job, facts, clock_.wallNow(), policy)};
     TraceNews news{ready.decision.before,   {},
                    ready.decision.endOfLog, ready.decision.after,

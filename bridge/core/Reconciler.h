@@ -70,10 +70,12 @@ private:
     Result<std::shared_ptr<const gitlab::JobDescription>> describe(JobRow row, Live& live);
     payload::ScriptContext context(const gitlab::JobDescription& job,
                                    const store::JobRecord& record) const;
+    /// What the job is to get, or why it gets nothing.
+    Result<Grant> grant(const gitlab::JobDescription& job, const store::JobRecord& record,
+                        Live& live);
     Result<payload::JobScript> script(const gitlab::JobDescription& job,
-                                      const store::JobRecord& record) const {
-        return payload::makeScript(job, context(job, record));
-    }
+                                      const store::JobRecord& record,
+                                      const Resources& resources) const;
     /// Whether all that the job's log must not show is known.
     bool canMask(const store::JobRecord& job, Live& live);
     std::shared_ptr<const gitlab::Masker> masker(const store::JobRecord& job, Live& live);

@@ -9,6 +9,10 @@ using store::Cancel;
 using store::JobRecord;
 using store::Outcome;
 
+bool isLate(std::string_view why) {
+    return why == "job_timeout" || why == "wall_timeout";
+}
+
 Ending canceled(const JobRecord& job) {
     if (!job.stopCause.empty()) {
         return {Outcome::Failed,
@@ -80,7 +84,23 @@ Ending systemFailure(const std::string& text) {
         Outcome::Failed, "runner_system_failure", {}, "Job failed (system failure): " + text, text};
 }
 
-Ending timedOut(const JobRecord& job) {
+Ending wallTimeOver(const Step& step) {
+    const auto& limit = step.policy.wallTime;
+    return {Outcome::Failed,
+            "job_execution_timeout",
+            {},
+            "Job failed: execution took longer than its wall time" +
+                (limit ? " of " + goDuration(limit->count()) : "") +
+                ": raise GRIDBRIDGE_WALLTIME, as far as the runner allows",
+            "wall time"};
+}
+
+/// By the service's word, or the scheduler's.
+Ending timedOut(const Step& step) {
+    const JobRecord& job = step.decision.next;
+    if (step.policy.wallTime && job.deadline && *job.deadline < step.fullDeadline()) {
+        return wallTimeOver(step);
+    }
     return {Outcome::Failed,
             "job_execution_timeout",
             {},
@@ -98,7 +118,8 @@ Ending interrupted(const store::SubmissionRecord& submission) {
 
 /// The scheduler's word, where the script left none: only an infrastructure reason is a system
 /// failure, for a script can remove its own status file (job-execution 10, row 11).
-Ending schedulersVerdict(const JobRecord& job) {
+Ending schedulersVerdict(const Step& step) {
+    const JobRecord& job = step.decision.next;
     const auto& submission = job.submission;
     if (submission.cause == "lost") {
         return systemFailure("the batch system does not know the job any more");
@@ -113,7 +134,7 @@ Ending schedulersVerdict(const JobRecord& job) {
         return interrupted(submission);
     }
     if (submission.cause == "wall_time") {
-        return timedOut(job);
+        return timedOut(step);
     }
     if (submission.cause == "memory") {
         return scriptFailure(137, "out of memory",
@@ -131,7 +152,8 @@ Ending schedulersVerdict(const JobRecord& job) {
 
 /// A wrapper that was sent SIGTERM without our asking: a script can do that too, so only a
 /// scheduler that says it ended the job makes it a system failure.
-Ending terminatedVerdict(const JobRecord& job) {
+Ending terminatedVerdict(const Step& step) {
+    const JobRecord& job = step.decision.next;
     const std::string& cause = job.submission.cause;
     if (cause == "removed_by_us" || cause == "node_failure") {
         return interrupted(job.submission);
@@ -140,7 +162,7 @@ Ending terminatedVerdict(const JobRecord& job) {
         return scriptFailure(128 + SIGTERM, "terminated",
                              ": the job was sent SIGTERM, and not by the batch system");
     }
-    return schedulersVerdict(job);
+    return schedulersVerdict(step);
 }
 
 /// A node's word that the time is up.
@@ -153,11 +175,14 @@ Ending timeoutVerdict(const Step& step, const ScriptEnd& end) {
                 "Job failed: script timeout: context deadline exceeded",
                 "script timeout"};
     }
+    if (end.why == "wall_timeout") {
+        return wallTimeOver(step);
+    }
     if (job.deadline && step.now + std::chrono::seconds(60) < *job.deadline) {
         return systemFailure("the clock of node " + job.submission.node +
                              " is ahead: it ended the job before its time");
     }
-    return timedOut(job);
+    return timedOut(step);
 }
 
 /// A script can forge `system`: it counts only from the stage before any user code, and soon.
@@ -179,7 +204,7 @@ Ending verdict(const Step& step) {
         return canceled(job);
     }
     if (!step.facts.end || !step.facts.end->valid) {
-        return schedulersVerdict(job);
+        return schedulersVerdict(step);
     }
     const ScriptEnd& end = *step.facts.end;
     if (end.outcome == "success") {
@@ -196,7 +221,7 @@ Ending verdict(const Step& step) {
         return timeoutVerdict(step, end);
     }
     if (end.outcome == "canceled") {
-        return terminatedVerdict(job);
+        return terminatedVerdict(step);
     }
     return believable(job, end)
                ? systemFailure("prepare environment: the node could not start the job")

@@ -10,6 +10,7 @@
 #include "bridge/core/Access.h"
 #include "bridge/core/Facts.h"
 #include "bridge/core/Identity.h"
+#include "bridge/core/ResourceRules.h"
 #include "bridge/folder/JobFolders.h"
 #include "bridge/gitlab/JobDescription.h"
 #include "bridge/gitlab/Masker.h"
@@ -27,6 +28,8 @@ struct BackendEntry {
     Policy policy;
     Lane& reads;
     Lane& effects;
+
+    ResourceRules resources = {};
 
     // Owner thread only.
     SteadyTime nextPoll = {};
@@ -103,6 +106,7 @@ struct Live {
     bool learnt = false;  ///< What follows is that of the job's description.
     bool sections = true;
     payload::LogWishes wishes;
+    std::optional<std::chrono::seconds> wallTime;
     bool hasUploads = false;
     UploadProgress uploads;
     bool uploadWanted = false;                     ///< Once GitLab is back.

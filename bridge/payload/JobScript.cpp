@@ -234,6 +234,30 @@ LogWishes logWishes(const JobDescription& job, const ScriptContext& context) {
     return {settings.debugTrace, settings.timestamps};
 }
 
+std::map<std::string, std::string> variablesNamed(const JobDescription& job,
+                                                  const ScriptContext& context,
+                                                  std::string_view prefix) {
+    std::set<std::string> names;
+    for (const auto& variable : job.variables) {
+        if (variable.key.starts_with(prefix)) {
+            names.insert(variable.key);
+        }
+    }
+    for (const auto& assignment : context.environment) {
+        if (assignment.starts_with(prefix)) {
+            names.insert(assignment.substr(0, assignment.find('=')));
+        }
+    }
+    std::map<std::string, std::string> values;
+    if (!names.empty()) {
+        const Variables variables(job, context);
+        for (const auto& name : names) {
+            values.emplace(name, variables.setting(name));
+        }
+    }
+    return values;
+}
+
 Result<JobScript> makeScript(const JobDescription& job, const ScriptContext& context) {
     return Builder(job, context).build();
 }

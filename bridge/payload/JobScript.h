@@ -1,7 +1,9 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -25,6 +27,7 @@ struct ScriptContext {
     WallTime deadline;                ///< Absolute; the wrapper ends the job then.
     bool debugTraceDisabled = false;  ///< CI_DEBUG_TRACE has no effect but a warning.
     std::string tlsCa = {};  ///< Certificates (PEM text) that GitLab's own must be signed by.
+    std::chrono::seconds wallTime{0};  ///< From the job's start on its node; 0 = no such limit.
 };
 
 struct ScriptFile {
@@ -48,6 +51,12 @@ struct LogWishes {
 };
 LogWishes logWishes(const gitlab::JobDescription& job, const ScriptContext& context);
 
+/// The job's variables whose names begin so, those of the runner's configuration included, as the
+/// job sees them: of two the last counts, references are replaced.
+std::map<std::string, std::string> variablesNamed(const gitlab::JobDescription& job,
+                                                  const ScriptContext& context,
+                                                  std::string_view prefix);
+
 /// Generates the script. Pure. Permanent error = the job cannot run here; its text is the one
 /// line for the job's log (image, services, secrets, run, dependencies, submodules).
 Result<JobScript> makeScript(const gitlab::JobDescription& job, const ScriptContext& context);
@@ -55,7 +64,8 @@ Result<JobScript> makeScript(const gitlab::JobDescription& job, const ScriptCont
 /// The wrapper's verdict, from the status file (job-execution 11.2).
 struct Status {
     std::string outcome;  ///< success, failed, timedout, canceled, system
-    std::string why;  ///< empty, canceled, terminated, stage_timeout, job_timeout, collect_failed
+    /// empty, canceled, terminated, stage_timeout, job_timeout, wall_timeout, collect_failed
+    std::string why;
     std::string stage;
     std::optional<int> exitCode;
     std::string host;

@@ -16,6 +16,11 @@ gb_term_delay=20   # 25 ms each that a signal may need to reach the wrapper afte
 gb_term_grace=5    # the same once the batch system wants us gone
 gb_term_budget=20  # seconds for after_script and files once the batch system wants us gone
 gb_retry_wait=5    # seconds before the second attempt; doubles
+gb_late=job_timeout
+printf -v gb_end '%(%s)T' -1
+[ "$gb_wall_time" = 0 ] || [ $((gb_end + gb_wall_time)) -ge "$gb_deadline" ] || {
+  gb_deadline=$((gb_end + gb_wall_time)) gb_late=wall_timeout
+}
 gb_folder=${0%/in/job.sh}
 gb_in=$gb_folder/in gb_out=$gb_folder/out
 gb_outcome=system gb_why= gb_stage=prepare_script gb_code= gb_root= gb_log= gb_is_done=
@@ -134,7 +139,7 @@ gb_cause() {
   local now term=
   printf -v now '%(%s)T' -1
   [ -s "$GB_CTL/term" ] && read -r term <"$GB_CTL/term"
-  if [ "$now" -ge "$gb_deadline" ]; then gb_why=job_timeout
+  if [ "$now" -ge "$gb_deadline" ]; then gb_why=$gb_late
   elif [ "$1" = 1 ] && [ -e "$gb_in/cancel" ]; then gb_why=canceled
   elif [ -n "$term" ] && { [ "$1" = 1 ] || [ "$now" -ge $((term + gb_term_budget)) ]; }; then
     gb_why=terminated
@@ -226,7 +231,7 @@ gb_run() {
     *_timeout) gb_outcome=timedout ;;
     *) if [ "$gb_rc" -eq 0 ]; then gb_outcome=success; else gb_outcome=failed gb_code=$gb_rc; fi ;;
   esac
-  [ "$gb_why" != job_timeout ] || gb_done
+  [ "$gb_why" != "$gb_late" ] || gb_done
 }
 gb_keep() { gb_kept=("$gb_outcome" "$gb_why" "$gb_stage" "$gb_code"); }
 gb_restore() {
@@ -334,6 +339,7 @@ std::string wrapperScript(const WrapperPlan& plan, const Settings& settings,
     text += constant("gb_slug", plan.slug);
     text += constant("gb_via", oneLine(context.bridgeHost));
     text += constant("gb_deadline", deadline.count());
+    text += constant("gb_wall_time", context.wallTime.count());
     text += constant("gb_script_limit", settings.scriptTimeout.count());
     text += constant("gb_after_limit", settings.afterScriptTimeout.count());
     text += constant("gb_attempts", settings.getSourcesAttempts);

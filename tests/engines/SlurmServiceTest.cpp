@@ -94,5 +94,24 @@ TEST_F(SlurmService, AnAdministratorsRemovalIsAnInterruption) {
     EXPECT_EQ(service->sql("SELECT cause FROM submission"), "removed_by_other\n");
 }
 
+TEST_F(SlurmService, WhatAJobAsksForReachesSlurm) {
+    JobSpec spec;
+    spec.script = {"echo \"got $SLURM_CPUS_PER_TASK $SLURM_MEM_PER_NODE $SLURM_JOB_PARTITION\"",
+                   "scontrol show job $SLURM_JOB_ID | grep -o 'TimeLimit=[^ ]*'"};
+    spec.variables = {{.key = "GIT_STRATEGY", .value = "none"},
+                      {.key = "SLURM_CONF", .value = engine.slurmConf()},
+                      {.key = "GRIDBRIDGE_CPUS", .value = "2"},
+                      {.key = "GRIDBRIDGE_MEMORY", .value = "300M"},
+                      {.key = "GRIDBRIDGE_WALLTIME", .value = "7m"}};
+    const auto id = gitlab->addJob(std::move(spec));
+
+    ASSERT_TRUE(ends({id}));
+
+    const auto job = gitlab->job(id);
+    EXPECT_EQ(job.status, Status::Success);
+    EXPECT_TRUE(says(job, "got 2 300 main\n")) << job.trace;
+    EXPECT_TRUE(says(job, "TimeLimit=00:10:00\n")) << job.trace;
+}
+
 }  // namespace
 }  // namespace gridbridge::testing

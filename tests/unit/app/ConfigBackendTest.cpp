@@ -37,6 +37,45 @@ TEST_F(BackendConfigErrors, AKeyOfSlurm) {
                     here + "submit_options: \"--requeue\" cannot be given to sbatch here; ")));
 }
 
+TEST_F(BackendConfigErrors, WhatJobsMayAskFor) {
+    const std::string slurm = "type = \"slurm\"\nwork_dir = \"/w\"\nrun_as = \"ci\"\n";
+    const std::string local = "type = \"local\"\nwork_dir = \"/w\"\nrun_as = \"ci\"\n";
+    const std::string here = "config.toml:10: backends.here.";
+    EXPECT_THAT(asBackend(slurm + "cpus = 1\nmax_cpus = 16\nmemory = \"2 GiB\"\n"
+                                  "max_memory = \"64 GiB\"\ndisk = \"1 GiB\"\n"
+                                  "max_disk = \"2 TiB\"\ngpus = 0\nmax_gpus = 2\n"
+                                  "wall_time = \"1 h\"\nmax_wall_time = \"2 days\"\n"
+                                  "queues = [\"short\"]\naccounts = [\"a_b\", \"g.x@y\"]\n"
+                                  "project_accounts = [\"physics/**=phys\"]\n"),
+                ::testing::IsEmpty());
+    EXPECT_THAT(asBackend(local + "max_wall_time = \"1 h\"\n"), ::testing::IsEmpty());
+    EXPECT_THAT(asBackend(local + "max_memory = \"64 GiB\"\n"),
+                ElementsAre(here + "max_memory: cannot be asked for with type = \"local\"; remove "
+                                   "it"));
+    EXPECT_THAT(asBackend("type = \"htcondor\"\nwork_dir = \"/w\"\nrun_as = \"ci\"\n"
+                          "queues = [\"q\"]\n"),
+                ElementsAre(here + "queues: cannot be asked for with type = \"htcondor\"; remove "
+                                   "it"));
+    EXPECT_THAT(asBackend(slurm + "cpus = 4\nmax_cpus = 2\n"),
+                ElementsAre(here + "cpus: is more than max_cpus; lower it, or raise the other"));
+    EXPECT_THAT(asBackend(slurm + "max_memory = \"lots\"\n"),
+                ElementsAre(here + "max_memory: \"lots\" is no size that can be used here; write a "
+                                   "number with MiB, GiB or TiB, like \"2 GiB\"; 1 MiB to 1024 "
+                                   "TiB"));
+    EXPECT_THAT(asBackend(slurm + "max_cpus = 0\n"),
+                ElementsAre(here + "max_cpus: is 0; write a number from 1 to 1000000"));
+    EXPECT_THAT(asBackend(slurm + "queues = [\"short\", \"--uid=0\"]\n"),
+                ElementsAre(here + "queues: \"--uid=0\" is not a name; use letters, digits, '.', "
+                                   "'_', '@' and '-' only"));
+    for (const char* bad : {"physics", "=phys", "physics/*=", "physics/*=a b", "a=b=c"}) {
+        EXPECT_THAT(asBackend(slurm + "project_accounts = [\"" + bad + "\"]\n"),
+                    ElementsAre(here + "project_accounts: \"" + bad +
+                                "\" names no account for a project; write each as "
+                                "\"group/project=account\", with * for part of a name and ** for "
+                                "several"));
+    }
+}
+
 TEST_F(BackendConfigErrors, AKeyOfHTCondor) {
     const std::string htcondor = "type = \"htcondor\"\nwork_dir = \"/w\"\nrun_as = \"ci\"\n";
     const std::string here = "config.toml:10: backends.here.";
@@ -80,6 +119,14 @@ TEST_F(BackendConfigErrors, AKeyOfCommands) {
     EXPECT_THAT(asBackend(sge + "cancel = [\"qdel\", \"{job}\"]\n"),
                 ElementsAre("config.toml:11: backends.here.cancel: holds the unknown value {job}; "
                             "write one of: id, name, user"));
+    EXPECT_THAT(asBackend(sge + "max_cpus = 4\nqueues = [\"long.q\"]\n"), ::testing::IsEmpty());
+    EXPECT_THAT(asBackend(sge + "max_gpus = 4\n"),
+                ElementsAre("config.toml:11: backends.here.max_gpus: cannot be asked for with type "
+                            "= \"command\" and this submit; remove it"));
+    EXPECT_THAT(asBackend(sge + "submit = [\"qsub\", \"-q\", \"{queue}\"]\n"),
+                ElementsAre("config.toml:11: backends.here.submit: holds {queue}, which not every "
+                            "job has; write a word like \"[-q {queue}]\": it is left out where a "
+                            "value of it is absent"));
     EXPECT_THAT(asBackend(sge + "status_json = \"Jobs\"\n"),
                 ::testing::Contains("config.toml:6: backends.here.status_members: does not say "
                                     "where the state of a job is; write [\"state=...\", "

@@ -129,7 +129,7 @@ TEST(ConfigurationPage, ItsBoundsOfDurationsAreTheBounds) {
         EXPECT_THAT(faults(std::to_string(seconds(found[1]) - 1)), ::testing::SizeIs(1)) << line;
         EXPECT_THAT(faults(std::to_string(seconds(found[2]) + 1)), ::testing::SizeIs(1)) << line;
     }
-    EXPECT_EQ(seen, 5U);
+    EXPECT_EQ(seen, 7U);
 }
 
 TEST(ConfigurationPage, ItsExampleIsSound) {

@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
 
 #include "bridge/app/ConfigCommand.h"
@@ -164,6 +165,19 @@ const std::map<std::string_view, std::pair<const char*, const char*>> kValues{
     {"condor_config", {"\"/a\"", "\"/b\""}},
     {"file_transfer", {"false", "true"}},
     {"bin_dir", {"\"/a\"", "\"/b\""}},
+    {"cpus", {"1", "2"}},
+    {"max_cpus", {"4", "8"}},
+    {"memory", {"\"1 GiB\"", "\"2 GiB\""}},
+    {"max_memory", {"\"4 GiB\"", "\"8 GiB\""}},
+    {"disk", {"\"1 GiB\"", "\"2 GiB\""}},
+    {"max_disk", {"\"4 GiB\"", "\"8 GiB\""}},
+    {"gpus", {"0", "1"}},
+    {"max_gpus", {"1", "2"}},
+    {"wall_time", {"60", "90"}},
+    {"max_wall_time", {"3600", "7200"}},
+    {"queues", {"[\"a\"]", "[\"b\"]"}},
+    {"accounts", {"[\"a\"]", "[\"b\"]"}},
+    {"project_accounts", {"[\"g/*=a\"]", "[\"g/*=b\"]"}},
     {"preset", {"\"sge\"", "\"sge\""}},
     {"command_environment", {"[\"A=b\"]", "[\"A=c\"]"}},
     {"submit", {"[\"a\"]", "[\"b\"]"}},
@@ -191,6 +205,11 @@ const std::map<std::string_view, std::pair<const char*, const char*>> kValues{
     {"cancel_gone", {"\"a\"", "\"b\""}},
 };
 
+/// That not every batch system can be asked for.
+constexpr std::array<std::string_view, 11> kResourceKeys{
+    "cpus", "max_cpus", "memory",   "max_memory",       "disk",  "max_disk",
+    "gpus", "max_gpus", "accounts", "project_accounts", "queues"};
+
 /// As `kValues` has it, with the second value for `changed`.
 Config configWith(std::string_view changed) {
     const auto section = [&](SectionKind kind, const std::string& type = "local") {
@@ -199,8 +218,8 @@ Config configWith(std::string_view changed) {
             const auto has = [&](const auto& keys) {
                 return std::find(keys.begin(), keys.end(), key.name) != keys.end();
             };
-            const bool isSlurms =
-                has(kSlurmKeys) || key.name == "submit_options" || key.name == "bin_dir";
+            const bool isSlurms = has(kSlurmKeys) || key.name == "submit_options" ||
+                                  key.name == "bin_dir" || has(kResourceKeys);
             const bool isSimulated = key.name == "seed" || key.name == "faults";
             const std::string itsType = has(kHTCondorKeys)   ? "htcondor"
                                         : has(commandKeys()) ? "command"

@@ -277,5 +277,57 @@ TEST(CommandTemplate, WordsGetTheirValuesAndTheOptionsTheirPlace) {
     EXPECT_EQ(unknownValue(words, known), "{wall_time}");
 }
 
+TEST(CommandTemplate, WhatAJobDidNotAskForLeavesItsWordsOut) {
+    BatchJob job;
+    job.key = {"gb-a-1-1"};
+    job.deadline = kNow + std::chrono::hours(2);
+    job.resources = {.cpus = 3,
+                     .memory = std::int64_t{1} << 30,
+                     .gpus = 0,
+                     .wallTime = std::chrono::minutes(10),
+                     .queue = "long.q"};
+    const std::vector<std::string> words{"qsub",
+                                         "[-pe smp {cpus}]",
+                                         "[-l h_vmem={memory_mb_per_cpu}M]",
+                                         "[-M {memory_mb}MB -R rusage[mem={memory_mb}]]",
+                                         "[-P {account}]",
+                                         "[-l d={disk_mb} -q {queue}]",
+                                         "[-gpu num={gpus}]",
+                                         "[-q {queue}]",
+                                         "{wall_minutes}"};
+
+    EXPECT_THAT(filled(words, submitValues(job, "/w", "ci", kNow)),
+                ElementsAre("qsub", "-pe", "smp", "3", "-l", "h_vmem=342M", "-M", "1024MB", "-R",
+                            "rusage[mem=1024]", "-q", "long.q", "13"));
+    EXPECT_TRUE(asksFor(words, "account"));
+    EXPECT_FALSE(asksFor(words, "wall_minutes"));
+}
+
+TEST(CommandTemplate, APresetAsksForWhatItsBatchSystemCanGive) {
+    BatchJob job;
+    job.resources = {.cpus = 2, .memory = std::int64_t{1} << 30, .queue = "q", .account = "a"};
+    const auto submit = [&](const char* preset) {
+        std::string text;
+        const auto values = submitValues(job, "/w", "ci", kNow);
+        for (const auto& word : filled(commandPreset(preset)->submit, values)) {
+            text += " " + word;
+        }
+        return text;
+    };
+    EXPECT_THAT(submit("sge"), ::testing::EndsWith(" -pe smp 2 -l h_vmem=512M -q q -P a "
+                                                   "/w/in/loader.sh"));
+    EXPECT_THAT(submit("pbs"), ::testing::EndsWith(" -l ncpus=2 -l mem=1024mb -q q -A a "
+                                                   "/w/in/loader.sh"));
+    EXPECT_THAT(submit("torque"), ::testing::EndsWith(" -l nodes=1:ppn=2 -l mem=1024mb -q q -A a "
+                                                      "/w/in/loader.sh"));
+    EXPECT_THAT(submit("lsf"),
+                ::testing::EndsWith(" -n 2 -R span[hosts=1] -M 1024MB -R rusage[mem=1024MB] -q q "
+                                    "-P a /bin/sh /w/in/loader.sh"));
+    EXPECT_THAT(submit("oar"), ::testing::EndsWith(" -q q --project=a /bin/sh /w/in/loader.sh"));
+    EXPECT_THAT(submit("flux"),
+                ::testing::EndsWith(" --cores-per-task=2 --queue=q --bank=a /bin/sh "
+                                    "/w/in/loader.sh"));
+}
+
 }  // namespace
 }  // namespace gridbridge

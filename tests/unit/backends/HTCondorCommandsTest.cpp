@@ -64,6 +64,32 @@ TEST(HTCondorCommands, TheSitesLinesAreBeforeOurs) {
     EXPECT_TRUE(text.starts_with("request_memory = 4 GB\n+Site = \"x\"\nuniverse = vanilla\n"));
 }
 
+TEST(HTCondorCommands, WhatJobsAskedForIsBehindTheSitesLinesWhereTheLastOneCounts) {
+    const BatchJob job{.key = {"gb-a-1-1"},
+                       .account = "ci",
+                       .inputs = {},
+                       .outputs = {},
+                       .loader = {},
+                       .deadline = WallTime(std::chrono::seconds(1000)),
+                       .label = "l",
+                       .resources = {.cpus = 4,
+                                     .memory = (std::int64_t{4} << 30) + 1,
+                                     .disk = std::int64_t{10} << 30,
+                                     .gpus = 1,
+                                     .account = "group_physics.cms"}};
+
+    const auto text = submitDescription({.submitOptions = {"request_memory = 2 GB"}},
+                                        std::vector<const BatchJob*>{&job}, "/shared");
+
+    EXPECT_TRUE(
+        text.starts_with("request_memory = 2 GB\nrequest_cpus = 4\n"
+                         "request_memory = 4097\nrequest_disk = 10485760\n"
+                         "request_gpus = 1\naccounting_group = group_physics.cms\n"
+                         "universe = vanilla\n"))
+        << text;
+    EXPECT_EQ(resourceLines({.gpus = 0, .wallTime = std::chrono::seconds(9), .queue = "long"}), "");
+}
+
 TEST(HTCondorCommands, NothingIsTakenForTheSubmitLanguage) {
     const auto text = describe({}, "$(X)\n queue 5", "/shared/$(ENV)");
 

@@ -1,5 +1,7 @@
 #include <gmock/gmock.h>
 
+#include <algorithm>
+
 #include "backends/slurm/SlurmCommands.h"
 
 namespace gridbridge {
@@ -55,6 +57,42 @@ TEST(SlurmCommands, TheSitesOptionsComeLastAndEmptyOnesNotAtAll) {
     EXPECT_EQ(words[words.size() - 2], "--time=10");
     EXPECT_THAT(submitCommand({}, job(), "/f", kNow),
                 Each(Not(::testing::StartsWith("--partition"))));
+}
+
+TEST(SlurmCommands, WhatAJobAskedForIsBehindTheSitesOptionsWhereTheLastOneCounts) {
+    auto big = job();
+    big.resources = {.cpus = 4,
+                     .memory = (std::int64_t{4} << 30) + 1,
+                     .disk = std::int64_t{10} << 30,
+                     .gpus = 2,
+                     .queue = "long",
+                     .account = "physics"};
+    const SlurmConfig config{.partition = "short", .submitOptions = {"--mem=2G"}};
+
+    const auto words = submitCommand(config, big, "/f", kNow);
+
+    const auto at = std::find(words.begin(), words.end(), "--mem=2G");
+    ASSERT_NE(at, words.end());
+    EXPECT_EQ(std::vector<std::string>(at + 1, words.end()),
+              (std::vector<std::string>{"--cpus-per-task=4", "--mem=4097M", "--tmp=10240M",
+                                        "--gres=gpu:2", "--partition=long", "--account=physics",
+                                        "/f/in/loader.sh"}));
+}
+
+TEST(SlurmCommands, AJobThatAskedForNothingGetsTheSitesOptionsAlone) {
+    auto plain = job();
+    plain.resources.gpus = 0;
+
+    EXPECT_EQ(submitCommand({}, plain, "/f", kNow), submitCommand({}, job(), "/f", kNow));
+}
+
+TEST(SlurmCommands, OfWallTimeAndDeadlineTheSmallerCounts) {
+    auto brief = job();
+    brief.resources.wallTime = 10min + 1s;
+    EXPECT_THAT(submitCommand({}, brief, "/f", kNow), Contains("--time=14"));
+
+    brief.resources.wallTime = 5h;
+    EXPECT_THAT(submitCommand({}, brief, "/f", kNow), Contains("--time=65"));
 }
 
 TEST(SlurmCommands, OptionsOnWhichPromisesRestAreTheServicesOwn) {

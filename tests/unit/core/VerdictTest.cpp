@@ -21,7 +21,7 @@ protected:
     void ends(const std::string& outcome, const std::string& why, std::optional<int> code) {
         facts.end = ScriptEnd{"text", true, outcome, why, "step_script", code, 0};
     }
-    Decision decided() const { return decide(job, facts, now, {}); }
+    Decision decided() const { return decide(job, facts, now, policy); }
     /// GitLab's reason after a status file that says `system`, seen so long after the start.
     std::string reasonOfSystem(const std::string& stage, Millis after) {
         facts.end = ScriptEnd{"text", true, "system", "", stage, {}, 0};
@@ -35,6 +35,7 @@ protected:
     const WallTime now = fromEpoch(1767225600000ms);
     store::JobRecord job;
     Facts facts;
+    Policy policy;
 };
 
 struct VerdictCase {
@@ -90,6 +91,18 @@ TEST_F(VerdictTest, NodeThatEndsAJobAnHourEarlyHasAWrongClock) {
 
     EXPECT_EQ(decision.next.failureReason, "runner_system_failure");
     EXPECT_NE(decision.after.find("node17"), std::string::npos);
+}
+
+TEST_F(VerdictTest, NodesWordThatTheWallTimeIsOverNeedsNoClock) {
+    policy.wallTime = 10min;
+    ends("timedout", "wall_timeout", {});
+
+    const auto decision = decided();
+
+    EXPECT_EQ(decision.next.failureReason, "job_execution_timeout");
+    EXPECT_NE(decision.after.find("Job failed: execution took longer than its wall time of 10m0s"),
+              std::string::npos)
+        << decision.after;
 }
 
 TEST_F(VerdictTest, MissingStatusFileIsTheSchedulersWordOrElseTheScripts) {

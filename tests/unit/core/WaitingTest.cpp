@@ -150,6 +150,45 @@ TEST_F(WaitingTest, NodeThatFailsBeforeTheScriptStartedCostsOnlyAnAttempt) {
     EXPECT_FALSE(job.startedAt);
 }
 
+TEST_F(WaitingTest, WallTimeBeginsWithTheJobAndAnewWithAnotherAttempt) {
+    policy.capabilities.sharedFolder = true;
+    policy.wallTime = 10min;
+    const auto full = *job.deadline;
+    in(State::Queued);
+    now += 5min;
+    sees(BatchState::Running);
+    facts.observed->started = false;
+    go();
+    EXPECT_EQ(*job.deadline, now + 10min);
+    fails(EndCause::NodeFailure);
+    ASSERT_TRUE(last.effects.has(Effect::Mark));
+    isMarked(true);
+    ASSERT_EQ(job.state, State::Submitting);
+    EXPECT_EQ(*job.deadline, full);
+}
+
+TEST_F(WaitingTest, JobThatItsNodeDoesNotEndAfterItsWallTimeIsEndedByTheService) {
+    policy.wallTime = 10min;
+    in(State::Queued);
+    sees(BatchState::Running);
+    go(10min + policy.overtime);
+    sees(BatchState::Running);
+    EXPECT_TRUE(go().effects.has(Effect::CancelHard));
+    ASSERT_EQ(job.state, State::Collecting);
+    facts.batchLog = Result<std::string>("");
+    EXPECT_THAT(go().after, HasSubstr("execution took longer than its wall time of 10m0s"));
+    EXPECT_EQ(job.failureReason, "job_execution_timeout");
+}
+
+TEST_F(WaitingTest, WallTimeBeyondTheTimeoutChangesNothing) {
+    policy.wallTime = 5h;
+    const auto full = *job.deadline;
+    in(State::Queued);
+    sees(BatchState::Running);
+    go();
+    EXPECT_EQ(*job.deadline, full);
+}
+
 TEST_F(WaitingTest, MarkerThatCouldNotBeAskedForIsAskedForAgain) {
     policy.capabilities.sharedFolder = true;
     in(State::Queued);

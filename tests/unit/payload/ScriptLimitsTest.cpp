@@ -84,6 +84,29 @@ TEST(ScriptLimitsTest, DeadlineEndsEverythingWithoutAfterScriptOrArtifacts) {
     EXPECT_FALSE(run.exists("out/artifact.0.tar.gz"));
 }
 
+TEST(ScriptLimitsTest, WallTimeBeginsOnTheNodeAndEndsEverything) {
+    auto context = endingIn(seconds(600));
+    context.wallTime = seconds(2);
+    ScriptRun run(withArchive(jobWith({"echo x >out", "sleep 60"}, {"echo never-after"})), context);
+
+    run.run();
+
+    EXPECT_EQ(run.status().outcome, "timedout");
+    EXPECT_EQ(run.status().why, "wall_timeout");
+    EXPECT_THAT(run.text(), Not(HasSubstr("never-after\n")));
+    EXPECT_FALSE(run.exists("out/artifact.0.tar.gz"));
+}
+
+TEST(ScriptLimitsTest, OfWallTimeAndDeadlineTheFirstCounts) {
+    auto context = endingIn(seconds(2));
+    context.wallTime = seconds(600);
+    ScriptRun run(jobWith({"sleep 60"}), context);
+
+    run.run();
+
+    EXPECT_EQ(run.status().why, "job_timeout");
+}
+
 TEST(ScriptLimitsTest, DeadlineInThePastStartsNoStage) {
     ScriptRun run(jobWith({"echo never"}), endingIn(seconds(-5)));
 

@@ -1,0 +1,11 @@
+#pragma once
+
+#include "bridge/app/ConfigSection.h"
+
+namespace gridbridge::app {
+
+/// What jobs may ask the backend for, once its type and commands are known. What is wrong is
+/// reported to the section.
+void takeResources(ConfigSection& section, BackendConfig& backend);
+
+}  // namespace gridbridge::app

@@ -95,7 +95,7 @@ TEST_F(SlurmService, AnAdministratorsRemovalIsAnInterruption) {
 }
 
 TEST_F(SlurmService, WhatAJobAsksForReachesSlurm) {
-    JobSpec spec;
+    fakegitlab::JobSpec spec;
     spec.script = {"echo \"got $SLURM_CPUS_PER_TASK $SLURM_MEM_PER_NODE $SLURM_JOB_PARTITION\"",
                    "scontrol show job $SLURM_JOB_ID | grep -o 'TimeLimit=[^ ]*'"};
     spec.variables = {{.key = "GIT_STRATEGY", .value = "none"},

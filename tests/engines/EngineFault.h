@@ -13,7 +13,7 @@
 
 namespace gridbridge::testing {
 
-/// What tests of faults of a real batch system share. `Harness` has a `config` with a `binDir`.
+/// What tests of faults of a real batch system share. `Harness` is an EngineHarness.
 template <typename Harness>
 class EngineFault : public ::testing::Test {
 protected:
@@ -21,6 +21,7 @@ protected:
 
     /// All that was submitted is removed and released.
     void TearDown() override {
+        engine.repair();
         for (const auto& ref : refs_) {
             const std::vector<CancelRequest> requests{{ref, CancelKind::Hard}};
             static_cast<void>(harness.backend().cancel(ctx(), requests));
@@ -83,26 +84,35 @@ protected:
         EXPECT_TRUE(all.ok());
         return all.ok() ? all->size() : 99;
     }
-    /// In front of the batch system's own program of that name.
+    /// In front of the batch system's own program of that name, which `script` finds in its PATH.
     void wrap(const std::string& program, const std::string& script) {
         std::filesystem::create_directories(bin());
+        if (!usualBin_.empty()) {
+            for (const auto& each : std::filesystem::directory_iterator(usualBin_)) {
+                std::filesystem::create_symlink(each.path(), bin() / each.path().filename());
+            }
+        }
         const auto file = bin() / program;
         std::filesystem::remove(file);
-        std::ofstream(file) << "#!/bin/sh\n" << script;
+        std::ofstream(file) << "#!/bin/sh\nPATH=" << usualBin_ << (usualBin_.empty() ? "" : ":")
+                            << "/usr/local/bin:/usr/bin:/bin\n"
+                            << script;
         std::filesystem::permissions(file, std::filesystem::perms(0755));
         harness.config.binDir = bin().string();
         harness.restart();
     }
     void unwrap() {
-        harness.config.binDir.clear();
+        harness.config.binDir = usualBin_;
         harness.restart();
     }
     std::filesystem::path bin() const { return bin_.path() / "programs"; }
 
     Harness harness;
+    decltype(Harness::engine()) engine = Harness::engine();
 
 private:
     TempDir bin_;
+    const std::string usualBin_ = harness.config.binDir;
     int number_ = 0;
     std::vector<JobRef> refs_;
 };

@@ -1,76 +1,49 @@
 #pragma once
 
-#include <algorithm>
 #include <string>
 #include <vector>
 
 #include "tests/e2e/Service.h"
+#include "tests/engines/Engine.h"
 
 namespace gridbridge::testing {
 
-/// The real executable, the stand-in GitLab and a real batch system. Jobs count their starts where
-/// every account may write.
+/// The real executable, the stand-in GitLab and the program's batch system.
 class EngineService : public EndToEnd {
 protected:
-    using JobId = fakegitlab::JobId;
+    void TearDown() override;
 
-    /// Starts the service with this backend; `work_dir` and `poll_interval` are there.
-    void begin(const std::string& backendLines) {
-        std::filesystem::permissions(folder.path, std::filesystem::perms(0711));
-        std::filesystem::create_directories(counters());
-        std::filesystem::permissions(counters(), std::filesystem::perms::all);
-        gitlab.emplace(clock, options());
-        gitlab->addRunner("glrt-test");
-        service.emplace(gitlab->url(), folder.path);
-        // The account of the jobs must be able to run it, wherever it was built.
-        const auto executable = folder.path / "gridbridge";
-        std::filesystem::copy_file(GRIDBRIDGE_EXECUTABLE, executable);
-        service->launchWith({}, executable);
-        writeFile(service->config(),
-                  "check_interval = 1\nstate_dir = \"" + service->stateDir().string() +
-                      "\"\nlog_level = \"debug\"\n[[runners]]\nname = \"pool\"\nurl = \"" +
-                      gitlab->url() +
-                      "\"\ntoken = \"glrt-test\"\nbackend = \"here\"\n[backends.here]\n"
-                      "work_dir = \"" +
-                      service->workDir().string() + "\"\npoll_interval = 1\n" + backendLines);
-        service->start();
-    }
-    /// A job that counts its starts and prints ten lines, `pause` seconds between them.
-    JobId add(const std::string& name, const std::string& pause) {
-        fakegitlab::JobSpec spec;
-        spec.name = name;
-        spec.script = {"echo >>" + counter(name).string(),
-                       "for i in 0 1 2 3 4 5 6 7 8 9; do echo line $i; sleep " + pause + "; done"};
-        spec.variables = {{.key = "GIT_STRATEGY", .value = "none"}};
-        return gitlab->addJob(std::move(spec));
-    }
-    long starts(const std::string& name) const {
-        return static_cast<long>(readFile(counter(name)).size());
-    }
-    long count(const std::string& state) {
-        const auto rows = service->sql("SELECT state FROM job WHERE state = '" + state + "'");
-        return std::count(rows.begin(), rows.end(), '\n');
-    }
-    bool ends(const std::vector<JobId>& ids) {
-        return gitlab->waitUntil(
-            [&] {
-                return std::all_of(ids.begin(), ids.end(),
-                                   [&](const JobId id) { return isEnded(gitlab->status(id)); }) &&
-                       count("done") == std::ssize(ids);
-            },
-            std::chrono::seconds(240));
-    }
-    static bool isWhole(const fakegitlab::JobSnapshot& job) {
-        std::string all;
-        for (int i = 0; i < 10; ++i) {
-            all += "line " + std::to_string(i) + "\n";
-        }
-        return says(job, all);
-    }
+    /// Starts the service; `jobs` jobs run at a time. `lines` are more of the backend's, and it
+    /// finds the batch system's programs in `commands`.
+    void serve(int jobs, const std::string& lines = "poll_interval = 1\n",
+               const std::filesystem::path& commands = ServiceEngine::get().commandFolder());
+    /// A job that counts its starts and runs these lines.
+    fakegitlab::JobId add(const std::string& name, std::vector<std::string> script);
+    /// One that prints ten lines, `pause` seconds after each.
+    fakegitlab::JobId addPrinting(const std::string& name, const std::string& pause);
+    long starts(const std::string& name) const;
+    /// Jobs in that state, as the service knows them.
+    long count(const std::string& state) const;
+    ::testing::AssertionResult reaches(long jobs, const std::string& state) const;
+    /// What the service knows of the job's last submission: a column of that table.
+    std::string submission(fakegitlab::JobId id, const std::string& column) const;
+    /// Until GitLab has an end for each and the service is done with them.
+    ::testing::AssertionResult ends(const std::vector<fakegitlab::JobId>& ids,
+                                    Millis limit = std::chrono::seconds(240));
+    /// How many of the ten lines are there, from the first on; -1 = one is missing among them, or
+    /// there twice.
+    static int printedLines(const fakegitlab::JobSnapshot& job);
+    /// All ten.
+    static bool isWhole(const fakegitlab::JobSnapshot& job);
+    static bool isLost(const fakegitlab::JobSnapshot& job);
+
+    /// A number of the environment, for sizes that a person chooses.
+    static int chosen(const char* variable, int usual);
+
+    ServiceEngine& engine = ServiceEngine::get();
 
 private:
-    std::filesystem::path counters() const { return folder.path / "counters"; }
-    std::filesystem::path counter(const std::string& name) const { return counters() / name; }
+    bool areDone(const std::vector<fakegitlab::JobId>& ids) const;
 };
 
 }  // namespace gridbridge::testing

@@ -3,75 +3,47 @@
 #include <cstdlib>
 #include <fstream>
 #include <stdexcept>
+#include <unistd.h>
 
 #include "tests/fakes/TempDir.h"
 
 namespace gridbridge::testing {
 
-HTCondorEngine::HTCondorEngine()
-    : temp_(std::make_unique<TempDir>()), folder_(temp_->path() / "pool") {}
-HTCondorEngine::~HTCondorEngine() = default;
-
+Engine& Engine::get() {
+    return HTCondorEngine::get();
+}
+ServiceEngine& ServiceEngine::get() {
+    return HTCondorEngine::get();
+}
 HTCondorEngine& HTCondorEngine::get() {
     static HTCondorEngine engine;
     return engine;
 }
 
-Finished HTCondorEngine::run(const std::string& shellCommand, int seconds) {
-    const auto result =
-        runner_.run({.argv = {"/bin/bash", "-c", shellCommand},
-                     .environment = {"PATH=" + (folder_ / "bin").string() +
-                                         ":/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
-                                     "HOME=/", "CONDOR_CONFIG=" + condorConfig(), suite(),
-                                     "HTCONDOR_ENGINE_INSTALLED_ONLY=1"}},
-                    {clock_.steadyNow() + std::chrono::seconds(seconds)}, std::size_t{1} << 20);
-    if (!result) {
-        throw std::runtime_error(shellCommand + ": " + result.error().message);
-    }
-    return *result;
+HTCondorEngine::HTCondorEngine() : ServiceEngine("HTCondor", HTCONDOR_SH) {}
+
+std::vector<std::string> HTCondorEngine::environment() const {
+    // Another version can be chosen from outside, see htcondor.sh.
+    const char* const suite = std::getenv("HTCONDOR_ENGINE_SUITE");
+    return {
+        "CONDOR_CONFIG=" + condorConfig(),
+        std::string("HTCONDOR_ENGINE_SUITE=") + (suite == nullptr ? "" : suite),
+        "HTCONDOR_ENGINE_INSTALLED_ONLY=1",
+        "HTCONDOR_ENGINE_EXTRA=NUM_CPUS = " + std::to_string(kProcessors) + "\nMEMORY = 32768\n"};
 }
 
-std::string HTCondorEngine::suite() {
-    const char* const chosen = std::getenv("HTCONDOR_ENGINE_SUITE");
-    return std::string("HTCONDOR_ENGINE_SUITE=") + (chosen == nullptr ? "" : chosen);
-}
-
-int HTCondorEngine::engine(const std::string& verb, std::string& said) {
-    const auto result = run(std::string(HTCONDOR_SH) + " " + verb + " " + folder_.string(), 120);
-    said = result.err;
-    return result.exitCode.value_or(1);
-}
-
-int HTCondorEngine::start(std::string& why) {
-    return engine("up", why);
-}
-
-void HTCondorEngine::stop() {
-    std::string said;
-    engine("down", said);
-}
-
-void HTCondorEngine::signal(const std::string& pattern, const std::string& signal) {
-    const auto sent = run("kill -" + signal + " $(" + HTCONDOR_SH + " status " + folder_.string() +
-                          " | awk '/^" + pattern + " *up/ {print $4}')");
+void HTCondorEngine::kill(const std::string& daemon, const std::string& signal) {
+    const auto sent =
+        run("for i in $(seq 100); do pids=$(" + script() + " status " + folder().string() +
+            " | awk '/^" + daemon + " *up/ {print $4}'); [ -z \"$pids\" ] || { kill -" + signal +
+            " $pids; exit; }; sleep 0.2; done; exit 1");
     if (sent.exitCode != 0) {
-        throw std::runtime_error(pattern + " does not run: " + sent.err);
+        throw std::runtime_error(daemon + " does not run: " + sent.err);
     }
-}
-
-void HTCondorEngine::kill(const std::string& name, const std::string& signalName) {
-    signal(name, signalName);
-}
-
-void HTCondorEngine::killAll() {
-    signal("condor_[a-z_]*", "KILL");
 }
 
 void HTCondorEngine::repair() {
-    std::string said;
-    if (engine("up", said) != 0) {
-        throw std::runtime_error(said);
-    }
+    Engine::repair();
     const auto answers =
         run("for i in $(seq 150); do condor_q -totals >/dev/null 2>&1 && exit 0; sleep 0.2; done; "
             "exit 1");
@@ -88,6 +60,19 @@ void HTCondorEngine::configure(const std::string& lines) {
     if (const auto done = run("condor_reconfig"); done.exitCode != 0) {
         throw std::runtime_error(done.err);
     }
+}
+
+std::string HTCondorEngine::backendLines(int jobs, const std::filesystem::path& commands) const {
+    return "type = \"htcondor\"\ncondor_config = \"" + condorConfig() + "\"\nbin_dir = \"" +
+           commands.string() +
+           "\"\nsubmit_options = [\"request_cpus = " + std::to_string(kProcessors / jobs) +
+           "\", \"request_memory = 64M\", \"request_disk = 1M\", \"job_lease_duration = 30\"]\n" +
+           // HTCondor takes no jobs of root.
+           (::geteuid() == 0 ? "run_as = \"daemon\"\n" : "trusted_jobs = true\n");
+}
+
+int HTCondorEngine::open() {
+    return linesOf("condor_q -allusers -constraint 'JobStatus != 4' -af ClusterId");
 }
 
 }  // namespace gridbridge::testing

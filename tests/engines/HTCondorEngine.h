@@ -1,54 +1,49 @@
 #pragma once
 
-#include <filesystem>
-#include <memory>
 #include <string>
+#include <vector>
 
-#include "bridge/base/Process.h"
+#include "tests/engines/Engine.h"
 
 namespace gridbridge::testing {
 
-class TempDir;
-
-/// The one HTCondor pool of a test program: one machine of sixteen processors, started by
-/// htcondor.sh before the first test and ended after the last.
-class HTCondorEngine {
+/// A pool of one machine.
+class HTCondorEngine final : public ServiceEngine {
 public:
-    HTCondorEngine();
-    ~HTCondorEngine();
-    HTCondorEngine(const HTCondorEngine&) = delete;
-    HTCondorEngine& operator=(const HTCondorEngine&) = delete;
-    /// Of the running program. Must have been started.
     static HTCondorEngine& get();
 
-    /// The exit code of htcondor.sh, 69 where HTCondor is not there; `why` is what it said.
-    int start(std::string& why);
-    void stop();
-
-    std::string condorConfig() const { return (folder_ / "etc/condor_config").string(); }
-    /// A signal to all processes of that name: condor_schedd, condor_startd, condor_shadow, … The
-    /// master starts daemons again within some seconds.
-    void kill(const std::string& name, const std::string& signal = "KILL");
-    void killAll();
-    /// Starts what does not run, and waits until the schedd answers.
-    void repair();
+    std::string condorConfig() const { return (folder() / "etc/condor_config").string(); }
+    void killAll() { kill("condor_[a-z_]*"); }
+    /// Also waits until the schedd answers.
+    void repair() override;
     /// Lines of condor_config besides its own, for running daemons; empty = no more.
     void configure(const std::string& lines);
-    /// A command with this pool's settings and programs, as our own account: an administrator.
-    Finished run(const std::string& shellCommand, int seconds = 60);
+
+    std::string backendLines(int jobs, const std::filesystem::path& commands) const override;
+    std::filesystem::path commandFolder() const override { return folder() / "bin"; }
+    std::vector<std::string> commands() const override {
+        return {"condor_submit", "condor_q", "condor_history", "condor_rm"};
+    }
+    std::vector<std::string> daemons() const override {
+        return {"condor_schedd", "condor_startd", "condor_collector", "condor_negotiator",
+                "condor_master"};
+    }
+    /// Waits for one to run: the master starts daemons again within some seconds.
+    void kill(const std::string& daemon, const std::string& signal = "KILL") override;
+    /// The schedd writes down all it knows at once.
+    void awaitSaved() override {}
+    void hold(const std::string& id) override { run("condor_hold " + id); }
+    void letGo(const std::string& id) override { run("condor_release " + id); }
+    void remove(const std::string& id) override { run("condor_rm " + id); }
+    void removeAll() override { run("condor_rm -all"); }
+    int open() override;
 
 private:
-    /// Another version can be chosen from outside, see htcondor.sh.
-    static std::string suite();
-    int engine(const std::string& verb, std::string& said);
+    HTCondorEngine();
+    std::vector<std::string> environment() const override;
+    std::string programs() const override { return commandFolder().string() + ":"; }
 
-    void signal(const std::string& pattern, const std::string& signal);
-
-    std::unique_ptr<TempDir> temp_;
-    std::filesystem::path folder_;
     std::string config_;  ///< Its own text, once there are others.
-    SystemClock clock_;
-    PosixProcessRunner runner_{clock_};
 };
 
 }  // namespace gridbridge::testing

@@ -13,11 +13,6 @@ using namespace std::chrono_literals;
 
 class HTCondorFault : public EngineFault<HTCondorHarness> {
 protected:
-    void TearDown() override {
-        engine.repair();
-        EngineFault::TearDown();
-    }
-
     /// Of all HTCondor has or had.
     std::string clustersOf(const BatchJob& job) {
         const auto which = " -constraint 'GridbridgeKey == \"" + job.key.value + "\"'";
@@ -25,14 +20,6 @@ protected:
             .run("{ condor_q -allusers -af ClusterId" + which + "; condor_history -af ClusterId" +
                  which + "; } | sort -u")
             .out;
-    }
-    /// `script` finds HTCondor's own programs in its PATH.
-    void wrapHere(const std::string& program, const std::string& script) {
-        std::filesystem::create_directories(bin());
-        for (const auto& each : std::filesystem::directory_iterator(HTCondorHarness::programs())) {
-            std::filesystem::create_symlink(each.path(), bin() / each.path().filename());
-        }
-        wrap(program, "PATH=" + HTCondorHarness::programs() + ":/usr/bin:/bin\n" + script);
     }
     std::vector<BatchJob> fillSlots() {
         std::vector<BatchJob> blockers;
@@ -42,8 +29,6 @@ protected:
         }
         return blockers;
     }
-
-    HTCondorEngine& engine = HTCondorEngine::get();
 };
 
 TEST_F(HTCondorFault, AScheddThatIsKilledAndComesBackHarmsNoJob) {
@@ -262,7 +247,7 @@ TEST_F(HTCondorFault, TheTimeLimitIsToldAndTheJobIsWarnedBeforeIt) {
 }
 
 TEST_F(HTCondorFault, ACommandThatIsKilledAfterItHasSubmittedIsNoSecondJob) {
-    wrapHere("condor_submit", "condor_submit \"$@\" >/dev/null\nexec sleep 600\n");
+    wrap("condor_submit", "condor_submit \"$@\" >/dev/null\nexec sleep 600\n");
     const auto job = plan({});
 
     const auto result = trySubmit(job, 5s);
@@ -278,7 +263,7 @@ TEST_F(HTCondorFault, ACommandThatIsKilledAfterItHasSubmittedIsNoSecondJob) {
 }
 
 TEST_F(HTCondorFault, ACommandThatIsKilledBeforeItSubmitsLeavesNothing) {
-    wrapHere("condor_submit", "exec sleep 600\n");
+    wrap("condor_submit", "exec sleep 600\n");
     const auto job = plan({});
 
     const auto result = trySubmit(job, 3s);
@@ -292,7 +277,7 @@ TEST_F(HTCondorFault, ACommandThatIsKilledBeforeItSubmitsLeavesNothing) {
 
 TEST_F(HTCondorFault, AScheddThatHangsDoublesNoJob) {
     const auto job = plan({});
-    wrapHere("condor_q", "exit 0\n");  // Else the hanging schedd stops the submission before it.
+    wrap("condor_q", "exit 0\n");  // Else the hanging schedd stops the submission before it.
     engine.kill("condor_schedd", "STOP");
 
     const auto result = trySubmit(job, 5s);
@@ -360,7 +345,7 @@ TEST_F(HTCondorFault, ARefusalIsToldInTheSitesWords) {
 TEST_F(HTCondorFault, AnAnswerThatCannotBeReadIsToldOnceAndConcludesNothing) {
     const auto job = plan({.held = true});
     const auto ref = running(job);
-    wrapHere("condor_q", "condor_q \"$@\" | head -c -5\necho; echo 'condor_q: Wartung'\n");
+    wrap("condor_q", "condor_q \"$@\" | head -c -5\necho; echo 'condor_q: Wartung'\n");
     harness.told.clear();
 
     const auto first = look(ref);

@@ -1,45 +1,38 @@
-// The real executable, the stand-in GitLab and a real HTCondor, whose nodes see the work folder or
-// not.
-#include <unistd.h>
-
+// What GitLab shows where an administrator holds a job that runs, which is its end; and where the
+// nodes do not see the work folder.
 #include "tests/engines/EngineService.h"
-#include "tests/engines/HTCondorEngine.h"
 
 namespace gridbridge::testing {
 namespace {
 
-using fakegitlab::Status;
+TEST_F(EngineService, ARunningJobThatIsHeldIsInterruptedAndLeavesTheQueue) {
+    serve(8);
+    const auto id = addPrinting("job", "5");
+    ASSERT_TRUE(waitFor([&] { return says(gitlab->job(id), "line 0"); }, "the first line"));
 
-class HTCondorService : public EngineService, public ::testing::WithParamInterface<bool> {
-protected:
-    void SetUp() override {
-        const auto programs = std::filesystem::path(engine.condorConfig()).parent_path() / "../bin";
-        begin("type = \"htcondor\"\ncondor_config = \"" + engine.condorConfig() +
-              "\"\nbin_dir = \"" + programs.lexically_normal().string() +
-              "\"\nsubmit_options = [\"request_cpus = 2\", \"request_memory = 64 MB\", "
-              "\"request_disk = 1 MB\"]\n" +
-              (copies() ? "file_transfer = true\n" : "") +
-              (::geteuid() == 0 ? "run_as = \"daemon\"\n" : "trusted_jobs = true\n"));
-    }
-    void TearDown() override {
-        engine.repair();
-        EndToEnd::TearDown();
-    }
-    static bool copies() { return GetParam(); }
-    void waitForLine(JobId id) {
-        EXPECT_TRUE(waitFor([&] { return says(gitlab->job(id), "line 1\n"); }, "its log"));
-    }
+    engine.hold(submission(id, "remote_id"));
 
-    HTCondorEngine& engine = HTCondorEngine::get();
-};
+    ASSERT_TRUE(ends({id}));
+    const auto job = gitlab->job(id);
+    EXPECT_TRUE(isLost(job)) << job.failureReason;
+    EXPECT_TRUE(says(job,
+                     "The batch system ended the job: it was removed, and not by gridbridge "
+                     "(via condor_hold"))
+        << plain(job.trace);
+    EXPECT_EQ(starts("job"), 1);
+    EXPECT_TRUE(waitFor([&] { return engine.open() == 0; }, "an empty queue"));
+}
 
-TEST_P(HTCondorService, ServiceAndScheddAreKilledInMidRunAndNoJobNotices) {
-    std::vector<JobId> ids;
+constexpr const char* kCopies = "poll_interval = 1\nfile_transfer = true\n";
+
+TEST_F(EngineService, WhereFilesAreCopiedServiceAndScheddAreKilledAndNoJobNotices) {
+    serve(8, kCopies);
+    std::vector<fakegitlab::JobId> ids;
     for (int i = 0; i < 4; ++i) {
-        ids.push_back(add("job" + std::to_string(i), "1.5"));
+        ids.push_back(addPrinting("job" + std::to_string(i), "1.5"));
     }
     for (const auto id : ids) {
-        waitForLine(id);
+        ASSERT_TRUE(waitFor([&] { return says(gitlab->job(id), "line 1\n"); }, "its live log"));
     }
 
     service->killHard();
@@ -50,42 +43,27 @@ TEST_P(HTCondorService, ServiceAndScheddAreKilledInMidRunAndNoJobNotices) {
     ASSERT_TRUE(ends(ids));
     for (int i = 0; i < 4; ++i) {
         const auto job = gitlab->job(ids[static_cast<std::size_t>(i)]);
-        EXPECT_EQ(job.status, Status::Success);
+        EXPECT_EQ(job.status, fakegitlab::Status::Success);
         EXPECT_EQ(job.acceptedFinals, 1);
-        EXPECT_TRUE(isWhole(job));
+        EXPECT_TRUE(isWhole(job)) << plain(job.trace);
         EXPECT_EQ(starts("job" + std::to_string(i)), 1);
     }
 }
 
-TEST_P(HTCondorService, AScriptThatFailsACancelAndAnAdministratorsRemovalAreToldApart) {
-    const auto failing = gitlab->addJob({.script = {"echo before", "exit 3"},
-                                         .variables = {{.key = "GIT_STRATEGY", .value = "none"}}});
-    const auto canceled = add("canceled", "10");
-    const auto removed = add("removed", "10");
-    ASSERT_TRUE(waitFor([&] { return says(gitlab->job(canceled), "line 0\n"); }, "its log"));
-    ASSERT_TRUE(waitFor([&] { return says(gitlab->job(removed), "line 0\n"); }, "its log"));
+TEST_F(EngineService, WhereFilesAreCopiedAFailureAndACancelAreToldApart) {
+    serve(8, kCopies);
+    const auto failing = add("failing", {"echo all of it", "exit 7"});
+    const auto canceled = addPrinting("canceled", "10");
+    ASSERT_TRUE(waitFor([&] { return says(gitlab->job(canceled), "line 0\n"); }, "its live log"));
 
     gitlab->cancel(canceled);
-    const auto key = service->sql(
-        "SELECT submission.key FROM submission JOIN job ON job.id = "
-        "submission.job WHERE job.name = 'removed'");
-    engine.run("condor_rm -constraint 'GridbridgeKey == \"" + key.substr(0, key.size() - 1) +
-               "\"'");
 
-    ASSERT_TRUE(ends({failing, canceled, removed}));
-    EXPECT_EQ(gitlab->job(failing).failureReason, "script_failure");
-    EXPECT_EQ(gitlab->job(failing).exitCode, 3);
-    EXPECT_EQ(gitlab->job(canceled).status, Status::Canceled);
-    EXPECT_EQ(gitlab->job(removed).status, Status::Failed);
-    EXPECT_EQ(lastLine(gitlab->job(removed)),
-              "ERROR: Job failed (system failure): batch job was terminated by the backend");
-    for (const auto id : {failing, canceled, removed}) {
-        EXPECT_EQ(gitlab->job(id).acceptedFinals, 1);
-    }
+    ASSERT_TRUE(ends({failing, canceled}));
+    EXPECT_EQ(gitlab->job(failing).exitCode, 7);
+    EXPECT_TRUE(says(gitlab->job(failing), "all of it\n"));
+    EXPECT_EQ(gitlab->status(canceled), fakegitlab::Status::Canceled);
+    EXPECT_TRUE(waitFor([&] { return engine.open() == 0; }, "an empty queue"));
 }
-
-INSTANTIATE_TEST_SUITE_P(Files, HTCondorService, ::testing::Bool(),
-                         [](const auto& p) { return p.param ? "copied" : "shared"; });
 
 }  // namespace
 }  // namespace gridbridge::testing

@@ -2,9 +2,7 @@
 // worst.
 #include <gtest/gtest.h>
 
-#include <functional>
-#include <optional>
-
+#include "tests/engines/EngineFault.h"
 #include "tests/engines/SgeHarness.h"
 
 namespace gridbridge::testing {
@@ -12,78 +10,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-class SgeFault : public ::testing::Test {
+class SgeFault : public EngineFault<SgeHarness> {
 protected:
-    void TearDown() override {
-        engine.repair();
-        for (const auto& ref : refs_) {
-            const std::vector<CancelRequest> requests{{ref, CancelKind::Hard}};
-            static_cast<void>(harness.backend().cancel(ctx(), requests));
-            EXPECT_TRUE(eventually([&] {
-                return harness.backend().release(ctx(), std::vector{ref}).at(0).ok();
-            })) << ref.key.value;
-        }
-    }
-
-    CallContext ctx(Millis time = 40s) { return {harness.clock().steadyNow() + time}; }
-    BatchJob plan(const JobPlan& what) { return harness.job(++number_, what); }
-    Result<Submission> trySubmit(const BatchJob& job, Millis time = 40s) {
-        refs_.push_back({job.key, job.account, {}, {}});
-        return harness.backend().submit(ctx(time), std::vector{job}).at(0);
-    }
-    JobRef submit(const BatchJob& job) {
-        auto result = trySubmit(job);
-        EXPECT_TRUE(result.ok() && result->accepted) << (result.ok() ? "" : result.error().message);
-        if (result.ok() && result->accepted) {
-            refs_.back().id = result->accepted->id;
-        }
-        return refs_.back();
-    }
-    Result<Observation> look(const JobRef& ref) {
-        auto seen = harness.backend().observe(ctx(), std::vector{ref});
-        return seen.ok() ? Result<Observation>(seen->at(0)) : seen.error();
-    }
-    bool is(const JobRef& ref, BatchState state) {
-        const auto seen = look(ref);
-        return seen.ok() && seen->state == state;
-    }
-    bool eventually(const std::function<bool()>& condition, Millis time = 60s) {
-        const auto end = harness.clock().steadyNow() + time;
-        while (!condition()) {
-            if (harness.clock().steadyNow() >= end) {
-                return false;
-            }
-            harness.pass();
-        }
-        return true;
-    }
-    JobRef running(const BatchJob& job) {
-        const auto ref = submit(job);
-        EXPECT_TRUE(eventually([&] {
-            const auto seen = look(ref);
-            return seen.ok() && seen->started;
-        }));
-        return ref;
-    }
-    Observation ended(const JobRef& ref) {
-        EXPECT_TRUE(eventually([&] { return is(ref, BatchState::Ended); }));
-        const auto seen = look(ref);
-        return seen.ok() ? *seen : Observation{};
-    }
-    /// In front of Grid Engine's own program of that name.
-    void wrap(const std::string& program, const std::string& script) {
-        std::filesystem::create_directories(bin_.path());
-        std::filesystem::permissions(bin_.path(), std::filesystem::perms(0755));
-        const auto file = bin_.path() / program;
-        std::ofstream(file) << "#!/bin/sh\nPATH=/usr/local/bin:/usr/bin:/bin\n" << script;
-        std::filesystem::permissions(file, std::filesystem::perms(0755));
-        harness.config.binDir = bin_.path().string();
-        harness.restart();
-    }
-    void unwrap() {
-        harness.config.binDir.clear();
-        harness.restart();
-    }
     /// One of Grid Engine's commands, as its administrator.
     Finished sge(const std::string& command) {
         std::string all;
@@ -92,14 +20,6 @@ protected:
         }
         return engine.run(all + command);
     }
-
-    SgeEngine& engine = SgeEngine::get();
-    SgeHarness harness;
-
-private:
-    TempDir bin_;
-    int number_ = 0;
-    std::vector<JobRef> refs_;
 };
 
 TEST_F(SgeFault, AMasterThatIsKilledAndComesBackHarmsNoJob) {

@@ -10,15 +10,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-class SlurmAccounting : public EngineFault<SlurmHarness> {
-protected:
-    void TearDown() override {
-        engine.repair();
-        EngineFault::TearDown();
-    }
-
-    SlurmEngine& engine = SlurmEngine::get();
-};
+using SlurmAccounting = EngineFault<SlurmHarness>;
 
 TEST_F(SlurmAccounting, WhatAJobUsedIsTold) {
     auto job = plan({});

@@ -3,63 +3,56 @@
 #include <cstdlib>
 #include <stdexcept>
 
-#include "tests/fakes/TempDir.h"
-
 namespace gridbridge::testing {
 
-SlurmEngine::SlurmEngine() : temp_(std::make_unique<TempDir>()), folder_(temp_->path() / "slurm") {}
-SlurmEngine::~SlurmEngine() = default;
-
+Engine& Engine::get() {
+    return SlurmEngine::get();
+}
+ServiceEngine& ServiceEngine::get() {
+    return SlurmEngine::get();
+}
 SlurmEngine& SlurmEngine::get() {
     static SlurmEngine engine;
     return engine;
 }
 
-Finished SlurmEngine::run(const std::string& shellCommand, int seconds) {
+SlurmEngine::SlurmEngine() : ServiceEngine("Slurm", SLURM_SH) {}
+
+std::vector<std::string> SlurmEngine::environment() const {
     const char* const accounting = std::getenv("SLURM_ENGINE_ACCOUNTING");
-    const auto result = runner_.run(
-        {.argv = {"/bin/bash", "-c", shellCommand},
-         .environment = {"PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "HOME=/",
-                         "SLURM_CONF=" + slurmConf(), "SLURM_ENGINE_INSTALLED_ONLY=1",
-                         "SLURM_ENGINE_AUTH=munge",
-                         "SLURM_ENGINE_ACCOUNTING=" + std::string(accounting ? accounting : "0"),
-                         // Jobs that end are remembered for as long as a test may look.
-                         "SLURM_ENGINE_EXTRA=MinJobAge=300\nSlurmdTimeout=300\n" + settings_}},
-        {clock_.steadyNow() + std::chrono::seconds(seconds)}, std::size_t{1} << 20);
-    if (!result) {
-        throw std::runtime_error(shellCommand + ": " + result.error().message);
-    }
-    return *result;
-}
-
-int SlurmEngine::engine(const std::string& verb, std::string& said) {
-    const auto result = run(std::string(SLURM_SH) + " " + verb + " " + folder_.string(), 120);
-    said = result.err;
-    return result.exitCode.value_or(1);
-}
-
-int SlurmEngine::start(std::string& why) {
-    return engine("up", why);
-}
-
-void SlurmEngine::stop() {
-    std::string said;
-    engine("down", said);
+    return {"SLURM_CONF=" + slurmConf(), "SLURM_ENGINE_INSTALLED_ONLY=1", "SLURM_ENGINE_AUTH=munge",
+            "SLURM_ENGINE_ACCOUNTING=" + std::string(accounting ? accounting : "0"),
+            "SLURM_ENGINE_CPUS=" + std::to_string(kProcessors / 2),
+            // Jobs that end are remembered for as long as a test may look.
+            "SLURM_ENGINE_EXTRA=MinJobAge=300\nSlurmdTimeout=300\n" + settings_};
 }
 
 void SlurmEngine::repair(const std::string& settings) {
     settings_ = settings;
-    std::string said;
-    if (engine("up", said) != 0) {
-        throw std::runtime_error(said);
+    Engine::repair();
+}
+
+std::string SlurmEngine::backendLines(int jobs, const std::filesystem::path& commands) const {
+    return "type = \"slurm\"\nslurm_conf = \"" + slurmConf() + "\"\nbin_dir = \"" +
+           commands.string() +
+           "\"\npartition = \"main\"\ntrusted_jobs = true\nsubmit_options = [\"--cpus-per-task=" +
+           std::to_string(kProcessors / jobs) + "\", \"--mem=200\"]\n";
+}
+
+void SlurmEngine::awaitSaved() {
+    const auto mark = (folder() / "saved").string();
+    const auto state = (folder() / "state/job_state").string();
+    const auto done = run("touch " + mark +
+                          " && scontrol update jobid=$(squeue -h -o %A | head -n 1) comment=saved "
+                          "&& for i in $(seq 250); do [ " +
+                          state + " -nt " + mark + " ] && exit 0; sleep 0.2; done; exit 1");
+    if (done.exitCode != 0) {
+        throw std::runtime_error("Slurm's state did not reach the disk: " + done.err);
     }
 }
 
-void SlurmEngine::kill(const std::string& daemon, const std::string& signal) {
-    if (run("kill -" + signal + " $(cat " + (folder_ / "run" / daemon).string() + ".pid)")
-            .exitCode != 0) {
-        throw std::runtime_error(daemon + " does not run");
-    }
+int SlurmEngine::open() {
+    return linesOf("squeue -h -o %A");
 }
 
 }  // namespace gridbridge::testing

@@ -1,52 +1,48 @@
 #pragma once
 
-#include <filesystem>
-#include <memory>
 #include <string>
+#include <vector>
 
-#include "bridge/base/Process.h"
+#include "tests/engines/Engine.h"
 
 namespace gridbridge::testing {
 
-class TempDir;
-
-/// The one Slurm of a test program: two nodes of four processors, started by slurm.sh before the
-/// first test and ended after the last; with SLURM_ENGINE_ACCOUNTING=1 in the environment it keeps
-/// accounts.
-class SlurmEngine {
+/// Two nodes; with SLURM_ENGINE_ACCOUNTING=1 in the environment it keeps accounts.
+class SlurmEngine final : public ServiceEngine {
 public:
-    SlurmEngine();
-    ~SlurmEngine();
-    SlurmEngine(const SlurmEngine&) = delete;
-    SlurmEngine& operator=(const SlurmEngine&) = delete;
-    /// Of the running program. Must have been started.
     static SlurmEngine& get();
 
-    /// The exit code of slurm.sh, 69 where Slurm is not installed; `why` is what it said.
-    int start(std::string& why);
-    void stop();
+    std::string slurmConf() const { return (folder() / "etc/slurm.conf").string(); }
+    /// Waits until all nodes take jobs.
+    void repair() override { repair(""); }
+    /// A controller that is started has these lines of slurm.conf besides.
+    void repair(const std::string& settings);
 
-    std::string slurmConf() const { return (folder_ / "etc/slurm.conf").string(); }
-    /// A command with this cluster's settings, as our own account.
-    Finished run(const std::string& shellCommand, int seconds = 60);
-    /// When the controller last wrote its jobs to disk, which it does some seconds after a change.
-    std::filesystem::file_time_type savedAt() const {
-        return std::filesystem::last_write_time(folder_ / "state/job_state");
+    std::string backendLines(int jobs, const std::filesystem::path& commands) const override;
+    std::filesystem::path commandFolder() const override { return "/usr/bin"; }
+    std::vector<std::string> commands() const override {
+        return {"sbatch", "squeue", "scancel", "sacct", "sinfo"};
     }
-    /// A signal to `slurmctld`, `slurmd-n1`, `slurmd-n2`, `munged` or `slurmdbd`.
-    void kill(const std::string& daemon, const std::string& signal = "KILL");
-    /// Starts what does not run; the controller with these lines of slurm.conf besides. Waits until
-    /// all nodes take jobs.
-    void repair(const std::string& settings = "");
+    std::vector<std::string> daemons() const override {
+        return {"slurmctld", "slurmd-n1", "slurmd-n2", "munged"};
+    }
+    /// Also of slurmdbd.
+    void kill(const std::string& daemon, const std::string& signal = "KILL") override {
+        killByPidFile(daemon, signal);
+    }
+    /// The controller writes some seconds after a change.
+    void awaitSaved() override;
+    void hold(const std::string& id) override { run("scontrol hold " + id); }
+    void letGo(const std::string& id) override { run("scontrol release " + id); }
+    void remove(const std::string& id) override { run("scancel " + id); }
+    void removeAll() override { run("scancel --user=$(id -un)"); }
+    int open() override;
 
 private:
-    int engine(const std::string& verb, std::string& said);
+    SlurmEngine();
+    std::vector<std::string> environment() const override;
 
-    std::unique_ptr<TempDir> temp_;
-    std::filesystem::path folder_;
     std::string settings_;
-    SystemClock clock_;
-    PosixProcessRunner runner_{clock_};
 };
 
 }  // namespace gridbridge::testing

@@ -12,22 +12,12 @@ namespace {
 
 using namespace std::chrono_literals;
 
-class SlurmFault : public EngineFault<SlurmHarness> {
-protected:
-    void TearDown() override {
-        engine.repair();
-        EngineFault::TearDown();
-    }
-
-    SlurmEngine& engine = SlurmEngine::get();
-};
+using SlurmFault = EngineFault<SlurmHarness>;
 
 TEST_F(SlurmFault, AControllerThatIsKilledAndComesBackHarmsNoJob) {
     const auto job = plan({.output = "all of it", .exitCode = 3, .held = true});
     const auto ref = running(job);
-    const auto started = std::filesystem::file_time_type::clock::now();
-    engine.run("scontrol update jobid=" + ref.id.value + " comment=saved");
-    EXPECT_TRUE(eventually([&] { return engine.savedAt() > started; }));
+    engine.awaitSaved();
     engine.kill("slurmctld");
 
     const auto blind = look(ref);
@@ -94,7 +84,7 @@ TEST_F(SlurmFault, AControllerThatHangsTakesASubmissionLaterAndItIsFound) {
 }
 
 TEST_F(SlurmFault, ACommandThatIsKilledAfterItHasSubmittedIsNoSecondJob) {
-    wrap("sbatch", "PATH=/usr/local/bin:/usr/bin:/bin\nsbatch \"$@\" >/dev/null\nexec sleep 600\n");
+    wrap("sbatch", "sbatch \"$@\" >/dev/null\nexec sleep 600\n");
     const auto job = plan({});
 
     const auto result = trySubmit(job, 5s);
@@ -276,9 +266,7 @@ TEST_F(SlurmFault, ARefusalNamesWhatIsWrong) {
 TEST_F(SlurmFault, AnAnswerThatCannotBeReadIsToldOnceAndConcludesNothing) {
     const auto job = plan({.held = true});
     const auto ref = running(job);
-    wrap("squeue",
-         "PATH=/usr/local/bin:/usr/bin:/bin\nsqueue \"$@\" | head -c -5\n"
-         "echo; echo 'squeue: Wartung bis morgen'\n");
+    wrap("squeue", "squeue \"$@\" | head -c -5\necho; echo 'squeue: Wartung bis morgen'\n");
 
     const auto first = look(ref);
     const auto absent = look({{"gb-never-1-1"}, {}, {"1"}, {}});

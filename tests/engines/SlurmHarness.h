@@ -1,79 +1,18 @@
 #pragma once
 
-#include <chrono>
-#include <fstream>
-#include <thread>
-#include <unistd.h>
-
 #include "backends/slurm/SlurmBackend.h"
-#include "bridge/folder/AgentFolders.h"
-#include "tests/contract/ScriptedJob.h"
+#include "tests/engines/EngineHarness.h"
 #include "tests/engines/SlurmEngine.h"
-#include "tests/fakes/AgentCopy.h"
-#include "tests/fakes/TempDir.h"
 
 namespace gridbridge::testing {
 
-/// A backend on the program's Slurm with a work_dir and keys of its own; each job fills half of
-/// the nodes.
-class SlurmHarness final : public BackendHarness {
+/// Each job fills half of the nodes.
+class SlurmHarness final : public EngineHarness<SlurmEngine, SlurmBackend, SlurmConfig> {
 public:
-    explicit SlurmHarness(std::string account = {}) : account_(std::move(account)) {
-        static int harnesses = 0;
-        prefix_ = "gb-t" + std::to_string(::getpid()) + "n" + std::to_string(++harnesses) + "-";
-        restart();
-    }
-
-    Backend& backend() override { return *backend_; }
-    BatchJob job(int number, const JobPlan& plan) override {
-        auto result = scriptedJob(prefix_ + std::to_string(number) + "-1", account_, plan);
-        result.deadline = clock_.wallNow() + std::chrono::minutes(10);
-        result.label = "physics/detector:test:ada";
-        return result;
-    }
-    BatchJob rejectedJob(int number) override {
-        auto result = job(number, {});
-        result.loader = std::string(5000, '#');
-        return result;
-    }
-    void letEnd(const BatchJob& job) override { std::ofstream(file(job, "out/go")) << "go"; }
-    int starts(const BatchJob& job) override {
-        return static_cast<int>(readFile(file(job, "out/starts")).size());
-    }
-    bool folderExists(const BatchJob& job) override {
-        return std::filesystem::exists(file(job, ""));
-    }
-    int slots() override { return 2; }
-    Clock& clock() override { return clock_; }
-    Millis clockDifference() override { return std::chrono::seconds(5); }
-    bool keepsRecords() override { return true; }
-    void pass() override { std::this_thread::sleep_for(std::chrono::milliseconds(100)); }
-    void restart() override {
-        backend_.reset();
-        folders_ =
-            std::make_unique<folder::AgentFolders>(workDir_, agentIn(temp_.path() / "bin"), clock_);
-        config.slurmConf = SlurmEngine::get().slurmConf();
-        backend_ = std::make_unique<SlurmBackend>(
-            config, account_, *folders_, runner_, clock_,
-            [this](const std::string& text) { told.push_back(text); });
-    }
-
-    std::filesystem::path file(const BatchJob& job, const std::string& name) {
-        return workDir_ / job.account / job.key.value / name;
-    }
-    /// Becomes true with the next restart().
-    SlurmConfig config{.submitOptions = {"--cpus-per-task=4", "--mem=200"}};
-    std::vector<std::string> told;
-
-private:
-    TempDir temp_;
-    std::filesystem::path workDir_ = temp_.path() / "work";
-    std::string account_;
-    std::string prefix_;
-    SystemClock clock_;
-    PosixProcessRunner runner_{clock_};
-    std::unique_ptr<folder::AgentFolders> folders_;
-    std::unique_ptr<SlurmBackend> backend_;
+    explicit SlurmHarness(std::string account = {})
+        : EngineHarness({.slurmConf = engine().slurmConf(),
+                         .submitOptions = {"--cpus-per-task=64", "--mem=200"}},
+                        std::move(account), 2) {}
 };
 
 }  // namespace gridbridge::testing

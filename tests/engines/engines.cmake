@@ -8,7 +8,8 @@ function(engine_test name prefix)
   if(name STREQUAL sge)
     set(backend command)
   endif()
-  add_executable(${program} engines/${prefix}Main.cpp engines/${prefix}Engine.cpp engines/${prefix}ContractTest.cpp ${ARGN})
+  add_executable(${program} engines/EngineMain.cpp engines/Engine.cpp engines/${prefix}Engine.cpp
+    engines/${prefix}ContractTest.cpp ${ARGN})
   target_link_libraries(${program} PRIVATE bridge_flags backend_contract gridbridge::backend_${backend} GTest::gmock)
   target_precompile_headers(${program} REUSE_FROM tests_precompiled)
   string(TOUPPER ${name} upper)
@@ -43,20 +44,25 @@ set_tests_properties(engine.htcondor.transfer PROPERTIES LABELS engine TIMEOUT 6
 engine_test(sge Sge engines/SgeFaultTest.cpp)
 engine_faults(sge 1)
 
-# engine_service(slurm Slurm): the whole service on that batch system.
+# engine_service(slurm Slurm): the real executable on it; with many jobs; while all that there is is killed.
 function(engine_service name prefix)
   set(program ${name}_service_test)
-  add_executable(${program} engines/${prefix}Main.cpp engines/${prefix}Engine.cpp engines/${prefix}ServiceTest.cpp
-    e2e/Service.cpp)
+  set(tests engines/EngineServiceTest.cpp engines/EngineLoadTest.cpp engines/EngineStormTest.cpp
+    engines/${prefix}ServiceTest.cpp)
+  add_executable(${program} engines/EngineMain.cpp engines/Engine.cpp engines/${prefix}Engine.cpp
+    engines/EngineService.cpp e2e/Service.cpp ${tests})
   target_link_libraries(${program} PRIVATE bridge_flags gridbridge::fakegitlab GTest::gmock)
   target_precompile_headers(${program} REUSE_FROM tests_precompiled)
   string(TOUPPER ${name} upper)
   target_compile_definitions(${program} PRIVATE ${upper}_SH="${CMAKE_CURRENT_SOURCE_DIR}/engines/${name}.sh"
     GRIDBRIDGE_EXECUTABLE="$<TARGET_FILE:gridbridge>")
   add_dependencies(${program} gridbridge)
-  add_test(NAME engine.${name}.service COMMAND ${program})
-  set_tests_properties(engine.${name}.service PROPERTIES LABELS engine TIMEOUT 600 SKIP_RETURN_CODE 77)
-  set_property(GLOBAL APPEND PROPERTY BRIDGE_TEST_SOURCES engines/${prefix}ServiceTest.cpp)
+  foreach(suite Service Load Storm)
+    string(TOLOWER engine.${name}.${suite} test)
+    add_test(NAME ${test} COMMAND ${program} --gtest_filter=Engine${suite}.*)
+    set_tests_properties(${test} PROPERTIES LABELS engine TIMEOUT 600 SKIP_RETURN_CODE 77)
+  endforeach()
+  set_property(GLOBAL APPEND PROPERTY BRIDGE_TEST_SOURCES ${tests})
 endfunction()
 
 engine_service(slurm Slurm)

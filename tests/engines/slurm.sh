@@ -11,7 +11,8 @@
 # Faults for tests: kill -9 "$(cat DIR/run/slurmctld.pid)", then `up`. Pid files: slurmctld, slurmd-n1 …, munged, slurmdbd, mariadbd.
 #
 # Settings, read by the first `up` of a folder and remembered in DIR/etc/engine.conf:
-#   SLURM_ENGINE_NODES=2          virtual nodes n1 … (4 CPUs, 4000 MB each)
+#   SLURM_ENGINE_NODES=2          virtual nodes n1 …
+#   SLURM_ENGINE_CPUS=4           of each node, with 1000 MB for each
 #   SLURM_ENGINE_AUTH=none        or munge (a munged of its own)
 #   SLURM_ENGINE_ACCOUNTING=0     or 1: MariaDB and slurmdbd of its own, account `lab`, so that sacct works
 #   SLURM_ENGINE_PORT=            first of 40 ports; empty = choose free ones
@@ -107,10 +108,11 @@ free_ports() { # first of 40 ports on which nothing listens
     done
 }
 settings() { # the folder's settings: remembered, else from the environment
-    NODES=${SLURM_ENGINE_NODES:-2} AUTH=${SLURM_ENGINE_AUTH:-none} ACCOUNTING=${SLURM_ENGINE_ACCOUNTING:-0} PORT=${SLURM_ENGINE_PORT:-}
+    NODES=${SLURM_ENGINE_NODES:-2} CPUS=${SLURM_ENGINE_CPUS:-4} AUTH=${SLURM_ENGINE_AUTH:-none} ACCOUNTING=${SLURM_ENGINE_ACCOUNTING:-0} PORT=${SLURM_ENGINE_PORT:-}
     # shellcheck source=/dev/null
     if [[ -f $DIR/etc/engine.conf ]]; then . "$DIR/etc/engine.conf"; fi
     [[ $NODES =~ ^([1-9]|1[0-9]|2[0-4])$ ]] || die 2 "SLURM_ENGINE_NODES must be 1 to 24"
+    [[ $CPUS =~ ^[1-9][0-9]?$ ]] || die 2 "SLURM_ENGINE_CPUS must be 1 to 99"
     [[ $AUTH = none || $AUTH = munge ]] || die 2 "SLURM_ENGINE_AUTH must be none or munge"
     [[ $ACCOUNTING = [01] ]] || die 2 "SLURM_ENGINE_ACCOUNTING must be 0 or 1"
     [[ -z $PORT || $PORT =~ ^[1-9][0-9]{3,4}$ ]] || die 2 "SLURM_ENGINE_PORT must be a port number"
@@ -119,7 +121,7 @@ write_config() {
     local host user auth pass='' db='' keys
     host=$(hostname -s) user=$(id -un)
     PORT=${PORT:-$(free_ports)}
-    printf 'NODES=%s AUTH=%s ACCOUNTING=%s PORT=%s\n' "$NODES" "$AUTH" "$ACCOUNTING" "$PORT" >"$DIR/etc/engine.conf"
+    printf 'NODES=%s CPUS=%s AUTH=%s ACCOUNTING=%s PORT=%s\n' "$NODES" "$CPUS" "$AUTH" "$ACCOUNTING" "$PORT" >"$DIR/etc/engine.conf"
     auth=$'AuthType=auth/none\nCredType=cred/none\nAuthInfo=cred_expire=5'
     if [[ $AUTH = munge ]]; then
         auth=$'AuthType=auth/munge\nCredType=cred/munge\nAuthInfo=socket='"$DIR/run/munge.socket,cred_expire=5"
@@ -185,7 +187,7 @@ JobCompType=jobcomp/filetxt
 JobCompLoc=$DIR/log/jobcomp.txt
 $db
 SlurmdParameters=config_overrides
-NodeName=n[1-$NODES] NodeHostname=$host NodeAddr=127.0.0.1 Port=[$((PORT + 11))-$((PORT + 10 + NODES))] CPUs=4 RealMemory=4000 State=UNKNOWN
+NodeName=n[1-$NODES] NodeHostname=$host NodeAddr=127.0.0.1 Port=[$((PORT + 11))-$((PORT + 10 + NODES))] CPUs=$CPUS RealMemory=$((CPUS * 1000)) State=UNKNOWN
 PartitionName=main Nodes=ALL Default=YES MaxTime=1-00:00:00 DefaultTime=01:00:00 DefMemPerCPU=100 State=UP
 PartitionName=short Nodes=ALL MaxTime=00:01:00 DefMemPerCPU=100 State=UP
 C

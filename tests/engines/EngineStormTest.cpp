@@ -1,0 +1,99 @@
+// The service and every daemon of the batch system are killed and started again while jobs run.
+// ENGINE_JOBS=50 ENGINE_KILLS=20 is the size for a person who has half an hour; ENGINE_SEED repeats
+// the order.
+#include <algorithm>
+#include <iostream>
+#include <random>
+
+#include "tests/engines/EngineService.h"
+
+namespace gridbridge::testing {
+namespace {
+
+using fakegitlab::JobId;
+using fakegitlab::JobSnapshot;
+using fakegitlab::Status;
+using std::chrono::seconds;
+
+constexpr const char* kService = "gridbridge";
+
+class EngineStorm : public EngineService {
+protected:
+    /// All there are, in an order of the seed, and again in another.
+    std::vector<std::string> victims(int count, std::mt19937_64& random) const {
+        auto each = engine.daemons();
+        each.emplace_back(kService);
+        std::vector<std::string> result;
+        while (std::ssize(result) < count) {
+            std::shuffle(each.begin(), each.end(), random);
+            result.insert(result.end(), each.begin(), each.end());
+        }
+        result.resize(static_cast<std::size_t>(count));
+        return result;
+    }
+    /// Until so many jobs run; as many are added as have ended.
+    void keepRunning(int jobs) {
+        const auto end = clock.steadyNow() + seconds(300);
+        while (count("running") < jobs) {
+            ASSERT_LT(clock.steadyNow(), end) << "they do not run";
+            const auto open = std::count_if(ids.begin(), ids.end(), [&](const JobId id) {
+                return !isEnded(gitlab->status(id));
+            });
+            for (auto missing = jobs - open; missing > 0; --missing) {
+                ids.push_back(addPrinting(nameOf(ids.size()), "2"));
+            }
+            clock.sleepUntil(clock.steadyNow() + std::chrono::milliseconds(300), {});
+        }
+    }
+    void killAndRestart(const std::string& victim) {
+        if (victim == kService) {
+            service->killHard();
+            service->start();
+        } else {
+            engine.kill(victim);
+            engine.repair();
+        }
+    }
+    static std::string nameOf(std::size_t number) { return "job" + std::to_string(number); }
+
+    std::vector<JobId> ids;
+};
+
+TEST_F(EngineStorm, EveryScriptStartsAtMostOnceAndEveryJobEndsOnce) {
+    const int jobs = chosen("ENGINE_JOBS", 4);
+    const int kills = chosen("ENGINE_KILLS", static_cast<int>(engine.daemons().size()) + 1);
+    const int seed = chosen("ENGINE_SEED", static_cast<int>(std::random_device()() >> 1));
+    std::cout << engine.name() << ": ENGINE_JOBS=" << jobs << " ENGINE_KILLS=" << kills
+              << " ENGINE_SEED=" << seed << "\n";
+    std::mt19937_64 random(static_cast<std::uint64_t>(seed));
+    serve(ServiceEngine::kProcessors);
+
+    for (const auto& victim : victims(kills, random)) {
+        ASSERT_NO_FATAL_FAILURE(keepRunning(jobs));
+        std::cout << "killed: " << victim << std::endl;
+        killAndRestart(victim);
+    }
+    ASSERT_TRUE(ends(ids, seconds(600)));
+
+    std::map<std::string, int> results;
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+        const auto job = gitlab->job(ids[i]);
+        EXPECT_EQ(job.acceptedFinals, 1) << job.name;
+        if (job.status == Status::Success) {
+            EXPECT_EQ(starts(job.name), 1) << job.name;
+            EXPECT_EQ(printedLines(job), 10) << job.name << "\n" << plain(job.trace);
+            ++results["success"];
+            continue;
+        }
+        EXPECT_LE(starts(job.name), 1) << job.name;
+        EXPECT_GE(printedLines(job), 0) << job.name << "\n" << plain(job.trace);
+        EXPECT_TRUE(isLost(job)) << job.failureReason << "\n" << plain(job.trace);
+        ++results[job.failureReason + ", " + lastLine(job)];
+    }
+    for (const auto& [result, count] : results) {
+        std::cout << count << " jobs: " << result << "\n";
+    }
+}
+
+}  // namespace
+}  // namespace gridbridge::testing

@@ -116,6 +116,16 @@ Ending interrupted(const store::SubmissionRecord& submission) {
             submission.cause};
 }
 
+/// Whether what ended was not the first copy. A batch system that forgot that it had started the
+/// job does so again and counts no run; then that copy's loader found the start marker taken. By
+/// itself the exit code says nothing: a script can make its wrapper exit so.
+bool startedAgain(const JobRecord& job) {
+    constexpr int kMarkerTaken = 71;
+    const auto& submission = job.submission;
+    return submission.run > 1 || (submission.exitCode == kMarkerTaken && job.startedAt &&
+                                  submission.startedAt && *submission.startedAt > *job.startedAt);
+}
+
 /// The scheduler's word, where the script left none: only an infrastructure reason is a system
 /// failure, for a script can remove its own status file (job-execution 10, row 11).
 Ending schedulersVerdict(const Step& step) {
@@ -140,7 +150,7 @@ Ending schedulersVerdict(const Step& step) {
         return scriptFailure(137, "out of memory",
                              ": the job needed more memory than it was given");
     }
-    if (submission.run > 1) {
+    if (startedAgain(job)) {
         // However that run ended, even before its loader found the start marker taken.
         return systemFailure(
             "the batch system started the job again, and no run of it left a result");

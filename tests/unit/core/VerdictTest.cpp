@@ -188,7 +188,12 @@ TEST_F(VerdictTest, ARunThatLostTheStartMarkerSaysNothingOfTheScript) {
 
     job.submission.exitCode = 71;
     job.submission.run = 1;  // A script can make its wrapper exit so.
+    job.startedAt = job.submission.startedAt = WallTime(std::chrono::hours(1));
     EXPECT_EQ(decided().next.failureReason, "script_failure");
+
+    job.submission.startedAt = *job.startedAt + std::chrono::seconds(5);
+    EXPECT_EQ(decided().next.failureReason, "runner_system_failure") << "it forgot the first start";
+    EXPECT_TRUE(lastLineSays("started the job again"));
 }
 
 }  // namespace

@@ -116,14 +116,12 @@ Ending interrupted(const store::SubmissionRecord& submission) {
             submission.cause};
 }
 
-/// Whether what ended was not the first copy. A batch system that forgot that it had started the
-/// job does so again and counts no run; then that copy's loader found the start marker taken. By
-/// itself the exit code says nothing: a script can make its wrapper exit so.
+/// Whether what ended was not the first run. A batch system that forgot in a crash that it had
+/// started the job does so again, counts no second run, and tells another time of its start.
 bool startedAgain(const JobRecord& job) {
-    constexpr int kMarkerTaken = 71;
     const auto& submission = job.submission;
-    return submission.run > 1 || (submission.exitCode == kMarkerTaken && job.startedAt &&
-                                  submission.startedAt && *submission.startedAt > *job.startedAt);
+    return submission.run > 1 || (job.startedAt && submission.startedAt &&
+                                  *submission.startedAt > *job.startedAt + std::chrono::seconds(1));
 }
 
 /// The scheduler's word, where the script left none: only an infrastructure reason is a system

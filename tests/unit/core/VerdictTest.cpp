@@ -192,8 +192,11 @@ TEST_F(VerdictTest, ARunThatLostTheStartMarkerSaysNothingOfTheScript) {
     EXPECT_EQ(decided().next.failureReason, "script_failure");
 
     job.submission.startedAt = *job.startedAt + std::chrono::seconds(5);
-    EXPECT_EQ(decided().next.failureReason, "runner_system_failure") << "it forgot the first start";
-    EXPECT_TRUE(lastLineSays("started the job again"));
+    for (const int code : {71, 1}) {
+        job.submission.exitCode = code;
+        EXPECT_EQ(decided().next.failureReason, "runner_system_failure") << "it started twice";
+        EXPECT_TRUE(lastLineSays("started the job again"));
+    }
 }
 
 }  // namespace

@@ -20,6 +20,10 @@ std::size_t submitBatch(const Capabilities& most) {
     return std::max<std::size_t>(1, std::min(most.maxSubmit, most.maxBatch));
 }
 
+std::size_t mostTogether(const BackendEntry& entry) {
+    return std::clamp<std::size_t>(entry.policy.capabilities.maxBatch, 1, kMostTogether);
+}
+
 folder::FolderRef folderOf(const store::JobRecord& job) {
     return {job.submission.key, job.account};
 }
@@ -187,21 +191,37 @@ void Effects::mark(BackendEntry& entry, const store::JobRecord& job, Live& live)
 
 void Effects::gather(Effect effect, BackendEntry& entry, const store::JobRecord& job, Live& live) {
     live.inFlight.add(effect);
-    gathered_[{entry.name, effect}].push_back({job.row, job.submission.attempt, refOf(job)});
+    const std::lock_guard lock(mutex_);
+    auto& gathering = gathered_[{entry.name, effect}];
+    gathering.jobs.push_back({job.row, job.submission.attempt, refOf(job)});
+    ++gathering.fresh;
 }
 
 void Effects::startGathered() {
-    for (const auto& [what, jobs] : std::exchange(gathered_, {})) {
+    const std::lock_guard lock(mutex_);
+    for (auto& [what, gathering] : gathered_) {
         auto& entry = *world_.backends.at(what.first);
-        const auto most =
-            std::clamp<std::size_t>(entry.policy.capabilities.maxBatch, 1, kMostTogether);
-        for (std::size_t at = 0; at < jobs.size(); at += most) {
-            const auto some = std::span(jobs).subspan(at, std::min(most, jobs.size() - at));
-            entry.effects.post(
-                [this, &entry, effect = what.second, some = std::vector(some.begin(), some.end())](
-                    std::stop_token stop) { call(entry, effect, some, std::move(stop)); });
+        const auto most = mostTogether(entry);
+        // An earlier call may take them along; then there is nothing left for this one.
+        for (auto calls = (gathering.fresh + most - 1) / most; calls > 0; --calls) {
+            entry.effects.post([this, &entry, effect = what.second](std::stop_token stop) {
+                if (const auto jobs = takeGathered(entry, effect); !jobs.empty()) {
+                    call(entry, effect, jobs, std::move(stop));
+                }
+            });
         }
+        gathering.fresh = 0;
     }
+}
+
+std::vector<Effects::Gathered> Effects::takeGathered(const BackendEntry& entry, Effect effect) {
+    const std::lock_guard lock(mutex_);
+    auto& jobs = gathered_.at({entry.name, effect}).jobs;
+    const auto end =
+        jobs.begin() + static_cast<std::ptrdiff_t>(std::min(mostTogether(entry), jobs.size()));
+    std::vector<Gathered> taken(jobs.begin(), end);
+    jobs.erase(jobs.begin(), end);
+    return taken;
 }
 
 void Effects::call(BackendEntry& entry, Effect effect, std::span<const Gathered> jobs,

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <deque>
 #include <map>
+#include <mutex>
 #include <span>
 #include <string>
 #include <utility>
@@ -31,8 +33,9 @@ public:
     void find(BackendEntry& entry, const store::JobRecord& job, Live& live);
     void mark(BackendEntry& entry, const store::JobRecord& job, Live& live);
     void readBatchLog(BackendEntry& entry, const store::JobRecord& job, Live& live);
-    /// CancelSoft, CancelHard, Collect or Release, with the next `startGathered`: what one step
-    /// asks for many jobs is one call, for each may ask the batch system for its whole queue.
+    /// CancelSoft, CancelHard, Collect or Release, with the next `startGathered`. What has gathered
+    /// when the lane comes to it, of this step and of later ones, is one call: each may ask the
+    /// batch system for its whole queue.
     void gather(Effect effect, BackendEntry& entry, const store::JobRecord& job, Live& live);
     void startGathered();
     /// Packs and uploads the archives of a collected job; without its description that fails.
@@ -48,6 +51,11 @@ private:
         int attempt = 0;
         JobRef ref;
     };
+    struct Gathering {
+        std::deque<Gathered> jobs;
+        std::size_t fresh = 0;  ///< For which no call is planned yet.
+    };
+    std::vector<Gathered> takeGathered(const BackendEntry& entry, Effect effect);
     void call(BackendEntry& entry, Effect effect, std::span<const Gathered> jobs,
               std::stop_token stop);
     /// False when the backend could not say anything.
@@ -59,7 +67,8 @@ private:
     Clock& clock_;
     World& world_;
     Answers& answers_;
-    std::map<std::pair<std::string, Effect>, std::vector<Gathered>> gathered_;  ///< By backend.
+    std::mutex mutex_;
+    std::map<std::pair<std::string, Effect>, Gathering> gathered_;  ///< By backend.
 };
 
 JobRef refOf(const store::JobRecord& job);

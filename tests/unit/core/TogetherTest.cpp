@@ -1,4 +1,5 @@
 // What one step asks a batch system for many jobs is as few calls as its limit allows.
+#include "tests/fakes/WaitUntil.h"
 #include "tests/unit/core/CoreFixture.h"
 
 namespace gridbridge::core {
@@ -55,6 +56,25 @@ TEST_F(TogetherTest, FiftyCancelsAreThreeCalls) {
         ASSERT_EQ(backend_.job(key(row)).cancels.size(), 1U);
     }
     EXPECT_EQ(backend_.calls(Verb::Cancel), (Sizes{20, 20, 10}));
+}
+
+TEST_F(TogetherTest, WhatComesDuringACallIsTheNextOne) {
+    backend_.gate(Verb::Collect).close();
+    for (std::size_t n = 0; n < 5; ++n) {
+        const auto row = rows_.at(n);
+        backend_.finish(key(row));
+        const auto ends = [&] {
+            step();
+            return job(row).state == State::Collecting;
+        };
+        ASSERT_TRUE(testing::waitUntil(ends, 50s)) << n;
+        backend_.gate(Verb::Collect).awaitSomebody();
+    }
+    backend_.gate(Verb::Collect).open();
+
+    settle();
+
+    EXPECT_EQ(backend_.calls(Verb::Collect), (Sizes{1, 4}));
 }
 
 TEST_F(TogetherTest, EachJobOfACallHasItsOwnOutcome) {

@@ -41,21 +41,21 @@ SchedulerCommands::SchedulerCommands(SchedulerSetup setup, ProcessRunner& runner
     : setup_(std::move(setup)), runner_(runner), clock_(clock) {}
 
 Result<void> SchedulerCommands::awaitTurn(const CallContext& ctx) {
+    // Whoever uses a minute's commands up at once has polls wait for the rest of it: after a tenth
+    // of them the others come at even distances.
+    const int most = std::max(setup_.mostPerMinute, 1);
+    const int burst = std::max(most / 10, 1);
+    const auto distance = Millis((60'000 / std::max(most - burst, 1)) + 1);
     auto turn = clock_.steadyNow();
     {
         const std::lock_guard lock(mutex_);
-        while (!turns_.empty() && turns_.front() + seconds(60) <= turn) {
-            turns_.pop_front();
-        }
-        const auto most = static_cast<std::size_t>(std::max(setup_.mostPerMinute, 1));
-        if (turns_.size() >= most) {
-            turn = turns_[turns_.size() - most] + seconds(60);
-        }
+        const auto even = std::max(nextEven_, turn);
+        turn = std::max(turn, even - distance * (burst - 1));
         if (turn >= ctx.deadline) {
             return transientError("the limit of " + std::to_string(most) +
                                   " commands per minute is reached");
         }
-        turns_.push_back(turn);
+        nextEven_ = even + distance;
     }
     if (turn > clock_.steadyNow() && !clock_.sleepUntil(turn, ctx.stop)) {
         return transientError("the service stops");

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -22,7 +21,7 @@ struct SchedulerCommand {
 struct SchedulerSetup {
     std::string binDir = {};                  ///< Looked into before the usual folders.
     std::vector<std::string> variables = {};  ///< The scheduler's own settings, NAME=value.
-    int mostPerMinute = 600;                  ///< Commands; more wait for their turn.
+    int mostPerMinute = 600;                  ///< Commands; more wait for their turn, evenly.
 };
 
 /// How a batch system that is driven by commands is asked: as the account whose jobs it is about,
@@ -45,7 +44,7 @@ private:
     ProcessRunner& runner_;
     Clock& clock_;
     std::mutex mutex_;
-    std::deque<SteadyTime> turns_;  ///< Of the last minute, and those that wait.
+    SteadyTime nextEven_{};  ///< The next turn, were there no bursts.
 };
 
 /// The error of a command whose answer is all it is for: nothing has happened, whatever went wrong.

@@ -55,7 +55,7 @@ Capabilities CommandBackend::capabilities() const {
     // A server that hangs takes what it was sent when it goes on, accounts are written late, and a
     // network file system shows the status file as late.
     return {.maxBatch = 10'000,
-            .maxSubmit = 20,
+            .maxSubmit = 10,
             .liveLog = true,
             .softCancel = true,
             .sharedFolder = true,

@@ -51,10 +51,11 @@ SlurmBackend::SlurmBackend(SlurmConfig config, std::string runAs, folder::JobFol
       config_(std::move(config)) {}
 
 Capabilities SlurmBackend::capabilities() const {
-    // A controller that hangs takes what it was sent when it goes on; a network file system shows
-    // the status file as late.
+    // Each submission is a command, and what has ended waits for its turn behind them. A controller
+    // that hangs takes what it was sent when it goes on; a network file system shows the status
+    // file as late.
     return {.maxBatch = 10'000,
-            .maxSubmit = 50,
+            .maxSubmit = 10,
             .liveLog = true,
             .softCancel = true,
             .sharedFolder = true,

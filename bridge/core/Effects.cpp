@@ -16,12 +16,10 @@ constexpr std::size_t kMostTogether = 100;
 /// Of what the batch system prints, a few lines.
 constexpr std::size_t kBatchLogLimit = 16 * 1024;
 
-std::size_t submitBatch(const Capabilities& most) {
-    return std::max<std::size_t>(1, std::min(most.maxSubmit, most.maxBatch));
-}
-
-std::size_t mostTogether(const BackendEntry& entry) {
-    return std::clamp<std::size_t>(entry.policy.capabilities.maxBatch, 1, kMostTogether);
+std::size_t mostTogether(Effect effect, const Capabilities& abilities) {
+    const auto most = effect == Effect::Submit ? std::min(abilities.maxSubmit, abilities.maxBatch)
+                                               : std::min(abilities.maxBatch, kMostTogether);
+    return std::max<std::size_t>(most, 1);
 }
 
 folder::FolderRef folderOf(const store::JobRecord& job) {
@@ -112,47 +110,6 @@ Look lookOf(const store::JobRecord& job) {
             .limited = job.traceState == store::TraceState::Limited};
 }
 
-void Effects::submit(BackendEntry& entry, std::vector<ReadySubmission> jobs) {
-    entry.effects.post([this, &entry, jobs = std::move(jobs)](std::stop_token stop) {
-        const auto batch = submitBatch(entry.policy.capabilities);
-        std::vector<std::pair<JobRow, int>> who;
-        std::vector<BatchJob> what;
-        const auto answer = [this](JobRow row, int attempt, Result<Submission> outcome) {
-            answers_.post({row, attempt, [outcome](Facts& facts, Live& live) {
-                               live.inFlight.remove(Effect::Submit);
-                               live.failures = outcome.ok() ? 0 : live.failures + 1;
-                               facts.submitted = outcome;
-                           }});
-        };
-        const auto flush = [&] {
-            if (what.empty()) {
-                return;
-            }
-            auto outcomes = entry.backend.submit(within(kEffectLimit, stop), what);
-            crashPoint("effect-done");
-            for (std::size_t i = 0; i < who.size(); ++i) {
-                answer(who[i].first, who[i].second,
-                       i < outcomes.size() ? std::move(outcomes[i])
-                                           : uncertainError("the backend gave no outcome"));
-            }
-            who.clear();
-            what.clear();
-        };
-        for (const auto& job : jobs) {
-            if (!job.job.ok()) {
-                answer(job.row, job.attempt, job.job.error());
-                continue;
-            }
-            who.emplace_back(job.row, job.attempt);
-            what.push_back(*job.job);
-            if (what.size() == batch) {
-                flush();
-            }
-        }
-        flush();
-    });
-}
-
 void Effects::find(BackendEntry& entry, const store::JobRecord& job, Live& live) {
     live.inFlight.add(Effect::Find);
     entry.reads.post([this, &entry, row = job.row, attempt = job.submission.attempt,
@@ -191,45 +148,83 @@ void Effects::mark(BackendEntry& entry, const store::JobRecord& job, Live& live)
 
 void Effects::gather(Effect effect, BackendEntry& entry, const store::JobRecord& job, Live& live) {
     live.inFlight.add(effect);
+    add(effect, entry, {job.row, job.submission.attempt, refOf(job)});
+}
+
+void Effects::submit(BackendEntry& entry, ReadySubmission ready) {
+    if (ready.job.ok()) {
+        return add(Effect::Submit, entry, {ready.row, ready.attempt, std::move(ready.job).value()});
+    }
+    const std::vector<ReadySubmission> jobs{ready};
+    const std::vector<Result<Submission>> outcomes{ready.job.error()};
+    answerEach(answers_, Effect::Submit, jobs, outcomes, &Facts::submitted);
+}
+
+void Effects::add(Effect effect, const BackendEntry& entry, Gathered job) {
     const std::lock_guard lock(mutex_);
-    auto& gathering = gathered_[{entry.name, effect}];
-    gathering.jobs.push_back({job.row, job.submission.attempt, refOf(job)});
+    auto& gathering = gathered_[entry.name].byEffect[effect];
+    gathering.jobs.push_back(std::move(job));
     ++gathering.fresh;
 }
 
 void Effects::startGathered() {
     const std::lock_guard lock(mutex_);
-    for (auto& [what, gathering] : gathered_) {
-        auto& entry = *world_.backends.at(what.first);
-        const auto most = mostTogether(entry);
-        // An earlier call may take them along; then there is nothing left for this one.
-        for (auto calls = (gathering.fresh + most - 1) / most; calls > 0; --calls) {
-            entry.effects.post([this, &entry, effect = what.second](std::stop_token stop) {
-                if (const auto jobs = takeGathered(entry, effect); !jobs.empty()) {
-                    call(entry, effect, jobs, std::move(stop));
-                }
-            });
+    for (auto& [name, gathered] : gathered_) {
+        auto& entry = *world_.backends.at(name);
+        for (auto& [effect, gathering] : gathered.byEffect) {
+            const auto most = mostTogether(effect, entry.policy.capabilities);
+            // An earlier call may take them along; then there is nothing left for this one.
+            for (auto calls = (gathering.fresh + most - 1) / most; calls > 0; --calls) {
+                entry.effects.post([this, &entry](std::stop_token stop) {
+                    if (const auto [next, jobs] = takeGathered(entry); !jobs.empty()) {
+                        call(entry, next, jobs, std::move(stop));
+                    }
+                });
+            }
+            gathering.fresh = 0;
         }
-        gathering.fresh = 0;
     }
 }
 
-std::vector<Effects::Gathered> Effects::takeGathered(const BackendEntry& entry, Effect effect) {
+std::pair<Effect, std::vector<Effects::Gathered>> Effects::takeGathered(const BackendEntry& entry) {
     const std::lock_guard lock(mutex_);
-    auto& jobs = gathered_.at({entry.name, effect}).jobs;
-    const auto end =
-        jobs.begin() + static_cast<std::ptrdiff_t>(std::min(mostTogether(entry), jobs.size()));
-    std::vector<Gathered> taken(jobs.begin(), end);
+    auto& [byEffect, last] = gathered_.at(entry.name);
+    auto next = byEffect.upper_bound(last);
+    for (std::size_t tried = 0; tried < byEffect.size(); ++tried, ++next) {
+        next = next == byEffect.end() ? byEffect.begin() : next;
+        if (!next->second.jobs.empty()) {
+            break;
+        }
+    }
+    if (next == byEffect.end() || next->second.jobs.empty()) {
+        return {};
+    }
+    last = next->first;
+    auto& jobs = next->second.jobs;
+    const auto most = mostTogether(last, entry.policy.capabilities);
+    const auto end = jobs.begin() + static_cast<std::ptrdiff_t>(std::min(most, jobs.size()));
+    std::vector<Gathered> taken(std::make_move_iterator(jobs.begin()),
+                                std::make_move_iterator(end));
     jobs.erase(jobs.begin(), end);
-    return taken;
+    return {last, std::move(taken)};
 }
 
 void Effects::call(BackendEntry& entry, Effect effect, std::span<const Gathered> jobs,
                    std::stop_token stop) {
     const auto ctx = within(kEffectLimit, std::move(stop));
+    if (effect == Effect::Submit) {
+        std::vector<BatchJob> batch;
+        for (const auto& job : jobs) {
+            batch.push_back(std::get<BatchJob>(job.what));
+        }
+        auto outcomes = entry.backend.submit(ctx, batch);
+        crashPoint("effect-done");
+        outcomes.resize(jobs.size(), uncertainError("the backend gave no outcome"));
+        return answerEach(answers_, effect, jobs, outcomes, &Facts::submitted);
+    }
     std::vector<JobRef> refs;
     for (const auto& job : jobs) {
-        refs.push_back(job.ref);
+        refs.push_back(std::get<JobRef>(job.what));
     }
     if (effect == Effect::Collect) {
         const auto outcomes = entry.backend.collect(ctx, refs);

@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "bridge/base/Clock.h"
@@ -29,14 +30,16 @@ public:
     Effects(Clock& clock, World& world, Answers& answers)
         : clock_(clock), world_(world), answers_(answers) {}
 
-    void submit(BackendEntry& entry, std::vector<ReadySubmission> jobs);
     void find(BackendEntry& entry, const store::JobRecord& job, Live& live);
     void mark(BackendEntry& entry, const store::JobRecord& job, Live& live);
     void readBatchLog(BackendEntry& entry, const store::JobRecord& job, Live& live);
     /// CancelSoft, CancelHard, Collect or Release, with the next `startGathered`. What has gathered
     /// when the lane comes to it, of this step and of later ones, is one call: each may ask the
-    /// batch system for its whole queue.
+    /// batch system for its whole queue. The effects take turns, so that ends need not wait until
+    /// all that is new has been submitted.
     void gather(Effect effect, BackendEntry& entry, const store::JobRecord& job, Live& live);
+    /// Gathered like these.
+    void submit(BackendEntry& entry, ReadySubmission job);
     void startGathered();
     /// Packs and uploads the archives of a collected job; without its description that fails.
     void upload(BackendEntry& entry, const store::JobRecord& job, Live& live,
@@ -49,13 +52,18 @@ private:
     struct Gathered {
         JobRow row{};
         int attempt = 0;
-        JobRef ref;
+        std::variant<JobRef, BatchJob> what;  ///< BatchJob for Submit.
     };
     struct Gathering {
         std::deque<Gathered> jobs;
         std::size_t fresh = 0;  ///< For which no call is planned yet.
     };
-    std::vector<Gathered> takeGathered(const BackendEntry& entry, Effect effect);
+    struct OfBackend {
+        std::map<Effect, Gathering> byEffect;
+        Effect last{};  ///< Whose turn it was.
+    };
+    void add(Effect effect, const BackendEntry& entry, Gathered job);
+    std::pair<Effect, std::vector<Gathered>> takeGathered(const BackendEntry& entry);
     void call(BackendEntry& entry, Effect effect, std::span<const Gathered> jobs,
               std::stop_token stop);
     /// False when the backend could not say anything.
@@ -68,7 +76,7 @@ private:
     World& world_;
     Answers& answers_;
     std::mutex mutex_;
-    std::map<std::pair<std::string, Effect>, Gathering> gathered_;  ///< By backend.
+    std::map<std::string, OfBackend> gathered_;  ///< By the name of the backend.
 };
 
 JobRef refOf(const store::JobRecord& job);

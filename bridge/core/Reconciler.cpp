@@ -401,10 +401,6 @@ void Reconciler::start(const std::vector<Ready>& ready) {
         }
     }
     effects_.startGathered();
-    for (auto& [name, jobs] : submissions_) {
-        effects_.submit(*world_.backends.at(name), std::move(jobs));
-    }
-    submissions_.clear();
 }
 
 void Reconciler::dropped(const JobRecord& job) {
@@ -433,7 +429,7 @@ void Reconciler::carryOut(Effect effect, const JobRecord& job, Live& live) {
     switch (effect) {
         case Effect::Submit:
             live.inFlight.add(Effect::Submit);
-            return submissions_[live.backend].push_back(prepare(job, live));
+            return effects_.submit(backend, prepare(job, live));
         case Effect::Find:
             return effects_.find(backend, job, live);
         case Effect::Mark:

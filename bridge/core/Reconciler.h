@@ -99,7 +99,6 @@ private:
     std::set<std::pair<SteadyTime, JobRow>> agenda_;
     std::map<std::string, int> waiting_;
     std::map<std::string, std::vector<Look>> looks_;
-    std::map<std::string, std::vector<ReadySubmission>> submissions_;
     std::vector<store::Settlement> settlements_;  ///< Of this step.
     bool requestsOpen_ = false;
     WallTime queueAlarmAt_ = {};

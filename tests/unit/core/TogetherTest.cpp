@@ -14,6 +14,7 @@ class TogetherTest : public CoreFixture {
 protected:
     TogetherTest() {
         backend_.abilities.maxBatch = 20;
+        backend_.abilities.maxSubmit = 10;
         restart();
         for (int id = 1; id <= 50; ++id) {
             rows_.push_back(claim(id));
@@ -23,6 +24,28 @@ protected:
             backend_.run(key(row));
         }
         pass(kPoll);
+    }
+
+    /// New jobs that wait, the first of them in a submission that hangs.
+    void submitAtClosedGate(int jobs) {
+        backend_.gate(Verb::Submit).close();
+        for (int id = 101; id <= 100 + jobs; ++id) {
+            const auto row = claim(id);
+            const auto submits = [&] {
+                step();
+                return job(row).state == State::Submitting;
+            };
+            ASSERT_TRUE(testing::waitUntil(submits, 50s)) << id;
+            backend_.gate(Verb::Submit).awaitSomebody();
+        }
+    }
+    void finishAndSee(JobRow row) {
+        backend_.finish(key(row));
+        const auto ends = [&] {
+            step();
+            return job(row).state == State::Collecting;
+        };
+        ASSERT_TRUE(testing::waitUntil(ends, 50s));
     }
 
     std::vector<JobRow> rows_;
@@ -61,13 +84,7 @@ TEST_F(TogetherTest, FiftyCancelsAreThreeCalls) {
 TEST_F(TogetherTest, WhatComesDuringACallIsTheNextOne) {
     backend_.gate(Verb::Collect).close();
     for (std::size_t n = 0; n < 5; ++n) {
-        const auto row = rows_.at(n);
-        backend_.finish(key(row));
-        const auto ends = [&] {
-            step();
-            return job(row).state == State::Collecting;
-        };
-        ASSERT_TRUE(testing::waitUntil(ends, 50s)) << n;
+        finishAndSee(rows_.at(n));
         backend_.gate(Verb::Collect).awaitSomebody();
     }
     backend_.gate(Verb::Collect).open();
@@ -75,6 +92,29 @@ TEST_F(TogetherTest, WhatComesDuringACallIsTheNextOne) {
     settle();
 
     EXPECT_EQ(backend_.calls(Verb::Collect), (Sizes{1, 4}));
+}
+
+TEST_F(TogetherTest, WhatIsNewDuringASubmissionIsTheNextOne) {
+    submitAtClosedGate(9);
+    backend_.gate(Verb::Submit).open();
+
+    settle();
+
+    EXPECT_EQ(backend_.calls(Verb::Submit), (Sizes{10, 10, 10, 10, 10, 1, 8}));
+}
+
+TEST_F(TogetherTest, AnEndDoesNotWaitUntilAllThatIsNewHasBeenSubmitted) {
+    submitAtClosedGate(31);
+    finishAndSee(rows_.front());
+    backend_.gate(Verb::Collect).close();
+    backend_.gate(Verb::Submit).open();
+
+    backend_.gate(Verb::Collect).awaitSomebody();
+
+    EXPECT_EQ(backend_.calls(Verb::Submit), (Sizes{10, 10, 10, 10, 10, 1}));
+    backend_.gate(Verb::Collect).open();
+    settle();
+    EXPECT_EQ(backend_.calls(Verb::Submit), (Sizes{10, 10, 10, 10, 10, 1, 10, 10, 10}));
 }
 
 TEST_F(TogetherTest, EachJobOfACallHasItsOwnOutcome) {

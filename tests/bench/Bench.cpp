@@ -16,6 +16,29 @@ namespace {
 constexpr std::chrono::minutes kPatience{10};
 constexpr Millis kLook{10};
 
+/// Names and bodies of the commands that stand in for Slurm's, and of what runs one job.
+constexpr std::pair<const char*, const char*> kStandIns[]{
+    {"squeue", "cat queue/* 2>/dev/null || true\n"},
+    {"sacct", ""},
+    {"scancel", ""},
+    // What a command leaves in its session is killed with it: the job has left it once it is
+    // listed.
+    {"sbatch", R"(id=$(grep -c sbatch calls)
+for word; do
+  case $word in --job-name=*) name=${word#*=};; --chdir=*) folder=${word#*=};; esac
+done
+setsid ./job $id $name "$folder" "$word" >"$folder/out/batch.log" 2>&1 </dev/null &
+until [ -e queue/$id ]; do sleep 0.01; done
+echo $id
+)"},
+    {"job", R"(now=$(date +%s)
+echo "$1|RUNNING|$now|$now|N/A|0|0|n1|$2|None" >queue/.$1
+mv queue/.$1 queue/$1
+(cd "$3" && sh "$4")
+rm queue/$1
+)"},
+};
+
 template <typename Number>
 Number firstNumber(const std::filesystem::path& file) {
     std::ifstream in(file);
@@ -35,7 +58,10 @@ int entries(const std::filesystem::path& folder) {
 
 }  // namespace
 
-Bench::Bench(int slots) {
+Bench::Bench(int slots)
+    : Bench("type = \"local\"\nslots = " + std::to_string(slots) + "\n", false) {}
+
+Bench::Bench(const std::string& backendLines, bool standIns) {
     fakegitlab::Options options;
     options.heartbeatLimit = Millis(0);
     gitlab.emplace(clock, options);
@@ -45,12 +71,26 @@ Bench::Bench(int slots) {
               "concurrent = 100000\ncheck_interval = 1\nstate_dir = \"" +
                   service->stateDir().string() + "\"\n[[runners]]\nname = \"pool\"\nurl = \"" +
                   gitlab->url() + "\"\ntoken = \"glrt-test\"\nbackend = \"here\"\n" +
-                  "limit = 100000\n[backends.here]\ntype = \"local\"\n" +
+                  "limit = 100000\n[backends.here]\n" + backendLines +
                   "trusted_jobs = true\nmax_pending = 100000\nwork_dir = \"" +
-                  service->workDir().string() +
-                  "\"\npoll_interval = 1\nslots = " + std::to_string(slots) + "\n");
+                  service->workDir().string() + "\"\npoll_interval = 1\n" +
+                  (standIns ? "bin_dir = \"" + commandFolder().string() + "\"\n" : ""));
     std::filesystem::permissions(service->config(), std::filesystem::perms::owner_read |
                                                         std::filesystem::perms::owner_write);
+    if (standIns) {
+        writeCommands();
+    }
+}
+
+void Bench::writeCommands() const {
+    const auto bin = commandFolder();
+    std::filesystem::create_directories(bin / "queue");
+    std::ofstream(bin / "calls").flush();
+    const std::string begin = "#!/bin/sh\ncd " + bin.string() + "\necho ${0##*/} >>calls\n";
+    for (const auto& [name, body] : kStandIns) {
+        writeFile(bin / name, begin + body);
+        std::filesystem::permissions(bin / name, std::filesystem::perms(0755));
+    }
 }
 
 Bench::~Bench() {
@@ -102,6 +142,15 @@ int Bench::patches() const {
     const auto requests = gitlab->requests();
     return static_cast<int>(std::count_if(requests.begin(), requests.end(),
                                           [](const auto& each) { return each.method == "PATCH"; }));
+}
+
+std::map<std::string, int> Bench::commands() const {
+    std::map<std::string, int> counts;
+    std::istringstream calls(readFile(commandFolder() / "calls"));
+    for (std::string name; calls >> name;) {
+        ++counts[name];
+    }
+    return counts;
 }
 
 Usage Bench::usage() const {

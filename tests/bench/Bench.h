@@ -19,11 +19,14 @@ struct Usage {
     std::map<std::string, double> threadMs;  ///< The same by a thread's name.
 };
 
-/// One stand-in GitLab and one service with the local backend, for one row of the table.
+/// One stand-in GitLab and one service, for one row of the table. It takes all jobs at once.
 class Bench {
 public:
-    /// The service has `slots` and takes all jobs at once.
+    /// With the local backend.
     explicit Bench(int slots);
+    /// With backend `slurm` and commands that stand in for Slurm's: each notes that it was called,
+    /// `sbatch` starts the job at once, `squeue` lists what has not ended.
+    static Bench withSlurm() { return Bench("type = \"slurm\"\n", true); }
     ~Bench();
     Bench(const Bench&) = delete;
     Bench& operator=(const Bench&) = delete;
@@ -37,6 +40,8 @@ public:
     int count(const std::string& states) const;
     bool ended(fakegitlab::JobId id) const;
     int patches() const;
+    /// How often the commands of `withSlurm` were called.
+    std::map<std::string, int> commands() const;
     Usage usage() const;
 
     SystemClock clock;
@@ -44,6 +49,11 @@ public:
     std::optional<fakegitlab::FakeGitLab> gitlab;
     std::optional<Service> service;
     std::vector<fakegitlab::JobId> ids;
+
+private:
+    Bench(const std::string& backendLines, bool standIns);
+    std::filesystem::path commandFolder() const { return folder.path / "bin"; }
+    void writeCommands() const;
 };
 
 /// A job without git that runs these lines.

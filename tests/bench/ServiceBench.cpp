@@ -1,5 +1,5 @@
-// The real program with the local backend, measured from outside. CPU time is that of the service
-// alone: not its jobs' and not the stand-in GitLab's.
+// The real program, with the local backend unless a row says otherwise, measured from outside. CPU
+// time is that of the service alone: not its jobs' and not the stand-in GitLab's.
 #include <SQLiteCpp/SQLiteCpp.h>
 
 #include <algorithm>
@@ -20,6 +20,8 @@ struct Sizes {
     int printing = 1000;
     int quick = 300;
     int ends = 40;
+    int cancels = 40;
+    int queued = 100;
     seconds watched{30};
 };
 
@@ -92,6 +94,29 @@ double restartTime(Bench& bench, const std::filesystem::path& gate) {
     return bench.until([&] { return bench.ended(bench.ids.front()); });
 }
 
+/// After a restart nobody is forgotten and GitLab is not stormed: requests of each second.
+void printHeartbeats(Bench& bench, seconds watched) {
+    const auto begin = bench.clock.wallNow();
+    const auto first = bench.gitlab->requests().size();
+    bench.clock.sleepUntil(bench.clock.steadyNow() + watched, {});
+    std::map<std::int64_t, int> perSecond;
+    const auto requests = bench.gitlab->requests();
+    for (auto i = first; i < requests.size(); ++i) {
+        if (requests[i].job != 0 && requests[i].method == "PUT") {
+            ++perSecond[(requests[i].at - begin) / seconds(1)];
+        }
+    }
+    int most = 0;
+    int all = 0;
+    for (const auto& [second, count] : perSecond) {
+        most = std::max(most, count);
+        all += count;
+    }
+    printRow("heartbeats after that restart, the busiest second", most, "/s", "spread", 50,
+             "/s, the mean that is aimed at");
+    printRow("  the mean", all / static_cast<double>(watched.count()), "/s", "<= 50");
+}
+
 /// Claims, memory and passes with waiting jobs, then a restart.
 void waiting(const Sizes& sizes) {
     Bench bench(1);
@@ -123,6 +148,7 @@ void waiting(const Sizes& sizes) {
     printRow("restart with " + all + " open jobs, whole first pass", restartTime(bench, gate), "s",
              "<= 2", begin, "s without jobs");
     printRow("  CPU until then", bench.usage().cpuMs / 1000, "s", "");
+    printHeartbeats(bench, sizes.watched);
 }
 
 /// Jobs that print a line per second, with 100 masked values each.
@@ -177,38 +203,107 @@ void quickJobs(const Sizes& sizes) {
     printRow("  CPU of the service per job", used.cpuMs / sizes.quick, "ms", "");
 }
 
-void endToReport(const Sizes& sizes) {
-    Bench bench(1);
-    bench.start();
+void printDelays(const std::string& what, std::vector<double> ms, const std::string& budget,
+                 double baseline, const std::string& of) {
+    std::sort(ms.begin(), ms.end());
+    printRow(what + ", median", ms[ms.size() / 2], "ms", budget, baseline, of);
+    printRow("  the worst", ms.back(), "ms", "");
+}
+
+std::vector<double> endDelays(Bench& bench, int ends) {
     std::vector<double> delays;
-    for (int i = 0; i < sizes.ends; ++i) {
+    for (int i = 0; i < ends; ++i) {
         bench.add(1, jobOf({"sleep 1", "echo \"ended=$(date +%s%N)\""}));
         bench.until([&] { return bench.ended(bench.ids.back()); });
         const auto job = bench.gitlab->job(bench.ids.back());
-        const auto at = job.trace.rfind("ended=1");
         const auto end = static_cast<double>(sinceEpoch(*job.endedAt).count());
+        const auto at = job.trace.rfind("ended=1");
         delays.push_back(end - std::stod(job.trace.substr(at + 6)) / 1e6);
     }
-    std::sort(delays.begin(), delays.end());
-    printRow("script end to accepted report, local, median", delays[delays.size() / 2], "ms",
-             "<= 50", 22, "ms (" + kOfficial + ")");
-    printRow("  the worst", delays.back(), "ms", "");
+    return delays;
+}
+
+void endToReport(const Sizes& sizes) {
+    Bench local(1);
+    local.start();
+    printDelays("script end to accepted report, local", endDelays(local, sizes.ends), "<= 50", 22,
+                "ms (" + kOfficial + ")");
+    auto slurm = Bench::withSlurm();
+    slurm.start();
+    printDelays("script end to accepted report, slurm, poll 1 s", endDelays(slurm, sizes.ends),
+                "<= 3000", 1000, "ms, a poll");
+}
+
+/// Clicks in GitLab, spread over the time between two heartbeats, while jobs run.
+void cancelToSignal(const Sizes& sizes) {
+    Bench bench(sizes.cancels);
+    bench.start();
+    const auto told = [&](std::size_t n) {
+        return bench.folder.path / ("told-" + std::to_string(bench.ids[n]));
+    };
+    const auto file = (bench.folder.path / "told-").string() + "$CI_JOB_ID";
+    bench.add(sizes.cancels, jobOf({"trap 'date +%s%N >" + file + "; exit 1' TERM", ": >" + file,
+                                    "while :; do sleep 0.1; done"}));
+    for (std::size_t i = 0; i < bench.ids.size(); ++i) {
+        bench.until([&] { return std::filesystem::exists(told(i)); });
+    }
+    const Millis apart = Millis(seconds(30)) / sizes.cancels;
+    std::vector<double> clicks;
+    for (const auto id : bench.ids) {
+        clicks.push_back(static_cast<double>(sinceEpoch(bench.clock.wallNow()).count()));
+        bench.gitlab->cancel(id);
+        bench.clock.sleepUntil(bench.clock.steadyNow() + apart, {});
+    }
+    bench.until([&] { return bench.gitlab->allEnded(); });
+    std::vector<double> delays;
+    for (std::size_t i = 0; i < bench.ids.size(); ++i) {
+        delays.push_back(std::stod(readFile(told(i))) / 1e6 - clicks[i]);
+    }
+    printDelays("cancel in GitLab to signal at the script", delays, "<= 31000", 3000,
+                "ms, the best of " + kOfficial);
+}
+
+/// What a scheduler is asked, by commands that stand in for Slurm's.
+void queries(const Sizes& sizes) {
+    auto bench = Bench::withSlurm();
+    bench.start();
+    const auto gate = (bench.folder.path / "gate").string();
+    const auto jobs = std::to_string(sizes.queued);
+    bench.add(sizes.queued, jobOf({"until [ -e " + gate + " ]; do sleep 1; done"}));
+    bench.until([&] { return bench.count("'running'") == sizes.queued; });
+    auto before = bench.commands();
+    bench.clock.sleepUntil(bench.clock.steadyNow() + sizes.watched, {});
+    auto after = bench.commands();
+    const double polls = static_cast<double>(sizes.watched.count());
+    printRow("scheduler queries per poll, slurm, " + jobs + " running jobs",
+             (after["squeue"] + after["sacct"] - before["squeue"] - before["sacct"]) / polls, "",
+             "<= 1", sizes.queued, "of a driver that asks for each job");
+    before = after;
+    writeFile(gate, "");
+    bench.until([&] { return bench.count("'done'") == sizes.queued; });
+    after = bench.commands();
+    printRow("  per job, from its end until it is released",
+             1.0 * (after["squeue"] + after["sacct"] - before["squeue"] - before["sacct"]) /
+                 sizes.queued,
+             "", "");
 }
 
 }  // namespace
 }  // namespace gridbridge::testing
 
-/// Without arguments the whole table; `waiting`, `printing`, `quick` or `end`: those rows;
+/// Without arguments the whole table; `waiting`, `printing`, `quick`, `end`, `cancel` or `queries`:
+/// those rows;
 /// `--small`: every row with a few jobs, to see that the program works.
 int main(int count, char** words) {
     using namespace gridbridge::testing;
     const std::string_view what = count > 1 ? words[1] : "";
     Sizes sizes;
     if (what == "--small") {
-        sizes = {10, 30, 10, 10, 2, std::chrono::seconds(2)};
+        sizes = {10, 30, 10, 10, 2, 3, 5, std::chrono::seconds(2)};
     }
     const std::vector<std::pair<std::string_view, void (*)(const Sizes&)>> rows{
-        {"waiting", waiting}, {"printing", printing}, {"quick", quickJobs}, {"end", endToReport}};
+        {"waiting", waiting}, {"printing", printing},     {"quick", quickJobs},
+        {"end", endToReport}, {"cancel", cancelToSignal}, {"queries", queries}};
     for (const auto& [name, measure] : rows) {
         if (count == 1 || what == "--small" || what == name) {
             measure(sizes);

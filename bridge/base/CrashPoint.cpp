@@ -4,12 +4,28 @@
 #include <atomic>
 #include <cstdlib>
 #include <string>
-#include <string_view>
 #include <unistd.h>
+#include <utility>
 
 namespace gridbridge {
 
-void crashPoint(const char* name) noexcept {
+namespace {
+
+std::function<void(std::string_view)>& hookInUse() {
+    static std::function<void(std::string_view)> hook;
+    return hook;
+}
+
+}  // namespace
+
+void onCrashPoint(std::function<void(std::string_view)> hook) {
+    hookInUse() = std::move(hook);
+}
+
+void crashPoint(const char* name) {
+    if (const auto& hook = hookInUse()) {
+        hook(name);
+    }
     struct Selected {
         std::string point;
         int visit = 1;

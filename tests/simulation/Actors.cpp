@@ -30,6 +30,10 @@ void Actors::live(Actor& self) {
         try {
             self.body();
         } catch (const Killed&) {
+            if (!self.killed) {
+                self.died = true;
+                self.back.release();
+            }
             return;
         }
         self.idle = true;
@@ -69,7 +73,11 @@ bool Actors::resume(Id id) {
     running_ = actors_[id].get();
     running_->go.release();
     running_->back.acquire();
-    return std::exchange(running_, nullptr)->idle;
+    const auto& actor = *std::exchange(running_, nullptr);
+    if (actor.died) {
+        throw Killed{};
+    }
+    return actor.idle;
 }
 
 void Actors::sleepUntil(SteadyTime deadline) {

@@ -35,7 +35,8 @@ public:
     std::vector<Id> ready() const;
     /// When the next one wakes; nothing while all are idle.
     std::optional<SteadyTime> nextWake() const;
-    /// Lets it run until it sleeps or is done. True = it is done.
+    /// Lets it run until it sleeps or is done. True = it is done. Throws Killed when it met the
+    /// end of the process.
     bool resume(Id id);
 
     /// Called by a body. Throws Killed.
@@ -46,6 +47,7 @@ private:
         std::function<void()> body;
         bool idle = true;
         bool killed = false;
+        bool died = false;
         SteadyTime wakeAt;
         std::binary_semaphore go{0};
         std::binary_semaphore back{0};

@@ -99,6 +99,13 @@ void planEvents(Dice& dice, Plan& plan) {
     add(EventKind::Restart, 5, [&] { return dice.time(0s, 20s); });
     add(EventKind::GitLabAway, 2, [&] { return dice.time(10s, 8min); });
     add(EventKind::DatabaseLocked, 2, [&] { return dice.time(1s, 1min); });
+    for (auto& restart : plan.events) {
+        if (restart.kind == EventKind::Restart && dice.chance(0.5)) {
+            const auto last = static_cast<std::int64_t>(std::size(kCrashPoints)) - 1;
+            restart.crashPoint = kCrashPoints[dice.between(0, last)];
+            restart.visit = static_cast<int>(dice.between(1, 4));
+        }
+    }
     if (dice.chance(0.4)) {
         add(EventKind::WallJump, 3, [&] { return dice.chance(0.5) ? Millis(1h) : Millis(-1h); });
     }

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <random>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "bridge/base/Clock.h"
@@ -49,11 +50,19 @@ struct PlannedJob {
     bool tooLong() const { return runTime > timeout; }
 };
 
+/// Those of docs/job-lifecycle.md.
+inline constexpr std::string_view kCrashPoints[] = {
+    "received-uncommitted", "received", "intent",    "effect-done", "id-stored", "trace-written",
+    "trace-committed",      "patched",  "collected", "reported",    "settled",   "released"};
+
 enum class EventKind { Restart, WallJump, GitLabAway, DatabaseLocked };
 struct PlannedEvent {
     Millis at{0};
     EventKind kind{};
     Millis howLong{0};  ///< Of the outage or lock, of the pause before a restart, or the jump.
+    std::string_view crashPoint =
+        {};         ///< Where the service dies before a restart; empty = anywhere.
+    int visit = 1;  ///< The n-th time that it comes there.
 };
 
 struct Plan {

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "bridge/base/CrashPoint.h"
 #include "bridge/core/Claimer.h"
 #include "bridge/core/Reconciler.h"
 
@@ -245,8 +246,10 @@ std::vector<std::string> Simulation::leftovers() {
 }
 
 std::vector<Finding> Simulation::run() {
+    onCrashPoint([this](std::string_view name) { passPoint(name); });
     while (turn()) {
     }
+    onCrashPoint({});
     for (const auto& [name, count] : life_ ? life_->cluster.strikes() : happened_) {
         happened_["cluster " + name] += count;
     }
@@ -285,7 +288,11 @@ bool Simulation::turn() {
     if (over() || elapsed() > kLongest) {
         return false;
     }
-    act();
+    try {
+        act();
+    } catch (const Killed&) {
+        end(nextKill_.howLong);
+    }
     return true;
 }
 
@@ -310,12 +317,24 @@ void Simulation::end(Millis pause) {
     if (life_) {
         tell("the service is killed");
         life_.reset();
-        // Only a locked database lets a claim wait for its commit; a kill may lose that one.
-        if (person_ && rowsIn(stateDir() / "gridbridge.db") < network_.claims().size()) {
+        // Only before its commit, for which a locked database lets it wait, may a claim be lost.
+        const bool mayLose = person_ || diedAt_ == "received-uncommitted";
+        if (mayLose && rowsIn(stateDir() / "gridbridge.db") < network_.claims().size()) {
             tell("the claim in hand is lost");
             network_.loseLastClaim();
         }
         beginAt_ = time_.steadyNow() + pause;
+        diedAt_.clear();
+        nextKill_ = {};
+    }
+}
+
+void Simulation::passPoint(std::string_view name) {
+    if (name == nextKill_.crashPoint && --nextKill_.visit == 0) {
+        diedAt_ = name;
+        ++happened_["kill at " + diedAt_];
+        tell("the service comes to " + diedAt_);
+        throw Killed{};
     }
 }
 
@@ -381,82 +400,6 @@ SteadyTime Simulation::next() const {
 void Simulation::pass() {
     const auto wait = std::chrono::ceil<Millis>(next() - time_.steadyNow());
     time_.advance(std::max(wait, Millis(1)));
-}
-
-void Simulation::happen(const PlannedEvent& event) {
-    switch (event.kind) {
-        case EventKind::Restart:
-            ++happened_["restart"];
-            end(event.howLong);
-            return;
-        case EventKind::WallJump:
-            ++happened_["wall clock jump"];
-            tell("the wall clock of the service jumps by " +
-                 std::to_string(event.howLong.count() / 1000) + " s");
-            serviceClock_.jump(event.howLong);
-            return;
-        case EventKind::GitLabAway:
-            ++happened_["gitlab away"];
-            tell("GitLab is away");
-            ++away_;
-            gitlab_.goAway();
-            later_.emplace_back(time_.steadyNow() + event.howLong, [this] {
-                if (--away_ == 0) {
-                    tell("GitLab is back");
-                    gitlab_.comeBack();
-                }
-            });
-            return;
-        case EventKind::DatabaseLocked:
-            if (person_ || !life_) {
-                return;
-            }
-            ++happened_["database locked"];
-            tell("a person locks the database");
-            person_ = std::make_unique<testing::Person>(stateDir() / "gridbridge.db");
-            person_->execute("BEGIN IMMEDIATE");
-            later_.emplace_back(time_.steadyNow() + event.howLong, [this] {
-                tell("the person is done");
-                person_.reset();
-            });
-            return;
-    }
-}
-
-/// Offers the job to runners, and plans what people will do to it.
-void Simulation::interfere(const PlannedJob& job) {
-    fakegitlab::JobSpec spec;
-    spec.name = job.name;
-    spec.timeout = job.timeout;
-    spec.token = plan_.jwt ? fakegitlab::TokenForm::Jwt : fakegitlab::TokenForm::Opaque;
-    spec.variables = {{.key = "FIRST", .value = job.secrets[0], .masked = true},
-                      {.key = "SECOND", .value = job.secrets[1], .masked = true}};
-    const auto id = gitlab_.addJob(spec);
-    ids_[job.name] = id;
-    tell("gitlab: " + job.name + " is job " + std::to_string(id));
-    if (job.interference == Interference::None) {
-        return;
-    }
-    later_.emplace_back(start_ + job.interferedAt, [this, id, kind = job.interference] {
-        if (isEnded(gitlab_.status(id))) {
-            return;
-        }
-        ++happened_["interference"];
-        if (kind == Interference::Cancel) {
-            gitlab_.cancel(id);
-        } else if (kind == Interference::ForceCancel) {
-            gitlab_.forceCancel(id);
-        } else {
-            gitlab_.erase(id);
-        }
-    });
-}
-
-void Simulation::calmDown() {
-    calm_ = true;
-    tell("from now on GitLab, network and clocks are well");
-    gitlab_.setFaults(plan_.seed, 0);
-    network_.hang(0);
 }
 
 bool Simulation::over() {

@@ -55,6 +55,7 @@ private:
 
     void startService();
     void end(Millis pause);
+    void passPoint(std::string_view name);
     bool turn();
     void act();
     void pass();
@@ -84,7 +85,9 @@ private:
     folder::DirectFolders folders_;
 
     std::unique_ptr<Life> life_;
-    SteadyTime beginAt_;  ///< Of the next life, when there is none.
+    SteadyTime beginAt_;     ///< Of the next life, when there is none.
+    PlannedEvent nextKill_;  ///< At a crash point.
+    std::string diedAt_;     ///< The crash point, in this life's end.
     std::size_t eventsDone_ = 0;
     std::vector<std::pair<SteadyTime, std::function<void()>>> later_;
     std::unique_ptr<testing::Person> person_;

@@ -66,6 +66,9 @@ std::set<std::string> everything() {
     using fakegitlab::FaultKind;
     std::set<std::string> names{"restart",         "wall clock jump", "gitlab away",
                                 "database locked", "interference",    "network call-hangs"};
+    for (const auto point : kCrashPoints) {
+        names.insert("kill at " + std::string(point));
+    }
     for (std::size_t i = 0; i < kSimulatedFaults; ++i) {
         names.insert("cluster " + std::string(nameOf(static_cast<SimulatedFault>(i))));
     }
@@ -81,7 +84,7 @@ std::set<std::string> everything() {
 TEST(Simulation, EverythingThatCanGoWrongDoes) {
     auto missing = everything();
     std::uint64_t seed = 0;
-    while (!missing.empty() && seed < 100) {
+    while (!missing.empty() && seed < 200) {
         Simulation run(planned(++seed));
         run.run();
         for (const auto& [name, count] : run.strikes()) {

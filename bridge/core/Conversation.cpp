@@ -288,8 +288,8 @@ void Conversation::report(JobRow row, Live& live, const gitlab::FinalReport& rep
     // The claim is acknowledged before any log, and reports that fail starve no heartbeat.
     const bool greet = live.lastContact == SteadyTime{} || now >= live.lastContact + kRunningBeat;
     // A report without a checksum is answered at once. What the disk lost has none.
-    const auto expiry = gitlab::tokenExpiry(live.credentials.token);
-    const bool checked = live.traceLost == 0 && (!expiry || clock_.wallNow() + kHurry < *expiry) &&
+    const bool checked = live.traceLost == 0 &&
+                         (!live.tokenDies || now + kHurry < *live.tokenDies) &&
                          (!live.deferredSince || now < *live.deferredSince + kLongestDeferral);
     world_.control.post([this, row, log = sending(live), last = report, checked,
                          greet](std::stop_token stop) mutable {
@@ -365,8 +365,7 @@ void Conversation::hear(const JobAnswer& answer, Facts& facts, Live& live) {
 }
 
 bool Conversation::outlived(const Live& live) const {
-    const auto expiry = gitlab::tokenExpiry(live.credentials.token);
-    return expiry && clock_.wallNow() >= *expiry;
+    return live.tokenDies && clock_.steadyNow() >= *live.tokenDies;
 }
 
 void Conversation::giveUp(Live& live, const std::string& why, const std::string& error) {

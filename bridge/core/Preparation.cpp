@@ -52,6 +52,10 @@ void Reconciler::identify(const JobRecord& job, Live& live) {
     const auto body = store_.payload(job.row);
     if (const auto identity = body.ok() ? gitlab::identityOf(body->reveal()) : std::nullopt) {
         live.credentials = {identity->id, identity->token};
+        if (const auto lifetime = gitlab::tokenLifetime(identity->token)) {
+            const auto age = clock_.wallNow() - job.claimedAt;
+            live.tokenDies = clock_.steadyNow() + (*lifetime - age);
+        }
     } else if (job.state != State::Received && !job.reportedAt) {
         log_.error(
             "the stored description of a job cannot be read, so GitLab cannot be told; it is given "
@@ -63,6 +67,7 @@ void Reconciler::identify(const JobRecord& job, Live& live) {
 
 void Reconciler::adopt(const JobRecord& job, bool claimedHere) {
     auto& live = lives_[job.row];
+    lastAdopted_ = std::max(lastAdopted_, job.row);
     live.runner = job.runner;
     live.backend = job.backend;
     live.key = store::jobKey(store_.installation(), job.row);

@@ -46,7 +46,9 @@ Reconciler::Reconciler(Clock& clock, store::JobStore& store, World& world, Answe
       log_(log),
       decide_(std::move(decide)),
       effects_(clock, world, answers),
-      conversation_(clock, world, answers, trace, log) {
+      conversation_(clock, world, answers, trace, log),
+      wallSeen_(clock.wallNow()),
+      steadySeen_(clock.steadyNow()) {
     for (const auto& runner : store_.runners()) {
         capacity_.drain(runner.name, runner.draining);
     }
@@ -64,6 +66,7 @@ Reconciler::Reconciler(Clock& clock, store::JobStore& store, World& world, Answe
 }
 
 SteadyTime Reconciler::step() {
+    followClock();
     hear();
     hearRequests();
     const auto rows = dueRows();

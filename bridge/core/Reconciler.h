@@ -35,6 +35,7 @@ private:
     void adopt(const store::JobRecord& job, bool claimedHere);
     void identify(const store::JobRecord& job, Live& live);
     void learn(JobRow row, Live& live);
+    void followClock();
     void hear();
     void hearRequests();
     void judge(const store::JobRecord& job);
@@ -102,6 +103,9 @@ private:
     std::vector<store::Settlement> settlements_;  ///< Of this step.
     bool requestsOpen_ = false;
     WallTime queueAlarmAt_ = {};
+    WallTime wallSeen_;
+    SteadyTime steadySeen_;
+    JobRow lastAdopted_{};
     SteadyTime retryAt_ = {};
     Outage trouble_;  ///< Of traces and the database.
 };

@@ -35,6 +35,7 @@ struct Uploads {
     folder::JobFolders& folders;
     gitlab::RunnerApi& api;
     gitlab::JobCredentials credentials;
+    std::optional<SteadyTime> tokenDies;
     std::string scratch;
     store::JobRecord job;
     std::shared_ptr<const gitlab::JobDescription> description;
@@ -93,8 +94,7 @@ private:
         if (first) {
             attempt.lines.push_back(infoLine("Uploading artifacts..."));
         }
-        const auto expiry = gitlab::tokenExpiry(credentials.token);
-        if (expiry && clock.wallNow() >= *expiry) {
+        if (tokenDies && clock.steadyNow() >= *tokenDies) {
             attempt.outcome = UploadOutcome::Failed;
             attempt.lines.push_back(errorLine("the job token ended before GitLab took them"));
             return attempt;
@@ -194,6 +194,7 @@ void Effects::upload(BackendEntry& entry, const store::JobRecord& job, Live& liv
                     entry.folders,
                     world_.runners.at(live.runner)->api,
                     live.credentials,
+                    live.tokenDies,
                     world_.scratch,
                     job,
                     *description,

@@ -103,7 +103,8 @@ struct Live {
     bool counted = false;    ///< In the backend's number of waiting jobs.
 
     gitlab::JobCredentials credentials;
-    bool learnt = false;  ///< What follows is that of the job's description.
+    std::optional<SteadyTime> tokenDies;  ///< Nothing where only GitLab can tell.
+    bool learnt = false;                  ///< What follows is that of the job's description.
     bool sections = true;
     payload::LogWishes wishes;
     std::optional<std::chrono::seconds> wallTime;

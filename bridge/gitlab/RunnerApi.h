@@ -160,8 +160,9 @@ private:
 /// `runner_system_failure`.
 std::string reportableReason(std::string_view wanted, const std::vector<std::string>& listed);
 
-/// When the token is certainly dead, read from a JWT's `exp`; nothing for an opaque token.
-std::optional<WallTime> tokenExpiry(const Secret& jobToken);
+/// How long the token lives from the claim on, by a JWT's `exp` and `iat`: its times are those of
+/// another clock. Nothing for an opaque token.
+std::optional<std::chrono::seconds> tokenLifetime(const Secret& jobToken);
 
 /// How this program calls itself in the header User-Agent: name, version, platform.
 std::string userAgent();

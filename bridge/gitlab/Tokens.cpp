@@ -77,7 +77,7 @@ std::string reportableReason(std::string_view wanted, const std::vector<std::str
     return "unknown_failure";
 }
 
-std::optional<WallTime> tokenExpiry(const Secret& jobToken) {
+std::optional<std::chrono::seconds> tokenLifetime(const Secret& jobToken) {
     std::string_view token = jobToken.reveal();
     strip(token, "glcbt-");
     const auto first = token.find('.');
@@ -89,11 +89,13 @@ std::optional<WallTime> tokenExpiry(const Secret& jobToken) {
     try {
         const auto claims = JsonFields::parse(
             fromBase64Url(std::string(token.substr(first + 1, second - first - 1))));
+        constexpr std::int64_t kNever = 253'402'300'800;  // The year 10,000.
+        const auto issued = claims.number("iat", 0);
         const auto expiry = claims.number("exp", 0);
-        if (expiry <= 0 || expiry > std::numeric_limits<std::int64_t>::max() / 1000) {
+        if (issued <= 0 || expiry <= issued || expiry > kNever) {
             return std::nullopt;
         }
-        return fromEpoch(std::chrono::seconds(expiry));
+        return std::chrono::seconds(expiry - issued);
     } catch (const UnreadableField&) {
         return std::nullopt;
     } catch (const Poco::Exception&) {

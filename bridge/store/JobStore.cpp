@@ -193,6 +193,16 @@ std::vector<bool> JobStore::commit(std::span<const Change> changes,
     });
 }
 
+void JobStore::shiftTimes(Millis by, JobRow last) {
+    const std::lock_guard lock(impl_->writing);
+    impl_->owner.use([&] {
+        SQLite::Transaction transaction(impl_->owner.database(),
+                                        SQLite::TransactionBehavior::IMMEDIATE);
+        impl_->writes.shiftTimes(by, last, impl_->clock.wallNow());
+        transaction.commit();
+    });
+}
+
 Result<Secret> JobStore::payload(JobRow row) {
     const auto sealed = impl_->owner.use([&] { return impl_->writes.secret(row); });
     return sealed ? impl_->key.open(row, *sealed)

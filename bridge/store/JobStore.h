@@ -118,6 +118,11 @@ public:
     std::vector<bool> commit(std::span<const Change> changes,
                              std::span<const Settlement> settlements = {});
 
+    /// The clock was set by so much: what it was read for in open jobs moves along. Not what a
+    /// batch system has told, nor the history. Rows after `last` may have been claimed before it
+    /// was set or since; their claim, a moment ago, tells which.
+    void shiftTimes(Millis by, JobRow last);
+
     /// What commands have asked for and nobody has seen to, oldest first.
     std::vector<Request> openRequests();
 

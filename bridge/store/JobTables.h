@@ -70,6 +70,7 @@ public:
     void deleteSecret(JobRow job);
     /// The row and all that refers to it.
     void erase(JobRow job);
+    void shiftTimes(Millis by, JobRow last, WallTime now);
 
 private:
     SQLite::Database& database_;

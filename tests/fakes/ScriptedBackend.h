@@ -94,6 +94,11 @@ public:
         });
         changed(key);
     }
+    /// The batch system forgets the job.
+    void lose(const SubmissionKey& key) {
+        const std::lock_guard lock(mutex_);
+        jobs_.erase(key);
+    }
 
     // What the test looks at.
     bool has(const SubmissionKey& key) const {

@@ -31,7 +31,8 @@ std::string PlannedWorkload::status(const SubmissionKey& key, const SimulatedVer
 
 std::vector<Result<Submission>> DistantBackend::submit(const CallContext& ctx,
                                                        std::span<const BatchJob> jobs) {
-    for (const auto& job : jobs) {
+    std::vector<BatchJob> taken(jobs.begin(), jobs.end());
+    for (auto& job : taken) {
         // `project:name:user`
         const auto from = job.label.find(':') + 1;
         const auto name = job.label.substr(from, job.label.find(':', from) - from);
@@ -41,8 +42,11 @@ std::vector<Result<Submission>> DistantBackend::submit(const CallContext& ctx,
             }
         }
         BRIDGE_CHECK(truths_[job.key].job != nullptr);
+        if (truths_[job.key].job->unlimited) {
+            job.deadline += std::chrono::hours(24);
+        }
     }
-    return slowly([&] { return real_.submit(ctx, jobs); });
+    return slowly([&] { return real_.submit(ctx, taken); });
 }
 
 }  // namespace gridbridge::simulation

@@ -230,6 +230,36 @@ class NodeFailureNotRetried final : public Defect {
     }
 };
 
+class CancelIgnored final : public WrongFacts {
+    void spoilFacts(JobRecord&, Facts& facts, WallTime, const Policy&) override {
+        if (facts.contact == core::Contact::Canceling) {
+            facts.contact = {};
+        }
+    }
+};
+
+class DeadlineNotKept final : public WrongFacts {
+    void spoilFacts(JobRecord& job, Facts&, WallTime now, const Policy&) override {
+        if (job.deadline) {
+            job.deadline = now + std::chrono::hours(1);
+        }
+    }
+};
+
+class ReportLate final : public Defect {
+    Decision decide(const JobRecord& job, const Facts& facts, WallTime now,
+                    const Policy& policy) override {
+        auto decision = core::decide(job, facts, now, policy);
+        const auto late = job.endedAt.value_or(now) + std::chrono::minutes(50);
+        if (decision.next.state == State::Reporting && decision.effects.has(Effect::Report) &&
+            now < late) {
+            decision.effects.remove(Effect::Report);
+            decision.next.dueAt = late;
+        }
+        return decision;
+    }
+};
+
 template <typename Bug>
 std::unique_ptr<Defect> make() {
     return std::make_unique<Bug>();
@@ -255,7 +285,10 @@ const std::vector<PlantedBug>& plantedBugs() {
         {"ReleaseTakenForGranted", "nothing-left", &make<ReleaseTakenForGranted>},
         {"LastStepForgotten", "comes-to-rest", &make<LastStepForgotten>},
         {"StartedScriptSubmittedAgain", "script-starts-once", &make<StartedScriptSubmittedAgain>},
-        {"NodeFailureNotRetried", "verdict-right", &make<NodeFailureNotRetried>}};
+        {"NodeFailureNotRetried", "verdict-right", &make<NodeFailureNotRetried>},
+        {"CancelIgnored", "over-in-time", &make<CancelIgnored>},
+        {"DeadlineNotKept", "one-report", &make<DeadlineNotKept>},
+        {"ReportLate", "over-in-time", &make<ReportLate>}};
     return kBugs;
 }
 

@@ -84,6 +84,7 @@ private:
             return;
         }
         checkReport(job, snapshot, name);
+        checkTime(job, snapshot, name);
         checkTrace(job, snapshot, rows.front(), name);
     }
 
@@ -102,9 +103,34 @@ private:
             return;
         }
         const bool byPeople = job.interference != Interference::None;
-        if (!byPeople && !clocks(snapshot).off && !clocks(snapshot).jumped) {
+        if (!byPeople) {
             find("one-report",
                  name + " was never reported, GitLab ended it: " + snapshot.failureReason);
+        }
+    }
+
+    /// A job is over, here and at GitLab, soon after its script, a person or its timeout ended it;
+    /// outages and faults, of which none is longer, may delay that.
+    void checkTime(const PlannedJob& job, const JobSnapshot& snapshot, const std::string& name) {
+        Millis patience = std::chrono::minutes(20);
+        for (const auto& event : run_.plan().events) {
+            patience += event.kind == EventKind::WallJump ? Millis(0) : event.howLong;
+        }
+        const auto left = leftBy(job);
+        auto over = *snapshot.claimedAt + job.timeout;
+        if (left && left->end == SimulatedEnd::ByItself) {
+            over = std::min<WallTime>(over, left->at);
+        }
+        if (job.interference != Interference::None) {
+            over = std::min<WallTime>(
+                over, std::max(run_.begin() + job.interferedAt, *snapshot.claimedAt));
+        }
+        const auto last = std::max(snapshot.endedAt.value_or(over), left ? left->at : over);
+        if (last > over + patience) {
+            find("over-in-time",
+                 name + " was over " +
+                     std::to_string(std::chrono::floor<std::chrono::minutes>(last - over).count()) +
+                     " minutes after it should have been");
         }
     }
 
@@ -128,26 +154,13 @@ private:
         });
     }
 
-    /// What the service's wall clock was wrong by when the job was claimed, and whether it jumped
-    /// while the job was open: then deadlines and graces are not what they should be.
-    struct Clocks {
-        bool off = false;
-        bool jumped = false;
-    };
-    Clocks clocks(const JobSnapshot& snapshot) const {
-        Clocks clocks;
-        Millis off{0};
-        for (const auto& event : run_.plan().events) {
-            const auto at = run_.begin() + event.at;
-            if (event.kind != EventKind::WallJump) {
-                continue;
-            }
-            off += at <= *snapshot.claimedAt ? event.howLong : Millis(0);
-            clocks.jumped = clocks.jumped || (at > *snapshot.claimedAt &&
-                                              at <= snapshot.endedAt.value_or(WallTime::max()));
-        }
-        clocks.off = off.count() != 0;
-        return clocks;
+    /// Whether the service's clock was set before the job's end: then a node's is another.
+    bool nodesClockIsAnother(const JobSnapshot& snapshot) const {
+        const auto& events = run_.plan().events;
+        return std::any_of(events.begin(), events.end(), [&](const auto& event) {
+            return event.kind == EventKind::WallJump &&
+                   run_.begin() + event.at <= snapshot.endedAt.value_or(WallTime::max());
+        });
     }
 
     /// Lost before its script started, and a submission was left (`infrastructure_retries`).
@@ -168,26 +181,22 @@ private:
         const auto left = leftBy(job);
         const bool byItself = left && left->end == SimulatedEnd::ByItself;
         const bool tooLate = left && left->end == SimulatedEnd::Deadline;
-        const auto [off, jumped] = clocks(snapshot);
         const std::string& reason = snapshot.failureReason;
         bool right = false;
         if (snapshot.status == Status::Canceled) {
             right = job.interference == Interference::Cancel;
         } else if (snapshot.status == Status::Success) {
             right = byItself && job.exitCode == 0;
-        } else if (reason == "script_failure" && byItself) {
-            right = job.exitCode != 0 && snapshot.exitCode == job.exitCode;
-        } else if (byItself && !jumped && !job.tooLong()) {
-            right = false;  // It had ended well or badly by itself.
         } else if (reason == "script_failure") {
-            right = jumped && struck(job, {OutputsLate});
+            right = byItself && job.exitCode != 0 && snapshot.exitCode == job.exitCode;
+        } else if (byItself && !job.tooLong()) {
+            right = false;  // It had ended well or badly by itself.
         } else if (reason == "job_execution_timeout") {
-            right = job.tooLong() || jumped;
+            right = job.tooLong();
         } else if (reason == "runner_system_failure") {
             right = (struck(job, {JobLost, NodeFailed, RunLostLate}) &&
-                     (jumped || off || !couldBeSubmittedAgain(job, snapshot))) ||
-                    (tooLate && (off || jumped)) ||
-                    (jumped && struck(job, {AbsentForAWhile, OutputsLate}));
+                     !couldBeSubmittedAgain(job, snapshot)) ||
+                    (tooLate && nodesClockIsAnother(snapshot));
         }
         if (!right) {
             find("verdict-right",
@@ -215,8 +224,7 @@ private:
         const auto own = scriptsOwn(committed);
         const auto left = leftBy(job);
         const bool whole = left && left->end == SimulatedEnd::ByItself && !takenAway(snapshot) &&
-                           snapshot.status != Status::Canceled && !clocks(snapshot).jumped &&
-                           !job.tooLong() &&
+                           snapshot.status != Status::Canceled && !job.tooLong() &&
                            committed.find("the log is incomplete") == std::string::npos;
         if (whole ? own != job.expected : !beginsLike(own, job.expected)) {
             find("trace-exact", name + ": the log of its script is wrong, " +

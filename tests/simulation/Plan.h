@@ -46,6 +46,7 @@ struct PlannedJob {
     std::string expected;  ///< What the trace must show of it.
     Interference interference = Interference::None;
     Millis interferedAt{0};
+    bool unlimited = false;  ///< The batch system lets it run on after its deadline.
 
     bool tooLong() const { return runTime > timeout; }
 };
@@ -76,7 +77,6 @@ struct Plan {
     Millis chaos{0};  ///< After it GitLab, network and clocks are well.
     bool jwt = false;
 
-    bool jumps() const;
     int restarts() const;
 };
 

@@ -46,10 +46,11 @@ fakegitlab::Options serverOptions(const Plan& plan,
     fakegitlab::Options options;
     options.listen = false;
     options.seed = plan.seed;
-    // Twice the time between two heartbeats of a waiting job. A call that hangs costs a minute, and
-    // until it is over a server that seems away is asked nothing else.
+    // Twice the time between two heartbeats of a waiting job; twice that where a streak of faults
+    // may look like an outage. A call that hangs costs a minute, and until it is over a server that
+    // seems away is asked nothing else.
     if (plan.hangs == 0) {
-        options.heartbeatLimit = 120s;
+        options.heartbeatLimit = plan.gitlabFaults == 0 ? 120s : 240s;
     }
     // A kill, or a call that hangs, can lose the answer that told the end.
     options.callsAfterEnd = 3 * plan.restarts() + (plan.hangs > 0 ? 6 : 0);
@@ -236,12 +237,6 @@ std::vector<std::string> Simulation::leftovers() {
             keys.insert(entry.path().filename());
         }
     }
-    // A wall clock that jumps ahead ends the grace after which a job that is not
-    // listed is lost.
-    const SimulatedFaults dice(plan_.seed, plan_.backendFaults);
-    std::erase_if(keys, [&](const std::string& key) {
-        return plan_.jumps() && dice.strikes(SimulatedFault::AbsentForAWhile, key);
-    });
     return {keys.begin(), keys.end()};
 }
 
@@ -262,6 +257,9 @@ std::vector<Finding> Simulation::run() {
 
 /// One thing happens. False = nothing will any more.
 bool Simulation::turn() {
+    if (!life_ && time_.steadyNow() >= beginAt_) {
+        startService();
+    }
     while (eventsDone_ < plan_.events.size() && plan_.events[eventsDone_].at <= elapsed()) {
         happen(plan_.events[eventsDone_++]);
     }
@@ -281,9 +279,6 @@ bool Simulation::turn() {
     }
     if (!calm_ && elapsed() >= plan_.chaos) {
         calmDown();
-    }
-    if (!life_ && time_.steadyNow() >= beginAt_) {
-        startService();
     }
     if (over() || elapsed() > kLongest) {
         return false;
@@ -361,6 +356,10 @@ void Simulation::act() {
         }
         return;
     }
+    stepCore();
+}
+
+void Simulation::stepCore() {
     try {
         life_->coreAt = life_->reconciler->step();
     } catch (const store::StoreError& error) {

@@ -58,6 +58,7 @@ private:
     void passPoint(std::string_view name);
     bool turn();
     void act();
+    void stepCore();
     void pass();
     void happen(const PlannedEvent& event);
     void interfere(const PlannedJob& job);

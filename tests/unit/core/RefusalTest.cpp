@@ -223,8 +223,10 @@ TEST_F(RefusalTest, LogThatIsRefusedEndsNoJobWhoseHeartbeatIsHeard) {
 
 TEST_F(RefusalTest, ReportIsGivenUpWhenTheJobTokenIsDead) {
     const testing::LogLines lines(log_);
-    // {"alg":"RS256"} and {"exp":1767229500}: 65 minutes after the start of the clock.
-    const auto row = running("token-7", "glcbt-eyJhbGciOiJSUzI1NiJ9.eyJleHAiOjE3NjcyMjk1MDB9.c2ln");
+    // {"alg":"RS256"} and {"iat":1767225600,"exp":1767229500}: lives for 65 minutes.
+    const auto row =
+        running("token-7",
+                "glcbt-eyJhbGciOiJSUzI1NiJ9.eyJpYXQiOjE3NjcyMjU2MDAsImV4cCI6MTc2NzIyOTUwMH0.c2ln");
     gitlab_.answerNext(Call::Finish, with(CallOutcome::Retry), kAlways);
     backend_.finish(key(row));
 

@@ -169,8 +169,8 @@ TEST_F(UploadTest, ProxysNotFoundIsBelievedAfterAnHour) {
 }
 
 TEST_F(UploadTest, NothingIsTriedWithADeadToken) {
-    // {"alg":"RS256"} and {"exp":1767229500}: 65 minutes after the start of the clock.
-    begin("glcbt-eyJhbGciOiJSUzI1NiJ9.eyJleHAiOjE3NjcyMjk1MDB9.c2ln");
+    // {"alg":"RS256"} and {"iat":1767225600,"exp":1767229500}: lives for 65 minutes.
+    begin("glcbt-eyJhbGciOiJSUzI1NiJ9.eyJpYXQiOjE3NjcyMjU2MDAsImV4cCI6MTc2NzIyOTUwMH0.c2ln");
     gitlab_.answerNext(Call::Upload, JobAnswer{}, 1000);
     backend_.finish(key(row_));
     pass(64min);

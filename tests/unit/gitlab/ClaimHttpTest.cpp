@@ -88,7 +88,7 @@ TEST_F(ClaimHttpTest, PayloadOfTheServerIsUnderstood) {
     EXPECT_FALSE(job->failureReasons.empty());
     EXPECT_EQ(job->git.repoUrl.find('@'), std::string::npos);
     EXPECT_EQ(job->variable("CI_JOB_TOKEN")->value, job->token.reveal());
-    EXPECT_FALSE(tokenExpiry(job->token).has_value());
+    EXPECT_FALSE(tokenLifetime(job->token).has_value());
 }
 
 TEST_F(ClaimHttpTest, LostOrCutAnswerIsRetryAndTheJobRunsAtTheServer) {

@@ -30,21 +30,26 @@ TEST(ReasonTest, ReasonThatIsNotListedBecomesTheNearestLegalOne) {
     }
 }
 
-TEST(TokenExpiryTest, ExpiryOfAJwtIsRead) {
-    // {"alg":"RS256"} and {"exp":1767225600,"sub":"job?~"}: the last has both characters of
-    // base64url that base64 writes differently.
+TEST(TokenLifetimeTest, IsFromIssueToExpiry) {
+    // {"alg":"RS256"} and {"iat":1767221700,"exp":1767225600,"sub":"job?~"}: the last has both
+    // characters of base64url that base64 writes differently.
     const Secret token(
-        "glcbt-eyJhbGciOiJSUzI1NiJ9.eyJleHAiOjE3NjcyMjU2MDAsInN1YiI6ImpvYj9-In0.sig");
+        "glcbt-eyJhbGciOiJSUzI1NiJ9."
+        "eyJpYXQiOjE3NjcyMjE3MDAsImV4cCI6MTc2NzIyNTYwMCwic3ViIjoiam9iP34ifQ.sig");
 
-    EXPECT_EQ(tokenExpiry(token), fromEpoch(std::chrono::seconds(1767225600)));
+    EXPECT_EQ(tokenLifetime(token), std::chrono::seconds(3900));
 }
 
-TEST(TokenExpiryTest, OpaqueOrBrokenTokenHasNone) {
+TEST(TokenLifetimeTest, OpaqueOrBrokenTokenHasNone) {
     for (const std::string token :
          {"", "glcbt-64_Xy12fake", "glcbt-eyJ", "glcbt-eyJhbGciOiJSUzI1NiJ9.e30.sig",
           "glcbt-eyJhbGciOiJSUzI1NiJ9.!!!!.sig", "eyJhbGciOiJSUzI1NiJ9.bm90IGpzb24.sig",
-          "glcbt-eyJhbGciOiJSUzI1NiJ9.eyJleHAiOi0xfQ.s", "a.b.c"}) {
-        EXPECT_FALSE(tokenExpiry(Secret(token)).has_value()) << token;
+          "glcbt-eyJhbGciOiJSUzI1NiJ9.eyJleHAiOi0xfQ.s", "a.b.c",
+          // Without `iat`, without a life, for thousands of years.
+          "glcbt-eyJhbGciOiJSUzI1NiJ9.eyJleHAiOjE3NjcyMjU2MDB9.s",
+          "glcbt-eyJhbGciOiJSUzI1NiJ9.eyJpYXQiOjE3NjcyMjU2MDAsImV4cCI6MTc2NzIyNTYwMH0.s",
+          "glcbt-eyJhbGciOiJSUzI1NiJ9.eyJpYXQiOjEsImV4cCI6OTk5OTk5OTk5OTk5fQ.s"}) {
+        EXPECT_FALSE(tokenLifetime(Secret(token)).has_value()) << token;
     }
 }
 

@@ -1,0 +1,113 @@
+// A clock that is set takes no time from a job and gives it none.
+#include "tests/fakes/LogLines.h"
+#include "tests/unit/core/CoreFixture.h"
+
+namespace gridbridge::core {
+namespace {
+
+using namespace std::chrono_literals;
+using store::Outcome;
+using store::State;
+
+class SetClock : public CoreFixture, public ::testing::WithParamInterface<Millis> {
+protected:
+    void set() {
+        clock_.jumpWall(GetParam());
+        step();
+    }
+};
+
+TEST_P(SetClock, JobKeepsItsTime) {
+    const testing::LogLines lines(log_);
+    const auto row = running(1);
+    pass(20min);
+
+    set();
+    pass(39min - kPoll);
+    EXPECT_EQ(job(row).state, State::Running);
+    EXPECT_EQ(job(row).cancel, store::Cancel::None);
+    backend_.finish(key(row));
+    pass(kPoll);
+
+    EXPECT_EQ(job(row).outcome, Outcome::Success);
+    EXPECT_EQ(lines.count("the machine's clock was set"), 1);
+}
+
+TEST_P(SetClock, JobEndsAtItsDeadline) {
+    const auto row = running(1);
+    pass(20min);
+
+    set();
+    pass(41min);
+
+    EXPECT_FALSE(backend_.job(key(row)).cancels.empty());
+}
+
+TEST_P(SetClock, KeptTimeOutlivesARestart) {
+    const auto row = running(1);
+    pass(20min);
+    set();
+
+    restart();
+    pass(39min - kPoll);
+    EXPECT_EQ(job(row).state, State::Running);
+    EXPECT_EQ(job(row).cancel, store::Cancel::None);
+    pass(2min);
+
+    EXPECT_FALSE(backend_.job(key(row)).cancels.empty());
+}
+
+TEST_P(SetClock, JobThatIsNotListedOnceIsNotLost) {
+    const auto row = running(1);
+    entry().policy.capabilities.visibilityDelay = 60s;
+    backend_.lose(key(row));
+    pass(kPoll);
+    set();
+    pass(kPoll);
+    EXPECT_EQ(job(row).state, State::Running);
+
+    pass(5min);
+
+    EXPECT_EQ(job(row).failureReason, "runner_system_failure");
+}
+
+TEST_P(SetClock, JobsClaimedSinceAndJustBeforeHaveTheirTimesToo) {
+    const auto before = claim(1);
+    clock_.jumpWall(GetParam());
+    const auto since = claim(2);
+    const auto now = clock_.wallNow();
+
+    reconciler().step();
+
+    EXPECT_EQ(job(before).claimedAt, now);
+    EXPECT_EQ(job(since).claimedAt, now);
+}
+
+TEST_P(SetClock, ReportIsNotGivenUp) {
+    auto payload = body(1);
+    // {"alg":"RS256"} and {"iat":1767225600,"exp":1767229500}: lives for 65 minutes.
+    payload.replace(payload.find("token-1"), 7,
+                    "glcbt-eyJhbGciOiJSUzI1NiJ9."
+                    "eyJpYXQiOjE3NjcyMjU2MDAsImV4cCI6MTc2NzIyOTUwMH0.c2ln");
+    const auto row =
+        store_->receive("pool", "https://gitlab.example.org", "batch", "", Secret(payload));
+    capacity().take("pool", "batch");
+    answers().post({row, 0, [](Facts&, Live&) {}});
+    settle();
+    gitlab_.answerNext(testing::FakeRunnerApi::Verb::Finish,
+                       {.outcome = gitlab::CallOutcome::Retry}, 3);
+    backend_.finish(key(row));
+    pass(kPoll);
+    set();
+
+    pass(2min);
+
+    EXPECT_EQ(job(row).outcome, Outcome::Success);
+    EXPECT_EQ(job(row).state, State::Done);
+}
+
+INSTANTIATE_TEST_SUITE_P(ByAnHour, SetClock, ::testing::Values(Millis(1h), Millis(-1h)),
+                         [](const auto& p) { return p.param > 0ms ? "Forward" : "Back"; });
+
+}  // namespace
+}  // namespace gridbridge::core

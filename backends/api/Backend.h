@@ -187,9 +187,10 @@ public:
     /// A key that is already there returns its id: submitting twice gives one job.
     virtual std::vector<Result<Submission>> submit(const CallContext& ctx,
                                                    std::span<const BatchJob> jobs) = 0;
-    /// All jobs with one of the keys, from a complete look; an error says nothing about any key.
+    /// All jobs of the refs' accounts with one of their keys, whatever their ids, from a complete
+    /// look; an error says nothing about any key.
     virtual Result<std::vector<FoundJob>> find(const CallContext& ctx,
-                                               std::span<const SubmissionKey> keys) = 0;
+                                               std::span<const JobRef> refs) = 0;
     /// An error says nothing about any job. Ended is final until `release`.
     virtual Result<std::vector<Observation>> observe(const CallContext& ctx,
                                                      std::span<const JobRef> refs) = 0;

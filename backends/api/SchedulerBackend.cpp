@@ -87,26 +87,28 @@ std::vector<Result<Submission>> SchedulerBackend::submitEach(
 }
 
 Result<std::vector<FoundJob>> SchedulerBackend::find(const CallContext& ctx,
-                                                     std::span<const SubmissionKey> keys) {
-    std::vector<std::string> names;
-    for (const auto& key : keys) {
-        names.push_back(key.value);
-    }
-    const auto known =
-        search(placeOf({.key = {}, .account = runAs_, .id = {}, .submittedAt = {}}), names, ctx);
-    if (!known) {
-        return known.error();
-    }
+                                                     std::span<const JobRef> refs) {
     std::vector<FoundJob> found;
-    for (const auto& name : names) {
-        if (const auto job = known->jobs.find(name); job != known->jobs.end()) {
-            found.push_back({{name}, job->second.id, job->second.submittedAt});
+    std::string trouble;
+    for (const auto& [place, indices] : byPlace(refs)) {
+        std::vector<std::string> names;
+        for (const auto i : indices) {
+            names.push_back(refs[i].key.value);
+        }
+        const auto known = search(place, names, ctx);
+        if (!known) {
+            return known.error();
+        }
+        for (const auto& name : names) {
+            if (const auto job = known->jobs.find(name); job != known->jobs.end()) {
+                found.push_back({{name}, job->second.id, job->second.submittedAt});
+            } else if (trouble.empty()) {
+                trouble = known->trouble;
+            }
         }
     }
-    if (found.size() < names.size() && !known->trouble.empty()) {
-        return transientError(known->trouble);
-    }
-    return found;
+    return trouble.empty() ? Result<std::vector<FoundJob>>(std::move(found))
+                           : transientError(trouble);
 }
 
 std::vector<Result<LogChunk>> SchedulerBackend::readLogs(const CallContext&,

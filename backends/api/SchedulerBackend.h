@@ -39,7 +39,7 @@ public:
     using Teller = std::function<void(const std::string&)>;
 
     Result<std::vector<FoundJob>> find(const CallContext& ctx,
-                                       std::span<const SubmissionKey> keys) override;
+                                       std::span<const JobRef> refs) override;
     std::vector<Result<LogChunk>> readLogs(const CallContext& ctx,
                                            std::span<const LogRequest> requests) override;
     std::vector<Result<CancelOutcome>> cancel(const CallContext& ctx,

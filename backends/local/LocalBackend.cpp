@@ -102,10 +102,10 @@ std::vector<Result<Submission>> LocalBackend::submit(const CallContext& ctx,
     return results;
 }
 
-Result<std::vector<FoundJob>> LocalBackend::find(const CallContext&,
-                                                 std::span<const SubmissionKey> keys) {
+Result<std::vector<FoundJob>> LocalBackend::find(const CallContext&, std::span<const JobRef> refs) {
     std::vector<FoundJob> found;
-    for (const auto& key : keys) {
+    for (const auto& ref : refs) {
+        const auto& key = ref.key;
         if (const auto record = jobs_.get(key)) {
             found.push_back({key, {std::to_string(record->id)}, record->submittedAt});
         } else if (jobs_.damage(key)) {

@@ -31,7 +31,7 @@ public:
     std::vector<Result<Submission>> submit(const CallContext& ctx,
                                            std::span<const BatchJob> jobs) override;
     Result<std::vector<FoundJob>> find(const CallContext& ctx,
-                                       std::span<const SubmissionKey> keys) override;
+                                       std::span<const JobRef> refs) override;
     Result<std::vector<Observation>> observe(const CallContext& ctx,
                                              std::span<const JobRef> refs) override;
     std::vector<Result<LogChunk>> readLogs(const CallContext& ctx,

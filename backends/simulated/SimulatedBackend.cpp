@@ -179,13 +179,14 @@ std::vector<Result<Submission>> SimulatedBackend::submit(const CallContext& ctx,
 }
 
 Result<std::vector<FoundJob>> SimulatedBackend::find(const CallContext& ctx,
-                                                     std::span<const SubmissionKey> keys) {
+                                                     std::span<const JobRef> refs) {
     std::vector<FoundJob> found;
     bool partial = false;
     const auto all = perform(ctx, "find", [&](Call& call) {
         partial = faults_.strikes(AnswerPartial, call.name);
         tables_.count(AnswerPartial, partial ? 1 : 0);
-        for (const auto& key : keys) {
+        for (const auto& ref : refs) {
+            const auto& key = ref.key;
             const auto* job = call.find(key);
             if (job != nullptr && cluster_.visible(*job, call.now)) {
                 found.push_back({key, {std::to_string(job->id)}, job->submittedAt});

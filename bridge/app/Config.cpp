@@ -160,6 +160,7 @@ private:
             simulation(section, backend);
         } else {
             account(section, backend);
+            takeProjectRunAs(section, backend, host_);
             refuse(section, std::vector<std::string_view>{"seed", "faults"},
                    "is for type = \"simulated\" only");
         }
@@ -227,7 +228,7 @@ private:
         backend.seed = section.integer("seed", 0, std::numeric_limits<std::int64_t>::max())
                            .value_or(backend.seed);
         backend.faults = section.number("faults", 0, 1).value_or(backend.faults);
-        refuse(section, std::vector<std::string_view>{"run_as", "trusted_jobs"},
+        refuse(section, std::vector<std::string_view>{"run_as", "project_run_as", "trusted_jobs"},
                "says nothing for type = \"simulated\", which runs no script");
     }
 

@@ -58,6 +58,8 @@ struct BackendConfig {
     int infrastructureRetries = 2;
     int slots = 1;
     std::string runAs = {};  ///< Empty = the service's own account; then `trustedJobs` holds.
+    /// Patterns of projects with the account that their jobs run as; the first that fits.
+    std::vector<std::pair<std::string, std::string>> projectRunAs = {};
     bool trustedJobs = false;
     std::int64_t seed = 1;  ///< Of `simulated`, as is `faults`.
     double faults = 0;      ///< 0 to 1.
@@ -65,6 +67,9 @@ struct BackendConfig {
     SlurmConfig slurm = {};
     HTCondorConfig htcondor = {};
     CommandConfig command = {};
+
+    /// Of all its jobs, each once; `runAs` is the first.
+    std::vector<std::string> accounts() const;
     bool operator==(const BackendConfig&) const = default;
 };
 

@@ -293,6 +293,7 @@ constexpr KnownKey kKeys[] = {
     {Backend, "infrastructure_retries", ValueKind::Integer, "2"},
     {Backend, "slots", ValueKind::Integer, "4"},
     {Backend, "run_as", ValueKind::Text, "\"ci\""},
+    {Backend, "project_run_as", ValueKind::TextList, "[\"physics/**=ciphys\"]"},
     {Backend, "trusted_jobs", ValueKind::Flag, "true"},
     {Backend, "seed", ValueKind::Integer, "1"},
     {Backend, "faults", ValueKind::Number, "0.5"},

@@ -137,4 +137,29 @@ void takeResources(ConfigSection& section, BackendConfig& backend) {
     }
 }
 
+void takeProjectRunAs(ConfigSection& section, BackendConfig& backend, const Host& host) {
+    backend.projectRunAs = byProject(section, "project_run_as");
+    for (const auto& [pattern, account] : backend.projectRunAs) {
+        const auto uid = host.uidOf(account);
+        if (!uid) {
+            section.report("project_run_as", "there is no account \"" + account + "\"",
+                           "create it or name another");
+        } else if (*uid == host.uid) {
+            section.report("project_run_as",
+                           "\"" + account + "\" is the account of the service itself",
+                           "name an account that cannot read the service's files");
+        }
+    }
+}
+
+std::vector<std::string> BackendConfig::accounts() const {
+    std::vector<std::string> all{runAs};
+    for (const auto& [pattern, account] : projectRunAs) {
+        if (std::find(all.begin(), all.end(), account) == all.end()) {
+            all.push_back(account);
+        }
+    }
+    return all;
+}
+
 }  // namespace gridbridge::app

@@ -8,4 +8,7 @@ namespace gridbridge::app {
 /// reported to the section.
 void takeResources(ConfigSection& section, BackendConfig& backend);
 
+/// Whose jobs run as which account of the machine; reported likewise.
+void takeProjectRunAs(ConfigSection& section, BackendConfig& backend, const Host& host);
+
 }  // namespace gridbridge::app

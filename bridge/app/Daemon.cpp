@@ -237,6 +237,7 @@ private:
             new core::RunnerEntry{runner.name, runner.url, *parts.api, core::Identity(identity),
                                   runner.backend, backend.runAs, runner.name, ca});
         auto& entry = *world_.runners[runner.name];
+        entry.projectAccounts = backend.projectRunAs;
         change(entry, runner);
         parts.tokens = std::make_unique<gitlab::HttpTokenApi>(*parts.transport);
         parts.rotation = std::make_unique<core::TokenRotation>(clock_, store_, entry, *parts.tokens,

@@ -27,8 +27,10 @@ std::vector<std::filesystem::path> leftovers(const Config& config, store::JobRea
     const auto prefix = "gb-" + reader.installation().id + "-";
     std::vector<std::filesystem::path> found;
     for (const BackendConfig& backend : config.backends) {
-        const auto there = foldersIn(backend.workDir / backend.runAs, prefix);
-        found.insert(found.end(), there.begin(), there.end());
+        for (const auto& account : backend.accounts()) {
+            const auto there = foldersIn(backend.workDir / account, prefix);
+            found.insert(found.end(), there.begin(), there.end());
+        }
     }
     // Only now, so that the folder of a job that begins meanwhile has an owner; of one that ended
     // meanwhile it is gone.

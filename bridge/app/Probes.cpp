@@ -68,7 +68,7 @@ std::optional<BackendFault> accountFault(const Config& config, const BackendConf
 
 std::optional<BackendFault> agentFault(folder::AgentFolders& folders, const BackendConfig& backend,
                                        const folder::Account& account) {
-    if (const auto fault = folder::giveFolder(backend.workDir / backend.runAs, account)) {
+    if (const auto fault = folder::giveFolder(backend.workDir / account.name, account)) {
         return BackendFault{"work_dir", fault->what, fault->cure};
     }
     if (const auto reached = folders.reach(account.name); !reached) {
@@ -84,21 +84,21 @@ struct Scheduler {
     std::string keys;  ///< What to look at where it cannot be used.
 };
 
-Scheduler schedulerOf(const BackendConfig& backend, folder::JobFolders& folders,
-                      ProcessRunner& processes, Clock& clock) {
+Scheduler schedulerOf(const BackendConfig& backend, const std::string& account,
+                      folder::JobFolders& folders, ProcessRunner& processes, Clock& clock) {
     const auto tell = [](const std::string&) {};
     if (backend.type == "slurm") {
-        return {std::make_unique<SlurmBackend>(backend.slurm, backend.runAs, folders, processes,
-                                               clock, tell),
-                "Slurm", "slurm_conf, bin_dir and partition"};
+        return {
+            std::make_unique<SlurmBackend>(backend.slurm, account, folders, processes, clock, tell),
+            "Slurm", "slurm_conf, bin_dir and partition"};
     }
     if (backend.type == "htcondor") {
-        return {std::make_unique<HTCondorBackend>(backend.htcondor, backend.runAs, folders,
-                                                  processes, clock, tell),
+        return {std::make_unique<HTCondorBackend>(backend.htcondor, account, folders, processes,
+                                                  clock, tell),
                 "HTCondor", "condor_config, bin_dir and run_as"};
     }
     if (backend.type == "command") {
-        return {std::make_unique<CommandBackend>(backend.command, backend.runAs, folders, processes,
+        return {std::make_unique<CommandBackend>(backend.command, account, folders, processes,
                                                  clock, tell),
                 "the batch system", "bin_dir, command_environment and status"};
     }
@@ -106,10 +106,10 @@ Scheduler schedulerOf(const BackendConfig& backend, folder::JobFolders& folders,
 }
 
 /// Whether the batch system answers, to that account, and knows what the configuration names.
-std::optional<BackendFault> schedulerFault(const BackendConfig& backend,
+std::optional<BackendFault> schedulerFault(const BackendConfig& backend, const std::string& account,
                                            folder::JobFolders& folders, Clock& clock) {
     PosixProcessRunner processes(clock);
-    const auto scheduler = schedulerOf(backend, folders, processes, clock);
+    const auto scheduler = schedulerOf(backend, account, folders, processes, clock);
     if (!scheduler.backend) {
         return std::nullopt;
     }
@@ -128,6 +128,29 @@ std::string describe(const folder::Account& account) {
            (folder::wayTo(account) == folder::Way::Setpriv ? "setpriv" : "sudo");
 }
 
+BackendHealth probeAccount(const Config& config, const BackendConfig& backend,
+                           const std::string& name, folder::AgentFolders& folders, Clock& clock) {
+    if (name.empty()) {
+        return {schedulerFault(backend, name, folders, clock), {}};
+    }
+    const auto account = folder::findAccount(name);
+    if (!account) {
+        // A directory server that is away comes back.
+        const bool gone = account.error().kind == ErrorKind::Permanent;
+        return {BackendFault{gone ? "run_as" : "", account.error().message,
+                             gone ? "name another account" : "see to the account directory"},
+                {}};
+    }
+    auto fault = accountFault(config, backend, *account);
+    if (!fault) {
+        fault = agentFault(folders, backend, *account);
+    }
+    if (!fault) {
+        fault = schedulerFault(backend, name, folders, clock);
+    }
+    return {std::move(fault), describe(*account)};
+}
+
 }  // namespace
 
 BackendHealth probeBackend(const Config& config, const BackendConfig& backend) {
@@ -141,25 +164,19 @@ BackendHealth probeBackend(const Config& config, const BackendConfig& backend) {
     if (const auto written = folder::checkWritable(backend.workDir); !written) {
         return {BackendFault{"", written.error().message, "until then jobs wait"}, {}};
     }
-    if (backend.runAs.empty()) {
-        return {schedulerFault(backend, *folders, clock), {}};
+    BackendHealth health;
+    for (const auto& name : backend.accounts()) {
+        const auto one = probeAccount(config, backend, name, *folders, clock);
+        if (one.fault) {
+            auto fault = *one.fault;
+            fault.key =
+                fault.key == "run_as" && name != backend.runAs ? "project_run_as" : fault.key;
+            return {fault, one.account};
+        }
+        health.account +=
+            (health.account.empty() || one.account.empty() ? "" : ", account ") + one.account;
     }
-    const auto account = folder::findAccount(backend.runAs);
-    if (!account) {
-        // A directory server that is away comes back.
-        const bool gone = account.error().kind == ErrorKind::Permanent;
-        return {BackendFault{gone ? "run_as" : "", account.error().message,
-                             gone ? "name another account" : "see to the account directory"},
-                {}};
-    }
-    auto fault = accountFault(config, backend, *account);
-    if (!fault) {
-        fault = agentFault(*folders, backend, *account);
-    }
-    if (!fault) {
-        fault = schedulerFault(backend, *folders, clock);
-    }
-    return {std::move(fault), describe(*account)};
+    return health;
 }
 
 }  // namespace gridbridge::app

@@ -54,6 +54,7 @@ private:
         keep(section + ".work_dir", backend.workDir, next->workDir);
         keep(section + ".slots", backend.slots, next->slots);
         keep(section + ".run_as", backend.runAs, next->runAs);
+        keep(section + ".project_run_as", backend.projectRunAs, next->projectRunAs);
         keep(section + ".trusted_jobs", backend.trustedJobs, next->trustedJobs);
         keep(section + ".seed", backend.seed, next->seed);
         keep(section + ".faults", backend.faults, next->faults);

@@ -113,9 +113,8 @@ Look lookOf(const store::JobRecord& job) {
 void Effects::find(BackendEntry& entry, const store::JobRecord& job, Live& live) {
     live.inFlight.add(Effect::Find);
     entry.reads.post([this, &entry, row = job.row, attempt = job.submission.attempt,
-                      key = job.submission.key](std::stop_token stop) {
-        const std::vector<SubmissionKey> keys{key};
-        const auto found = entry.backend.find(within(kReadLimit, stop), keys);
+                      ref = JobRef{job.submission.key, job.account, {}, {}}](std::stop_token stop) {
+        const auto found = entry.backend.find(within(kReadLimit, stop), std::vector{ref});
         Result<std::optional<FoundJob>> mine{std::optional<FoundJob>{}};
         if (!found.ok()) {
             mine = found.error();

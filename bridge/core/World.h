@@ -49,10 +49,12 @@ struct RunnerEntry {
     gitlab::RunnerApi& api;
     Identity identity;
     std::string backend;
-    std::string account;
+    std::string account;  ///< Unix account of its jobs, but of those in `projectAccounts`.
     std::string description;
     std::string tlsCa;  ///< PEM text; empty = the system's authorities.
 
+    /// Patterns of projects, each with the account of their jobs; the first that fits.
+    std::vector<std::pair<std::string, std::string>> projectAccounts = {};
     Access access = {};
     std::int64_t outputLimit = 4096 * 1024;  ///< Bytes.
     std::vector<std::string> environment = {};

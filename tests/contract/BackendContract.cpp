@@ -162,7 +162,7 @@ TEST_P(BackendContract, FindsJobsByKeyAfterARestartAndNoOthers) {
     ASSERT_TRUE(backend().capabilities().findsByKey);
 
     harness_->restart();
-    const auto found = backend().find(ctx(), std::vector{kNeverSubmitted.key, ref.key});
+    const auto found = backend().find(ctx(), std::vector{kNeverSubmitted, ref});
 
     ASSERT_TRUE(found.ok());
     ASSERT_EQ(found->size(), 1U);
@@ -388,7 +388,7 @@ TEST_P(BackendContract, ReleaseForgetsTheJobAndFreesItsFolder) {
     EXPECT_FALSE(harness_->folderExists(job));
     if (!harness_->keepsRecords()) {
         EXPECT_EQ(observe(ref).state, BatchState::Absent);
-        EXPECT_TRUE(backend().find(ctx(), std::vector{ref.key}).value().empty());
+        EXPECT_TRUE(backend().find(ctx(), std::vector{ref}).value().empty());
         harness_->restart();
         EXPECT_EQ(observe(ref).state, BatchState::Absent);
     }

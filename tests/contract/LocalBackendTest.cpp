@@ -147,7 +147,7 @@ TEST_F(LocalBackendTest, ADamagedRecordIsUnknownAndHarmsNoOther) {
     EXPECT_EQ(observe(good).exitCode, 6);
     EXPECT_EQ(observe(bad).state, BatchState::Unknown);
     EXPECT_NE(observe(bad).reason.find(bad.key.value), std::string::npos);
-    EXPECT_EQ(harness_->backend().find(ctx(), std::vector{bad.key})->size(), 1U);
+    EXPECT_EQ(harness_->backend().find(ctx(), std::vector{refOf(bad)})->size(), 1U);
     EXPECT_FALSE(submit(bad).ok());
     EXPECT_TRUE(release(bad).ok());
     EXPECT_EQ(observe(bad).state, BatchState::Absent);

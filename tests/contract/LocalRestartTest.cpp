@@ -60,8 +60,8 @@ protected:
         return harness_->backend().readLogs(ctx(), requests).at(0).value().bytes;
     }
     std::vector<FoundJob> findAll() {
-        const std::vector<SubmissionKey> keys{jobs_[0].key, jobs_[1].key, jobs_[2].key};
-        return harness_->backend().find(ctx(), keys).value();
+        const std::vector<JobRef> refs{refOf(jobs_[0]), refOf(jobs_[1]), refOf(jobs_[2])};
+        return harness_->backend().find(ctx(), refs).value();
     }
     LocalRecord recordOf(const BatchJob& job) {
         for (auto& loaded : LocalRecords(workDir_).load()) {

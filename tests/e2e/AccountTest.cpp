@@ -274,6 +274,28 @@ TEST_F(TwoAccounts, AJobRunsAsItsAccountAndReachesNothingElse) {
     EXPECT_EQ(finished(victim_).status, Status::Success) << "nobody disturbed it";
 }
 
+TEST_F(AccountEndToEnd, JobsOfAProjectRunAsItsAccount) {
+    if (!isRoot()) {
+        GTEST_SKIP() << leftOut("jobs of two accounts in one backend");
+    }
+    const auto& usual = newAccount("gb-e2e-u");
+    const auto& theirs = newAccount("gb-e2e-p");
+    service->configure("", "run_as = \"" + usual.name +
+                               "\"\nproject_run_as = [\"physics/**=" + theirs.name + "\"]\n");
+    const auto of = [&](const std::string& project) {
+        return run({.project = project, .script = {"echo me=$(id -un)"}});
+    };
+
+    EXPECT_THAT(linesOf(plain(of("physics/detector").trace)), Contains("me=" + theirs.name));
+    EXPECT_THAT(linesOf(plain(of("biology/cells").trace)), Contains("me=" + usual.name));
+
+    EXPECT_EQ(service->sql("SELECT project, account FROM job ORDER BY id"),
+              "physics/detector|" + theirs.name + "\nbiology/cells|" + usual.name + "\n");
+    EXPECT_THAT(service->command({"check"}),
+                AllOf(HasSubstr("account " + usual.name + ": reached by "),
+                      HasSubstr("account " + theirs.name + ": reached by ")));
+}
+
 TEST_F(AccountEndToEnd, TheFolderOfAJobBelongsToItsAccountAlone) {
     if (!isRoot()) {
         GTEST_SKIP() << leftOut("the folder of a job of another account");

@@ -80,7 +80,8 @@ protected:
         return seen.ok() ? *seen : Observation{};
     }
     std::size_t found(const BatchJob& job) {
-        const auto all = harness.backend().find(ctx(), std::vector{job.key});
+        const auto all =
+            harness.backend().find(ctx(), std::vector{JobRef{job.key, job.account, {}, {}}});
         EXPECT_TRUE(all.ok());
         return all.ok() ? all->size() : 99;
     }

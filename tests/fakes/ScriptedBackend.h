@@ -152,14 +152,14 @@ public:
                 Submission{Accepted{{"id-" + wanted.key.value}, job->second.submittedAt}, {}});
         });
     }
-    Result<std::vector<FoundJob>> find(const CallContext&,
-                                       std::span<const SubmissionKey> keys) override {
-        if (const auto error = begin(Verb::Find, keys.size())) {
+    Result<std::vector<FoundJob>> find(const CallContext&, std::span<const JobRef> refs) override {
+        if (const auto error = begin(Verb::Find, refs.size())) {
             return *error;
         }
         const std::lock_guard lock(mutex_);
         std::vector<FoundJob> found;
-        for (const auto& key : keys) {
+        for (const auto& ref : refs) {
+            const auto& key = ref.key;
             if (const auto job = jobs_.find(key); job != jobs_.end()) {
                 found.push_back({key, {"id-" + key.value}, job->second.submittedAt});
             }

@@ -103,8 +103,8 @@ public:
     std::vector<Result<Submission>> submit(const CallContext& ctx,
                                            std::span<const BatchJob> jobs) override;
     Result<std::vector<FoundJob>> find(const CallContext& ctx,
-                                       std::span<const SubmissionKey> keys) override {
-        return defect_.found(slowly([&] { return real_.find(ctx, keys); }));
+                                       std::span<const JobRef> refs) override {
+        return defect_.found(slowly([&] { return real_.find(ctx, refs); }));
     }
     Result<std::vector<Observation>> observe(const CallContext& ctx,
                                              std::span<const JobRef> refs) override {

@@ -418,6 +418,15 @@ TEST_F(ConfigErrors, AccountsOfJobs) {
     EXPECT_THAT(asBackend(base + "run_as = \"root\"\n"),
                 ElementsAre(trust + "run_as: is the account of the service itself; name an account "
                                     "that cannot read the service's files"));
+    EXPECT_THAT(asBackend(base + "run_as = \"ci\"\nproject_run_as = [\"g/**=ci\"]\n"), IsEmpty());
+    EXPECT_THAT(
+        asBackend(base + "project_run_as = [\"g/**=nobody-here\"]\nrun_as = \"ci\"\n"),
+        ElementsAre(trust + "project_run_as: there is no account \"nobody-here\"; create it "
+                            "or name another"));
+    EXPECT_THAT(
+        asBackend(base + "project_run_as = [\"g/**=root\"]\nrun_as = \"ci\"\n"),
+        ElementsAre(trust + "project_run_as: \"root\" is the account of the service itself; "
+                            "name an account that cannot read the service's files"));
     EXPECT_THAT(asBackend(base + "trusted_jobs = false\n"),
                 ElementsAre(trust + "trusted_jobs: is false without run_as; name the account that "
                                     "jobs run as in run_as"));

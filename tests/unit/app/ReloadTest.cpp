@@ -165,6 +165,7 @@ const std::map<std::string_view, std::pair<const char*, const char*>> kValues{
     {"condor_config", {"\"/a\"", "\"/b\""}},
     {"file_transfer", {"false", "true"}},
     {"bin_dir", {"\"/a\"", "\"/b\""}},
+    {"project_run_as", {"[\"g/*=ci\"]", "[\"h/*=ci\"]"}},
     {"cpus", {"1", "2"}},
     {"max_cpus", {"4", "8"}},
     {"memory", {"\"1 GiB\"", "\"2 GiB\""}},

@@ -37,10 +37,11 @@ SchedulerBackend::ByPlace SchedulerBackend::byPlace(std::span<const JobRef> refs
     return places;
 }
 
-void SchedulerBackend::tellOnce(const std::string& command, const std::string& trouble) {
+void SchedulerBackend::tellOnce(const Place& place, const std::string& command,
+                                const std::string& trouble) {
     {
         const std::lock_guard lock(mutex_);
-        auto& told = told_[command];
+        auto& told = told_[{place, command}];
         if (trouble == told) {
             return;
         }
@@ -57,10 +58,10 @@ std::vector<Result<Submission>> SchedulerBackend::submitEach(
     const std::function<Result<Submission>(const BatchJob&)>& submitOne) {
     std::vector<Result<Submission>> results;
     std::map<std::string, Result<SchedulerQueue>> queues;
-    std::optional<Result<Submission>> forAll;
+    std::map<std::string, Result<Submission>> forAll;  // Of an account.
     for (const auto& job : jobs) {
-        if (forAll) {
-            results.push_back(*forAll);
+        if (const auto same = forAll.find(job.account); same != forAll.end()) {
+            results.push_back(same->second);
             continue;
         }
         auto queue = queues.find(job.account);
@@ -78,9 +79,9 @@ std::vector<Result<Submission>> SchedulerBackend::submitEach(
         results.push_back(submitOne(job));
         const auto& last = results.back();
         if (last.ok() && last->full) {
-            forAll = last;
+            forAll.emplace(job.account, last);
         } else if (!last.ok() && last.error().kind != ErrorKind::Permanent) {
-            forAll = transientError(last.error().message);
+            forAll.emplace(job.account, transientError(last.error().message));
         }
     }
     return results;
@@ -109,6 +110,32 @@ Result<std::vector<FoundJob>> SchedulerBackend::find(const CallContext& ctx,
     }
     return trouble.empty() ? Result<std::vector<FoundJob>>(std::move(found))
                            : transientError(trouble);
+}
+
+Result<std::vector<Observation>> SchedulerBackend::observeEach(
+    std::span<const JobRef> refs,
+    const std::function<Result<void>(const Place&, const std::vector<std::size_t>&,
+                                     std::vector<Observation>&)>& lookAt) {
+    std::vector<Observation> seen(refs.size());
+    const auto places = byPlace(refs);
+    std::vector<std::pair<Place, Error>> failed;
+    for (const auto& [place, indices] : places) {
+        if (const auto looked = lookAt(place, indices, seen); !looked) {
+            failed.emplace_back(place, withoutEffect(looked.error()));
+        } else {
+            tellOnce(place, "", "");
+        }
+    }
+    if (!failed.empty() && failed.size() == places.size()) {
+        return failed.front().second;
+    }
+    for (const auto& [place, error] : failed) {
+        tellOnce(place, "", (place.account.empty() ? "" : place.account + ": ") + error.message);
+        for (const auto i : places.at(place)) {
+            seen[i].reason = error.message;
+        }
+    }
+    return seen;
 }
 
 std::vector<Result<LogChunk>> SchedulerBackend::readLogs(const CallContext&,

@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "backends/api/Backend.h"
@@ -77,14 +78,20 @@ protected:
 
     ByPlace byPlace(std::span<const JobRef> refs) const;
     /// For batch systems with one server: `submitOne` for each that `known` does not know; after an
-    /// answer that says it for all, the others are not even tried.
+    /// answer that says it for all, the others of that account are not even tried.
     std::vector<Result<Submission>> submitEach(
         const CallContext& ctx, std::span<const BatchJob> jobs,
         const std::function<std::optional<Accepted>(const BatchJob&, const SchedulerQueue&)>& known,
         const std::function<Result<Submission>(const BatchJob&)>& submitOne);
-    /// Tells the trouble with what a command lists, and the next one when it is another; empty =
-    /// all is well.
-    void tellOnce(const std::string& command, const std::string& trouble);
+    /// Asks of each place by itself, `lookAt` of the jobs at those indices. What cannot be asked of
+    /// one place says nothing of its jobs alone; an error when no place could be asked.
+    Result<std::vector<Observation>> observeEach(
+        std::span<const JobRef> refs,
+        const std::function<Result<void>(const Place&, const std::vector<std::size_t>&,
+                                         std::vector<Observation>&)>& lookAt);
+    /// Tells the trouble with what a command lists of a place, and the next one when it is another;
+    /// empty = all is well.
+    void tellOnce(const Place& place, const std::string& command, const std::string& trouble);
 
     const std::string runAs_;
     folder::JobFolders& folders_;
@@ -101,7 +108,7 @@ private:
 
     const Teller tell_;
     std::mutex mutex_;
-    std::map<std::string, std::string> told_;  ///< By command.
+    std::map<std::pair<Place, std::string>, std::string> told_;  ///< By place and command.
 };
 
 }  // namespace gridbridge

@@ -71,7 +71,7 @@ Result<CommandListing> CommandBackend::queue(const std::string& account, const C
     }
     auto listing = parser_.listing(*said);
     if (listing) {
-        tellOnce(config_.status.front(), listing->trouble);
+        tellOnce({account}, config_.status.front(), listing->trouble);
     }
     return listing;
 }
@@ -211,21 +211,25 @@ Observation CommandBackend::look(const JobRef& ref, const CommandListing& listin
 
 Result<std::vector<Observation>> CommandBackend::observe(const CallContext& ctx,
                                                          std::span<const JobRef> refs) {
-    // The queues first: a status file that is written later is seen all the same.
-    std::map<Place, CommandListing> queues;
-    for (const auto& [place, indices] : byPlace(refs)) {
-        auto listing = queue(place.account, ctx);
-        if (!listing) {
-            return listing.error();
-        }
-        queues.emplace(place, std::move(listing).value());
-    }
-    const auto marks = readMarks(folders_, refs);
-    std::vector<Observation> seen;
-    for (std::size_t i = 0; i < refs.size(); ++i) {
-        seen.push_back(look(refs[i], queues.at(placeOf(refs[i])), marks[i], ctx));
-    }
-    return seen;
+    return observeEach(refs,
+                       [&](const Place& place, const std::vector<std::size_t>& indices,
+                           std::vector<Observation>& seen) -> Result<void> {
+                           // The queue first: a status file that is written later is seen all the
+                           // same.
+                           const auto listing = queue(place.account, ctx);
+                           if (!listing) {
+                               return listing.error();
+                           }
+                           std::vector<JobRef> jobs;
+                           for (const auto i : indices) {
+                               jobs.push_back(refs[i]);
+                           }
+                           const auto marks = readMarks(folders_, jobs);
+                           for (std::size_t n = 0; n < jobs.size(); ++n) {
+                               seen[indices[n]] = look(jobs[n], *listing, marks[n], ctx);
+                           }
+                           return {};
+                       });
 }
 
 std::vector<Result<void>> CommandBackend::remove(const Place& place,

@@ -81,7 +81,7 @@ Result<HTCondorListing> HTCondorBackend::ask(const Place& place,
         return transientError(argv[0] + ": " + (complaint.empty() ? "it failed" : complaint));
     }
     auto listing = parseJobs(said->out, argv[0]);
-    tellOnce(argv[0], listing.trouble);
+    tellOnce(place, argv[0], listing.trouble);
     if (listing.jobs.empty() && !listing.trouble.empty()) {
         return transientError(listing.trouble);
     }
@@ -107,7 +107,7 @@ Result<HTCondorListing> HTCondorBackend::everything(const Place& place,
         auto known = ask(place, historyCommand(place.server, some), ctx);
         const auto trouble = known ? known->trouble : known.error().message;
         if (!known) {
-            tellOnce("condor_history", trouble);
+            tellOnce(place, "condor_history", trouble);
         }
         all.trouble = all.trouble.empty() ? trouble : all.trouble;
         if (known) {
@@ -263,32 +263,35 @@ void HTCondorBackend::addStarts(std::vector<Observation>& seen, std::span<const 
 
 Result<std::vector<Observation>> HTCondorBackend::observe(const CallContext& ctx,
                                                           std::span<const JobRef> refs) {
-    std::vector<Observation> seen(refs.size());
-    for (const auto& [place, indices] : byPlace(refs)) {
-        std::vector<std::string> keys;
-        for (const auto i : indices) {
-            keys.push_back(refs[i].key.value);
-        }
-        const auto listing = everything(place, keys, ctx);
-        if (!listing) {
-            return listing.error();
-        }
-        std::vector<std::size_t> mayHaveStarted;  // Of thousands that wait no file is read.
-        for (const auto i : indices) {
-            const auto job = listing->jobs.find(refs[i].key.value);
-            if (job == listing->jobs.end()) {
-                seen[i].state = listing->trouble.empty() ? BatchState::Absent : BatchState::Unknown;
-                seen[i].reason = listing->trouble;
-                continue;
+    return observeEach(
+        refs,
+        [&](const Place& place, const std::vector<std::size_t>& indices,
+            std::vector<Observation>& seen) -> Result<void> {
+            std::vector<std::string> keys;
+            for (const auto i : indices) {
+                keys.push_back(refs[i].key.value);
             }
-            seen[i] = observationOf(job->second);
-            if (job->second.starts > 0) {
-                mayHaveStarted.push_back(i);
+            const auto listing = everything(place, keys, ctx);
+            if (!listing) {
+                return listing.error();
             }
-        }
-        addStarts(seen, refs, mayHaveStarted);
-    }
-    return seen;
+            std::vector<std::size_t> mayHaveStarted;  // Of thousands that wait no file is read.
+            for (const auto i : indices) {
+                const auto job = listing->jobs.find(refs[i].key.value);
+                if (job == listing->jobs.end()) {
+                    seen[i].state =
+                        listing->trouble.empty() ? BatchState::Absent : BatchState::Unknown;
+                    seen[i].reason = listing->trouble;
+                    continue;
+                }
+                seen[i] = observationOf(job->second);
+                if (job->second.starts > 0) {
+                    mayHaveStarted.push_back(i);
+                }
+            }
+            addStarts(seen, refs, mayHaveStarted);
+            return {};
+        });
 }
 
 std::vector<Result<LogChunk>> HTCondorBackend::readLogs(const CallContext& ctx,

@@ -81,7 +81,7 @@ Result<SlurmListing> SlurmBackend::queue(const std::string& account, const CallC
     if (listing.jobs.empty() && !listing.trouble.empty()) {
         return transientError(listing.trouble);
     }
-    tellOnce("squeue", listing.trouble);
+    tellOnce({account}, "squeue", listing.trouble);
     return listing;
 }
 
@@ -122,7 +122,7 @@ void SlurmBackend::addHistory(SlurmListing& listing, const std::string& account,
                 static_cast<std::ptrdiff_t>(std::min(at + kNamesAtOnce, missing.size())));
         auto known = history(account, some, since, ctx);
         const auto trouble = known ? known->trouble : known.error().message;
-        tellOnce("sacct", trouble);
+        tellOnce({account}, "sacct", trouble);
         if (!trouble.empty()) {
             listing.trouble = listing.trouble.empty() ? trouble : listing.trouble;
         }
@@ -283,38 +283,39 @@ void SlurmBackend::addMemoryKills(std::vector<Observation>& seen, const std::vec
 
 Result<std::vector<Observation>> SlurmBackend::observe(const CallContext& ctx,
                                                        std::span<const JobRef> refs) {
-    std::vector<Observation> seen(refs.size());
-    for (const auto& [place, indices] : byPlace(refs)) {
-        auto answer = queue(place.account, ctx);
-        if (!answer) {
-            return withoutEffect(answer.error());
-        }
-        auto listing = std::move(answer).value();
-        std::vector<std::string> names;
-        auto since = WallTime::max();
-        for (const auto i : indices) {
-            names.push_back(refs[i].key.value);
-            since = std::min(since, refs[i].submittedAt);
-        }
-        addHistory(listing, place.account, names, since, ctx);
-        std::vector<JobRef> listed;
-        std::vector<std::size_t> where;
-        for (const auto i : indices) {
-            if (listing.jobs.contains(refs[i].key.value)) {
-                listed.push_back(refs[i]);
-                where.push_back(i);
-            } else if (listing.trouble.empty()) {
-                seen[i].state = BatchState::Absent;
-            } else {
-                seen[i].reason = listing.trouble;
-            }
-        }
-        auto some = observations(listing, place.account, listed, ctx);
-        for (std::size_t n = 0; n < some.size(); ++n) {
-            seen[where[n]] = std::move(some[n]);
-        }
-    }
-    return seen;
+    return observeEach(refs,
+                       [&](const Place& place, const std::vector<std::size_t>& indices,
+                           std::vector<Observation>& seen) -> Result<void> {
+                           auto answer = queue(place.account, ctx);
+                           if (!answer) {
+                               return answer.error();
+                           }
+                           auto listing = std::move(answer).value();
+                           std::vector<std::string> names;
+                           auto since = WallTime::max();
+                           for (const auto i : indices) {
+                               names.push_back(refs[i].key.value);
+                               since = std::min(since, refs[i].submittedAt);
+                           }
+                           addHistory(listing, place.account, names, since, ctx);
+                           std::vector<JobRef> listed;
+                           std::vector<std::size_t> where;
+                           for (const auto i : indices) {
+                               if (listing.jobs.contains(refs[i].key.value)) {
+                                   listed.push_back(refs[i]);
+                                   where.push_back(i);
+                               } else if (listing.trouble.empty()) {
+                                   seen[i].state = BatchState::Absent;
+                               } else {
+                                   seen[i].reason = listing.trouble;
+                               }
+                           }
+                           auto some = observations(listing, place.account, listed, ctx);
+                           for (std::size_t n = 0; n < some.size(); ++n) {
+                               seen[where[n]] = std::move(some[n]);
+                           }
+                           return {};
+                       });
 }
 
 std::vector<Result<void>> SlurmBackend::remove(const Place& place, const std::vector<JobRef>& jobs,

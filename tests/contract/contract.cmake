@@ -23,7 +23,7 @@ bridge_test(simulated_contract_test LABEL contract
 
 bridge_test(backends_test LABEL unit
   SOURCES unit/backends/LocalRecordTest.cpp unit/backends/LocalRecordsTest.cpp
-    unit/backends/SchedulerCommandsTest.cpp unit/backends/SharedFolderTest.cpp unit/backends/SlurmCommandsTest.cpp
+    unit/backends/SchedulerBackendTest.cpp unit/backends/SchedulerCommandsTest.cpp unit/backends/SharedFolderTest.cpp unit/backends/SlurmCommandsTest.cpp
     unit/backends/SlurmParseTest.cpp unit/backends/SlurmAnswersTest.cpp unit/backends/CommandParseTest.cpp
     unit/backends/HTCondorCommandsTest.cpp unit/backends/HTCondorFollowerTest.cpp
     unit/backends/HTCondorParseTest.cpp unit/backends/HTCondorAnswersTest.cpp

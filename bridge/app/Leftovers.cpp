@@ -27,9 +27,14 @@ std::vector<std::filesystem::path> leftovers(const Config& config, store::JobRea
     const auto prefix = "gb-" + reader.installation().id + "-";
     std::vector<std::filesystem::path> found;
     for (const BackendConfig& backend : config.backends) {
-        for (const auto& account : backend.accounts()) {
-            const auto there = foldersIn(backend.workDir / account, prefix);
+        const auto add = [&](const std::filesystem::path& folder) {
+            const auto there = foldersIn(folder, prefix);
             found.insert(found.end(), there.begin(), there.end());
+        };
+        add(backend.workDir);
+        // Each is an account's, perhaps of one whose jobs run here no longer.
+        for (const auto& folder : foldersIn(backend.workDir, "")) {
+            add(folder);
         }
     }
     // Only now, so that the folder of a job that begins meanwhile has an owner; of one that ended

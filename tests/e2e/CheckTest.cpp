@@ -311,15 +311,22 @@ TEST_F(CheckEndToEnd, FolderThatNoOpenJobOwnsIsNamed) {
     const auto lost = key.substr(0, key.size() - 3) + "77-1";
     std::filesystem::create_directory(service->workDir() / lost);
     std::filesystem::create_directory(service->workDir() / "gb-another0-1-1");
+    // As of an account that jobs once ran as.
+    const auto older = key.substr(0, key.size() - 3) + "76-1";
+    std::filesystem::create_directories(service->workDir() / "former" / older);
 
     const auto printed = check();
 
     EXPECT_EQ(printed.exitCode, 1);
-    EXPECT_EQ(failures(printed),
-              std::vector<std::string>{
-                  "FAIL  no open job owns the folder " + (service->workDir() / lost).string() +
-                  "; end the batch job " + lost + " if it is still there, then remove the folder"});
+    const auto line = [&](const std::filesystem::path& place, const std::string& name) {
+        return "FAIL  no open job owns the folder " + (place / name).string() +
+               "; end the batch job " + name + " if it is still there, then remove the folder";
+    };
+    EXPECT_THAT(failures(printed),
+                ::testing::ElementsAre(line(service->workDir(), lost),
+                                       line(service->workDir() / "former", older)));
     std::filesystem::remove(service->workDir() / lost);
+    std::filesystem::remove(service->workDir() / "former" / older);
     EXPECT_EQ(check().exitCode, 0);
     writeFile(go, "");
     EXPECT_EQ(finished(id).status, fakegitlab::Status::Success);

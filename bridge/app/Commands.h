@@ -25,8 +25,8 @@ struct BackendFault {
 };
 struct BackendHealth {
     std::optional<BackendFault> fault = {};
-    /// How the account of its jobs is reached, for people; empty = that is the service's own.
-    std::string account = {};
+    /// How each account of its jobs but the service's own is reached, for people.
+    std::vector<std::string> accounts = {};
 };
 using BackendProbe = std::function<BackendHealth(const Config&, const BackendConfig&)>;
 

@@ -169,8 +169,8 @@ void checkBackend(const ConfigReading& reading, const BackendConfig& backend,
         const auto sentence = problemOf(reading, backend, *health.fault).sentence();
         health.fault->key.empty() ? list.fail(sentence) : list.misconfigured(sentence);
     } else {
-        if (!health.account.empty()) {
-            list.well("account " + health.account);
+        for (const auto& account : health.accounts) {
+            list.well("account " + account);
         }
         list.well("backend " + backend.name +
                   (backend.type == "simulated" ? ": simulated, takes jobs and runs nothing of them"

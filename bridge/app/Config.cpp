@@ -9,6 +9,7 @@
 #include <tuple>
 #include <unistd.h>
 
+#include "bridge/app/ConfigAccounts.h"
 #include "bridge/app/ConfigCommand.h"
 #include "bridge/app/ConfigFile.h"
 #include "bridge/app/ConfigHTCondor.h"
@@ -159,8 +160,7 @@ private:
         if (backend.type == "simulated") {
             simulation(section, backend);
         } else {
-            account(section, backend);
-            takeProjectRunAs(section, backend, host_);
+            takeAccounts(section, backend, host_);
             refuse(section, std::vector<std::string_view>{"seed", "faults"},
                    "is for type = \"simulated\" only");
         }
@@ -230,30 +230,6 @@ private:
         backend.faults = section.number("faults", 0, 1).value_or(backend.faults);
         refuse(section, std::vector<std::string_view>{"run_as", "project_run_as", "trusted_jobs"},
                "says nothing for type = \"simulated\", which runs no script");
-    }
-
-    /// Whose account the jobs get (design: a job never runs as one that can read our files).
-    void account(ConfigSection& section, BackendConfig& backend) {
-        backend.runAs = section.text("run_as").value_or("");
-        if (backend.runAs.empty()) {
-            if (!section.has("run_as") && !section.has("trusted_jobs")) {
-                section.report("run_as", "is missing",
-                               "name the account that jobs run as, or write trusted_jobs = true "
-                               "if every job may do what this service may");
-            } else if (!section.has("run_as") && section.flag("trusted_jobs") == false) {
-                section.report("trusted_jobs", "is false without run_as",
-                               "name the account that jobs run as in run_as");
-            }
-            return;
-        }
-        const auto uid = host_.uidOf(backend.runAs);
-        if (!uid) {
-            section.report("run_as", "there is no account \"" + backend.runAs + "\"",
-                           "create it or name another");
-        } else if (*uid == host_.uid) {
-            section.report("run_as", "is the account of the service itself",
-                           "name an account that cannot read the service's files");
-        }
     }
 
     void runner(const RawSection& raw) {

@@ -17,6 +17,7 @@
 #include "bridge/base/Secret.h"
 #include "bridge/core/Access.h"
 #include "bridge/core/ResourceRules.h"
+#include "bridge/core/RunAs.h"
 #include "bridge/http/TlsFiles.h"
 
 namespace gridbridge::app {
@@ -57,9 +58,7 @@ struct BackendConfig {
     std::chrono::seconds minimumRunTime{0};
     int infrastructureRetries = 2;
     int slots = 1;
-    std::string runAs = {};  ///< Empty = the service's own account; then `trustedJobs` holds.
-    /// Patterns of projects with the account that their jobs run as; the first that fits.
-    std::vector<std::pair<std::string, std::string>> projectRunAs = {};
+    core::RunAs runAs = {};  ///< Where one is the service's own account `trustedJobs` holds.
     bool trustedJobs = false;
     std::int64_t seed = 1;  ///< Of `simulated`, as is `faults`.
     double faults = 0;      ///< 0 to 1.
@@ -67,9 +66,6 @@ struct BackendConfig {
     SlurmConfig slurm = {};
     HTCondorConfig htcondor = {};
     CommandConfig command = {};
-
-    /// Of all its jobs, each once; `runAs` is the first.
-    std::vector<std::string> accounts() const;
     bool operator==(const BackendConfig&) const = default;
 };
 

@@ -79,11 +79,13 @@ std::vector<std::string> names(ConfigSection& section, std::string_view key) {
     return texts;
 }
 
-/// A project's pattern has no `=` in it.
+}  // namespace
+
 std::vector<std::pair<std::string, std::string>> byProject(ConfigSection& section,
                                                            std::string_view key) {
     std::vector<std::pair<std::string, std::string>> map;
     for (const auto& text : section.texts(key)) {
+        // A project's pattern has none in it.
         const auto equals = std::min(text.find('='), text.size());
         const auto pattern = text.substr(0, equals);
         const auto name = text.substr(std::min(equals + 1, text.size()));
@@ -97,8 +99,6 @@ std::vector<std::pair<std::string, std::string>> byProject(ConfigSection& sectio
     }
     return map;
 }
-
-}  // namespace
 
 void takeResources(ConfigSection& section, BackendConfig& backend) {
     auto& rules = backend.resources;
@@ -135,31 +135,6 @@ void takeResources(ConfigSection& section, BackendConfig& backend) {
     if (isFor(Resource::Account, "project_accounts")) {
         rules.projectAccounts = byProject(section, "project_accounts");
     }
-}
-
-void takeProjectRunAs(ConfigSection& section, BackendConfig& backend, const Host& host) {
-    backend.projectRunAs = byProject(section, "project_run_as");
-    for (const auto& [pattern, account] : backend.projectRunAs) {
-        const auto uid = host.uidOf(account);
-        if (!uid) {
-            section.report("project_run_as", "there is no account \"" + account + "\"",
-                           "create it or name another");
-        } else if (*uid == host.uid) {
-            section.report("project_run_as",
-                           "\"" + account + "\" is the account of the service itself",
-                           "name an account that cannot read the service's files");
-        }
-    }
-}
-
-std::vector<std::string> BackendConfig::accounts() const {
-    std::vector<std::string> all{runAs};
-    for (const auto& [pattern, account] : projectRunAs) {
-        if (std::find(all.begin(), all.end(), account) == all.end()) {
-            all.push_back(account);
-        }
-    }
-    return all;
 }
 
 }  // namespace gridbridge::app

@@ -8,7 +8,9 @@ namespace gridbridge::app {
 /// reported to the section.
 void takeResources(ConfigSection& section, BackendConfig& backend);
 
-/// Whose jobs run as which account of the machine; reported likewise.
-void takeProjectRunAs(ConfigSection& section, BackendConfig& backend, const Host& host);
+/// Of texts `pattern=account`: patterns of projects with the account behind each; reported
+/// likewise.
+std::vector<std::pair<std::string, std::string>> byProject(ConfigSection& section,
+                                                           std::string_view key);
 
 }  // namespace gridbridge::app

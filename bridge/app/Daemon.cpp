@@ -191,6 +191,7 @@ private:
         world_.backends[backend.name] = std::unique_ptr<core::BackendEntry>(
             new core::BackendEntry{backend.name, *parts.backend, *parts.folders, policy,
                                    lane("read." + backend.name), lane("do." + backend.name)});
+        world_.backends[backend.name]->runAs = backend.runAs;
         change(*world_.backends[backend.name], backend);
     }
 
@@ -205,15 +206,15 @@ private:
             log_->warn("backend {}: {}", name, what);
         };
         if (backend.type == "slurm") {
-            return std::make_unique<SlurmBackend>(backend.slurm, backend.runAs, folders, processes_,
-                                                  clock_, tell);
+            return std::make_unique<SlurmBackend>(backend.slurm, backend.runAs.usual, folders,
+                                                  processes_, clock_, tell);
         }
         if (backend.type == "htcondor") {
-            return std::make_unique<HTCondorBackend>(backend.htcondor, backend.runAs, folders,
+            return std::make_unique<HTCondorBackend>(backend.htcondor, backend.runAs.usual, folders,
                                                      processes_, clock_, tell);
         }
         if (backend.type == "command") {
-            return std::make_unique<CommandBackend>(backend.command, backend.runAs, folders,
+            return std::make_unique<CommandBackend>(backend.command, backend.runAs.usual, folders,
                                                     processes_, clock_, tell);
         }
         return std::make_unique<LocalBackend>(
@@ -235,9 +236,8 @@ private:
         }
         world_.runners[runner.name] = std::unique_ptr<core::RunnerEntry>(
             new core::RunnerEntry{runner.name, runner.url, *parts.api, core::Identity(identity),
-                                  runner.backend, backend.runAs, runner.name, ca});
+                                  runner.backend, runner.name, ca});
         auto& entry = *world_.runners[runner.name];
-        entry.projectAccounts = backend.projectRunAs;
         change(entry, runner);
         parts.tokens = std::make_unique<gitlab::HttpTokenApi>(*parts.transport);
         parts.rotation = std::make_unique<core::TokenRotation>(clock_, store_, entry, *parts.tokens,

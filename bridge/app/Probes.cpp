@@ -5,6 +5,7 @@
 #include "backends/htcondor/HTCondorBackend.h"
 #include "backends/slurm/SlurmBackend.h"
 #include "bridge/app/Agent.h"
+#include "bridge/app/ConfigAccounts.h"
 #include "bridge/app/Daemon.h"
 #include "bridge/folder/Account.h"
 #include "bridge/folder/FolderFiles.h"
@@ -29,16 +30,12 @@ std::string cureFor(const folder::Account& account) {
            ownName() + " ALL=(" + account.name + ") NOPASSWD: ALL";
 }
 
-BackendFault unreached(const folder::Account& account, const std::string& what) {
-    return {"run_as", what, cureFor(account)};
-}
-
 /// What the jobs' account must reach, and what it must not.
-std::optional<BackendFault> accountFault(const Config& config, const BackendConfig& backend,
-                                         const folder::Account& account) {
+std::optional<BackendFault> reachFault(const Config& config, const BackendConfig& backend,
+                                       const folder::Account& account, const std::string& key) {
     const auto closed = folder::firstClosed(account, backend.workDir);
     if (!closed) {
-        return unreached(account, closed.error().message);
+        return BackendFault{key, closed.error().message, cureFor(account)};
     }
     if (*closed) {
         const auto name = (*closed)->string();
@@ -57,7 +54,7 @@ std::optional<BackendFault> accountFault(const Config& config, const BackendConf
         const auto open = folder::canRead(account, secret);
         if (!open || *open) {
             return BackendFault{
-                "run_as",
+                key,
                 open ? "the account " + account.name + " of the jobs can read " + secret.string()
                      : open.error().message,
                 "close it to that account, or name another"};
@@ -67,12 +64,12 @@ std::optional<BackendFault> accountFault(const Config& config, const BackendConf
 }
 
 std::optional<BackendFault> agentFault(folder::AgentFolders& folders, const BackendConfig& backend,
-                                       const folder::Account& account) {
-    if (const auto fault = folder::giveFolder(backend.workDir / account.name, account)) {
+                                       const std::string& name, const folder::Account& account) {
+    if (const auto fault = folder::giveFolder(backend.workDir / name, account)) {
         return BackendFault{"work_dir", fault->what, fault->cure};
     }
-    if (const auto reached = folders.reach(account.name); !reached) {
-        return BackendFault{"run_as", reached.error().message,
+    if (const auto reached = folders.reach(name); !reached) {
+        return BackendFault{accountKey(backend, name), reached.error().message,
                             "install gridbridge where that account can run it"};
     }
     return std::nullopt;
@@ -128,27 +125,32 @@ std::string describe(const folder::Account& account) {
            (folder::wayTo(account) == folder::Way::Setpriv ? "setpriv" : "sudo");
 }
 
-BackendHealth probeAccount(const Config& config, const BackendConfig& backend,
-                           const std::string& name, folder::AgentFolders& folders, Clock& clock) {
-    if (name.empty()) {
-        return {schedulerFault(backend, name, folders, clock), {}};
+/// What lies with the accounts and their folders, and how they are reached.
+BackendHealth probeAccounts(const Config& config, const BackendConfig& backend,
+                            folder::AgentFolders& folders) {
+    BackendHealth health;
+    for (const auto& name : backend.runAs.all()) {
+        if (name.empty()) {
+            continue;
+        }
+        const auto account = folder::findAccount(name);
+        std::optional<BackendFault> fault;
+        if (account) {
+            fault = reachFault(config, backend, *account, accountKey(backend, name));
+            fault = fault ? fault : agentFault(folders, backend, name, *account);
+            health.accounts.push_back(describe(*account));
+        } else if (account.error().kind == ErrorKind::Permanent) {
+            fault = BackendFault{accountKey(backend, name), account.error().message,
+                                 "name another account"};
+        } else {  // A directory server that is away comes back.
+            fault = BackendFault{"", account.error().message, "see to the account directory"};
+        }
+        // What passes must not hide what does not.
+        if (fault && (!health.fault || health.fault->key.empty())) {
+            health.fault = fault;
+        }
     }
-    const auto account = folder::findAccount(name);
-    if (!account) {
-        // A directory server that is away comes back.
-        const bool gone = account.error().kind == ErrorKind::Permanent;
-        return {BackendFault{gone ? "run_as" : "", account.error().message,
-                             gone ? "name another account" : "see to the account directory"},
-                {}};
-    }
-    auto fault = accountFault(config, backend, *account);
-    if (!fault) {
-        fault = agentFault(folders, backend, *account);
-    }
-    if (!fault) {
-        fault = schedulerFault(backend, name, folders, clock);
-    }
-    return {std::move(fault), describe(*account)};
+    return health;
 }
 
 }  // namespace
@@ -164,17 +166,11 @@ BackendHealth probeBackend(const Config& config, const BackendConfig& backend) {
     if (const auto written = folder::checkWritable(backend.workDir); !written) {
         return {BackendFault{"", written.error().message, "until then jobs wait"}, {}};
     }
-    BackendHealth health;
-    for (const auto& name : backend.accounts()) {
-        const auto one = probeAccount(config, backend, name, *folders, clock);
-        if (one.fault) {
-            auto fault = *one.fault;
-            fault.key =
-                fault.key == "run_as" && name != backend.runAs ? "project_run_as" : fault.key;
-            return {fault, one.account};
+    auto health = probeAccounts(config, backend, *folders);
+    for (const auto& name : backend.runAs.all()) {
+        if (!health.fault) {
+            health.fault = schedulerFault(backend, name, *folders, clock);
         }
-        health.account +=
-            (health.account.empty() || one.account.empty() ? "" : ", account ") + one.account;
     }
     return health;
 }

@@ -53,8 +53,8 @@ private:
         keep(section + ".type", backend.type, next->type);
         keep(section + ".work_dir", backend.workDir, next->workDir);
         keep(section + ".slots", backend.slots, next->slots);
-        keep(section + ".run_as", backend.runAs, next->runAs);
-        keep(section + ".project_run_as", backend.projectRunAs, next->projectRunAs);
+        keep(section + ".run_as", backend.runAs.usual, next->runAs.usual);
+        keep(section + ".project_run_as", backend.runAs.projects, next->runAs.projects);
         keep(section + ".trusted_jobs", backend.trustedJobs, next->trustedJobs);
         keep(section + ".seed", backend.seed, next->seed);
         keep(section + ".faults", backend.faults, next->faults);

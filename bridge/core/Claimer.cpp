@@ -144,8 +144,7 @@ std::optional<JobRow> Claimer::keep(const gitlab::ClaimAnswer& answer, std::stop
     // A lock or a full disk passes; the claim must not be lost to it.
     for (bool told = false;; told = true) {
         try {
-            return store_.receive(runner_.name, runner_.url, runner_.backend, runner_.account,
-                                  body);
+            return store_.receive(runner_.name, runner_.url, runner_.backend, body);
         } catch (const store::StoreError& e) {
             if (!e.passes()) {
                 throw;

@@ -34,7 +34,7 @@ Decision abandon(Step& step, const std::string& why = "GitLab took the job back"
 
 void describe(JobRecord& job, const Decoded& decoded) {
     job.gitlabId = decoded.gitlabId;
-    job.account = decoded.account.empty() ? job.account : decoded.account;
+    job.account = decoded.account;
     job.project = decoded.project;
     job.ref = decoded.ref;
     job.sha = decoded.sha;

@@ -48,7 +48,7 @@ struct Decoded {
     std::string refusal;                   ///< Not empty = ends here with this line.
     std::string refusalReason;             ///< GitLab's failure reason for it.
     std::string header;                    ///< First lines of the trace.
-    std::string account;  ///< Unix account of the job's project; empty = its runner's.
+    std::string account;  ///< Unix account that it runs as; empty = the service's own.
     std::string project, ref, sha, name, stage, user, url;
     std::int64_t timeoutSeconds = 0;
     std::vector<std::string> warnings;

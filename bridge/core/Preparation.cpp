@@ -1,6 +1,4 @@
 // The parts of the reconciler that need the secret description of a job.
-#include <algorithm>
-
 #include "bridge/core/Lines.h"
 #include "bridge/core/Reconciler.h"
 
@@ -32,14 +30,6 @@ std::string header(const RunnerEntry& runner, const std::string& version) {
     return plainLine("Running with gridbridge " + version) +
            plainLine("  on " + runner.description + " " + gitlab::shortToken(identity.token) +
                      ", system ID: " + identity.systemId);
-}
-
-/// Empty where none is the project's.
-std::string accountOf(const RunnerEntry& runner, const std::string& project) {
-    const auto& map = runner.projectAccounts;
-    const auto found = std::find_if(map.begin(), map.end(),
-                                    [&](const auto& each) { return fits(each.first, project); });
-    return found == map.end() ? "" : found->second;
 }
 
 void describe(Decoded& decoded, const gitlab::JobDescription& job) {
@@ -205,9 +195,14 @@ Decoded Reconciler::decode(const JobRecord& job, Live& live) {
     const auto& description = **found;
     noteQueue(description.queued, live);
     core::describe(decoded, description);
-    decoded.account = accountOf(*world_.runners.at(job.runner), decoded.project);
     decoded.refusalReason = "runner_configuration_error";
     decoded.refusal = world_.runners.at(job.runner)->access.refusal(decoded.project, decoded.user);
+    const auto account = backendOf(live).runAs.of(decoded.project);
+    if (account.ok()) {
+        decoded.account = *account;
+    } else if (decoded.refusal.empty()) {
+        decoded.refusal = account.error().message;
+    }
     if (!decoded.refusal.empty()) {
         return decoded;
     }

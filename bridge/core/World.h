@@ -11,6 +11,7 @@
 #include "bridge/core/Facts.h"
 #include "bridge/core/Identity.h"
 #include "bridge/core/ResourceRules.h"
+#include "bridge/core/RunAs.h"
 #include "bridge/folder/JobFolders.h"
 #include "bridge/gitlab/JobDescription.h"
 #include "bridge/gitlab/Masker.h"
@@ -29,6 +30,7 @@ struct BackendEntry {
     Lane& reads;
     Lane& effects;
 
+    RunAs runAs = {};
     ResourceRules resources = {};
 
     // Owner thread only.
@@ -49,12 +51,9 @@ struct RunnerEntry {
     gitlab::RunnerApi& api;
     Identity identity;
     std::string backend;
-    std::string account;  ///< Unix account of its jobs, but of those in `projectAccounts`.
     std::string description;
     std::string tlsCa;  ///< PEM text; empty = the system's authorities.
 
-    /// Patterns of projects, each with the account of their jobs; the first that fits.
-    std::vector<std::pair<std::string, std::string>> projectAccounts = {};
     Access access = {};
     std::int64_t outputLimit = 4096 * 1024;  ///< Bytes.
     std::vector<std::string> environment = {};

@@ -107,14 +107,13 @@ const Installation& JobStore::installation() const {
 }
 
 JobRow JobStore::receive(const std::string& runner, const std::string& serverUrl,
-                         const std::string& backend, const std::string& account,
-                         const Secret& body) {
+                         const std::string& backend, const Secret& body) {
     const std::lock_guard lock(impl_->writing);
     return impl_->receiver.use([&] {
         SQLite::Transaction transaction(impl_->receiver.database(),
                                         SQLite::TransactionBehavior::IMMEDIATE);
         const WallTime now = impl_->clock.wallNow();
-        const JobRow row = impl_->received.insert(runner, serverUrl, backend, account, now);
+        const JobRow row = impl_->received.insert(runner, serverUrl, backend, now);
         impl_->received.insertSecret(row, impl_->key.seal(row, body));
         impl_->received.note(row, now, std::nullopt, State::Received, "GitLab handed the job out");
         crashPoint("received-uncommitted");

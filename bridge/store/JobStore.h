@@ -98,7 +98,7 @@ public:
 
     /// Stores the raw body of a 201, sealed, as a job in state `received`; durable on return.
     JobRow receive(const std::string& runner, const std::string& serverUrl,
-                   const std::string& backend, const std::string& account, const Secret& body);
+                   const std::string& backend, const Secret& body);
 
     /// Throws where somebody holds the database, so that `receive` could store nothing now.
     void checkLock();

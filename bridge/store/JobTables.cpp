@@ -256,12 +256,11 @@ JobWrites::JobWrites(SQLite::Database& database)
       deleteSecret_(database, "DELETE FROM job_secret WHERE job = ?") {}
 
 JobRow JobWrites::insert(const std::string& runner, const std::string& serverUrl,
-                         const std::string& backend, const std::string& account, WallTime now) {
+                         const std::string& backend, WallTime now) {
     JobRecord job;
     job.runner = runner;
     job.serverUrl = serverUrl;
     job.backend = backend;
-    job.account = account;
     job.claimedAt = now;
     job.dueAt = now;
     Query query(insert_);

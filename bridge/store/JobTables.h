@@ -57,7 +57,7 @@ public:
 
     /// A new row in state `received`, due at once.
     JobRow insert(const std::string& runner, const std::string& serverUrl,
-                  const std::string& backend, const std::string& account, WallTime now);
+                  const std::string& backend, WallTime now);
     /// Changes nothing and says false when the row is not in state `from`, or when another row
     /// already is the same job of the same server.
     bool update(const JobRecord& to, State from);

@@ -25,6 +25,7 @@ public:
         std::string batchLog;
         WallTime submittedAt;
         std::string label;
+        std::string account;
         int submits = 0;
         std::vector<CancelKind> cancels;
     };
@@ -142,6 +143,7 @@ public:
                 job->second.seen.state = BatchState::Pending;
                 job->second.submittedAt = clock_.wallNow();
                 job->second.label = wanted.label;
+                job->second.account = wanted.account;
             }
             ++job->second.submits;
             if (lost_ > 0) {
@@ -159,9 +161,9 @@ public:
         const std::lock_guard lock(mutex_);
         std::vector<FoundJob> found;
         for (const auto& ref : refs) {
-            const auto& key = ref.key;
-            if (const auto job = jobs_.find(key); job != jobs_.end()) {
-                found.push_back({key, {"id-" + key.value}, job->second.submittedAt});
+            const auto job = jobs_.find(ref.key);
+            if (job != jobs_.end() && job->second.account == ref.account) {
+                found.push_back({ref.key, {"id-" + ref.key.value}, job->second.submittedAt});
             }
         }
         return found;

@@ -112,7 +112,7 @@ struct Simulation::Life {
              "cancel_gracefully"},
             "simulated"};
         places.runners["pool"] = std::unique_ptr<core::RunnerEntry>(new core::RunnerEntry{
-            "pool", world.gitlab_.url(), api, core::Identity(identity), "batch", "", "pool", ""});
+            "pool", world.gitlab_.url(), api, core::Identity(identity), "batch", "pool", ""});
         reconciler = std::make_unique<core::Reconciler>(
             world.serviceClock_, store, places, answers, trace, capacity, log,
             [&world](const auto&... about) { return world.bug_->decide(about...); });

@@ -7,7 +7,7 @@ bridge_test(core_test LABEL unit
     unit/core/CoreFixture.cpp unit/core/DecisionTest.cpp unit/core/ReconcilerTest.cpp
     fakes/DatabaseWatch.cpp unit/core/RefusalTest.cpp unit/core/RequestTest.cpp
     unit/core/ResourceRulesTest.cpp
-    unit/core/RestartTest.cpp unit/core/ServerTest.cpp unit/core/SetClockTest.cpp
+    unit/core/RestartTest.cpp unit/core/RunAsTest.cpp unit/core/ServerTest.cpp unit/core/SetClockTest.cpp
     unit/core/TogetherTest.cpp unit/core/TokenRotationTest.cpp unit/core/TraceTest.cpp
     unit/core/UploadTest.cpp
     unit/core/VerdictTest.cpp unit/core/WaitingTest.cpp

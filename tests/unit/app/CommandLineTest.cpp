@@ -53,7 +53,7 @@ protected:
 
     /// A job of that runner, brought to `state` in one step.
     JobRow addJob(const std::string& runner, std::int64_t id, store::State state) {
-        const JobRow row = store().receive(runner, "https://" + runner, "here", "ci", Secret("{}"));
+        const JobRow row = store().receive(runner, "https://" + runner, "here", Secret("{}"));
         auto record = store().load(std::vector{row}).at(0);
         record.gitlabId = id;
         record.state = state;

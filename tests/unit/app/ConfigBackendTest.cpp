@@ -12,9 +12,9 @@ using ::testing::ElementsAre;
 class BackendConfigErrors : public ::testing::Test {
 protected:
     /// `lines` are the section [backends.here] from line 7 on; its header is line 6.
-    std::vector<std::string> asBackend(const std::string& lines) {
+    std::vector<std::string> asBackend(const std::string& lines, uid_t uid = 0) {
         return folder_.faultsOf(
-            std::string(gridbridge::testing::kRunner) + "[backends.here]\n" + lines, 0);
+            std::string(gridbridge::testing::kRunner) + "[backends.here]\n" + lines, uid);
     }
 
 private:
@@ -74,6 +74,44 @@ TEST_F(BackendConfigErrors, WhatJobsMayAskFor) {
                                 "\"group/project=account\", with * for part of a name and ** for "
                                 "several"));
     }
+}
+
+TEST_F(BackendConfigErrors, WhoJobsOfAProjectRunAs) {
+    const std::string base = "type = \"local\"\nwork_dir = \"/w\"\n";
+    const auto with = [&](const std::string& map, const std::string& usual = "run_as = \"ci\"\n",
+                          uid_t uid = 0) {
+        return asBackend(base + usual + "project_run_as = [" + map + "]\n", uid);
+    };
+    const std::string here = "config.toml:10: backends.here.project_run_as: ";
+    EXPECT_THAT(with(R"("g/**=ciphys", "h/p=ci", "i/*=ciphys")"), ::testing::IsEmpty());
+    EXPECT_THAT(with(R"("g/**=ciphys")", "trusted_jobs = true\n"), ::testing::IsEmpty());
+    EXPECT_THAT(
+        with(R"("g/**=nobody-here")"),
+        ElementsAre(here + "there is no account \"nobody-here\"; create it or name another"));
+    EXPECT_THAT(with(R"("g/**=root")"),
+                ElementsAre(here + "\"root\" is the account of the service itself; name an account "
+                                   "that cannot read the service's files"));
+    EXPECT_THAT(with(R"("g/**=ciphys")", "run_as = \"ci\"\n", 1235),
+                ElementsAre(here + "\"ciphys\" is the account of the service itself; name an "
+                                   "account that cannot read the service's files"));
+    EXPECT_THAT(with(R"("g/**=root")", "run_as = \"ci\"\n", 1000),
+                ElementsAre(here + "\"root\" can read every file; name an account that cannot read "
+                                   "the service's files"));
+    EXPECT_THAT(with(R"("g/**=ci-too")"),
+                ElementsAre(here + "\"ci-too\" is the same account as \"ci\"; name one of the two "
+                                   "only"));
+    for (const char* bad : {"ciphys", "=ciphys", "g/**=", "g/**=../ci", "g/**=-ci"}) {
+        EXPECT_THAT(with("\"" + std::string(bad) + "\""),
+                    ElementsAre(here + "\"" + bad +
+                                "\" names no account for a project; write each as "
+                                "\"group/project=account\", with * for part of a name and ** for "
+                                "several"));
+    }
+    EXPECT_THAT(asBackend(base + "project_run_as = [\"g/**=ciphys\"]\n"),
+                ElementsAre(::testing::HasSubstr("backends.here.run_as: is missing")));
+    EXPECT_THAT(asBackend("type = \"simulated\"\nwork_dir = \"/w\"\nproject_run_as = [\"g=ci\"]\n"),
+                ElementsAre("config.toml:9: backends.here.project_run_as: says nothing for type = "
+                            "\"simulated\", which runs no script; remove it"));
 }
 
 TEST_F(BackendConfigErrors, AKeyOfHTCondor) {

@@ -416,17 +416,11 @@ TEST_F(ConfigErrors, AccountsOfJobs) {
                                     "name another"));
     EXPECT_THAT(asBackend(base + "run_as = \"ci\"\n", 1000), IsEmpty());
     EXPECT_THAT(asBackend(base + "run_as = \"root\"\n"),
-                ElementsAre(trust + "run_as: is the account of the service itself; name an account "
-                                    "that cannot read the service's files"));
-    EXPECT_THAT(asBackend(base + "run_as = \"ci\"\nproject_run_as = [\"g/**=ci\"]\n"), IsEmpty());
-    EXPECT_THAT(
-        asBackend(base + "project_run_as = [\"g/**=nobody-here\"]\nrun_as = \"ci\"\n"),
-        ElementsAre(trust + "project_run_as: there is no account \"nobody-here\"; create it "
-                            "or name another"));
-    EXPECT_THAT(
-        asBackend(base + "project_run_as = [\"g/**=root\"]\nrun_as = \"ci\"\n"),
-        ElementsAre(trust + "project_run_as: \"root\" is the account of the service itself; "
-                            "name an account that cannot read the service's files"));
+                ElementsAre(trust + "run_as: \"root\" is the account of the service itself; name "
+                                    "an account that cannot read the service's files"));
+    EXPECT_THAT(asBackend(base + "run_as = \"root\"\n", 1000),
+                ElementsAre(trust + "run_as: \"root\" can read every file; name an account that "
+                                    "cannot read the service's files"));
     EXPECT_THAT(asBackend(base + "trusted_jobs = false\n"),
                 ElementsAre(trust + "trusted_jobs: is false without run_as; name the account that "
                                     "jobs run as in run_as"));

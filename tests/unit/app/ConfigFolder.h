@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -36,15 +37,16 @@ public:
         std::filesystem::permissions(target, std::filesystem::perms(mode));
     }
 
-    /// As a root service sees it on a machine with the accounts root and ci.
+    /// As a root service sees it on a machine with the accounts root, ci, which has two names, and
+    /// ciphys.
     app::ConfigReading read(uid_t uid = 0) const { return app::readConfig(file(), host(uid)); }
 
     static app::Host host(uid_t uid = 0) {
-        return {uid, [](const std::string& account) -> std::optional<uid_t> {
-                    if (account == "root") {
-                        return 0;
-                    }
-                    return account == "ci" ? std::optional<uid_t>(1234) : std::nullopt;
+        return {uid, [](const std::string& account) {
+                    const std::map<std::string, uid_t> accounts{
+                        {"root", 0}, {"ci", 1234}, {"ci-too", 1234}, {"ciphys", 1235}};
+                    const auto found = accounts.find(account);
+                    return found == accounts.end() ? std::nullopt : std::optional(found->second);
                 }};
     }
 

@@ -57,7 +57,7 @@ TEST(Config, EveryKeyArrives) {
                                 .minimumRunTime = 60s,
                                 .infrastructureRetries = 0,
                                 .slots = 9,
-                                .runAs = "ci",
+                                .runAs = {"ci"},
                                 .trustedJobs = true};
     const Config expected{.file = folder.file(),
                           .concurrent = 7,

@@ -33,7 +33,7 @@ protected:
         backend.name = "here";
         backend.type = "local";
         backend.workDir = "/jobs";
-        backend.runAs = "ci";
+        backend.runAs.usual = "ci";
         now.backends.push_back(backend);
         next = now;
     }
@@ -78,7 +78,7 @@ TEST_F(ReloadTest, WhatCannotStaysAsItWasAndIsToldKeyByKey) {
     backend().htcondor.schedd = "s@x";
     backend().htcondor.condorConfig = "/condor_config";
     backend().htcondor.fileTransfer = true;
-    backend().runAs = "";
+    backend().runAs.usual = "";
     backend().trustedJobs = true;
 
     const auto reload = planReload(now, next);
@@ -254,7 +254,9 @@ Config configWith(std::string_view changed) {
                                     "[backends.farm]\ntype = \"command\"\nrun_as = \"ci\"\n"
                                     "work_dir = \"/farm\"\n" +
                                     section(SectionKind::Backend, "command"));
-    const auto accounts = [](const std::string&) { return std::optional<uid_t>(1234); };
+    const auto accounts = [](const std::string& name) {
+        return std::optional(static_cast<uid_t>(1000 + name.size()));
+    };
     auto config = loadConfig(folder.file(), Host{0, accounts});
     config.file = "config.toml";
     config.runners.at(0).tokenPlace = {};

@@ -35,7 +35,7 @@ protected:
                 ConfigFolder::host(),
                 gitlab_,
                 [this](const Config&, const BackendConfig&) {
-                    return BackendHealth{health_, account_};
+                    return BackendHealth{health_, accounts_};
                 },
                 [this](const Config& config, const CommandWorld::Reread& reread) {
                     if (whileItRuns_) {
@@ -71,7 +71,7 @@ protected:
     std::istringstream in_;
     gridbridge::testing::FakeGitLabAccess gitlab_;
     std::optional<BackendFault> health_;
-    std::string account_;
+    std::vector<std::string> accounts_;
     std::string ran_;
     std::function<void(const CommandWorld::Reread&)> whileItRuns_;
     pid_t holderWhileRunning_ = 0;
@@ -96,11 +96,12 @@ TEST_F(ServiceCommands, CheckSaysOneLineForEachThingThatIsWell) {
                     "ok    backend here: takes jobs"));
 }
 
-TEST_F(ServiceCommands, CheckSaysHowTheAccountOfTheJobsIsReached) {
-    account_ = "ci: reached by sudo";
+TEST_F(ServiceCommands, CheckSaysHowTheAccountsOfTheJobsAreReached) {
+    accounts_ = {"ci: reached by sudo", "ciphys: reached by sudo"};
     EXPECT_EQ(check(), kExitWell);
     EXPECT_EQ(lines().at(4), "ok    account ci: reached by sudo");
-    EXPECT_EQ(lines().at(5), "ok    backend here: takes jobs");
+    EXPECT_EQ(lines().at(5), "ok    account ciphys: reached by sudo");
+    EXPECT_EQ(lines().at(6), "ok    backend here: takes jobs");
 }
 
 TEST_F(ServiceCommands, CheckNamesTheLineOfAWrongToken) {

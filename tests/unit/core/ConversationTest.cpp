@@ -75,7 +75,7 @@ TEST_F(ConversationTest, HeartbeatsAreStretchedToTheNumberOfOpenJobsOfTheirServe
     World world{{}, {}, lane, lane, "", "", ""};
     for (const std::string name : {"here", "there"}) {
         world.runners[name] = std::unique_ptr<RunnerEntry>(
-            new RunnerEntry{name, "https://" + name, gitlab_, Identity({}), "batch", "", name, ""});
+            new RunnerEntry{name, "https://" + name, gitlab_, Identity({}), "batch", name, ""});
     }
     const Trace trace(folder_.path() / "traces");
     Conversation conversation(clock_, world, answers(), trace, log_);
@@ -103,7 +103,7 @@ TEST_F(ConversationTest, HeartbeatsAreStretchedToTheNumberOfOpenJobsOfTheirServe
 TEST_F(ConversationTest, AfterARestartHeartbeatsAreSpread) {
     constexpr std::int64_t kJobs = 300;
     for (std::int64_t id = 1; id <= kJobs; ++id) {
-        store_->receive("pool", "https://gitlab.example.org", "batch", "", Secret(body(id)));
+        store_->receive("pool", "https://gitlab.example.org", "batch", Secret(body(id)));
     }
     restart();
     pass(1min);

@@ -41,7 +41,7 @@ struct CoreFixture::Core {
             new BackendEntry{"batch", test.backend_, test.folders_, policy, *reads, *effects});
         world.runners["pool"] = std::unique_ptr<RunnerEntry>(new RunnerEntry{
             "pool", kServer, test.gitlab_, Identity({Secret("glrt-x"), "s_0123456789ab", {}, ""}),
-            "batch", "", "pool", ""});
+            "batch", "pool", ""});
         test.backend_.changed = changeListener(answers);
         reconciler = std::make_unique<Reconciler>(test.clock_, *test.store_, world, answers, trace,
                                                   capacity, test.log_);
@@ -93,7 +93,7 @@ std::string CoreFixture::body(std::int64_t id) {
 }
 
 JobRow CoreFixture::claim(std::int64_t id) {
-    const auto row = store_->receive("pool", kServer, "batch", "", Secret(body(id)));
+    const auto row = store_->receive("pool", kServer, "batch", Secret(body(id)));
     core_->capacity.take("pool", "batch");
     core_->answers.post({row, 0, [](Facts&, Live&) {}});
     return row;

@@ -67,7 +67,7 @@ TEST_F(HousekeeperTest, GivesTheRoomBackToTheFileSystem) {
     std::vector<store::Change> changes;
     for (int i = 0; i < 20; ++i) {
         const auto row =
-            store_->receive("pool", "https://gitlab.example.org", "batch", "", Secret("{}"));
+            store_->receive("pool", "https://gitlab.example.org", "batch", Secret("{}"));
         auto record = job(row);
         record.state = store::State::Done;
         record.name = big;

@@ -206,8 +206,7 @@ TEST_F(ReconcilerTest, LabelOfABatchJobHoldsNoWordForTheBatchSystem) {
     auto named = body(1);
     named.replace(named.find(R"("name":"unit")"), 13, R"("name":"a\n--wrap=x,:")");
     named.replace(named.find("\"g/p\""), 5, "\"g/ $(p)\"");
-    const auto row =
-        store_->receive("pool", "https://gitlab.example.org", "batch", "", Secret(named));
+    const auto row = store_->receive("pool", "https://gitlab.example.org", "batch", Secret(named));
     capacity().take("pool", "batch");
     answers().post({row, 0, [](Facts&, Live&) {}});
 

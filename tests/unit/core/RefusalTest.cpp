@@ -34,7 +34,7 @@ protected:
         auto payload = body(7);
         payload.replace(payload.find(what), what.size(), by);
         const auto row =
-            store_->receive("pool", "https://gitlab.example.org", "batch", "", Secret(payload));
+            store_->receive("pool", "https://gitlab.example.org", "batch", Secret(payload));
         capacity().take("pool", "batch");
         answers().post({row, 0, [](Facts&, Live&) {}});
         settle();

@@ -209,7 +209,7 @@ TEST_F(RequestTest, JobsThatWaitedLongAtGitLabRaiseOneAlarmAnHour) {
         text.insert(text.find(name) + name.size(),
                     R"("time_in_queue_seconds":)" + std::to_string(seconds) + ",");
         const auto row =
-            store_->receive("pool", "https://gitlab.example.org", "batch", "", Secret(text));
+            store_->receive("pool", "https://gitlab.example.org", "batch", Secret(text));
         answers().post({row, 0, [](Facts&, Live&) {}});
         settle();
     };

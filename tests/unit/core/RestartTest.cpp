@@ -70,6 +70,78 @@ TEST_F(RestartTest, SubmissionThatNeverWentOutIsRepeatedUnderANewKey) {
     EXPECT_EQ(job(row).state, State::Queued);
 }
 
+TEST_F(RestartTest, JobOfAProjectRunsAsItsAccountAndIsFoundAmongTheJobsOfThatAccount) {
+    entry().runAs = {"ci", {{"g/*", "ciphys"}}};
+    backend_.loseSubmitAnswers(1);
+
+    const auto row = claim(1);
+    pass(2 * kPoll);
+
+    EXPECT_EQ(calls(Verb::Find), 1U);
+    EXPECT_EQ(backend_.job(key(row)).account, "ciphys");
+    EXPECT_EQ(backend_.job(key(row)).submits, 1);
+    EXPECT_EQ(job(row).account, "ciphys");
+    EXPECT_EQ(job(row).state, State::Queued);
+}
+
+TEST_F(RestartTest, OpenJobKeepsItsAccountWhateverIsConfiguredThen) {
+    entry().runAs = {"ci", {{"g/*", "ciphys"}}};
+    const auto row = claim(1);
+    stepUntilCalled(Verb::Submit);
+    ASSERT_EQ(job(row).state, State::Submitting);
+
+    restart();
+    entry().runAs = {"ci", {{"g/*", "other"}}};
+    settle();
+
+    EXPECT_EQ(calls(Verb::Find), 1U);
+    EXPECT_EQ(job(row).state, State::Queued) << "found, though others of its project run elsewhere";
+    EXPECT_EQ(job(row).account, "ciphys");
+    backend_.run(key(row));
+    pass(kPoll);
+    backend_.finish(key(row));
+    settle();
+    EXPECT_EQ(job(row).outcome, store::Outcome::Success);
+    const auto next = claim(2);
+    settle();
+    EXPECT_EQ(backend_.job(key(next)).account, "other");
+}
+
+TEST_F(RestartTest, JobThatWaitsForItsSecondAttemptKeepsItsAccount) {
+    entry().runAs = {"ci", {{"g/*", "ciphys"}}};
+    backend_.fail(Verb::Submit, transientError("down"));
+    const auto row = claim(1);
+    settle();
+    ASSERT_EQ(job(row).state, State::Claimed);
+    backend_.fail(Verb::Submit, std::nullopt);
+
+    restart();
+    entry().runAs = {"ci"};
+    pass(kPoll);
+
+    ASSERT_TRUE(backend_.has(key(row)));
+    EXPECT_EQ(backend_.job(key(row)).account, "ciphys");
+}
+
+TEST_F(RestartTest, JobWhoseProjectHasNoNameIsNotRunAsAnybodyWhereTheNameDecides) {
+    entry().runAs = {"ci", {{"g/*", "ciphys"}}};
+    auto nameless = body(1);
+    nameless.replace(nameless.find("g/p\"}"), 3, "");
+    const auto row =
+        store_->receive("pool", "https://gitlab.example.org", "batch", Secret(nameless));
+    capacity().take("pool", "batch");
+    answers().post({row, 0, [](Facts&, Live&) {}});
+
+    settle();
+
+    EXPECT_EQ(calls(Verb::Submit), 0U);
+    EXPECT_EQ(job(row).failureReason, "runner_configuration_error");
+    EXPECT_NE(
+        traceOf(row).find("ERROR: Job failed (system failure): the account that a job runs as "
+                          "is chosen by its project, and GitLab does not name it"),
+        std::string::npos);
+}
+
 TEST_F(RestartTest, QueuedJobIsLookedAtAtOnce) {
     const auto row = claim(1);
     settle();
@@ -169,7 +241,7 @@ TEST_F(RestartTest, DescriptionThatDoesNotOpenEndsItsJobAndHarmsNoOther) {
     const auto bad = running(2);
     const auto queued = claim(3);
     settle();
-    store_->receive("pool", "https://gitlab.example.org", "batch", "", Secret(body(4)));
+    store_->receive("pool", "https://gitlab.example.org", "batch", Secret(body(4)));
     backend_.print(key(good), "well\n");
     damage({bad, queued, JobRow{4}});
     const testing::LogLines lines(log_);
@@ -197,8 +269,7 @@ TEST_F(RestartTest, LogThatCannotBeMaskedAnyMoreIsNotShown) {
     const std::string variables = R"("variables":[)";
     masked.insert(masked.find(variables) + variables.size(),
                   R"({"key":"KEY","value":"hunter2-secret","masked":true},)");
-    const auto row =
-        store_->receive("pool", "https://gitlab.example.org", "batch", "", Secret(masked));
+    const auto row = store_->receive("pool", "https://gitlab.example.org", "batch", Secret(masked));
     capacity().take("pool", "batch");
     answers().post({row, 0, [](Facts&, Live&) {}});
     settle();

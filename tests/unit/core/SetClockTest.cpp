@@ -90,7 +90,7 @@ TEST_P(SetClock, ReportIsNotGivenUp) {
                     "glcbt-eyJhbGciOiJSUzI1NiJ9."
                     "eyJpYXQiOjE3NjcyMjU2MDAsImV4cCI6MTc2NzIyOTUwMH0.c2ln");
     const auto row =
-        store_->receive("pool", "https://gitlab.example.org", "batch", "", Secret(payload));
+        store_->receive("pool", "https://gitlab.example.org", "batch", Secret(payload));
     capacity().take("pool", "batch");
     answers().post({row, 0, [](Facts&, Live&) {}});
     settle();

@@ -62,7 +62,7 @@ protected:
         text.insert(text.size() - 1,
                     R"(,"artifacts":[{"name":"out","paths":["a.txt"],"when":"always",)"
                     R"("artifact_type":"archive","artifact_format":"zip"}])");
-        row_ = store_->receive("pool", "https://gitlab.example.org", "batch", "", Secret(text));
+        row_ = store_->receive("pool", "https://gitlab.example.org", "batch", Secret(text));
         capacity().take("pool", "batch");
         answers().post({row_, 0, [](Facts&, Live&) {}});
         settle();

@@ -106,7 +106,7 @@ TEST_F(JobStoreCrashTest, EveryPrefixOfTheLogOpensAsOneOfTheCommittedStates) {
         ASSERT_NE(match, committed.end()) << "not a committed state, or an older one than before";
         reached = static_cast<std::size_t>(match - committed.begin());
         expectSound(store, other.path());
-        store.receive("pool", kServer, "condor", "ci", Secret(kBody));
+        store.receive("pool", kServer, "condor", Secret(kBody));
         expectSound(store, other.path());
     }
     EXPECT_EQ(reached, committed.size() - 1) << "the whole log holds everything";
@@ -127,7 +127,7 @@ TEST_F(JobStoreCrashTest, EveryPrefixOfTheLogOfAFirstStartOpens) {
         EXPECT_EQ(store.installation().id.size(), 8U);
         jobs = store.open().size();
         expectSound(store, other.path());
-        store.receive("pool", kServer, "condor", "ci", Secret(kBody));
+        store.receive("pool", kServer, "condor", Secret(kBody));
         expectSound(store, other.path());
     }
     EXPECT_EQ(jobs, 1U) << "the whole log holds the job";
@@ -151,7 +151,7 @@ protected:
         ::unsetenv("GRIDBRIDGE_CRASH_POINT");
     }
     void receive() {
-        JobStore(path_, clock_, random_).receive("pool", "https://x", "condor", "", Secret("body"));
+        JobStore(path_, clock_, random_).receive("pool", "https://x", "condor", Secret("body"));
     }
 
     TemporaryFolder own_;

@@ -13,7 +13,7 @@ TEST(JobStoreSyncTest, WhatIsReceivedOrCommittedOutlivesAPowerFailure) {
     JobStore store(folder.path(), clock, random);
 
     const auto row =
-        store.receive("pool", "https://gitlab.example.org", "condor", "ci", Secret("the body"));
+        store.receive("pool", "https://gitlab.example.org", "condor", Secret("the body"));
     const TemporaryFolder received;
     disk.leave(folder.path(), received.path());
     auto job = store.load(std::vector<JobRow>{row}).at(0);

@@ -43,7 +43,6 @@ TEST_F(JobStoreTest, AReceivedJobIsThereAfterARestartWithTheVeryBytesOfItsBody) 
     EXPECT_EQ(job.runner, "pool");
     EXPECT_EQ(job.serverUrl, kServer);
     EXPECT_EQ(job.backend, "condor");
-    EXPECT_EQ(job.account, "ci");
     EXPECT_EQ(job.claimedAt, claimed);
     EXPECT_EQ(job.gitlabId, std::nullopt);
     EXPECT_EQ(store_->payload(row).value().reveal(), body);
@@ -147,8 +146,7 @@ TEST_F(JobStoreTest, AJobGitLabGaveTwiceIsRefusedAloneAndTheFirstStays) {
 
 TEST_F(JobStoreTest, TwoServersMayUseTheSameJobId) {
     const auto a = receive();
-    const auto b =
-        store_->receive("other", "https://other.example.org", "condor", "", Secret("{}"));
+    const auto b = store_->receive("other", "https://other.example.org", "condor", Secret("{}"));
     auto jobA = loaded(a);
     auto jobB = loaded(b);
     jobA.gitlabId = jobB.gitlabId = 42;

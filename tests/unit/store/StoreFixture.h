@@ -63,7 +63,7 @@ protected:
     std::filesystem::path file() const { return folder() / "gridbridge.db"; }
 
     JobRow receive(const std::string& body = "{}", const std::string& backend = "condor") {
-        return store_->receive("pool", kServer, backend, "ci", Secret(body));
+        return store_->receive("pool", kServer, backend, Secret(body));
     }
     JobRecord loaded(JobRow row) {
         const std::vector<JobRow> rows{row};

@@ -1,12 +1,10 @@
 // Jobs of a service with `run_as`: what their accounts can reach. Most of it needs root.
 #include <gmock/gmock.h>
 
-#include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "tests/e2e/Program.h"
-#include "tests/e2e/Service.h"
+#include "tests/e2e/AccountEndToEnd.h"
 
 namespace gridbridge::testing {
 namespace {
@@ -20,33 +18,6 @@ using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
-
-/// A system account without a home, for the life of this object; none of its processes may be left
-/// at the end.
-class TemporaryAccount {
-public:
-    explicit TemporaryAccount(const std::string& prefix)
-        : name(prefix + std::to_string(::getpid())) {
-        const auto made =
-            runProgram({"/usr/sbin/useradd", "--system", "--no-create-home", "--home-dir",
-                        "/nonexistent", "--shell", "/usr/sbin/nologin", name});
-        EXPECT_EQ(made.exitCode, 0) << made.err;
-        const auto* entry = ::getpwnam(name.c_str());
-        uid = entry == nullptr ? 0 : entry->pw_uid;
-        gid = entry == nullptr ? 0 : entry->pw_gid;
-        EXPECT_NE(uid, 0U);
-    }
-    ~TemporaryAccount() {
-        const auto removed = runProgram({"/usr/sbin/userdel", name});
-        EXPECT_EQ(removed.exitCode, 0) << removed.err;
-    }
-    TemporaryAccount(const TemporaryAccount&) = delete;
-    TemporaryAccount& operator=(const TemporaryAccount&) = delete;
-
-    const std::string name;
-    uid_t uid = 0;
-    gid_t gid = 0;
-};
 
 /// A line for sudo, for the life of this object.
 class Sudoers {
@@ -74,82 +45,6 @@ Entry entryOf(const path& file) {
     EXPECT_EQ(::lstat(file.c_str(), &info), 0) << file;
     return {info.st_uid, info.st_mode & 07777U};
 }
-
-/// All regular files beneath.
-std::vector<std::string> filesIn(const path& folder) {
-    std::vector<std::string> files;
-    for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
-        if (entry.is_regular_file()) {
-            files.push_back(entry.path().string());
-        }
-    }
-    return files;
-}
-
-class AccountEndToEnd : public EndToEnd {
-protected:
-    AccountEndToEnd() {
-        gitlab.emplace(clock, options());
-        gitlab->addRunner("glrt-test");
-        service.emplace(gitlab->url(), folder.path);
-        std::filesystem::create_directory(shared_);
-        std::filesystem::permissions(shared_, std::filesystem::perms(0755));
-        // Every account must be able to run it, wherever it was built.
-        std::filesystem::copy_file(GRIDBRIDGE_EXECUTABLE, program_);
-        service->launchWith({}, program_);
-    }
-
-    /// The folder of the job's one submission.
-    path submissionFolder(fakegitlab::JobId id, const std::string& account) {
-        std::string key;
-        EXPECT_TRUE(waitFor(
-            [&] {
-                key = service->sql(
-                    "SELECT submission.key FROM submission JOIN job ON job.id = submission.job "
-                    "WHERE job.gitlab_id = " +
-                    std::to_string(id));
-                return key.starts_with("gb-");
-            },
-            "the submission"));
-        return service->workDir() / account / key.substr(0, key.size() - 1);
-    }
-
-    /// Says for each whether the job's account can read it.
-    static std::string tryToRead(const std::vector<std::string>& files) {
-        std::string script = "for f in";
-        for (const auto& file : files) {
-            script += " '" + file + "'";
-        }
-        return script +
-               "; do if cat \"$f\" >/dev/null 2>&1; then echo \"OPEN $f\"; else echo "
-               "\"closed $f\"; fi; done";
-    }
-    std::string untilThereIs(const std::string& file) const {
-        return "until [ -e " + (shared_ / file).string() + " ]; do sleep 0.1; done";
-    }
-    static std::string tryTo(const std::string& command) {
-        return "if " + command + " >/dev/null 2>&1; then echo \"DONE " + command +
-               "\"; else echo \"refused " + command + "\"; fi";
-    }
-
-    void expectUnusable(const std::string& problem) {
-        const auto sentence = service->config().string() + problem + "\n";
-        int code = 0;
-        EXPECT_THAT(service->command({"check"}, &code), HasSubstr("\nFAIL  " + sentence));
-        EXPECT_EQ(code, 78);
-        EXPECT_EQ(service->command({"run"}, &code), "gridbridge: " + sentence);
-        EXPECT_EQ(code, 78);
-    }
-
-    /// Until the service has been stopped.
-    const TemporaryAccount& newAccount(const std::string& prefix) {
-        return *accounts_.emplace_back(std::make_unique<TemporaryAccount>(prefix));
-    }
-
-    std::vector<std::unique_ptr<TemporaryAccount>> accounts_;
-    const path shared_ = folder.path / "shared";  ///< Readable by all: the control.
-    const path program_ = folder.path / "gridbridge";
-};
 
 TEST_F(AccountEndToEnd, FoldersOfTrustedJobsAreClosedToo) {
     start();
@@ -272,28 +167,6 @@ TEST_F(TwoAccounts, AJobRunsAsItsAccountAndReachesNothingElse) {
                 AllOf(HasSubstr("result.txt"), Not(HasSubstr("secret.key"))));
     release();
     EXPECT_EQ(finished(victim_).status, Status::Success) << "nobody disturbed it";
-}
-
-TEST_F(AccountEndToEnd, JobsOfAProjectRunAsItsAccount) {
-    if (!isRoot()) {
-        GTEST_SKIP() << leftOut("jobs of two accounts in one backend");
-    }
-    const auto& usual = newAccount("gb-e2e-u");
-    const auto& theirs = newAccount("gb-e2e-p");
-    service->configure("", "run_as = \"" + usual.name +
-                               "\"\nproject_run_as = [\"physics/**=" + theirs.name + "\"]\n");
-    const auto of = [&](const std::string& project) {
-        return run({.project = project, .script = {"echo me=$(id -un)"}});
-    };
-
-    EXPECT_THAT(linesOf(plain(of("physics/detector").trace)), Contains("me=" + theirs.name));
-    EXPECT_THAT(linesOf(plain(of("biology/cells").trace)), Contains("me=" + usual.name));
-
-    EXPECT_EQ(service->sql("SELECT project, account FROM job ORDER BY id"),
-              "physics/detector|" + theirs.name + "\nbiology/cells|" + usual.name + "\n");
-    EXPECT_THAT(service->command({"check"}),
-                AllOf(HasSubstr("account " + usual.name + ": reached by "),
-                      HasSubstr("account " + theirs.name + ": reached by ")));
 }
 
 TEST_F(AccountEndToEnd, TheFolderOfAJobBelongsToItsAccountAlone) {

@@ -35,7 +35,7 @@ public:
     void hold(const std::string& id) override { run("scontrol hold " + id); }
     void letGo(const std::string& id) override { run("scontrol release " + id); }
     void remove(const std::string& id) override { run("scancel " + id); }
-    void removeAll() override { run("scancel --user=$(id -un)"); }
+    void removeAll() override { run("squeue -h -o %A | xargs -r scancel"); }
     int open() override;
 
 private:

@@ -1,4 +1,5 @@
 // What GitLab shows where a controller has forgotten what it had accepted; and what Slurm gives.
+#include "tests/e2e/TemporaryAccount.h"
 #include "tests/engines/EngineService.h"
 #include "tests/engines/SlurmEngine.h"
 
@@ -55,6 +56,46 @@ TEST_F(EngineService, WhatAJobAsksForReachesSlurm) {
     EXPECT_EQ(job.status, Status::Success);
     EXPECT_TRUE(says(job, "got 2 300 main\n")) << job.trace;
     EXPECT_TRUE(says(job, "TimeLimit=00:10:00\n")) << job.trace;
+}
+
+class EngineServiceOfAccounts : public EngineService {
+protected:
+    void TearDown() override {
+        EngineService::TearDown();
+        theirs_.reset();  // None of its jobs is left.
+    }
+
+    std::optional<TemporaryAccount> theirs_;
+};
+
+TEST_F(EngineServiceOfAccounts, JobsOfAProjectAreSubmittedAndEndedAsItsAccount) {
+    if (!isRoot()) {
+        GTEST_SKIP() << leftOut("Slurm jobs of two accounts");
+    }
+    const auto name = theirs_.emplace("gb-engine-").name;
+    serve(8, "poll_interval = 1\nproject_run_as = [\"biology/**=" + name + "\"]\n");
+    const auto of = [&](const std::string& project, const std::string& wait) {
+        fakegitlab::JobSpec spec;
+        spec.project = project;
+        spec.script = {"echo \"me $(id -un) $SLURM_JOB_USER\"", wait};
+        spec.variables = {{.key = "GIT_STRATEGY", .value = "none"}};
+        return gitlab->addJob(std::move(spec));
+    };
+    const auto usual = of("physics/detector", "true");
+    const auto job = of("biology/cells", "true");
+    const auto canceled = of("biology/cells", "sleep 600");
+    ASSERT_TRUE(waitFor([&] { return says(gitlab->job(canceled), "me "); }, "the first line"));
+    service->killHard();
+    service->start();
+
+    gitlab->cancel(canceled);
+
+    ASSERT_TRUE(ends({usual, job, canceled}));
+    EXPECT_EQ(gitlab->status(canceled), Status::Canceled);
+    EXPECT_EQ(gitlab->status(job), Status::Success);
+    EXPECT_TRUE(says(gitlab->job(job), "me " + name + " " + name + "\n")) << gitlab->job(job).trace;
+    EXPECT_EQ(gitlab->status(usual), Status::Success);
+    EXPECT_TRUE(says(gitlab->job(usual), "me root root\n")) << gitlab->job(usual).trace;
 }
 
 }  // namespace

@@ -43,7 +43,7 @@ std::vector<FolderMarks> readMarks(folder::JobFolders& folders, std::span<const 
 std::vector<Result<CollectOutcome>> collectShared(folder::JobFolders& folders,
                                                   std::span<const JobRef> refs);
 
-/// Whether somebody took the start marker. Also true when that cannot be told: a script must
+/// Whether a copy took the start marker. Also true when that cannot be told: a script must
 /// rather not start than start twice.
 bool isMarked(folder::JobFolders& folders, const folder::FolderRef& folder);
 

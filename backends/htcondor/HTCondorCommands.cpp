@@ -33,8 +33,8 @@ constexpr const char* kSharedFiles =
     "arguments = in/loader.sh\n"
     "output = out/batch.log\n"
     "should_transfer_files = NO\n";
-/// `out` goes there too: a start marker that the service has taken is then in the way of the
-/// loader.
+/// `out` goes there too, with the folders in it: a start marker that the service has taken is then
+/// in the way of the loader.
 constexpr const char* kCopiedFiles =
     "executable = /bin/bash\n"
     "arguments = in/follower.sh\n"

@@ -102,7 +102,7 @@ void SimulatedCluster::start(SimulatedJob& job, WallTime at) {
         return;
     }
     job.startedAt = at;
-    const auto marked = folders_.mark({job.key, job.account});
+    const auto marked = folders_.begin({job.key, job.account});
     if (marked && *marked == folder::MarkOutcome::Taken) {
         job.state = SimulatedState::Running;
         job.scriptAt = at;
@@ -127,7 +127,7 @@ void SimulatedCluster::fail(SimulatedJob& job, WallTime at) {
 /// The node that did not answer goes on for a moment: its loader finds the marker free or taken.
 void SimulatedCluster::startLate(SimulatedJob& job, WallTime at) {
     job.lateAt.reset();
-    if (const auto marked = folders_.mark({job.key, job.account});
+    if (const auto marked = folders_.begin({job.key, job.account});
         marked && *marked == folder::MarkOutcome::Taken) {
         job.scriptAt = at;
     }

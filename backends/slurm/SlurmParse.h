@@ -67,7 +67,7 @@ bool hasEnded(const SlurmJob& job);
 /// Not started, or not again.
 bool isWaiting(const SlurmJob& job);
 
-/// `started`: the start marker is taken. `removed`: we asked for its end.
+/// `started`: a copy has taken the start marker. `removed`: we asked for its end.
 Observation observationOf(const SlurmJob& job, bool started, bool removed);
 
 }  // namespace gridbridge

@@ -237,7 +237,7 @@ Decision submitting(Step& step) {
         if (!**facts.marked) {
             return accepted(step, {}, step.now, "its script has started");
         }
-        step.decision.next.submission.cause = "never_started";
+        step.decision.next.submission.cause = kNeverStarted;
         step.decision.effects.add(Effect::Release);
         return step.wait(step.policy.poll);
     }

@@ -18,10 +18,6 @@ bool isWaiting(State state) {
     return state == State::Claimed || state == State::Submitting || state == State::Queued;
 }
 
-bool isInfrastructure(const std::string& cause) {
-    return cause == "node_failure" || cause == "lost";
-}
-
 }  // namespace
 
 Decision& Step::to(State state, const std::string& cause) {
@@ -308,44 +304,6 @@ std::optional<Decision> endedWithoutStatus(Step& step) {
 
 }  // namespace
 
-std::optional<Decision> submitAgain(Step& step) {
-    const Facts& facts = step.facts;
-    JobRecord& next = step.decision.next;
-    auto& submission = next.submission;
-    const bool printed = step.job.rawOffset > 0 || (facts.log && !facts.log->bytes.empty());
-    if (!isInfrastructure(submission.cause) || printed || next.cancel != Cancel::None ||
-        !step.policy.capabilities.sharedFolder || step.now >= step.lastStart() ||
-        submission.attempt > step.policy.infrastructureRetries) {
-        return std::nullopt;
-    }
-    if (!facts.marked) {
-        const bool asked = facts.inFlight.has(Effect::Mark);
-        if (!asked && facts.observed && facts.observed->started) {
-            return std::nullopt;
-        }
-        if (!asked) {
-            step.decision.effects.add(Effect::Mark);
-        }
-        return step.wait(step.policy.poll);
-    }
-    if (!facts.marked->ok() && facts.marked->error().kind != ErrorKind::Permanent) {
-        step.decision.effects.add(Effect::Mark);
-        return step.wait(step.backoff());
-    }
-    if (!facts.marked->ok() || !**facts.marked) {
-        return std::nullopt;  // Who cannot know must think that the script has started.
-    }
-    step.decision.after += submittedAgainLine(submission);
-    if (next.startedAt && step.policy.sections) {
-        step.decision.after += sectionStart(step.now, kPrepare, "Preparing again");
-    }
-    next.startedAt.reset();
-    next.deadline = step.fullDeadline();
-    step.decision.effects.add(Effect::Release);
-    step.wait(step.policy.poll);
-    return step.to(State::Submitting, "infrastructure failed before the script started");
-}
-
 /// It was taken for lost and is listed again: its script may run, where the marker is not ours.
 bool isBack(const Step& step) {
     const auto& state = step.decision.next.submission.batchState;
@@ -366,7 +324,7 @@ bool takeLook(Step& step) {
     if (isBack(step)) {
         submission.cause.clear();
     }
-    return isInfrastructure(step.job.submission.cause) && !submission.cause.empty();
+    return saysNothingOfTheScript(step.job.submission) && !submission.cause.empty();
 }
 
 Decision watched(Step& step) {
@@ -388,7 +346,11 @@ Decision watched(Step& step) {
     if (step.facts.marked && mayBeOurs) {
         // The log was empty and at its end when the marker was asked for.
         const auto again = submitAgain(step);
-        return again ? *again : collect(step, "its script had started");
+        if (again) {
+            return *again;
+        }
+        const bool begun = step.decision.next.submission.cause != kNeverStarted;
+        return collect(step, begun ? "its script had started" : "its script never started");
     }
     if (auto end = endedWithoutStatus(step)) {
         return *end;

@@ -49,6 +49,10 @@ bool isLate(std::string_view why);
 Ending canceled(const store::JobRecord& job);
 /// Of a job whose last time to start is over.
 Ending neverStarted(const Step& step);
+/// The submission's cause where the start marker was ours: none of its copies began the script.
+inline constexpr const char* kNeverStarted = "never_started";
+/// Whether it ended so that only the start marker tells whether the script has started.
+bool saysNothingOfTheScript(const store::SubmissionRecord& submission);
 /// Its batch job is lost before the script may have started, and another may be submitted: takes
 /// the start marker first. None where it stays with what has happened.
 std::optional<Decision> submitAgain(Step& step);

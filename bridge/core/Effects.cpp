@@ -134,6 +134,7 @@ void Effects::mark(BackendEntry& entry, const store::JobRecord& job, Live& live)
     entry.effects.post([this, &entry, row = job.row, attempt = job.submission.attempt,
                         where = folderOf(job)](std::stop_token) {
         const auto outcome = entry.folders.mark(where);
+        crashPoint("marked");
         answers_.post({row, attempt, [outcome](Facts& facts, Live& known) {
                            known.inFlight.remove(Effect::Mark);
                            if (outcome.ok()) {

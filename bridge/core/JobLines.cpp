@@ -91,8 +91,9 @@ std::string lastWords(const store::JobRecord& job, WallTime now) {
 
 std::string submittedAgainLine(const store::SubmissionRecord& submission) {
     const auto& reason = submission.reason;
-    return warningLine((submission.cause == "lost"
-                            ? "the batch system lost the job"
+    return warningLine((submission.cause == "lost" ? "the batch system lost the job"
+                        : submission.cause == "exited" || submission.cause == "unknown"
+                            ? "the batch job could not begin"
                             : "the node failed" + (reason.empty() ? "" : ": " + reason)) +
                        "; its script had not started, so it is submitted again");
 }

@@ -138,6 +138,11 @@ Ending schedulersVerdict(const Step& step) {
     if (submission.cause == "never_runnable") {
         return systemFailure("the batch system cannot start the job: " + submission.reason);
     }
+    if (submission.cause == kNeverStarted) {
+        return step.now >= step.lastStart()
+                   ? neverStarted(step)
+                   : systemFailure("the batch job ended before it could begin its script");
+    }
     if (submission.cause == "preempted" || submission.cause == "removed_by_other") {
         return interrupted(submission);
     }

@@ -205,15 +205,20 @@ std::vector<Result<ReadChunk>> AgentFolders::read(std::span<const ReadRequest> r
     return chunks;
 }
 
-Result<MarkOutcome> AgentFolders::mark(const FolderRef& folder) {
-    if (folder.account.empty()) {
-        return own_.mark(folder);
-    }
-    const auto taken = ask<bool>(folder, requestOf(AgentCall::Mark, folder), flagIn);
+Result<MarkOutcome> AgentFolders::askMarker(const FolderRef& folder, AgentCall call) {
+    const auto taken = ask<bool>(folder, requestOf(call, folder), flagIn);
     if (!taken) {
         return taken.error();
     }
     return *taken ? MarkOutcome::Taken : MarkOutcome::AlreadyStarted;
+}
+
+Result<MarkOutcome> AgentFolders::mark(const FolderRef& folder) {
+    return folder.account.empty() ? own_.mark(folder) : askMarker(folder, AgentCall::Mark);
+}
+
+Result<MarkOutcome> AgentFolders::begin(const FolderRef& folder) {
+    return folder.account.empty() ? own_.begin(folder) : askMarker(folder, AgentCall::Begin);
 }
 
 Result<void> AgentFolders::requestCancel(const FolderRef& folder) {

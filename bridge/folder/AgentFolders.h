@@ -40,6 +40,7 @@ public:
                             const std::function<bool(const ProcessId&)>& recorded) override;
     std::vector<Result<ReadChunk>> read(std::span<const ReadRequest> requests) override;
     Result<MarkOutcome> mark(const FolderRef& folder) override;
+    Result<MarkOutcome> begin(const FolderRef& folder) override;
     Result<void> requestCancel(const FolderRef& folder) override;
     Result<void> signal(const FolderRef& folder, const ProcessId& process, int signal) override;
     ProcessEnd reap(const FolderRef& folder, const ProcessId& process) override;
@@ -57,6 +58,7 @@ private:
     Result<T> ask(const FolderRef& folder, const Packer& request,
                   const std::function<Result<T>(Unpacker&)>& take);
     Result<void> tell(const FolderRef& folder, const Packer& request);
+    Result<MarkOutcome> askMarker(const FolderRef& folder, AgentCall call);
     Chunks readAll(const std::string& account, const std::vector<ReadRequest>& requests);
     /// The first of them, as many as one answer holds.
     Result<Chunks> readSome(AgentChild& agent, std::span<const ReadRequest> requests);

@@ -36,6 +36,7 @@ enum class AgentCall : std::uint8_t {
     Signal,
     Reap,
     Free,
+    Begin,
 };
 
 /// Writes a frame.

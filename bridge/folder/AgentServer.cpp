@@ -80,7 +80,9 @@ private:
             case AgentCall::Start:
                 return start(folder, in, out);
             case AgentCall::Mark:
-                return in.done() && mark(folder, out);
+                return in.done() && marked(folders_.mark(folder), out);
+            case AgentCall::Begin:
+                return in.done() && marked(folders_.begin(folder), out);
             case AgentCall::RequestCancel:
                 return in.done() && (pack(out, folders_.requestCancel(folder)), true);
             case AgentCall::Signal: {
@@ -168,12 +170,11 @@ private:
         return true;
     }
 
-    bool mark(const FolderRef& folder, Packer& out) {
-        const auto marked = folders_.mark(folder);
-        if (marked) {
-            out.well().number(*marked == MarkOutcome::Taken ? 1 : 0);
+    static bool marked(const Result<MarkOutcome>& outcome, Packer& out) {
+        if (outcome) {
+            out.well().number(*outcome == MarkOutcome::Taken ? 1 : 0);
         } else {
-            out.error(marked.error());
+            out.error(outcome.error());
         }
         return true;
     }

@@ -20,6 +20,7 @@ namespace gridbridge::folder {
 namespace {
 
 constexpr mode_t kPassThrough = 0711;
+constexpr const char* kMarker = "out/started";
 
 /// Waits for the word on standard input before it becomes the program; 72 = it never came. What
 /// shells put into the environment by themselves is taken out again.
@@ -264,10 +265,12 @@ Result<ReadChunk> DirectFolders::readOne(const ReadRequest& request) {
     }
     const auto label = inFolder(request.folder, (isInput ? "in/" : "out/") + name);
     const auto file = openForReading(root_.get(), label, ::geteuid(), label);
-    if (!file) {
-        return file.error();
-    }
     ReadChunk chunk;
+    if (!file) {
+        const bool ours =
+            label == inFolder(request.folder, kMarker) && openFolder(root_.get(), label);
+        return ours ? Result<ReadChunk>(chunk) : Result<ReadChunk>(file.error());
+    }
     if (!*file) {
         return chunk;
     }
@@ -295,17 +298,18 @@ std::vector<Result<ReadChunk>> DirectFolders::read(std::span<const ReadRequest> 
     return chunks;
 }
 
-Result<MarkOutcome> DirectFolders::mark(const FolderRef& folder) {
-    const auto made = make(folder);
-    if (!made) {
-        return made.error();
+Result<MarkOutcome> DirectFolders::take(const FolderRef& folder,
+                                        const std::function<Fd(int, const char*)>& made) {
+    const auto there = make(folder);
+    if (!there) {
+        return there.error();
     }
-    const auto label = inFolder(folder, "out/started");
-    const auto out = openFolder(made->get(), "out");
+    const auto label = inFolder(folder, kMarker);
+    const auto out = openFolder(there->get(), "out");
     if (!out) {
         return fileError(label, errno);
     }
-    const auto marker = createFile(out.get(), "started");
+    const auto marker = made(out.get(), "started");
     if (!marker) {
         if (errno == EEXIST) {
             return MarkOutcome::AlreadyStarted;
@@ -316,6 +320,23 @@ Result<MarkOutcome> DirectFolders::mark(const FolderRef& folder) {
         return uncertainError(label + ": " + std::generic_category().message(errno));
     }
     return MarkOutcome::Taken;
+}
+
+Result<MarkOutcome> DirectFolders::mark(const FolderRef& folder) {
+    return take(folder, [](int out, const char* name) {
+        if (::mkdirat(out, name, 0700) != 0 && errno != EEXIST) {
+            return Fd();
+        }
+        auto ours = openFolder(out, name);
+        if (!ours && (errno == ENOTDIR || errno == ELOOP)) {
+            errno = EEXIST;
+        }
+        return ours;
+    });
+}
+
+Result<MarkOutcome> DirectFolders::begin(const FolderRef& folder) {
+    return take(folder, [](int out, const char* name) { return createFile(out, name); });
 }
 
 Result<void> DirectFolders::requestCancel(const FolderRef& folder) {

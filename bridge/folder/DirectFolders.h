@@ -28,6 +28,7 @@ public:
                             const std::function<bool(const ProcessId&)>& recorded) override;
     std::vector<Result<ReadChunk>> read(std::span<const ReadRequest> requests) override;
     Result<MarkOutcome> mark(const FolderRef& folder) override;
+    Result<MarkOutcome> begin(const FolderRef& folder) override;
     Result<void> requestCancel(const FolderRef& folder) override;
     Result<void> signal(const FolderRef& folder, const ProcessId& process, int signal) override;
     ProcessEnd reap(const FolderRef& folder, const ProcessId& process) override;
@@ -40,6 +41,9 @@ private:
     /// The submission's folder with in/ and out/, made when it is absent.
     Result<Fd> make(const FolderRef& folder);
     Result<ReadChunk> readOne(const ReadRequest& request);
+    /// `made` gives the marker of that name, newly made or ours; invalid with EEXIST: another's.
+    Result<MarkOutcome> take(const FolderRef& folder,
+                             const std::function<Fd(int out, const char* name)>& made);
     Result<Fd> openBatchLog(const FolderRef& folder);
 
     std::filesystem::path workDir_;

@@ -39,7 +39,7 @@ struct ReadChunk {
 
 enum class MarkOutcome {
     Taken,          ///< The script has not started and never will.
-    AlreadyStarted  ///< Some copy, or an earlier call, has the marker.
+    AlreadyStarted  ///< Some copy has the marker.
 };
 
 /// A started process that cannot be mistaken for another: the pid, when it was started (clock
@@ -78,10 +78,15 @@ public:
     virtual Result<ProcessId> start(const FolderRef& folder, std::span<const std::string> argv,
                                     const std::function<bool(const ProcessId&)>& recorded) = 0;
     /// One chunk per request, in order. An absent file is not an error; a link, a FIFO or a
-    /// foreign owner is (Permanent).
+    /// foreign owner is (Permanent). The start marker is absent while it is the service's.
     virtual std::vector<Result<ReadChunk>> read(std::span<const ReadRequest> requests) = 0;
-    /// Takes the start marker `out/started`.
+    /// Takes the start marker `out/started` for the service: as a folder, which no copy makes, so
+    /// that it is known again whenever the service was killed. Repeatable: Taken again. A job that
+    /// forges it is a job that has not started, to its own harm alone. Taken outlives a power
+    /// failure. Uncertain: it may be taken.
     virtual Result<MarkOutcome> mark(const FolderRef& folder) = 0;
+    /// Takes it as the loader of a copy does, for a batch system that runs none. Once.
+    virtual Result<MarkOutcome> begin(const FolderRef& folder) = 0;
     /// Makes `in/cancel`, which asks the wrapper to stop gracefully.
     virtual Result<void> requestCancel(const FolderRef& folder) = 0;
     /// Sends `signal` to every process of the session that `process` leads, and to those that left

@@ -23,6 +23,7 @@ constexpr auto kRegistrationToken = "GR1348941crash";
 constexpr auto kSecret = "s3cr3t-of-this-job";
 constexpr auto kRunnerToken = "glrt-of-the-crash-tests";
 constexpr auto kJobTokens = "glcbt-";  ///< What each begins with.
+/// Those that every job comes to: `marked` is RecoveryEndToEnd's.
 constexpr auto kPoints = {
     "received-uncommitted", "received", "intent",    "effect-done", "id-stored", "trace-written",
     "trace-committed",      "patched",  "collected", "reported",    "settled",   "released"};

@@ -70,6 +70,36 @@ TEST_F(RecoveryEndToEnd, Case52NodeFailureIsASystemFailureAndTheScriptIsNotRepea
     EXPECT_EQ(readFile(starts), "x\n");
 }
 
+TEST_F(RecoveryEndToEnd, KillJustAfterTheStartMarkerWasTakenIsNoStartOfTheScript) {
+    const auto go = (folder.path / "go").string();
+    const auto ran = (folder.path / "ran").string();
+    for (int slot = 0; slot < 4; ++slot) {
+        add({"until [ -e " + go + " ]; do sleep 0.1; done"});
+    }
+    const auto id = add({"touch " + ran});
+    const auto state = [&] {
+        return service->sql("SELECT state FROM job WHERE gitlab_id = " + std::to_string(id));
+    };
+    ASSERT_TRUE(waitFor([&] { return state() == "queued\n"; }, "the fifth job to wait"));
+    service->killHard();
+    service->start({{"GRIDBRIDGE_CRASH_POINT", "marked"}});
+    gitlab->cancel(id);
+    ASSERT_EQ(service->wait(), 137);
+    ASSERT_EQ(state(), "queued\n");
+
+    service->start();
+
+    const auto job = finished(id);
+    EXPECT_EQ(job.status, Status::Canceled);
+    EXPECT_FALSE(says(job, "\nStarted")) << plain(job.trace);
+    EXPECT_EQ(lastLine(job), "ERROR: Job failed: canceled");
+    EXPECT_TRUE(waitFor([&] { return state() == "done\n"; }, "the job to be taken back"));
+    writeFile(go, "");
+    EXPECT_TRUE(waitFor([&] { return service->sql("SELECT * FROM open_jobs").empty(); },
+                        "the end of the others"));
+    EXPECT_FALSE(std::filesystem::exists(ran));
+}
+
 TEST_F(RecoveryEndToEnd, Case52KilledWrapperLeavesNoStatusAndIsAScriptFailure) {
     isAScriptFailure(leaving("true"));
 }

@@ -20,7 +20,7 @@ public:
     /// The script of that submission has started.
     void start(const SubmissionKey& key) {
         const std::lock_guard lock(mutex_);
-        marked_.insert(key);
+        begun_.insert(key);
     }
     /// Every submission has this file as its output `name`.
     void output(const std::string& name, const std::filesystem::path& file) {
@@ -66,8 +66,18 @@ public:
     Result<folder::MarkOutcome> mark(const folder::FolderRef& folder) override {
         const std::lock_guard lock(mutex_);
         ++calls_;
-        return marked_.insert(folder.key).second ? folder::MarkOutcome::Taken
-                                                 : folder::MarkOutcome::AlreadyStarted;
+        if (begun_.count(folder.key) > 0) {
+            return folder::MarkOutcome::AlreadyStarted;
+        }
+        marked_.insert(folder.key);
+        return folder::MarkOutcome::Taken;
+    }
+    Result<folder::MarkOutcome> begin(const folder::FolderRef& folder) override {
+        const std::lock_guard lock(mutex_);
+        ++calls_;
+        return marked_.count(folder.key) == 0 && begun_.insert(folder.key).second
+                   ? folder::MarkOutcome::Taken
+                   : folder::MarkOutcome::AlreadyStarted;
     }
     Result<void> requestCancel(const folder::FolderRef&) override { return {}; }
     Result<void> signal(const folder::FolderRef&, const folder::ProcessId&, int) override {
@@ -77,7 +87,8 @@ public:
 
 private:
     mutable std::mutex mutex_;
-    std::set<SubmissionKey> marked_;
+    std::set<SubmissionKey> marked_;  ///< By the service.
+    std::set<SubmissionKey> begun_;
     std::map<std::string, std::filesystem::path> outputs_;
     std::size_t calls_ = 0;
 };

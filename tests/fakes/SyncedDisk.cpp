@@ -66,6 +66,9 @@ void SyncedDisk::leave(const std::filesystem::path& folder,
         return;
     }
     for (const auto& [name, inode] : names->second) {
+        if (entries_.count(inode) > 0) {
+            std::filesystem::create_directory(copy / name);
+        }
         if (const auto content = contents_.find(inode); content != contents_.end()) {
             std::ofstream(copy / name, std::ios::binary) << content->second;
             std::filesystem::permissions(copy / name, perms::owner_read | perms::owner_write);

@@ -18,7 +18,7 @@ public:
     SyncedDisk& operator=(const SyncedDisk&) = delete;
 
     /// Puts into the folder `copy` the files of `folder` whose content was synced, and whose entry
-    /// was by a sync of the folder itself.
+    /// was by a sync of the folder itself; folders in it so, too, but empty.
     void leave(const std::filesystem::path& folder, const std::filesystem::path& copy) const;
     /// Called by the two calls.
     void note(int fd);

@@ -40,7 +40,7 @@ private:
     std::map<SubmissionKey, std::string> logs_;
 };
 
-/// All of JobFolders, with a hook for each side that takes markers.
+/// All of JobFolders, with a hook for the side that takes markers: service or nodes.
 class MarkedFolders final : public folder::JobFolders {
 public:
     using Hook =
@@ -65,6 +65,9 @@ public:
         return real_.reap(f, process);
     }
     Result<folder::MarkOutcome> mark(const folder::FolderRef& f) override {
+        return hook_(real_, f);
+    }
+    Result<folder::MarkOutcome> begin(const folder::FolderRef& f) override {
         return hook_(real_, f);
     }
     Result<void> requestCancel(const folder::FolderRef& f) override {

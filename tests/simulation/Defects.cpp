@@ -71,6 +71,15 @@ class MarkerNotTaken final : public Defect {
     }
 };
 
+class OwnMarkerNotKnown final : public Defect {
+    Result<folder::MarkOutcome> taken(const folder::FolderRef& folder,
+                                      Result<folder::MarkOutcome> real) override {
+        const bool again = real.ok() && !taken_.insert(folder.key).second;
+        return again ? folder::MarkOutcome::AlreadyStarted : real;
+    }
+    std::set<SubmissionKey> taken_;
+};
+
 class HeartbeatForgotten final : public Defect {
     std::optional<fakegitlab::Reply> request(const fakegitlab::Request& request) override {
         const bool beat = request.method == "PUT" &&
@@ -273,6 +282,7 @@ const std::vector<PlantedBug>& plantedBugs() {
         {"UnknownReadAsFinished", "verdict-right", &make<UnknownReadAsFinished>},
         {"OffsetNotStored", "trace-exact", &make<OffsetNotStored>},
         {"MarkerNotTaken", "script-starts-once", &make<MarkerNotTaken>},
+        {"OwnMarkerNotKnown", "verdict-right", &make<OwnMarkerNotKnown>},
         {"HeartbeatForgotten", "heartbeats-in-budget", &make<HeartbeatForgotten>},
         {"ReportBeforeLog", "report-after-log", &make<ReportBeforeLog>},
         {"ReusedIdAdopted", "verdict-right", &make<ReusedIdAdopted>},

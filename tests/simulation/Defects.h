@@ -33,6 +33,11 @@ public:
     virtual Result<LogChunk> read(Result<LogChunk> real) { return real; }
     /// What the loader on a node makes of the start marker.
     virtual Result<folder::MarkOutcome> marked(Result<folder::MarkOutcome> real) { return real; }
+    /// What the service makes of it.
+    virtual Result<folder::MarkOutcome> taken(const folder::FolderRef&,
+                                              Result<folder::MarkOutcome> real) {
+        return real;
+    }
     /// The service starts on the database it left.
     virtual void restarted(const std::filesystem::path& /*database*/) {}
 };

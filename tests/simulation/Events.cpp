@@ -9,9 +9,10 @@ void Simulation::happen(const PlannedEvent& event) {
     switch (event.kind) {
         case EventKind::Restart:
             ++happened_["restart"];
-            nextKill_ = event;
             if (event.crashPoint.empty()) {
                 end(event.howLong);
+            } else {
+                kills_.push_back(event);
             }
             return;
         case EventKind::WallJump:
@@ -88,7 +89,7 @@ void Simulation::calmDown() {
     tell("from now on GitLab, network and clocks are well");
     gitlab_.setFaults(plan_.seed, 0);
     network_.hang(0);
-    nextKill_ = {};
+    kills_.clear();
 }
 
 }  // namespace gridbridge::simulation

@@ -105,6 +105,9 @@ void planEvents(Dice& dice, Plan& plan) {
             restart.visit = static_cast<int>(dice.between(1, 4));
         }
     }
+    if (dice.chance(0.5)) {  // Few jobs come there: from the beginning, and the first.
+        plan.events.push_back({Millis(0), EventKind::Restart, dice.time(0s, 20s), "marked"});
+    }
     if (dice.chance(0.4)) {
         add(EventKind::WallJump, 3, [&] { return dice.chance(0.5) ? Millis(1h) : Millis(-1h); });
     }

@@ -52,9 +52,19 @@ struct PlannedJob {
 };
 
 /// Those of docs/job-lifecycle.md.
-inline constexpr std::string_view kCrashPoints[] = {
-    "received-uncommitted", "received", "intent",    "effect-done", "id-stored", "trace-written",
-    "trace-committed",      "patched",  "collected", "reported",    "settled",   "released"};
+inline constexpr std::string_view kCrashPoints[] = {"received-uncommitted",
+                                                    "received",
+                                                    "intent",
+                                                    "effect-done",
+                                                    "marked",
+                                                    "id-stored",
+                                                    "trace-written",
+                                                    "trace-committed",
+                                                    "patched",
+                                                    "collected",
+                                                    "reported",
+                                                    "settled",
+                                                    "released"};
 
 enum class EventKind { Restart, WallJump, GitLabAway, DatabaseLocked };
 struct PlannedEvent {

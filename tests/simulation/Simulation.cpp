@@ -80,12 +80,15 @@ struct Simulation::Life {
               std::make_shared<StorySink>([&world](const std::string& line) { world.tell(line); })),
           markers(world.folders_,
                   [&world](folder::JobFolders& real, const folder::FolderRef& folder) {
-                      world.serviceClock_.pause(Millis(20));
-                      return real.mark(folder);
+                      world.serviceClock_.pause(world.dice_.time(1ms, 200ms));
+                      auto marked = world.bug_->taken(folder, real.mark(folder));
+                      world.tell("service: asks for the start marker of " + folder.key.value);
+                      world.serviceClock_.pause(world.dice_.time(1ms, 200ms));
+                      return marked;
                   }),
           nodes(world.folders_,
                 [&world](folder::JobFolders& real, const folder::FolderRef& folder) {
-                    auto marked = world.bug_->marked(real.mark(folder));
+                    auto marked = world.bug_->marked(real.begin(folder));
                     if (marked.ok() && *marked == folder::MarkOutcome::Taken) {
                         ++world.truths_.at(folder.key).starts;
                         world.tell("cluster: the script of " + folder.key.value + " starts");
@@ -286,7 +289,7 @@ bool Simulation::turn() {
     try {
         act();
     } catch (const Killed&) {
-        end(nextKill_.howLong);
+        end(pause_);
     }
     return true;
 }
@@ -320,13 +323,17 @@ void Simulation::end(Millis pause) {
         }
         beginAt_ = time_.steadyNow() + pause;
         diedAt_.clear();
-        nextKill_ = {};
     }
 }
 
 void Simulation::passPoint(std::string_view name) {
-    if (name == nextKill_.crashPoint && --nextKill_.visit == 0) {
+    const auto kill = std::find_if(kills_.begin(), kills_.end(), [&](auto& planned) {
+        return planned.crashPoint == name && --planned.visit == 0;
+    });
+    if (kill != kills_.end()) {
         diedAt_ = name;
+        pause_ = kill->howLong;
+        kills_.erase(kill);
         ++happened_["kill at " + diedAt_];
         tell("the service comes to " + diedAt_);
         throw Killed{};

@@ -86,9 +86,10 @@ private:
     folder::DirectFolders folders_;
 
     std::unique_ptr<Life> life_;
-    SteadyTime beginAt_;     ///< Of the next life, when there is none.
-    PlannedEvent nextKill_;  ///< At a crash point.
-    std::string diedAt_;     ///< The crash point, in this life's end.
+    SteadyTime beginAt_;               ///< Of the next life, when there is none.
+    std::vector<PlannedEvent> kills_;  ///< At crash points that it has not come to yet.
+    std::string diedAt_;               ///< The crash point, in this life's end.
+    Millis pause_{0};                  ///< After it.
     std::size_t eventsDone_ = 0;
     std::vector<std::pair<SteadyTime, std::function<void()>>> later_;
     std::unique_ptr<testing::Person> person_;

@@ -124,8 +124,15 @@ TEST_F(SharedFolderTest, AMarkerThatCannotBeReadCountsAsTaken) {
     link("started");
     EXPECT_TRUE(isMarked(folders_, folder()));
     std::filesystem::remove(out("started"));
-    ASSERT_TRUE(folders_.mark(folder()).ok());
+    ASSERT_TRUE(folders_.begin(folder()).ok());
     EXPECT_TRUE(isMarked(folders_, folder()));
+}
+
+TEST_F(SharedFolderTest, TheServicesMarkerIsNoStartOfTheScript) {
+    ASSERT_TRUE(folders_.mark(folder()).ok());
+    EXPECT_FALSE(isMarked(folders_, folder()));
+    const std::vector<JobRef> refs{{folder().key, folder().account, {}, {}}};
+    EXPECT_FALSE(readMarks(folders_, refs).at(0).started);
 }
 
 }  // namespace

@@ -24,6 +24,15 @@ protected:
         }
         ASSERT_EQ(calls(verb), before + 1);
     }
+    /// Steps until the start marker was taken; nobody hears of it.
+    void stepUntilMarked() {
+        for (int i = 0; i < 1000 && folders_.calls() == 0; ++i) {
+            step();
+            finishCalls();
+            clock_.advance(100ms);
+        }
+        ASSERT_EQ(folders_.calls(), 1U);
+    }
     /// As a person or a disk that writes into the rows of the sealed descriptions.
     void damage(const std::vector<JobRow>& rows) {
         testing::Person person(database());
@@ -140,6 +149,38 @@ TEST_F(RestartTest, JobWhoseProjectHasNoNameIsNotRunAsAnybodyWhereTheNameDecides
         traceOf(row).find("ERROR: Job failed (system failure): the account that a job runs as "
                           "is chosen by its project, and GitLab does not name it"),
         std::string::npos);
+}
+
+TEST_F(RestartTest, OwnMarkerOfASubmissionThatNeverWentOutIsNoStart) {
+    backend_.fail(Verb::Submit, transientError("killed before it went out"));
+    const auto row = claim(1);
+    stepUntilCalled(Verb::Submit);
+    backend_.fail(Verb::Submit, std::nullopt);
+    restart();
+    stepUntilMarked();
+    ASSERT_EQ(job(row).state, State::Submitting);
+
+    restart();
+    pass(kPoll);
+
+    EXPECT_EQ(backend_.job(key(row, 2)).submits, 1);
+    EXPECT_EQ(job(row).state, State::Queued);
+}
+
+TEST_F(RestartTest, OwnMarkerOfAJobThatIsTakenBackIsNoStart) {
+    const auto row = claim(1);
+    settle();
+    ASSERT_EQ(job(row).state, State::Queued);
+    clock_.advance(1h);  // The job's timeout.
+    stepUntilMarked();
+    ASSERT_EQ(job(row).state, State::Queued);
+
+    restart();
+    pass(kPoll);
+
+    ASSERT_EQ(gitlab_.job(1).reports.size(), 1U);
+    EXPECT_EQ(gitlab_.job(1).reports.front().failureReason, "job_execution_timeout");
+    EXPECT_EQ(job(row).startedAt, std::nullopt);
 }
 
 TEST_F(RestartTest, QueuedJobIsLookedAtAtOnce) {

@@ -26,6 +26,15 @@ protected:
             last = go(policy.capabilities.visibilityDelay);
         }
     }
+    /// As a loader that could not take the marker.
+    void exitsWith71() {
+        for (int look = 0; look < 2; ++look) {
+            sees(BatchState::Ended, EndCause::Exited);
+            facts.observed->exitCode = 71;
+            facts.log = LogFact{"", true};
+            last = go(policy.capabilities.visibilityDelay);
+        }
+    }
     void isMarked(bool taken) {
         facts.marked = Result<bool>(taken);
         last = go();
@@ -265,6 +274,66 @@ TEST_F(WaitingTest, MarkerThatWeTookIsNoStartOfTheScript) {
     isMarked(true);
     EXPECT_EQ(job.state, State::Submitting);
     EXPECT_EQ(last.before, "");
+}
+
+TEST_F(WaitingTest, CopyThatFoundOurMarkerIsSubmittedAgain) {
+    policy.capabilities.sharedFolder = true;
+    in(State::Queued);
+    exitsWith71();
+    EXPECT_TRUE(last.effects.has(Effect::Mark));
+    EXPECT_EQ(job.state, State::Queued);
+    isMarked(true);
+    EXPECT_EQ(job.state, State::Submitting);
+    EXPECT_THAT(last.after, HasSubstr("could not begin; its script had not started"));
+}
+
+TEST_F(WaitingTest, CopyOfWhichTheBatchSystemTellsNothingIsSubmittedAgainIfTheMarkerIsOurs) {
+    policy.capabilities.sharedFolder = true;
+    in(State::Queued);
+    fails(EndCause::Unknown);
+    isMarked(true);
+    EXPECT_EQ(job.state, State::Submitting);
+    EXPECT_THAT(last.after, HasSubstr("could not begin"));
+}
+
+TEST_F(WaitingTest, CopyThatFoundOurMarkerIsNoFailureOfTheScriptWhereNothingIsSubmittedAgain) {
+    for (const bool shared : {true, false}) {
+        policy.capabilities.sharedFolder = shared;
+        in(State::Running);
+        job.submission = {.attempt = shared ? 3 : 1, .key = {"gb-abcd1234-7-3"}};
+        exitsWith71();
+        EXPECT_TRUE(last.effects.has(Effect::Mark));
+        isMarked(true);
+        EXPECT_EQ(job.state, State::Collecting);
+        facts = {};  // A restart.
+        facts.batchLog = Result<std::string>(std::string());
+        go();
+        EXPECT_EQ(job.failureReason, "runner_system_failure");
+    }
+}
+
+TEST_F(WaitingTest, CopyThatFoundOurMarkerAfterItsLastTimeToStartIsTakenBack) {
+    policy.capabilities.sharedFolder = true;
+    in(State::Queued);
+    now = job.claimedAt + policy.pendingLimit;
+    exitsWith71();
+    isMarked(true);
+    facts.batchLog = Result<std::string>(std::string());
+    const auto end = go();
+    EXPECT_EQ(job.state, State::Reporting);
+    EXPECT_NE(job.failureReason, "script_failure");
+    EXPECT_EQ(job.exitCode, std::nullopt);
+}
+
+TEST_F(WaitingTest, CopyThatEndsAsIfWithoutMarkerThoughItHasItIsTheScripts) {
+    policy.capabilities.sharedFolder = true;
+    in(State::Running);
+    exitsWith71();
+    isMarked(false);
+    facts.batchLog = Result<std::string>(std::string());
+    go();
+    EXPECT_EQ(job.failureReason, "script_failure");
+    EXPECT_EQ(job.exitCode, 71);
 }
 
 TEST_F(WaitingTest, RunThatEndedBeforeItsScriptOpensTheSectionAgain) {

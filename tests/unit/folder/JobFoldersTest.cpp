@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <latch>
+#include <sys/stat.h>
 #include <thread>
 
 #include "bridge/folder/DirectFolders.h"
@@ -12,6 +13,9 @@ namespace gridbridge::folder {
 namespace {
 
 using testing::readFile;
+
+/// As a loader does.
+constexpr const char* kTakesMarker = "set -C; printf '' >out/started || exit 71";
 
 class JobFoldersTest : public FolderFixture {};
 INSTANTIATE_TEST_SUITE_P(Of, JobFoldersTest, ::testing::ValuesIn(everybody()), nameOf);
@@ -116,39 +120,76 @@ TEST_P(JobFoldersTest, MoreThanOneAnswerHoldsIsReadWholeAndInOrder) {
     }
 }
 
-TEST_P(JobFoldersTest, OneOfManyThreadsTakesTheMarker) {
-    stageEmpty(ref());
+TEST_P(JobFoldersTest, OneOfManyCopiesTakesTheMarkerOrTheServiceDoes) {
     constexpr int kThreads = 16;
-    std::latch ready(kThreads);
-    std::atomic<int> winners{0};
-    std::atomic<int> losers{0};
-    {
-        std::vector<std::jthread> threads;
-        for (int i = 0; i < kThreads; ++i) {
-            threads.emplace_back([&] {
-                ready.arrive_and_wait();
-                const auto marked = folders_.mark(ref());
-                ASSERT_TRUE(marked.ok());
-                ++(*marked == MarkOutcome::Taken ? winners : losers);
-            });
+    for (int round = 0; round < 20; ++round) {
+        const auto folder = ref("gb-test-" + std::to_string(round) + "-1");
+        stageEmpty(folder);
+        std::latch ready(kThreads);
+        std::atomic<int> begun{0};
+        std::atomic<int> taken{0};
+        {
+            std::vector<std::jthread> threads;
+            for (int i = 0; i < kThreads; ++i) {
+                threads.emplace_back([&, copy = i % 2 == 0] {
+                    ready.arrive_and_wait();
+                    const auto marked = copy ? folders_.begin(folder) : folders_.mark(folder);
+                    ASSERT_TRUE(marked.ok());
+                    (copy ? begun : taken) += *marked == MarkOutcome::Taken ? 1 : 0;
+                });
+            }
         }
-    }
 
-    EXPECT_EQ(winners, 1);
-    EXPECT_EQ(losers, kThreads - 1);
-    EXPECT_TRUE(readOne(ref(), "started")->exists);
+        EXPECT_EQ(begun, taken == 0 ? 1 : 0);
+        EXPECT_EQ(taken, begun == 0 ? kThreads / 2 : 0)
+            << "the service's is known to all its calls";
+        EXPECT_EQ(readOne(folder, "started")->exists, begun == 1);
+    }
 }
 
 TEST_P(JobFoldersTest, AScriptCannotTakeTheMarkerOnceItIsTakenEvenIfStagedLater) {
     ASSERT_EQ(folders_.mark(ref()).value(), MarkOutcome::Taken);
     stageEmpty(ref());
 
-    const auto process = startScript(ref(), "set -C; : >out/started || exit 71");
+    const auto process = startScript(ref(), kTakesMarker);
 
     ASSERT_TRUE(process.ok());
     EXPECT_EQ(waitFor(*process), 71);
-    EXPECT_EQ(folders_.mark(ref()).value(), MarkOutcome::AlreadyStarted);
+    EXPECT_EQ(folders_.begin(ref()).value(), MarkOutcome::AlreadyStarted);
     EXPECT_EQ(statOf(out(ref(), "started")).st_uid, account().uid);
+}
+
+TEST_P(JobFoldersTest, TheServiceKnowsItsOwnMarkerAgain) {
+    ASSERT_EQ(folders_.mark(ref()).value(), MarkOutcome::Taken);
+
+    EXPECT_EQ(folders_.mark(ref()).value(), MarkOutcome::Taken);
+    EXPECT_FALSE(readOne(ref(), "started")->exists) << "no script has started";
+
+    ASSERT_TRUE(folders_.free(ref()).ok());
+    EXPECT_FALSE(std::filesystem::exists(folders_.path(ref())));
+}
+
+TEST_P(JobFoldersTest, TheMarkerOfAScriptIsNeverTheServices) {
+    stageEmpty(ref());
+    const auto process = startScript(ref(), kTakesMarker);
+    ASSERT_TRUE(process.ok());
+    ASSERT_EQ(waitFor(*process), 0);
+
+    EXPECT_EQ(folders_.mark(ref()).value(), MarkOutcome::AlreadyStarted);
+    EXPECT_EQ(folders_.begin(ref()).value(), MarkOutcome::AlreadyStarted);
+    EXPECT_TRUE(readOne(ref(), "started")->exists);
+}
+
+TEST_P(JobFoldersTest, WhatAJobPutsInThePlaceOfTheMarkerIsNotTheServices) {
+    stageEmpty(ref());
+    const auto marker = out(ref(), "started");
+    std::filesystem::create_symlink(temp_.path(), marker);
+    EXPECT_EQ(folders_.mark(ref()).value(), MarkOutcome::AlreadyStarted);
+    EXPECT_FALSE(readOne(ref(), "started").ok());
+    std::filesystem::remove(marker);
+    ASSERT_EQ(::mkfifo(marker.c_str(), 0600), 0);
+    EXPECT_EQ(folders_.mark(ref()).value(), MarkOutcome::AlreadyStarted);
+    EXPECT_FALSE(readOne(ref(), "started").ok());
 }
 
 TEST_P(JobFoldersTest, ACancelRequestIsAFlagFileAndRepeatable) {
@@ -184,7 +225,21 @@ TEST(DirectFoldersTest, AMarkerThatWasTakenOutlivesAPowerFailure) {
     ASSERT_EQ(folders.mark(ref).value(), MarkOutcome::Taken);
 
     disk.leave(folders.path(ref) / "out", temp.path() / "left");
-    EXPECT_TRUE(std::filesystem::exists(temp.path() / "left/started"));
+    EXPECT_TRUE(std::filesystem::is_directory(temp.path() / "left/started"));
+}
+
+TEST(DirectFoldersTest, AMarkerFoundAgainOutlivesAPowerFailureToo) {
+    const testing::TempDir temp;
+    std::filesystem::create_directory(temp.path() / "work");
+    DirectFolders folders(temp.path() / "work");
+    const FolderRef ref{.key = {"gb-test-1-1"}, .account = ""};
+    ASSERT_EQ(folders.mark(ref).value(), MarkOutcome::Taken);
+    const testing::SyncedDisk disk;  // Of the first time nothing was synced.
+
+    ASSERT_EQ(folders.mark(ref).value(), MarkOutcome::Taken);
+
+    disk.leave(folders.path(ref) / "out", temp.path() / "left");
+    EXPECT_TRUE(std::filesystem::is_directory(temp.path() / "left/started"));
 }
 
 }  // namespace

@@ -39,11 +39,14 @@ std::string stamped(std::string_view text, LogStream stream, WallTime at, bool m
     return result;
 }
 
-bool beginsWithStamp(std::string_view text) {
+std::optional<bool> beginsWithStamp(std::string_view text) {
     constexpr std::string_view kShape = "0000-00-00T00:00:00.000000Z 0";
     for (std::size_t i = 0; i < kShape.size(); ++i) {
-        const bool digit = i < text.size() && text[i] >= '0' && text[i] <= '9';
-        if (i >= text.size() || (kShape[i] == '0' ? !digit : text[i] != kShape[i])) {
+        if (i >= text.size() || text[i] == '\0') {
+            return std::nullopt;
+        }
+        const bool digit = text[i] >= '0' && text[i] <= '9';
+        if (kShape[i] == '0' ? !digit : text[i] != kShape[i]) {
             return false;
         }
     }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -17,6 +18,7 @@ constexpr std::size_t kStampBytes = 32;
 /// has begun: that line is ended, and the mark `+` has GitLab join the two again.
 std::string stamped(std::string_view text, LogStream stream, WallTime at, bool midLine);
 
-bool beginsWithStamp(std::string_view text);
+/// Nothing where too little of it is there to tell: it ends, or goes on with zeros.
+std::optional<bool> beginsWithStamp(std::string_view text);
 
 }  // namespace gridbridge::core

@@ -108,8 +108,9 @@ Trace::Lines Trace::linesFor(const store::JobRecord& job, const std::string& job
     }
     const auto first = read(jobKey, 0, kStampBytes);
     const auto last = read(jobKey, job.traceLength - 1, 1);
-    return {first.ok() ? beginsWithStamp(*first) : news.timestamps, last.ok() && *last != "\n",
-            news.at};
+    // A power failure may have taken the first line.
+    const auto stamps = first.ok() ? beginsWithStamp(*first) : std::nullopt;
+    return {stamps.value_or(news.timestamps), last.ok() && *last != "\n", news.at};
 }
 
 Result<void> Trace::append(store::JobRecord& job, const std::string& jobKey, const TraceNews& news,

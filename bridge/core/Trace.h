@@ -33,6 +33,7 @@ public:
     explicit Trace(std::filesystem::path folder);
 
     /// The first line of a trace decides whether it has timestamps: GitLab must not see both.
+    /// Where the disk has lost it `news` decides.
     /// Writes the news behind `job.traceLength` and moves the trace fields of `job` on. The job
     /// goes on when `limit` (bytes of batch log and lines) is reached; a notice says so once.
     /// Error = nothing of `job` has changed; the same call may be repeated.

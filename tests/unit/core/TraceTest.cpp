@@ -115,6 +115,37 @@ TEST_F(TraceTest, FormatOfTheFirstLineHoldsForTheWholeTrace) {
     EXPECT_EQ(whole().substr(whole().find('\n') + 1), "1970-01-01T00:00:00.000000Z 01O one\n");
 }
 
+TEST_F(TraceTest, FormatOfATraceWhoseFirstBytesAreLostIsTheOneOfItsJob) {
+    const std::string stamp = "1970-01-01T00:00:00.000000Z 01O ";
+    const auto lose = [this](std::size_t kept, bool hole) {
+        const auto path = Trace(folder).path("gb-a-1");
+        const auto size = std::filesystem::file_size(path);
+        std::filesystem::resize_file(path, kept);
+        if (hole) {
+            std::filesystem::resize_file(path, size);
+        }
+    };
+    for (const bool hole : {false, true}) {
+        for (const std::size_t kept : std::vector<std::size_t>{0, 1, 10, 28}) {
+            for (const bool stamps : {true, false}) {
+                job = {};
+                std::filesystem::remove(Trace(folder).path("gb-a-1"));
+                append({.before = "2000-01-01T is how a line without a stamp may begin\n",
+                        .timestamps = stamps});
+                lose(kept, hole);
+                const auto length = static_cast<std::size_t>(job.traceLength);
+
+                append({.raw = "later\nlast\n", .timestamps = stamps});
+
+                const auto wanted = stamps ? stamp + "last\n" : "later\nlast\n";
+                EXPECT_EQ(whole().find(wanted) != std::string::npos, true)
+                    << kept << " bytes kept, hole: " << hole << ", " << whole().substr(length);
+                EXPECT_EQ(whole().find(stamp) != std::string::npos, stamps) << kept;
+            }
+        }
+    }
+}
+
 TEST_F(TraceTest, LimitCountsTimestampsToo) {
     const std::int64_t limit = 1000;
     append({.before = "Running\n", .timestamps = true}, limit);

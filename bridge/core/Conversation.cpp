@@ -212,19 +212,27 @@ void Conversation::patch(JobRow row, Live& live) {
     });
 }
 
+/// Nothing while it is unknown what GitLab has. An error: not all of it is there to be read.
+Result<std::string> Conversation::nextPart(const Sending& log) const {
+    if (!log.from) {
+        return std::string();
+    }
+    const auto wanted = std::min(static_cast<std::size_t>(log.length - *log.from), log.part);
+    auto bytes = trace_.read(log.key, *log.from, wanted);
+    if (bytes.ok() && bytes->size() < wanted) {
+        return transientError("the file is shorter than what was written");
+    }
+    return bytes;
+}
+
 /// One PATCH; moves `log.from` to what GitLab then has. An error: it could not be read here.
 Result<JobAnswer> Conversation::sendPart(const CallContext& ctx, Sending& log) const {
     const std::int64_t at = log.from.value_or(log.length);
-    std::string bytes;
-    if (log.from) {
-        const auto wanted =
-            std::min<std::int64_t>(log.length - at, static_cast<std::int64_t>(log.part));
-        auto read = trace_.read(log.key, at, static_cast<std::size_t>(wanted));
-        if (!read.ok()) {
-            return read.error();
-        }
-        bytes = std::move(*read);
+    const auto part = nextPart(log);
+    if (!part.ok()) {
+        return part.error();
     }
+    const std::string& bytes = *part;
     auto answer = log.api.appendTrace(ctx, log.job, at, bytes, log.debug);
     const auto reject = [&answer](const char* why) {
         answer.outcome = CallOutcome::Rejected;
@@ -419,13 +427,29 @@ void Conversation::hearReport(const Result<JobAnswer>& answer, bool success, Fac
     live.failures = live.settled ? 0 : live.failures + 1;
 }
 
+bool Conversation::measure(Live& live) {
+    if (live.settled || live.traceLength == 0) {
+        return false;
+    }
+    const auto onDisk = trace_.size(live.key);
+    if (!onDisk || *onDisk >= live.traceLength) {
+        return false;
+    }
+    if (!live.traceOnDisk) {
+        log_.error("the disk lost a part of a trace job={} bytes={} kept={}", live.key,
+                   live.traceLength, *onDisk);
+    }
+    live.traceOnDisk = onDisk;
+    return true;
+}
+
 /// A log that cannot be read here is no fault of GitLab's.
-void Conversation::noteReading(const Result<JobAnswer>& answer, const Live& live) {
+void Conversation::noteReading(const Result<JobAnswer>& answer, Live& live) {
     if (answer.ok()) {
         if (reading_.worked(clock_.steadyNow())) {
             log_.info("traces are read again");
         }
-    } else if (reading_.failed(clock_.steadyNow())) {
+    } else if (!measure(live) && reading_.failed(clock_.steadyNow())) {
         log_.error("a trace cannot be read, trying again job={} error=\"{}\"", live.key,
                    answer.error().message);
     }

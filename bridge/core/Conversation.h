@@ -55,6 +55,9 @@ public:
     bool mayReport(JobRow row, const Live& live);
     /// Whether the job's token has died: nobody will ever take its report.
     bool outlived(const Live& live) const;
+    /// Notes, and tells once, that the disk has less of the job's trace than was committed.
+    /// Whether that is so now.
+    bool measure(Live& live);
     /// Nothing more is said about the job, which is told once.
     void giveUp(Live& live, const std::string& why, const std::string& error);
     /// Whether nothing has been heard of the job's server for a while.
@@ -72,6 +75,7 @@ private:
     void beat(JobRow row, Live& live);
     void patch(JobRow row, Live& live);
     Sending sending(const Live& live) const;
+    Result<std::string> nextPart(const Sending& log) const;
     Result<gitlab::JobAnswer> sendPart(const CallContext& ctx, Sending& log) const;
     Result<gitlab::JobAnswer> sendAll(const CallContext& ctx, Sending& log, bool greet) const;
     std::optional<gitlab::TraceEnd> endOf(const Sending& log) const;
@@ -83,7 +87,7 @@ private:
     void hearReport(const Result<gitlab::JobAnswer>& answer, bool success, Facts& facts,
                     Live& live);
     void note(const gitlab::JobAnswer& answer, const Live& live);
-    void noteReading(const Result<gitlab::JobAnswer>& answer, const Live& live);
+    void noteReading(const Result<gitlab::JobAnswer>& answer, Live& live);
 
     const Clock& clock_;
     World& world_;

@@ -314,7 +314,8 @@ std::string verdictLine(const JobRecord& job) {
 /// The trace goes on where GitLab's copy ends; false while it has not said where that is.
 bool mendTrace(Step& step) {
     const Facts& facts = step.facts;
-    const bool over = facts.contact == Contact::Gone || facts.reported || facts.unreadable;
+    const bool settled = facts.reported && facts.reported->outcome != ReportOutcome::Later;
+    const bool over = facts.contact == Contact::Gone || settled || facts.unreadable;
     if (!facts.traceInGitLab && !over && !step.pastDeadline()) {
         return false;
     }

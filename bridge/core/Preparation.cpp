@@ -72,12 +72,6 @@ void Reconciler::adopt(const JobRecord& job, bool claimedHere) {
     live.backend = job.backend;
     live.key = store::jobKey(store_.installation(), job.row);
     identify(job, live);
-    const auto onDisk = trace_.size(live.key);
-    if (onDisk && *onDisk < job.traceLength && !job.reportedAt) {
-        live.traceOnDisk = onDisk;
-        log_.error("the disk lost a part of a trace job={} bytes={} kept={}", live.key,
-                   job.traceLength, *onDisk);
-    }
     if (job.submission.batchState == "pending") {
         // After a restart the same once more is no news, of thousands of jobs at that.
         auto& seen = live.seen.emplace();
@@ -89,6 +83,7 @@ void Reconciler::adopt(const JobRecord& job, bool claimedHere) {
     capacity_.opened(job.runner, job.backend, claimedHere);
     conversation_.opened(live);
     refresh(live, job);
+    conversation_.measure(live);
     if (live.reportDue) {
         live.reported = job.outcome == store::Outcome::Success;
     }

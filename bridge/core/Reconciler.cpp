@@ -182,9 +182,12 @@ bool Reconciler::newsworthy(const Facts& facts, const Live& live) const {
 
 void Reconciler::complete(const JobRecord& job, Facts& facts, Live& live) {
     facts.duplicate = live.duplicate;
+    conversation_.measure(live);  // Nothing is written behind what is not there.
     if (live.traceOnDisk) {
         facts.traceOnDisk = live.traceOnDisk;
-        facts.traceInGitLab = live.acknowledged;
+        // A call under way reads the trace, and may add to what GitLab has.
+        const bool calling = live.talking || live.reporting;
+        facts.traceInGitLab = calling ? std::nullopt : live.acknowledged;
         facts.restarted = true;  // It begins anew once the trace can go on.
     }
     if (job.state == State::Received) {
@@ -259,7 +262,10 @@ void Reconciler::taken(const JobRecord& job, Live& live) {
         return;
     }
     const Facts& facts = known.mapped();
-    if (facts.log && !facts.traceOnDisk) {
+    if (facts.traceOnDisk) {
+        return;
+    }
+    if (facts.log) {
         live.rawSeen = job.rawOffset + static_cast<std::int64_t>(facts.log->bytes.size());
     }
     if (facts.observed) {

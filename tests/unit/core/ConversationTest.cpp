@@ -238,7 +238,12 @@ TEST_F(ConversationTest, LogThatCannotBeReadHereIsToldAsThatAndDelaysNoHeartbeat
     const auto trace =
         folder_.path() / "traces" / (store::jobKey(store_->installation(), row) + ".log");
     const auto away = trace.string() + ".away";
-    std::filesystem::rename(trace, away);
+    // A file that was removed is one that has nothing in it; this one cannot be opened.
+    const auto hide = [&] {
+        std::filesystem::rename(trace, away);
+        std::filesystem::create_symlink(trace, trace);
+    };
+    hide();
     const testing::LogLines lines(log_);
     pass(30s);
     const auto since = clock_.steadyNow();
@@ -252,7 +257,7 @@ TEST_F(ConversationTest, LogThatCannotBeReadHereIsToldAsThatAndDelaysNoHeartbeat
     std::filesystem::rename(away, trace);
     backend_.finish(key(row));
     settle();
-    std::filesystem::rename(trace, away);
+    hide();
     gitlab_.setAway(false);
     pass(90s);
     EXPECT_EQ(job(row).state, State::Reporting) << "the log comes before the report";

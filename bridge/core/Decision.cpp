@@ -294,9 +294,12 @@ Decision collecting(Step& step) {
     if (facts.inFlight.has(Effect::Collect) || facts.inFlight.has(Effect::Upload)) {
         return step.decision;
     }
-    if (facts.collected || step.due()) {
+    if (facts.collected) {
+        return step.wait(step.backoff());
+    }
+    if (step.due()) {
         step.decision.effects.add(Effect::Collect);
-        return step.wait(facts.collected ? step.backoff() : step.policy.poll);
+        return step.wait(step.policy.poll);
     }
     return step.decision;
 }

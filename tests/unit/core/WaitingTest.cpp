@@ -108,6 +108,20 @@ TEST_F(WaitingTest, EndWaitsOnePollForWhatTheJobUsedAndTellsIt) {
                                       "most 340 MiB of memory"));
 }
 
+TEST_F(WaitingTest, OutputsThatAreNotThereAreAskedForAgainAfterAPause) {
+    for (const auto& answer : {Result<CollectOutcome>(CollectOutcome::NotYet),
+                               Result<CollectOutcome>(transientError("down"))}) {
+        in(State::Collecting);
+        ends("success", "", 0);
+        facts.collected = answer;
+        EXPECT_FALSE(go().effects.has(Effect::Collect));
+        ends("success", "", 0);
+        EXPECT_FALSE(go(policy.firstBackoff).effects.has(Effect::Collect));
+        ends("success", "", 0);
+        EXPECT_TRUE(go().effects.has(Effect::Collect));
+    }
+}
+
 TEST_F(WaitingTest, EndIsNotHeldUpByABatchSystemThatDoesNotNoticeIt) {
     policy.capabilities.reportsUsage = true;
     in(State::Running);

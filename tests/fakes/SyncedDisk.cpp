@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include <utility>
 
 #include "tests/fakes/TempDir.h"
 
@@ -21,12 +22,16 @@ struct stat statOf(const std::filesystem::path& path) {
 }
 
 int synced(long call, int fd) {
-    const auto result = static_cast<int>(::syscall(call, fd));
-    const std::lock_guard lock(mutex);
-    if (result == 0 && watching != nullptr) {
+    SyncedDisk::tell();
+    {
+        const std::lock_guard lock(mutex);
+        if (watching == nullptr) {
+            return static_cast<int>(::syscall(call, fd));
+        }
         watching->note(fd);
     }
-    return result;
+    SyncedDisk::tell();
+    return 0;
 }
 
 }  // namespace
@@ -39,6 +44,20 @@ SyncedDisk::SyncedDisk() {
 SyncedDisk::~SyncedDisk() {
     const std::lock_guard lock(mutex);
     watching = nullptr;
+}
+
+void SyncedDisk::atEachSync(std::function<void()> action) {
+    const std::lock_guard lock(mutex);
+    action_ = std::move(action);
+}
+
+void SyncedDisk::tell() {
+    std::unique_lock lock(mutex);
+    const auto action = watching != nullptr ? watching->action_ : nullptr;
+    lock.unlock();
+    if (action) {
+        action();
+    }
 }
 
 void SyncedDisk::note(int fd) {

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 
 #include <cstdlib>
+#include <set>
 #include <sstream>
 
 #include "tests/e2e/Program.h"
@@ -30,11 +31,14 @@ protected:
         EndToEnd::TearDown();
     }
     /// Resident memory of the service, in KiB.
-    std::size_t resident() const {
+    std::size_t resident() const { return memory("VmRSS:"); }
+    /// The most that it ever was.
+    std::size_t peak() const { return memory("VmHWM:"); }
+    std::size_t memory(const std::string& which) const {
         std::istringstream in(readFile("/proc/" + std::to_string(service->pid()) + "/status"));
         std::string word;
         std::size_t kib = 0;
-        while (in >> word && word != "VmRSS:") {
+        while (in >> word && word != which) {
         }
         in >> kib;
         return kib;
@@ -264,8 +268,29 @@ TEST_F(HostileEndToEnd, WaitingJobsWithTenMegabytesOfVariablesEachAreNotInMemory
     gitlab->waitUntil([&] { return added() < allowed; }, std::chrono::seconds(5));
     const auto kept = added();
     std::cout << jobs << " waiting jobs with 10 MB of variables each add " << kept / 1024
-              << " MiB to " << before / 1024 << " MiB\n";
+              << " MiB to " << before / 1024 << " MiB, at most "
+              << (peak() - std::min(before, peak())) / 1024 << " MiB\n";
     expectSmall(kept, allowed);
+
+    // A start reads them one after the other, whatever their number.
+    ASSERT_EQ(service->stop(), 0);
+    const auto restarted = clock.wallNow();
+    service->start();
+    ASSERT_TRUE(gitlab->waitUntil(
+        [&] {
+            std::set<JobId> heard;
+            for (const auto& request : gitlab->requests()) {
+                if (request.at >= restarted && request.job != 0) {
+                    heard.insert(request.job);
+                }
+            }
+            return heard.size() == waiting.size() + 1;
+        },
+        std::chrono::seconds(60 + 10 * jobs)));
+    std::cout << "a restart with them takes at most " << peak() / 1024 << " MiB\n";
+    expectSmall(peak() - std::min(before, peak()), 100'000);
+    gitlab->waitUntil([&] { return added() < allowed; }, std::chrono::seconds(5));
+    expectSmall(added(), allowed);
 
     for (const auto id : waiting) {
         gitlab->cancel(id);

@@ -48,7 +48,7 @@ protected:
         stamped.insert(stamped.find(variables) + variables.size(),
                        R"({"key":"FF_TIMESTAMPS","value":"true"},)");
         const auto row =
-            store_->receive("pool", "https://gitlab.example.org", "batch", "", Secret(stamped));
+            store_->receive("pool", "https://gitlab.example.org", "batch", Secret(stamped));
         capacity().take("pool", "batch");
         answers().post({row, 0, [](Facts&, Live&) {}});
         settle();

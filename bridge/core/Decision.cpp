@@ -14,6 +14,8 @@ using store::State;
 
 namespace {
 
+constexpr Millis kBusyPause{1000};
+
 /// Nothing more is sent about the job; what runs is ended and freed.
 Decision abandon(Step& step, const std::string& why = "GitLab took the job back") {
     JobRecord& next = step.decision.next;
@@ -107,6 +109,9 @@ Decision claimed(Step& step) {
     }
     if (step.facts.backendFull) {
         return step.wait(step.policy.poll);
+    }
+    if (step.facts.backendBusy) {
+        return step.wait(kBusyPause);
     }
     auto& submission = step.decision.next.submission;
     if (submission.attempt == 0 || !submission.cause.empty()) {

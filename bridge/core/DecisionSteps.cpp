@@ -327,6 +327,15 @@ bool takeLook(Step& step) {
     return saysNothingOfTheScript(step.job.submission) && !submission.cause.empty();
 }
 
+/// The log was empty and at its end when the marker was asked for.
+Decision afterMark(Step& step) {
+    if (auto again = submitAgain(step)) {
+        return *again;
+    }
+    const bool begun = step.decision.next.submission.cause != kNeverStarted;
+    return collect(step, begun ? "its script had started" : "its script never started");
+}
+
 Decision watched(Step& step) {
     const bool mayBeOurs = takeLook(step);
     if (step.facts.unmaskable) {
@@ -344,13 +353,7 @@ Decision watched(Step& step) {
         return statusSeen(step);
     }
     if (step.facts.marked && mayBeOurs) {
-        // The log was empty and at its end when the marker was asked for.
-        const auto again = submitAgain(step);
-        if (again) {
-            return *again;
-        }
-        const bool begun = step.decision.next.submission.cause != kNeverStarted;
-        return collect(step, begun ? "its script had started" : "its script never started");
+        return afterMark(step);
     }
     if (auto end = endedWithoutStatus(step)) {
         return *end;

@@ -120,7 +120,8 @@ struct Facts {
     EffectSet inFlight;
     int failures = 0;  ///< Consecutive failed effects, for the back-off.
     bool backendFull = false;
-    bool hasUploads = false;  ///< The job declares artifacts.
+    bool backendBusy = false;  ///< With submissions: another would only wait in memory.
+    bool hasUploads = false;   ///< The job declares artifacts.
 };
 
 /// Constants of a backend and of the protocol that decisions need.

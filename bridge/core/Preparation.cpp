@@ -121,6 +121,7 @@ Result<std::shared_ptr<const gitlab::JobDescription>> Reconciler::describe(JobRo
     if (!body) {
         return body.error();
     }
+    live.payloadBytes = body->reveal().size();
     auto decoded = gitlab::decodeJob(body->reveal());
     if (!decoded.ok()) {
         return decoded.error();

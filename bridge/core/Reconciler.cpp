@@ -67,6 +67,7 @@ Reconciler::Reconciler(Clock& clock, store::JobStore& store, World& world, Answe
 
 SteadyTime Reconciler::step() {
     followClock();
+    prepared_.reset();
     hear();
     hearRequests();
     const auto rows = dueRows();
@@ -208,6 +209,7 @@ void Reconciler::complete(const JobRecord& job, Facts& facts, Live& live) {
     }
     const auto& backend = backendOf(live);
     facts.backendFull = clock_.steadyNow() < backend.fullUntil;
+    facts.backendBusy = job.state == State::Claimed && !takeRoom(live);
     facts.inFlight = live.inFlight;
     facts.failures = live.failures;
     facts.hasUploads = live.hasUploads;
@@ -270,33 +272,6 @@ void Reconciler::taken(const JobRecord& job, Live& live) {
     }
     if (facts.observed) {
         live.seen = facts.observed;
-    }
-}
-
-/// What one job could not be given, the next need not be offered, nor claimed, for a while.
-void Reconciler::noteSubmission(BackendEntry& backend, const Result<Submission>& outcome) {
-    const bool failed = !outcome.ok() && outcome.error().kind == ErrorKind::Transient;
-    if (failed || (outcome.ok() && outcome->full)) {
-        backend.fullUntil = clock_.steadyNow() + backend.policy.poll;
-    }
-    if (failed) {
-        backend.submitTrouble = outcome.error().message;
-    } else if (outcome.ok()) {
-        backend.submitTrouble.clear();
-        backend.probeTrouble.clear();
-    }
-}
-
-void Reconciler::tellTrouble(BackendEntry& backend) {
-    const auto& why = backend.submitTrouble.empty() ? backend.probeTrouble : backend.submitTrouble;
-    if (backend.troubleTold == !why.empty()) {
-        return;
-    }
-    backend.troubleTold = !why.empty();
-    if (backend.troubleTold) {
-        log_.error("backend {} takes no jobs, they wait error=\"{}\"", backend.name, why);
-    } else {
-        log_.info("backend {} takes jobs again", backend.name);
     }
 }
 

@@ -36,6 +36,7 @@ private:
     void identify(const store::JobRecord& job, Live& live);
     void learn(JobRow row, Live& live);
     void followClock();
+    bool takeRoom(const Live& job);
     void hear();
     void hearRequests();
     void judge(const store::JobRecord& job);
@@ -99,6 +100,9 @@ private:
     std::unordered_map<JobRow, Facts> facts_;
     std::set<std::pair<SteadyTime, JobRow>> agenda_;
     std::map<std::string, int> waiting_;
+    /// Bytes of descriptions on their way to each backend, and of those that this step may send
+    /// there.
+    std::optional<std::map<std::string, std::size_t>> prepared_;
     std::map<std::string, std::vector<Look>> looks_;
     std::vector<store::Settlement> settlements_;  ///< Of this step.
     bool requestsOpen_ = false;

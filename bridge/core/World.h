@@ -104,6 +104,7 @@ struct Live {
     bool counted = false;    ///< In the backend's number of waiting jobs.
 
     gitlab::JobCredentials credentials;
+    std::size_t payloadBytes = 0;         ///< Of the description; 0 while it is not known.
     std::optional<SteadyTime> tokenDies;  ///< Nothing where only GitLab can tell.
     bool learnt = false;                  ///< What follows is that of the job's description.
     bool sections = true;

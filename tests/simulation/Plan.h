@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <random>
 #include <string>
 #include <string_view>
@@ -86,6 +87,7 @@ struct Plan {
     int slots = 4;
     Millis chaos{0};  ///< After it GitLab, network and clocks are well.
     bool jwt = false;
+    std::optional<Millis> liveTrace = {};  ///< How long GitLab defers a report (202), if it does.
 
     int restarts() const;
 };

@@ -46,6 +46,7 @@ fakegitlab::Options serverOptions(const Plan& plan,
     fakegitlab::Options options;
     options.listen = false;
     options.seed = plan.seed;
+    options.liveTrace = plan.liveTrace;
     // Twice the time between two heartbeats of a waiting job; twice that where a streak of faults
     // may look like an outage. A call that hangs costs a minute, and until it is over a server that
     // seems away is asked nothing else.

@@ -117,6 +117,35 @@ TEST_F(TogetherTest, AnEndDoesNotWaitUntilAllThatIsNewHasBeenSubmitted) {
     EXPECT_EQ(backend_.calls(Verb::Submit), (Sizes{10, 10, 10, 10, 10, 1, 10, 10, 10}));
 }
 
+TEST_F(TogetherTest, LargeJobsAreNotAllInMemoryForTheirSubmission) {
+    backend_.gate(Verb::Submit).close();
+    std::vector<JobRow> large;
+    for (int id = 201; id <= 205; ++id) {
+        auto payload = body(id);
+        payload.replace(payload.find("none"), 4, std::string(7 << 20, 'x'));
+        large.push_back(
+            store_->receive("pool", "https://gitlab.example.org", "batch", Secret(payload)));
+        capacity().take("pool", "batch");
+        answers().post({large.back(), 0, [](Facts&, Live&) {}});
+    }
+    const auto count = [&](State state) {
+        return std::count_if(large.begin(), large.end(),
+                             [&](JobRow row) { return job(row).state == state; });
+    };
+    const auto busy = [&] {
+        step();
+        return count(State::Submitting) + count(State::Claimed) == 5;
+    };
+    ASSERT_TRUE(testing::waitUntil(busy, 50s));
+    step();
+    EXPECT_EQ(count(State::Submitting), 2);
+    backend_.gate(Verb::Submit).open();
+
+    pass(5s);
+
+    EXPECT_EQ(count(State::Queued), 5);
+}
+
 TEST_F(TogetherTest, EachJobOfACallHasItsOwnOutcome) {
     const auto stuck = key(rows_.at(7));
     backend_.keep(stuck);

@@ -218,7 +218,7 @@ const SlurmBackend::Usages& SlurmBackend::usage(const std::string& account,
     }
     known = std::move(kept);
     const auto now = clock_.steadyNow();
-    if (missing.empty() || now < usageAfter_) {
+    if (missing.empty() || now < usageAfter_[account]) {
         return known;
     }
     CallContext limited = ctx;
@@ -228,7 +228,7 @@ const SlurmBackend::Usages& SlurmBackend::usage(const std::string& account,
     if (said && said->exitCode == 0) {
         known.merge(parseUsage(said->out));
     } else {
-        usageAfter_ = clock_.steadyNow() + kUsagePause;
+        usageAfter_[account] = clock_.steadyNow() + kUsagePause;
     }
     return known;
 }

@@ -54,7 +54,8 @@ private:
     const SlurmConfig config_;
     // Only `observe` uses them, and of that one call at a time is under way.
     std::map<std::string, Usages> usages_;  ///< By account: of the jobs of the last look.
-    SteadyTime usageAfter_ = {};            ///< Accounting is not asked before for what jobs used.
+    /// By account: accounting is not asked before for what jobs used.
+    std::map<std::string, SteadyTime> usageAfter_;
 };
 
 }  // namespace gridbridge

@@ -1,4 +1,6 @@
 // How the batch systems are, and how much is on its way to them.
+#include <algorithm>
+
 #include "bridge/core/Reconciler.h"
 
 namespace gridbridge::core {
@@ -50,6 +52,7 @@ bool Reconciler::takeRoom(const Live& job) {
     }
     auto& taken = (*prepared_)[job.backend];
     if (taken > 0 && taken + job.payloadBytes > kMostPrepared) {
+        taken = std::max(taken, kMostPrepared);  // In this step nobody overtakes it.
         return false;
     }
     taken += job.payloadBytes;

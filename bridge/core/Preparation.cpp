@@ -53,8 +53,7 @@ void Reconciler::identify(const JobRecord& job, Live& live) {
     if (const auto identity = body.ok() ? gitlab::identityOf(body->reveal()) : std::nullopt) {
         live.credentials = {identity->id, identity->token};
         if (const auto lifetime = gitlab::tokenLifetime(identity->token)) {
-            const auto age = clock_.wallNow() - job.claimedAt;
-            live.tokenDies = clock_.steadyNow() + (*lifetime - age);
+            live.tokenDies = steadyNow_ + (job.claimedAt + *lifetime - now_);
         }
     } else if (job.state != State::Received && !job.reportedAt) {
         log_.error(
@@ -167,8 +166,8 @@ Result<payload::JobScript> Reconciler::script(const gitlab::JobDescription& job,
 }
 
 void Reconciler::noteQueue(std::chrono::seconds waited, const Live& live) {
-    if (waited > kLongQueue && clock_.wallNow() >= queueAlarmAt_) {
-        queueAlarmAt_ = clock_.wallNow() + kQueueAlarmPause;
+    if (waited > kLongQueue && now_ >= queueAlarmAt_) {
+        queueAlarmAt_ = now_ + kQueueAlarmPause;
         log_.error(
             "jobs wait long at GitLab, which drops them after 24 hours: raise limits or slots, or "
             "add runners job={} runner={} waited=\"{} hours\"",

@@ -47,8 +47,8 @@ Reconciler::Reconciler(Clock& clock, store::JobStore& store, World& world, Answe
       decide_(std::move(decide)),
       effects_(clock, world, answers),
       conversation_(clock, world, answers, trace, log),
-      wallSeen_(clock.wallNow()),
-      steadySeen_(clock.steadyNow()) {
+      now_(clock.wallNow()),
+      steadyNow_(clock.steadyNow()) {
     for (const auto& runner : store_.runners()) {
         capacity_.drain(runner.name, runner.draining);
     }
@@ -90,7 +90,7 @@ SteadyTime Reconciler::step() {
     const auto now = clock_.steadyNow();
     if (const auto due = store_.nextDue()) {
         // What is due already was not stored now, and is not tried before `retryAt_`.
-        const auto soon = now + std::max(Millis(1), *due - clock_.wallNow());
+        const auto soon = std::max(now + Millis(1), steadyNow_ + (*due - now_));
         next = std::min(next, std::max(soon, retryAt_));
     }
     if (retryAt_ > now) {
@@ -150,7 +150,7 @@ std::set<JobRow> Reconciler::dueRows() {
     if (clock_.steadyNow() < retryAt_) {
         return rows;
     }
-    for (const auto row : store_.due(clock_.wallNow())) {
+    for (const auto row : store_.due(now_)) {
         if (lives_.count(row) > 0) {
             rows.insert(row);
         }
@@ -227,10 +227,9 @@ std::optional<Reconciler::Ready> Reconciler::decideOne(const JobRecord& job) {
     Policy policy = backend.policy;
     policy.sections = live.sections;
     policy.wallTime = live.wallTime;
-    Ready ready{job, decide_(job, facts, clock_.wallNow(), policy)};
-    TraceNews news{ready.decision.before,   {},
-                   ready.decision.endOfLog, ready.decision.after,
-                   live.wishes.timestamps,  clock_.wallNow()};
+    Ready ready{job, decide_(job, facts, now_, policy)};
+    TraceNews news{ready.decision.before,  {},  ready.decision.endOfLog, ready.decision.after,
+                   live.wishes.timestamps, now_};
     const bool logOpen = job.state == State::Queued || job.state == State::Running;
     const bool mended = !facts.traceOnDisk || ready.decision.next.traceLost != job.traceLost;
     if (facts.log && logOpen && mended) {
@@ -294,16 +293,20 @@ bool Reconciler::commit(std::vector<Ready>& ready) {
         }
         settled();
     } catch (const store::StoreError& e) {
-        if (!e.passes()) {
-            throw;
-        }
-        if (trouble_.failed(clock_.steadyNow())) {
-            log_.critical("the database cannot be written, trying again error=\"{}\"", e.what());
-        }
-        retryAt_ = clock_.steadyNow() + kStoreRetry;
+        noteUnwritable(e);
         return false;
     }
     return true;
+}
+
+void Reconciler::noteUnwritable(const store::StoreError& error) {
+    if (!error.passes()) {
+        throw error;
+    }
+    if (trouble_.failed(clock_.steadyNow())) {
+        log_.critical("the database cannot be written, trying again error=\"{}\"", error.what());
+    }
+    retryAt_ = clock_.steadyNow() + kStoreRetry;
 }
 
 void Reconciler::remember(const Ready& ready) {
@@ -361,8 +364,7 @@ void Reconciler::refresh(Live& live, const JobRecord& job) {
     }
     live.counted = waiting;
     live.waiting = waiting;
-    live.goesOn =
-        waiting && job.state != State::Queued && (!job.dueAt || *job.dueAt <= clock_.wallNow());
+    live.goesOn = waiting && job.state != State::Queued && (!job.dueAt || *job.dueAt <= now_);
     if (!live.goesOn) {
         live.description.reset();
     }

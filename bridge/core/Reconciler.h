@@ -36,6 +36,7 @@ private:
     void identify(const store::JobRecord& job, Live& live);
     void learn(JobRow row, Live& live);
     void followClock();
+    void noteUnwritable(const store::StoreError& error);
     bool takeRoom(const Live& job);
     void hear();
     void hearRequests();
@@ -107,9 +108,10 @@ private:
     std::vector<store::Settlement> settlements_;  ///< Of this step.
     bool requestsOpen_ = false;
     WallTime queueAlarmAt_ = {};
-    WallTime wallSeen_;
-    SteadyTime steadySeen_;
+    WallTime now_;          ///< Of this step: within one the clock may be set.
+    SteadyTime steadyNow_;  ///< At that moment.
     JobRow lastAdopted_{};
+    JobRow lastBefore_{};  ///< That of then: it and those before were claimed before that moment.
     SteadyTime retryAt_ = {};
     Outage trouble_;  ///< Of traces and the database.
 };

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "bridge/core/Reconciler.h"
 
 namespace gridbridge::core {
@@ -14,14 +16,20 @@ constexpr Millis kSet{5000};
 void Reconciler::followClock() {
     const auto wall = clock_.wallNow();
     const auto steady = clock_.steadyNow();
-    const auto by = wall - wallSeen_ - std::chrono::floor<Millis>(steady - steadySeen_);
+    const auto by = wall - now_ - std::chrono::floor<Millis>(steady - steadyNow_);
     if (std::chrono::abs(by) >= kSet) {
-        store_.shiftTimes(by, lastAdopted_);
+        try {
+            store_.shiftTimes(by, lastBefore_);
+        } catch (const store::StoreError& e) {
+            noteUnwritable(e);
+            return;  // Nothing is decided before it can be.
+        }
         log_.warn("the machine's clock was set, the times of open jobs with it seconds={}",
                   std::chrono::round<std::chrono::seconds>(by).count());
     }
-    wallSeen_ = wall;
-    steadySeen_ = steady;
+    now_ = wall;
+    steadyNow_ = steady;
+    lastBefore_ = lastAdopted_;
 }
 
 }  // namespace gridbridge::core

@@ -203,6 +203,7 @@ bool believable(const JobRecord& job, const ScriptEnd& end) {
     const auto& submission = job.submission;
     const auto started = submission.startedAt ? submission.startedAt : job.startedAt;
     return end.stage == "prepare_script" && started && submission.statusAt &&
+           *submission.statusAt >= *started &&
            *submission.statusAt - *started < kLongestPreparation;
 }
 

@@ -92,7 +92,7 @@ TEST(Manual, TheAlarmsOfTheOperationsPageAreReal) {
     for (const char* file :
          {"bridge/app/Config.cpp", "bridge/app/Daemon.cpp", "bridge/core/Claimer.cpp",
           "bridge/core/Conversation.cpp", "bridge/core/Preparation.cpp",
-          "bridge/core/Reconciler.cpp", "bridge/core/StateDisk.cpp"}) {
+          "bridge/core/Reconciler.cpp", "bridge/core/Backends.cpp", "bridge/core/StateDisk.cpp"}) {
         code += read(file);
     }
     std::string joined;  // Adjacent literals are one text.

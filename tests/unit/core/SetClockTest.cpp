@@ -1,4 +1,5 @@
 // A clock that is set takes no time from a job and gives it none.
+#include "tests/fakes/DatabaseWatch.h"
 #include "tests/fakes/LogLines.h"
 #include "tests/unit/core/CoreFixture.h"
 
@@ -81,6 +82,30 @@ TEST_P(SetClock, JobsClaimedSinceAndJustBeforeHaveTheirTimesToo) {
 
     EXPECT_EQ(job(before).claimedAt, now);
     EXPECT_EQ(job(since).claimedAt, now);
+}
+
+TEST_P(SetClock, WhileNothingCanBeStoredHeartbeatsGoOnAndNothingIsDecided) {
+    const auto row = running(1);
+    pass(20min);
+    {
+        testing::Person person(database());
+        person.execute("BEGIN IMMEDIATE");
+        const auto before = gitlab_.calls(testing::FakeRunnerApi::Verb::KeepAlive, 1).size();
+        clock_.jumpWall(GetParam());
+        for (int second = 0; second < 90; ++second) {
+            step();
+            finishCalls();
+            clock_.advance(1s);
+        }
+        EXPECT_GE(gitlab_.calls(testing::FakeRunnerApi::Verb::KeepAlive, 1).size(), before + 2);
+    }
+
+    pass(37min - kPoll);
+    EXPECT_EQ(job(row).state, State::Running);
+    EXPECT_EQ(job(row).cancel, store::Cancel::None);
+    pass(3min);
+
+    EXPECT_FALSE(backend_.job(key(row)).cancels.empty());
 }
 
 TEST_P(SetClock, ReportIsNotGivenUp) {

@@ -63,6 +63,7 @@ Reconciler::Reconciler(Clock& clock, store::JobStore& store, World& world, Answe
         }
         judge(job);
     }
+    lastBefore_ = lastAdopted_;
 }
 
 SteadyTime Reconciler::step() {

@@ -108,8 +108,9 @@ Trace::Lines Trace::linesFor(const store::JobRecord& job, const std::string& job
     }
     const auto first = read(jobKey, 0, kStampBytes);
     const auto last = read(jobKey, job.traceLength - 1, 1);
-    // A power failure may have taken the first line.
-    const auto stamps = first.ok() ? beginsWithStamp(*first) : std::nullopt;
+    // A power failure may have taken the first line, or left a torn one.
+    const bool isWhole = first.ok() && job.traceLost == 0;
+    const auto stamps = isWhole ? beginsWithStamp(*first) : std::nullopt;
     return {stamps.value_or(news.timestamps), last.ok() && *last != "\n", news.at};
 }
 

@@ -319,22 +319,23 @@ void JobWrites::erase(JobRow job) {
 }
 
 void JobWrites::shiftTimes(Millis by, JobRow last, WallTime now) {
-    SQLite::Statement job(database_, R"(
-        UPDATE job SET claimed_at = claimed_at + :by, deadline_at = deadline_at + :by,
-                       due_at = due_at + :by, ended_at = ended_at + :by
-         WHERE state <> 'done'
-           AND (id <= :last OR abs(claimed_at + :by - :now) < abs(claimed_at - :now)))");
-    job.bind(":by", static_cast<std::int64_t>(by.count()));
-    job.bind(":last", static_cast<std::int64_t>(last));
-    job.bind(":now", static_cast<std::int64_t>(sinceEpoch(now).count()));
-    job.exec();
-    SQLite::Statement submission(database_, R"(
-        UPDATE submission SET ended_at = ended_at + :by, status_at = status_at + :by,
-                              absent_since_at = absent_since_at + :by, cancel_at = cancel_at + :by
-         WHERE job IN (SELECT id FROM job WHERE state <> 'done' AND id <= :last))");
-    submission.bind(":by", static_cast<std::int64_t>(by.count()));
-    submission.bind(":last", static_cast<std::int64_t>(last));
-    submission.exec();
+    const std::string which =
+        "state <> 'done' AND (id <= :last OR "
+        "abs(claimed_at + :by - :now) < abs(claimed_at - :now))";
+    for (const auto& change :
+         {"UPDATE submission SET ended_at = ended_at + :by, status_at = status_at + :by, "
+          "absent_since_at = absent_since_at + :by, cancel_at = cancel_at + :by "
+          "WHERE job IN (SELECT id FROM job WHERE " +
+              which + ")",
+          "UPDATE job SET claimed_at = claimed_at + :by, deadline_at = deadline_at + :by, "
+          "due_at = due_at + :by, ended_at = ended_at + :by WHERE " +
+              which}) {
+        SQLite::Statement shift(database_, change);
+        shift.bind(":by", static_cast<std::int64_t>(by.count()));
+        shift.bind(":last", static_cast<std::int64_t>(last));
+        shift.bind(":now", static_cast<std::int64_t>(sinceEpoch(now).count()));
+        shift.exec();
+    }
 }
 
 }  // namespace gridbridge::store

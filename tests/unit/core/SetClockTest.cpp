@@ -72,6 +72,23 @@ TEST_P(SetClock, JobThatIsNotListedOnceIsNotLost) {
     EXPECT_EQ(job(row).failureReason, "runner_system_failure");
 }
 
+TEST_P(SetClock, SetRightAfterTheStartItIsFollowedToo) {
+    const auto row = running(1);
+    entry().policy.capabilities.visibilityDelay = 60s;
+    pass(40min);
+    backend_.lose(key(row));
+    pass(kPoll);
+    restart();
+    entry().policy.capabilities.visibilityDelay = 60s;
+
+    set();
+    pass(kPoll);
+    EXPECT_EQ(job(row).state, State::Running);
+    pass(2min);
+
+    EXPECT_EQ(job(row).failureReason, "runner_system_failure");
+}
+
 TEST_P(SetClock, JobsClaimedSinceAndJustBeforeHaveTheirTimesToo) {
     const auto before = claim(1);
     clock_.jumpWall(GetParam());

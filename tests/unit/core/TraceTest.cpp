@@ -146,6 +146,24 @@ TEST_F(TraceTest, FormatOfATraceWhoseFirstBytesAreLostIsTheOneOfItsJob) {
     }
 }
 
+TEST_F(TraceTest, FormatOfATraceThatGoesOnBehindATornStampIsTheOneOfItsJob) {
+    for (const bool stamps : {true, false}) {
+        job = {};
+        std::filesystem::remove(Trace(folder).path("gb-a-1"));
+        append({.before = "2000-01-01T is how a line without a stamp may begin\n",
+                .timestamps = stamps});
+        std::filesystem::resize_file(Trace(folder).path("gb-a-1"), 10);
+        job.traceLost = job.traceLength - 10;
+        job.traceLength = 10;
+
+        append({.before = "\nlost\n", .timestamps = stamps});
+        append({.raw = "later\nlast\n", .timestamps = stamps});
+
+        const std::string stamp = stamps ? "1970-01-01T00:00:00.000000Z 01O " : "";
+        EXPECT_TRUE(whole().ends_with(stamp + "later\n" + stamp + "last\n")) << whole();
+    }
+}
+
 TEST_F(TraceTest, LimitCountsTimestampsToo) {
     const std::int64_t limit = 1000;
     append({.before = "Running\n", .timestamps = true}, limit);

@@ -176,7 +176,7 @@ void Effects::startGathered() {
             // An earlier call may take them along; then there is nothing left for this one.
             for (auto calls = (gathering.fresh + most - 1) / most; calls > 0; --calls) {
                 entry.effects.post([this, &entry](std::stop_token stop) {
-                    if (const auto [next, jobs] = takeGathered(entry); !jobs.empty()) {
+                    if (auto [next, jobs] = takeGathered(entry); !jobs.empty()) {
                         call(entry, next, jobs, std::move(stop));
                     }
                 });
@@ -209,13 +209,13 @@ std::pair<Effect, std::vector<Effects::Gathered>> Effects::takeGathered(const Ba
     return {last, std::move(taken)};
 }
 
-void Effects::call(BackendEntry& entry, Effect effect, std::span<const Gathered> jobs,
+void Effects::call(BackendEntry& entry, Effect effect, std::span<Gathered> jobs,
                    std::stop_token stop) {
     const auto ctx = within(kEffectLimit, std::move(stop));
     if (effect == Effect::Submit) {
         std::vector<BatchJob> batch;
-        for (const auto& job : jobs) {
-            batch.push_back(std::get<BatchJob>(job.what));
+        for (auto& job : jobs) {
+            batch.push_back(std::move(std::get<BatchJob>(job.what)));
         }
         auto outcomes = entry.backend.submit(ctx, batch);
         crashPoint("effect-done");

@@ -64,8 +64,7 @@ private:
     };
     void add(Effect effect, const BackendEntry& entry, Gathered job);
     std::pair<Effect, std::vector<Gathered>> takeGathered(const BackendEntry& entry);
-    void call(BackendEntry& entry, Effect effect, std::span<const Gathered> jobs,
-              std::stop_token stop);
+    void call(BackendEntry& entry, Effect effect, std::span<Gathered> jobs, std::stop_token stop);
     /// False when the backend could not say anything.
     bool lookAt(BackendEntry& entry, std::span<const Look> jobs, std::stop_token stop);
     CallContext within(Millis limit, std::stop_token stop) const {

@@ -112,15 +112,26 @@ Result<std::vector<FoundJob>> SchedulerBackend::find(const CallContext& ctx,
                            : transientError(trouble);
 }
 
+CallContext SchedulerBackend::shareOf(const CallContext& ctx, std::size_t places) const {
+    auto share = ctx;
+    const auto now = clock_.steadyNow();
+    if (places > 1 && ctx.deadline > now) {
+        share.deadline = now + (ctx.deadline - now) / static_cast<std::int64_t>(places);
+    }
+    return share;
+}
+
 Result<std::vector<Observation>> SchedulerBackend::observeEach(
-    std::span<const JobRef> refs,
-    const std::function<Result<void>(const Place&, const std::vector<std::size_t>&,
-                                     std::vector<Observation>&)>& lookAt) {
+    const CallContext& ctx, std::span<const JobRef> refs,
+    const std::function<Result<void>(const CallContext&, const Place&,
+                                     const std::vector<std::size_t>&, std::vector<Observation>&)>&
+        lookAt) {
     std::vector<Observation> seen(refs.size());
     const auto places = byPlace(refs);
     std::vector<std::pair<Place, Error>> failed;
+    auto left = places.size();
     for (const auto& [place, indices] : places) {
-        if (const auto looked = lookAt(place, indices, seen); !looked) {
+        if (const auto looked = lookAt(shareOf(ctx, left--), place, indices, seen); !looked) {
             failed.emplace_back(place, withoutEffect(looked.error()));
         } else {
             tellOnce(place, "", "");
@@ -194,8 +205,10 @@ std::vector<Result<CancelOutcome>> SchedulerBackend::cancel(
     for (const auto& request : requests) {
         refs.push_back(request.ref);
     }
-    for (const auto& [place, indices] : byPlace(refs)) {
-        cancelAt(place, requests, indices, results, ctx);
+    const auto places = byPlace(refs);
+    auto left = places.size();
+    for (const auto& [place, indices] : places) {
+        cancelAt(place, requests, indices, results, shareOf(ctx, left--));
     }
     return results;
 }
@@ -238,8 +251,10 @@ void SchedulerBackend::releaseAt(const Place& place, std::span<const JobRef> ref
 std::vector<Result<void>> SchedulerBackend::release(const CallContext& ctx,
                                                     std::span<const JobRef> refs) {
     std::vector<Result<void>> results(refs.size());
-    for (const auto& [place, indices] : byPlace(refs)) {
-        releaseAt(place, refs, indices, results, ctx);
+    const auto places = byPlace(refs);
+    auto left = places.size();
+    for (const auto& [place, indices] : places) {
+        releaseAt(place, refs, indices, results, shareOf(ctx, left--));
     }
     return results;
 }

@@ -83,11 +83,15 @@ protected:
         const CallContext& ctx, std::span<const BatchJob> jobs,
         const std::function<std::optional<Accepted>(const BatchJob&, const SchedulerQueue&)>& known,
         const std::function<Result<Submission>(const BatchJob&)>& submitOne);
+    /// Of the time that is left, what the first of `places` may take: one that hangs leaves the
+    /// others theirs.
+    CallContext shareOf(const CallContext& ctx, std::size_t places) const;
     /// Asks of each place by itself, `lookAt` of the jobs at those indices. What cannot be asked of
     /// one place says nothing of its jobs alone; an error when no place could be asked.
     Result<std::vector<Observation>> observeEach(
-        std::span<const JobRef> refs,
-        const std::function<Result<void>(const Place&, const std::vector<std::size_t>&,
+        const CallContext& ctx, std::span<const JobRef> refs,
+        const std::function<Result<void>(const CallContext&, const Place&,
+                                         const std::vector<std::size_t>&,
                                          std::vector<Observation>&)>& lookAt);
     /// Tells the trouble with what a command lists of a place, and the next one when it is another;
     /// empty = all is well.

@@ -209,27 +209,28 @@ Observation CommandBackend::look(const JobRef& ref, const CommandListing& listin
     return seen;
 }
 
-Result<std::vector<Observation>> CommandBackend::observe(const CallContext& ctx,
+Result<std::vector<Observation>> CommandBackend::observe(const CallContext& outer,
                                                          std::span<const JobRef> refs) {
-    return observeEach(refs,
-                       [&](const Place& place, const std::vector<std::size_t>& indices,
-                           std::vector<Observation>& seen) -> Result<void> {
-                           // The queue first: a status file that is written later is seen all the
-                           // same.
-                           const auto listing = queue(place.account, ctx);
-                           if (!listing) {
-                               return listing.error();
-                           }
-                           std::vector<JobRef> jobs;
-                           for (const auto i : indices) {
-                               jobs.push_back(refs[i]);
-                           }
-                           const auto marks = readMarks(folders_, jobs);
-                           for (std::size_t n = 0; n < jobs.size(); ++n) {
-                               seen[indices[n]] = look(jobs[n], *listing, marks[n], ctx);
-                           }
-                           return {};
-                       });
+    return observeEach(
+        outer, refs,
+        [&](const CallContext& ctx, const Place& place, const std::vector<std::size_t>& indices,
+            std::vector<Observation>& seen) -> Result<void> {
+            // The queue first: a status file that is written later is seen all the
+            // same.
+            const auto listing = queue(place.account, ctx);
+            if (!listing) {
+                return listing.error();
+            }
+            std::vector<JobRef> jobs;
+            for (const auto i : indices) {
+                jobs.push_back(refs[i]);
+            }
+            const auto marks = readMarks(folders_, jobs);
+            for (std::size_t n = 0; n < jobs.size(); ++n) {
+                seen[indices[n]] = look(jobs[n], *listing, marks[n], ctx);
+            }
+            return {};
+        });
 }
 
 std::vector<Result<void>> CommandBackend::remove(const Place& place,

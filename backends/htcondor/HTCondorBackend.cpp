@@ -261,11 +261,11 @@ void HTCondorBackend::addStarts(std::vector<Observation>& seen, std::span<const 
     }
 }
 
-Result<std::vector<Observation>> HTCondorBackend::observe(const CallContext& ctx,
+Result<std::vector<Observation>> HTCondorBackend::observe(const CallContext& outer,
                                                           std::span<const JobRef> refs) {
     return observeEach(
-        refs,
-        [&](const Place& place, const std::vector<std::size_t>& indices,
+        outer, refs,
+        [&](const CallContext& ctx, const Place& place, const std::vector<std::size_t>& indices,
             std::vector<Observation>& seen) -> Result<void> {
             std::vector<std::string> keys;
             for (const auto i : indices) {

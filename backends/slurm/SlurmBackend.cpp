@@ -281,41 +281,42 @@ void SlurmBackend::addMemoryKills(std::vector<Observation>& seen, const std::vec
     }
 }
 
-Result<std::vector<Observation>> SlurmBackend::observe(const CallContext& ctx,
+Result<std::vector<Observation>> SlurmBackend::observe(const CallContext& outer,
                                                        std::span<const JobRef> refs) {
-    return observeEach(refs,
-                       [&](const Place& place, const std::vector<std::size_t>& indices,
-                           std::vector<Observation>& seen) -> Result<void> {
-                           auto answer = queue(place.account, ctx);
-                           if (!answer) {
-                               return answer.error();
-                           }
-                           auto listing = std::move(answer).value();
-                           std::vector<std::string> names;
-                           auto since = WallTime::max();
-                           for (const auto i : indices) {
-                               names.push_back(refs[i].key.value);
-                               since = std::min(since, refs[i].submittedAt);
-                           }
-                           addHistory(listing, place.account, names, since, ctx);
-                           std::vector<JobRef> listed;
-                           std::vector<std::size_t> where;
-                           for (const auto i : indices) {
-                               if (listing.jobs.contains(refs[i].key.value)) {
-                                   listed.push_back(refs[i]);
-                                   where.push_back(i);
-                               } else if (listing.trouble.empty()) {
-                                   seen[i].state = BatchState::Absent;
-                               } else {
-                                   seen[i].reason = listing.trouble;
-                               }
-                           }
-                           auto some = observations(listing, place.account, listed, ctx);
-                           for (std::size_t n = 0; n < some.size(); ++n) {
-                               seen[where[n]] = std::move(some[n]);
-                           }
-                           return {};
-                       });
+    return observeEach(
+        outer, refs,
+        [&](const CallContext& ctx, const Place& place, const std::vector<std::size_t>& indices,
+            std::vector<Observation>& seen) -> Result<void> {
+            auto answer = queue(place.account, ctx);
+            if (!answer) {
+                return answer.error();
+            }
+            auto listing = std::move(answer).value();
+            std::vector<std::string> names;
+            auto since = WallTime::max();
+            for (const auto i : indices) {
+                names.push_back(refs[i].key.value);
+                since = std::min(since, refs[i].submittedAt);
+            }
+            addHistory(listing, place.account, names, since, ctx);
+            std::vector<JobRef> listed;
+            std::vector<std::size_t> where;
+            for (const auto i : indices) {
+                if (listing.jobs.contains(refs[i].key.value)) {
+                    listed.push_back(refs[i]);
+                    where.push_back(i);
+                } else if (listing.trouble.empty()) {
+                    seen[i].state = BatchState::Absent;
+                } else {
+                    seen[i].reason = listing.trouble;
+                }
+            }
+            auto some = observations(listing, place.account, listed, ctx);
+            for (std::size_t n = 0; n < some.size(); ++n) {
+                seen[where[n]] = std::move(some[n]);
+            }
+            return {};
+        });
 }
 
 std::vector<Result<void>> SlurmBackend::remove(const Place& place, const std::vector<JobRef>& jobs,

@@ -37,32 +37,37 @@ public:
             return Submission{Accepted{{"id-" + job.key.value}, {}}, {}};
         });
     }
-    Result<std::vector<Observation>> observe(const CallContext& ctx,
+    Result<std::vector<Observation>> observe(const CallContext& outer,
                                              std::span<const JobRef> refs) override {
-        return observeEach(refs,
-                           [&](const Place& place, const std::vector<std::size_t>& indices,
-                               std::vector<Observation>& seen) -> Result<void> {
-                               const auto queue = queueAt(place, ctx);
-                               if (!queue) {
-                                   return queue.error();
-                               }
-                               for (const auto i : indices) {
-                                   seen[i].state = queue->jobs.contains(refs[i].key.value)
-                                                       ? BatchState::Running
-                                                       : BatchState::Absent;
-                               }
-                               return {};
-                           });
+        return observeEach(
+            outer, refs,
+            [&](const CallContext& ctx, const Place& place, const std::vector<std::size_t>& indices,
+                std::vector<Observation>& seen) -> Result<void> {
+                const auto queue = queueAt(place, ctx);
+                if (!queue) {
+                    return queue.error();
+                }
+                for (const auto i : indices) {
+                    seen[i].state = queue->jobs.contains(refs[i].key.value) ? BatchState::Running
+                                                                            : BatchState::Absent;
+                }
+                return {};
+            });
     }
 
     std::map<std::string, SchedulerQueue> queues;
     std::string closed = "-";  ///< An account that cannot be used.
+    std::string hangs = "-";   ///< One whose commands hang.
     std::string full = "-";
     std::vector<std::string> told;
     testing::FakeFolders folders;
 
 protected:
-    Result<SchedulerQueue> queueAt(const Place& place, const CallContext&) override {
+    Result<SchedulerQueue> queueAt(const Place& place, const CallContext& ctx) override {
+        if (place.account == hangs || clock_.steadyNow() >= ctx.deadline) {
+            clock_.sleepUntil(ctx.deadline, {});
+            return transientError("no time was left");
+        }
         if (place.account == closed) {
             return transientError("cannot act as account " + closed);
         }
@@ -104,6 +109,19 @@ TEST_F(SchedulerBackendTest, AJobIsFoundAmongThoseOfItsAccount) {
     EXPECT_EQ((*found)[0].key.value, "gb-a-1-1");
     EXPECT_EQ((*found)[1].key.value, "gb-a-2-1");
     EXPECT_THAT(scheduler_.find(ctx(), std::vector{ref("ci", "gb-a-2-1")}).value(), SizeIs(0));
+}
+
+TEST_F(SchedulerBackendTest, AnAccountThatHangsLeavesTheOthersTheirTime) {
+    scheduler_.hangs = "ci";
+    scheduler_.add("ciphys", "gb-a-2-1");
+
+    const auto seen = scheduler_.observe(ctx(), both_);
+
+    ASSERT_TRUE(seen.ok());
+    EXPECT_EQ((*seen)[0].state, BatchState::Unknown);
+    EXPECT_EQ((*seen)[1].state, BatchState::Running);
+    EXPECT_FALSE(scheduler_.release(ctx(), std::vector{both_[0], ref("ciphys", "gb-a-9-1")})[0]);
+    EXPECT_TRUE(scheduler_.release(ctx(), std::vector{both_[0], ref("ciphys", "gb-a-9-1")})[1]);
 }
 
 TEST_F(SchedulerBackendTest, NothingIsAbsentWhileOneOfTheAccountsCannotBeAsked) {

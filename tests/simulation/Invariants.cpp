@@ -83,7 +83,7 @@ private:
             find("no-claim-lost", name + " never ended at GitLab");
             return;
         }
-        checkReport(job, snapshot, name);
+        checkReport(job, snapshot, rows.front(), name);
         checkTime(job, snapshot, name);
         checkTrace(job, snapshot, rows.front(), name);
     }
@@ -93,13 +93,14 @@ private:
         return snapshot.erased || snapshot.acceptedFinals == 0;
     }
 
-    void checkReport(const PlannedJob& job, const JobSnapshot& snapshot, const std::string& name) {
+    void checkReport(const PlannedJob& job, const JobSnapshot& snapshot,
+                     const store::JobRecord& row, const std::string& name) {
         if (!takenAway(snapshot)) {
             if (snapshot.acceptedFinals != 1) {
                 find("one-report",
                      name + " was reported " + std::to_string(snapshot.acceptedFinals) + " times");
             }
-            checkVerdict(job, snapshot, name);
+            checkVerdict(job, snapshot, row, name);
             return;
         }
         const bool byPeople = job.interference != Interference::None;
@@ -163,20 +164,22 @@ private:
         });
     }
 
-    /// Lost before its script started, and a submission was left (`infrastructure_retries`).
-    bool couldBeSubmittedAgain(const PlannedJob& job, const JobSnapshot& snapshot) const {
+    /// Lost before its script started, and a submission was left (`infrastructure_retries`). Those
+    /// that never reached the cluster count, too.
+    bool couldBeSubmittedAgain(const PlannedJob& job, const JobSnapshot& snapshot,
+                               const store::JobRecord& row) const {
         int starts = 0;
-        int attempts = 0;
         for (const auto& [key, truth] : run_.truths()) {
             starts += truth.job == &job ? truth.starts : 0;
-            attempts += truth.job == &job ? 1 : 0;
         }
         const bool late =
             snapshot.endedAt.value_or(WallTime::max()) >= *snapshot.claimedAt + job.timeout;
-        return starts == 0 && attempts <= core::Policy().infrastructureRetries && !late;
+        return starts == 0 && row.submission.attempt <= core::Policy().infrastructureRetries &&
+               !late;
     }
 
-    void checkVerdict(const PlannedJob& job, const JobSnapshot& snapshot, const std::string& name) {
+    void checkVerdict(const PlannedJob& job, const JobSnapshot& snapshot,
+                      const store::JobRecord& row, const std::string& name) {
         using enum SimulatedFault;
         const auto left = leftBy(job);
         const bool byItself = left && left->end == SimulatedEnd::ByItself;
@@ -195,7 +198,7 @@ private:
             right = job.tooLong();
         } else if (reason == "runner_system_failure") {
             right = (struck(job, {JobLost, NodeFailed, RunLostLate}) &&
-                     !couldBeSubmittedAgain(job, snapshot)) ||
+                     !couldBeSubmittedAgain(job, snapshot, row)) ||
                     (tooLate && nodesClockIsAnother(snapshot));
         }
         if (!right) {

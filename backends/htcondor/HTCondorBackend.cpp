@@ -56,7 +56,7 @@ Capabilities HTCondorBackend::capabilities() const {
     // A network file system shows the status file late; a schedd takes what it was sent when it
     // goes on.
     return {.maxBatch = 10'000,
-            .maxSubmit = 100,
+            .maxSubmit = 20,
             .liveLog = true,
             .softCancel = !config_.fileTransfer,
             .sharedFolder = !config_.fileTransfer,

@@ -22,6 +22,12 @@ std::size_t mostTogether(Effect effect, const Capabilities& abilities) {
     return std::max<std::size_t>(most, 1);
 }
 
+/// What is already in a folder that we see is looked at, not fetched: a report need not wait until
+/// other jobs have been submitted.
+bool isRead(const BackendEntry& entry, Effect effect) {
+    return effect == Effect::Collect && entry.policy.capabilities.sharedFolder;
+}
+
 folder::FolderRef folderOf(const store::JobRecord& job) {
     return {job.submission.key, job.account};
 }
@@ -162,21 +168,23 @@ void Effects::submit(BackendEntry& entry, ReadySubmission ready) {
 
 void Effects::add(Effect effect, const BackendEntry& entry, Gathered job) {
     const std::lock_guard lock(mutex_);
-    auto& gathering = gathered_[entry.name].byEffect[effect];
+    auto& gathering = gathered_[{entry.name, isRead(entry, effect)}].byEffect[effect];
     gathering.jobs.push_back(std::move(job));
     ++gathering.fresh;
 }
 
 void Effects::startGathered() {
     const std::lock_guard lock(mutex_);
-    for (auto& [name, gathered] : gathered_) {
-        auto& entry = *world_.backends.at(name);
+    for (auto& [key, gathered] : gathered_) {
+        auto& entry = *world_.backends.at(key.first);
+        const bool reads = key.second;
+        auto& lane = reads ? entry.reads : entry.effects;
         for (auto& [effect, gathering] : gathered.byEffect) {
             const auto most = mostTogether(effect, entry.policy.capabilities);
             // An earlier call may take them along; then there is nothing left for this one.
             for (auto calls = (gathering.fresh + most - 1) / most; calls > 0; --calls) {
-                entry.effects.post([this, &entry](std::stop_token stop) {
-                    if (auto [next, jobs] = takeGathered(entry); !jobs.empty()) {
+                lane.post([this, &entry, reads](std::stop_token stop) {
+                    if (auto [next, jobs] = takeGathered(entry, reads); !jobs.empty()) {
                         call(entry, next, jobs, std::move(stop));
                     }
                 });
@@ -186,9 +194,10 @@ void Effects::startGathered() {
     }
 }
 
-std::pair<Effect, std::vector<Effects::Gathered>> Effects::takeGathered(const BackendEntry& entry) {
+std::pair<Effect, std::vector<Effects::Gathered>> Effects::takeGathered(const BackendEntry& entry,
+                                                                        bool reads) {
     const std::lock_guard lock(mutex_);
-    auto& [byEffect, last] = gathered_.at(entry.name);
+    auto& [byEffect, last] = gathered_.at({entry.name, reads});
     auto next = byEffect.upper_bound(last);
     for (std::size_t tried = 0; tried < byEffect.size(); ++tried, ++next) {
         next = next == byEffect.end() ? byEffect.begin() : next;

@@ -36,7 +36,7 @@ public:
     /// CancelSoft, CancelHard, Collect or Release, with the next `startGathered`. What has gathered
     /// when the lane comes to it, of this step and of later ones, is one call: each may ask the
     /// batch system for its whole queue. The effects take turns, so that ends need not wait until
-    /// all that is new has been submitted.
+    /// all that is new has been submitted; in a folder that we see they do not wait at all.
     void gather(Effect effect, BackendEntry& entry, const store::JobRecord& job, Live& live);
     /// Gathered like these.
     void submit(BackendEntry& entry, ReadySubmission job);
@@ -58,12 +58,12 @@ private:
         std::deque<Gathered> jobs;
         std::size_t fresh = 0;  ///< For which no call is planned yet.
     };
-    struct OfBackend {
+    struct OfLane {
         std::map<Effect, Gathering> byEffect;
         Effect last{};  ///< Whose turn it was.
     };
     void add(Effect effect, const BackendEntry& entry, Gathered job);
-    std::pair<Effect, std::vector<Gathered>> takeGathered(const BackendEntry& entry);
+    std::pair<Effect, std::vector<Gathered>> takeGathered(const BackendEntry& entry, bool reads);
     void call(BackendEntry& entry, Effect effect, std::span<Gathered> jobs, std::stop_token stop);
     /// False when the backend could not say anything.
     bool lookAt(BackendEntry& entry, std::span<const Look> jobs, std::stop_token stop);
@@ -75,7 +75,8 @@ private:
     World& world_;
     Answers& answers_;
     std::mutex mutex_;
-    std::map<std::string, OfBackend> gathered_;  ///< By the name of the backend.
+    /// By the name of the backend, and whether the lane is the one for reads.
+    std::map<std::pair<std::string, bool>, OfLane> gathered_;
 };
 
 JobRef refOf(const store::JobRecord& job);

@@ -117,6 +117,20 @@ TEST_F(TogetherTest, AnEndDoesNotWaitUntilAllThatIsNewHasBeenSubmitted) {
     EXPECT_EQ(backend_.calls(Verb::Submit), (Sizes{10, 10, 10, 10, 10, 1, 10, 10, 10}));
 }
 
+TEST_F(TogetherTest, AnEndInASharedFolderDoesNotWaitForASubmissionThatHangs) {
+    backend_.abilities.sharedFolder = true;
+    restart();
+    submitAtClosedGate(1);
+    finishAndSee(rows_.front());
+
+    const auto reported = [&] {
+        step();
+        return !gitlab_.job(1).ended.empty();
+    };
+    EXPECT_TRUE(testing::waitUntil(reported, 50s));
+    backend_.gate(Verb::Submit).open();
+}
+
 TEST_F(TogetherTest, LargeJobsAreNotAllInMemoryForTheirSubmission) {
     backend_.gate(Verb::Submit).close();
     std::vector<JobRow> large;

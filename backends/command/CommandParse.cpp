@@ -68,6 +68,13 @@ std::string saidBy(const Finished& finished) {
     return sentence.empty() ? lastLineOf(finished.out) : sentence;
 }
 
+/// Whether the pattern is in the answer. A command that was killed said nothing, not that there is
+/// nothing.
+bool isSaid(const CommandPattern& pattern, const Finished& finished) {
+    const auto all = finished.out + finished.err;
+    return (finished.exitCode == 0 || !lastLineOf(all).empty()) && pattern.isIn(all);
+}
+
 }  // namespace
 
 CommandPattern::CommandPattern(const std::string& text) : names_(groupsOf(text)) {
@@ -242,7 +249,7 @@ Result<void> CommandParser::readJson(CommandListing& listing, const std::string&
 }
 
 Result<CommandListing> CommandParser::listing(const Finished& status) const {
-    if (statusEmpty_.isIn(status.out + status.err)) {
+    if (isSaid(statusEmpty_, status)) {
         return CommandListing{};
     }
     if (status.exitCode != 0) {
@@ -283,7 +290,7 @@ Result<Submission> CommandParser::submission(const Finished& submit, WallTime no
 Observation CommandParser::result(const Finished& result) const {
     const auto all = result.out + result.err;
     Observation seen;
-    if (resultNone_.isIn(all)) {
+    if (isSaid(resultNone_, result)) {
         seen.state = BatchState::Absent;
         return seen;
     }

@@ -250,7 +250,8 @@ CommandConfig lsf() {
     return c;
 }
 
-/// oarsub(1), oarstat(1), oardel(1) of OAR 2.5.
+/// oarsub(1), oarstat(1), oardel(1) of OAR 2.5. The result is that of the name: an id may be
+/// another job's.
 CommandConfig oar() {
     CommandConfig c;
     c.submit = {"oarsub",
@@ -269,7 +270,10 @@ CommandConfig oar() {
                 "[--project={account}]",
                 "/bin/sh {script}"};
     c.submitId = R"(OAR_JOB_ID=(?<id>[1-9]\d*))";
-    c.submitRefused = "does not exist|verify your request syntax|Bad resource";
+    // `please verify your request syntax` it also says when its database failed.
+    c.submitRefused =
+        R"(The queue \S* does not exist|Bad resource request \(ERROR: +(?:column|syntax)|)"
+        R"(There are not enough resources|not allowed)";
     c.status = {"oarstat", "-u", "{user}", "-J"};
     c.statusEmpty = R"(\A\s*\z)";
     c.statusJson = ".";
@@ -278,9 +282,12 @@ CommandConfig oar() {
     c.pendingStates = "Waiting|toLaunch|toAckReservation";
     c.runningStates = "Launching|Running|Suspended|Resuming|Finishing";
     c.endedStates = "Terminated|Error|toError";
-    c.result = {"oarstat", "-f", "-j", "{id}"};
-    c.resultEnd = R"(exit_code = \d+ \((?<exit>\d+),(?<signal>\d+),\d+\))";
-    c.resultWallTime = "WALLTIME";
+    c.result = {"oarstat", "-f", "--sql", "job_name = '{name}' AND job_user = '{user}'"};
+    c.resultEnd = R"(^    exit_code = \d+ \((?<exit>\d+),(?<signal>\d+),\d+\)$)";
+    // Of a job that was removed it knows no more than that it is over.
+    c.resultNone =
+        R"(\A\s*\z|^    state = Error\n(?!(?:.+\n)*?(?:    exit_code = |\S+ \S+> WALLTIME:)))";
+    c.resultWallTime = R"(^\S+ \S+> WALLTIME:)";
     c.cancel = {"oardel", "{id}"};
     c.cancelGone = "already killed|Cannot frag";
     return c;

@@ -77,9 +77,17 @@ TEST(CommandListing, OfLsf) {
 }
 
 TEST(CommandListing, OfOar) {
-    EXPECT_THAT(told(parser("oar").listing(said(fixture("oar-oarstat.json")))),
-                ElementsAre("gb-abcdefgh-1-1 67 running R=1,W=0:13:0,J=B,N=gb-abcdefgh-1-1 @",
-                            "gb-abcdefgh-2-1 68 pending Karma = 0.000 @"));
+    EXPECT_THAT(told(parser("oar").listing(said(fixture("oar-oarstat-2.5.9.json")))),
+                ElementsAre("gb-abcdefgh-2-1 5 running R=2,W=1:33:0,J=B,N=gb-abcdefgh-2-1 "
+                            "(Karma=0.000,quota_ok) @",
+                            "gb-abcdefgh-3-1 6 running R=2,W=1:33:0,J=B,N=gb-abcdefgh-3-1 "
+                            "(Karma=0.000,quota_ok) @",
+                            "gb-abcdefgh-4-1 8 pending R=1,W=1:33:0,J=B,N=gb-abcdefgh-4-1 "
+                            "(Karma=0.000,quota_ok) @",
+                            "gb-abcdefgh-5-1 9 held R=1,W=1:33:0,J=B,N=gb-abcdefgh-5-1 "
+                            "(Karma=0.000,quota_ok) @"));
+    EXPECT_TRUE(told(parser("oar").listing(said(""))).empty());
+    EXPECT_FALSE(parser("oar").listing(said("", 25, "DB connection error, exiting.\n")).ok());
 }
 
 TEST(CommandListing, OfFlux) {
@@ -115,6 +123,7 @@ TEST(CommandListing, AnAnswerWithoutSenseOrWithAnErrorConcludesNothing) {
     for (const auto& answer :
          {parser("sge").listing(said("Wartung bis morgen\n")),
           parser("sge").listing(said("", 1, "error: commlib error: got select error\n")),
+          parser("oar").listing(said("", 1)), parser("torque").listing(said("\n", 137)),
           parser("pbs").listing(said(json.substr(0, json.size() / 2))),
           parser("pbs").listing(said("{}\n")), parser("pbs").listing(said("[1]\n")),
           parser("pbs").listing(said("{\"Jobs\":[1]}\n")),
@@ -196,6 +205,24 @@ TEST(CommandSubmission, ARefusalIsToldInTheBatchSystemsOwnWords) {
     EXPECT_EQ(away.error().kind, ErrorKind::Uncertain);
 }
 
+TEST(CommandSubmission, OarRefusesBySentencesThatNameWhatIsWrong) {
+    const std::string admission = "[ADMISSION RULE] Modify resource description\nOAR_JOB_ID=-5\n";
+    const std::string why = "[ERROR] Oarsub failed, please verify your request syntax.\n";
+    for (const std::string sentence :
+         {"ERROR : The queue zork does not exist",
+          "There are not enough resources for your request",
+          "Bad resource request (ERROR:  column \"core\" does not exist",
+          "[ADMISSION RULE] root and oar users are not allowed to submit jobs."}) {
+        const auto answer =
+            parser("oar").submission(said(admission, 8, sentence + "\n" + why), kNow);
+        ASSERT_FALSE(answer.ok());
+        EXPECT_EQ(answer.error().kind, ErrorKind::Permanent);
+        EXPECT_EQ(answer.error().message, sentence);
+    }
+    EXPECT_EQ(parser("oar").submission(said("OAR_JOB_ID=\n", 8, why), kNow).error().kind,
+              ErrorKind::Uncertain);
+}
+
 TEST(CommandResult, ExitCodesSignalsAndCauses) {
     const auto sge = parser("sge");
     const auto killed = sge.result(said(fixture("sge-qacct-8.1.9.txt")));
@@ -215,7 +242,11 @@ TEST(CommandResult, ExitCodesSignalsAndCauses) {
         EXPECT_EQ(parser("pbs").result(said(text)).signal, std::nullopt);
     }
     EXPECT_EQ(parser("pbs").result(said("    Exit_status = -3\n")).cause, EndCause::NodeFailure);
-    EXPECT_EQ(parser("oar").result(said("    exit_code = 768 (3,0,0)\n")).exitCode, 3);
+    EXPECT_EQ(parser("oar").result(said(fixture("oar-terminated-2.5.9.txt"))).exitCode, 3);
+    EXPECT_EQ(parser("oar").result(said(fixture("oar-walltime-2.5.9.txt"))).cause,
+              EndCause::WallTimeLimit);
+    EXPECT_EQ(parser("oar").result(said(fixture("oar-removed-2.5.9.txt"))).state,
+              BatchState::Absent);
     EXPECT_EQ(parser("oar").result(said("    exit_code = 9 (0,9,0)\n")).signal, 9);
     EXPECT_EQ(parser("lsf").result(said("Exited with exit code 3.\n")).exitCode, 3);
     EXPECT_EQ(parser("lsf").result(said("TERM_MEMLIMIT: job killed\n")).cause,
@@ -228,6 +259,8 @@ TEST(CommandResult, WhatMakesNoSenseIsUnknownWithAReason) {
     const auto seen = parser("sge").result(said("", 1, "error: commlib error\n"));
     EXPECT_EQ(seen.state, BatchState::Unknown);
     EXPECT_THAT(seen.reason, HasSubstr("makes no sense: error: commlib error"));
+    EXPECT_EQ(parser("oar").result(said("", 137)).state, BatchState::Unknown);
+    EXPECT_EQ(parser("oar").result(said("")).state, BatchState::Absent);
 }
 
 TEST(CommandCancel, AJobThatIsNotThereIsCancelled) {

@@ -18,5 +18,6 @@ build_packages=(g++ make cmake ninja-build ccache git curl procps sqlite3 sudo u
 slurm_packages=(slurmctld slurmd slurm-client)
 slurm_accounting_packages=(slurmdbd mariadb-server-core mariadb-client-core)
 sge_packages=(msmtp-mta gridengine-master gridengine-exec gridengine-client)  # the first: a mail program without a daemon
-engine_packages=("${slurm_packages[@]}" "${slurm_accounting_packages[@]}" "${sge_packages[@]}")
+oar_packages=(mmdebstrap)  # It makes the folder in which OAR is installed.
+engine_packages=("${slurm_packages[@]}" "${slurm_accounting_packages[@]}" "${sge_packages[@]}" "${oar_packages[@]}")
 fuzz_packages=(clang libclang-rt-14-dev)

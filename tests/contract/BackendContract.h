@@ -46,6 +46,8 @@ public:
     virtual Millis clockDifference() { return Millis(0); }
     /// Whether the batch system goes on telling of ended jobs after their release.
     virtual bool keepsRecords() { return false; }
+    /// Whether the batch system only notes that a job is to be removed, and does it a little later.
+    virtual bool removesLater() { return false; }
     /// Whether the batch system tells when a job started and ended.
     virtual bool tellsTimes() { return true; }
     /// Lets a little time go on.

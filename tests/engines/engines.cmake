@@ -5,7 +5,7 @@
 function(engine_test name prefix)
   set(program ${name}_engine_test)
   set(backend ${name})
-  if(name STREQUAL sge)
+  if(name MATCHES "^(sge|oar)$")
     set(backend command)
   endif()
   add_executable(${program} engines/EngineMain.cpp engines/Engine.cpp engines/${prefix}Engine.cpp
@@ -43,6 +43,8 @@ add_test(NAME engine.htcondor.transfer COMMAND htcondor_engine_test --gtest_filt
 set_tests_properties(engine.htcondor.transfer PROPERTIES LABELS engine TIMEOUT 600 SKIP_RETURN_CODE 77)
 engine_test(sge Sge engines/SgeFaultTest.cpp)
 engine_faults(sge 1)
+engine_test(oar Oar engines/OarFaultTest.cpp)
+engine_faults(oar 1)
 
 # engine_service(slurm Slurm): the real executable on it; with many jobs; while all that there is is killed.
 function(engine_service name prefix)

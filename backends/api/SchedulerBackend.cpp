@@ -1,5 +1,6 @@
 #include "backends/api/SchedulerBackend.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "backends/api/SharedFolder.h"
@@ -8,6 +9,9 @@ namespace gridbridge {
 namespace {
 
 using Phase = QueuedJob::Phase;
+
+/// A scheduler that is only slow must be able to answer for somebody.
+constexpr SteadyTime::duration kLeastShare = std::chrono::seconds(5);
 
 JobRef withId(JobRef ref, const RemoteId& id) {
     ref.id = id;
@@ -116,7 +120,8 @@ CallContext SchedulerBackend::shareOf(const CallContext& ctx, std::size_t places
     auto share = ctx;
     const auto now = clock_.steadyNow();
     if (places > 1 && ctx.deadline > now) {
-        share.deadline = now + (ctx.deadline - now) / static_cast<std::int64_t>(places);
+        const auto even = (ctx.deadline - now) / static_cast<std::int64_t>(places);
+        share.deadline = std::min(ctx.deadline, now + std::max(even, kLeastShare));
     }
     return share;
 }

@@ -36,7 +36,8 @@ public:
     /// CancelSoft, CancelHard, Collect or Release, with the next `startGathered`. What has gathered
     /// when the lane comes to it, of this step and of later ones, is one call: each may ask the
     /// batch system for its whole queue. The effects take turns, so that ends need not wait until
-    /// all that is new has been submitted; in a folder that we see they do not wait at all.
+    /// all that is new has been submitted; in a folder that we see they do not wait for
+    /// submissions.
     void gather(Effect effect, BackendEntry& entry, const store::JobRecord& job, Live& live);
     /// Gathered like these.
     void submit(BackendEntry& entry, ReadySubmission job);

@@ -50,8 +50,10 @@ JobId EngineService::add(const std::string& name, std::vector<std::string> scrip
     return gitlab->addJob(std::move(spec));
 }
 
-JobId EngineService::addPrinting(const std::string& name, const std::string& pause) {
-    return add(name, {"for i in 0 1 2 3 4 5 6 7 8 9; do echo line $i; sleep " + pause + "; done"});
+JobId EngineService::addPrinting(const std::string& name, const std::string& pause,
+                                 const std::string& first) {
+    return add(name,
+               {first, "for i in 0 1 2 3 4 5 6 7 8 9; do echo line $i; sleep " + pause + "; done"});
 }
 
 long EngineService::starts(const std::string& name) const {

@@ -19,8 +19,9 @@ protected:
                const std::filesystem::path& commands = ServiceEngine::get().commandFolder());
     /// A job that counts its starts and runs these lines.
     fakegitlab::JobId add(const std::string& name, std::vector<std::string> script);
-    /// One that prints ten lines, `pause` seconds after each.
-    fakegitlab::JobId addPrinting(const std::string& name, const std::string& pause);
+    /// One that does `first` and prints ten lines, `pause` seconds after each.
+    fakegitlab::JobId addPrinting(const std::string& name, const std::string& pause,
+                                  const std::string& first = ":");
     long starts(const std::string& name) const;
     /// Jobs in that state, as the service knows them.
     long count(const std::string& state) const;

@@ -56,8 +56,9 @@ public:
     }
 
     std::map<std::string, SchedulerQueue> queues;
-    std::string closed = "-";  ///< An account that cannot be used.
-    std::string hangs = "-";   ///< One whose commands hang.
+    std::string closed = "-";       ///< An account that cannot be used.
+    std::string hangs = "-";        ///< One whose commands hang.
+    std::chrono::seconds takes{0};  ///< Each answer.
     std::string full = "-";
     std::vector<std::string> told;
     testing::FakeFolders folders;
@@ -66,6 +67,11 @@ protected:
     Result<SchedulerQueue> queueAt(const Place& place, const CallContext& ctx) override {
         if (place.account == hangs || clock_.steadyNow() >= ctx.deadline) {
             clock_.sleepUntil(ctx.deadline, {});
+            return transientError("no time was left");
+        }
+        const auto answer = clock_.steadyNow() + takes;
+        clock_.sleepUntil(std::min(answer, ctx.deadline), {});
+        if (answer > ctx.deadline) {
             return transientError("no time was left");
         }
         if (place.account == closed) {
@@ -122,6 +128,24 @@ TEST_F(SchedulerBackendTest, AnAccountThatHangsLeavesTheOthersTheirTime) {
     EXPECT_EQ((*seen)[1].state, BatchState::Running);
     EXPECT_FALSE(scheduler_.release(ctx(), std::vector{both_[0], ref("ciphys", "gb-a-9-1")})[0]);
     EXPECT_TRUE(scheduler_.release(ctx(), std::vector{both_[0], ref("ciphys", "gb-a-9-1")})[1]);
+}
+
+TEST_F(SchedulerBackendTest, ASchedulerThatIsOnlySlowAnswersForMostOfTwentyAccounts) {
+    scheduler_.takes = std::chrono::seconds(4);
+    std::vector<JobRef> refs;
+    for (int n = 10; n < 30; ++n) {
+        const auto number = std::to_string(n);
+        refs.push_back(ref("ci" + number, "gb-a-" + number + "-1"));
+        scheduler_.add(refs.back().account, refs.back().key.value);
+    }
+
+    const auto seen = scheduler_.observe(ctx(), refs);
+
+    ASSERT_TRUE(seen.ok());
+    EXPECT_EQ(
+        std::count_if(seen->begin(), seen->end(),
+                      [](const Observation& job) { return job.state == BatchState::Running; }),
+        15);
 }
 
 TEST_F(SchedulerBackendTest, NothingIsAbsentWhileOneOfTheAccountsCannotBeAsked) {

@@ -354,6 +354,7 @@ ScriptEnd scriptEnd(const std::string& text, const std::string& nonce) {
     end.stage = status->stage;
     end.exitCode = status->exitCode;
     end.logBytes = status->logBytes;
+    end.outputs = {status->outputs.begin(), status->outputs.end()};
     return end;
 }
 

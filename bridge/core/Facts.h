@@ -3,6 +3,7 @@
 #include <bitset>
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -61,6 +62,7 @@ struct ScriptEnd {
     std::string outcome, why, stage;
     std::optional<int> exitCode;
     std::int64_t logBytes = 0;
+    std::map<std::string, std::int64_t> outputs = {};  ///< Bytes of each that the script left.
 };
 
 struct LogFact {

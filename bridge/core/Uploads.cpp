@@ -39,7 +39,8 @@ struct Uploads {
     std::string scratch;
     store::JobRecord job;
     std::shared_ptr<const gitlab::JobDescription> description;
-    bool success;
+    ScriptEnd end;
+    Millis settleTime;
     bool sections;
     UploadProgress progress;
     std::stop_token stop;
@@ -47,11 +48,11 @@ struct Uploads {
     UploadFact run() {
         UploadFact fact;
         const std::string section =
-            success ? "upload_artifacts_on_success" : "upload_artifacts_on_failure";
+            success() ? "upload_artifacts_on_success" : "upload_artifacts_on_failure";
         const auto begin = clock.wallNow();
         for (; progress.sent < description->artifacts.size(); progress = {progress.sent + 1}) {
             const auto& wanted = description->artifacts[progress.sent];
-            if (wanted.type != "archive" || !payload::wantsUpload(wanted, success)) {
+            if (wanted.type != "archive" || !payload::wantsUpload(wanted, success())) {
                 continue;
             }
             auto attempt = one(progress.sent);
@@ -66,26 +67,41 @@ struct Uploads {
             fact.lines.insert(fact.lines.begin(),
                               sectionStart(begin, section,
                                            std::string("Uploading artifacts for ") +
-                                               (success ? "successful" : "failed") + " job"));
+                                               (success() ? "successful" : "failed") + " job"));
             fact.lines.push_back(sectionEnd(clock.wallNow(), section));
         }
         return fact;
     }
 
 private:
-    /// Read as the job's account, anew for each piece.
+    bool success() const { return end.outcome == "success"; }
+
+    /// Read as the job's account, anew for each piece. A network file system may show it late.
     payload::Pieces tarball(std::size_t index) const {
-        return [this, name = payload::tarballName(index),
-                offset = std::int64_t{0}]() mutable -> Result<std::string> {
+        const auto name = payload::tarballName(index);
+        const auto stated = end.outputs.find(name);
+        const auto size = stated == end.outputs.end() ? 0 : stated->second;
+        return [this, name, size, offset = std::int64_t{0}]() mutable -> Result<std::string> {
             const folder::ReadRequest piece{
                 {job.submission.key, job.account}, name, offset, kPiece};
             auto chunk = std::move(folders.read({&piece, 1}).front());
             if (!chunk) {
                 return chunk.error();
             }
+            if (chunk->bytes.empty() && offset < size) {
+                return incomplete(offset, size);
+            }
             offset += static_cast<std::int64_t>(chunk->bytes.size());
             return std::move(chunk).value().bytes;
         };
+    }
+
+    Error incomplete(std::int64_t there, std::int64_t size) const {
+        const auto text = "of the artifacts that the job packed " + std::to_string(there) + " of " +
+                          std::to_string(size) + " bytes are there";
+        const bool mayCome =
+            clock.wallNow() < job.submission.statusAt.value_or(WallTime{}) + settleTime;
+        return mayCome ? transientError(text) : permanentError(text);
     }
 
     Attempt one(std::size_t index) {
@@ -106,10 +122,11 @@ private:
             hear(attempt, packed.error());
         } else {
             for (const auto& line : packed->lines) {
-                if (first) {
+                if (!progress.packed) {
                     attempt.lines.push_back(plainLine(line));
                 }
             }
+            progress.packed = true;
             if (packed->entries > 0) {
                 send(attempt, index, {zip, packed->filename});
             }
@@ -198,7 +215,8 @@ void Effects::upload(BackendEntry& entry, const store::JobRecord& job, Live& liv
                     world_.scratch,
                     job,
                     *description,
-                    end.outcome == "success",
+                    end,
+                    entry.policy.settleTime,
                     live.sections,
                     live.uploads,
                     {}};

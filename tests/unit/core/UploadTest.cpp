@@ -145,6 +145,38 @@ TEST_F(UploadTest, NothingIsPackedForAServerThatIsAwayAndItFollowsAsSoonAsItIsBa
     EXPECT_EQ(job(row_).outcome, Outcome::Success);
 }
 
+TEST_F(UploadTest, WaitsForAnArchiveThatIsNotAllThereYet) {
+    const auto file = folder_.path() / "a.tar";
+    const auto whole = tarball("a.txt", "what the job has made\n");
+    std::filesystem::resize_file(file, 600);
+    begin();
+    backend_.finish(
+        key(row_), 0,
+        "output." + payload::tarballName(0) + "=" + std::to_string(whole.size()) + "\n");
+    pass(30s);
+    EXPECT_EQ(job(row_).state, State::Collecting);
+    EXPECT_TRUE(tries().empty());
+
+    std::ofstream(file, std::ios::binary) << whole;
+    pass(60s);
+
+    EXPECT_EQ(job(row_).outcome, Outcome::Success);
+    EXPECT_EQ(tries().size(), 1U);
+    EXPECT_THAT(traceOf(row_), HasSubstr("a.txt: found 1 matching"));
+}
+
+TEST_F(UploadTest, AnArchiveThatNeverComesIsNoSuccess) {
+    begin();
+    std::filesystem::remove(folder_.path() / "a.tar");
+    backend_.finish(key(row_), 0, "output." + payload::tarballName(0) + "=2048\n");
+
+    pass(5min);
+
+    EXPECT_EQ(job(row_).outcome, Outcome::Failed);
+    EXPECT_TRUE(tries().empty());
+    EXPECT_THAT(traceOf(row_), HasSubstr("0 of 2048 bytes are there"));
+}
+
 TEST_F(UploadTest, RefusalsAreAVerdict) {
     begin();
     JobAnswer refused{.outcome = CallOutcome::Rejected, .message = "400 Invalid Format"};

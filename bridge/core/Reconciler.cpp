@@ -53,6 +53,7 @@ Reconciler::Reconciler(Clock& clock, store::JobStore& store, World& world, Answe
         capacity_.drain(runner.name, runner.draining);
     }
     const auto open = store_.open();
+    followClockSetWhileDown(open.empty() ? JobRow{} : *std::max_element(open.begin(), open.end()));
     for (const auto& job : store_.load(open)) {
         adopt(job, false);
         // To a job that is only watched the first look brings whatever there is to decide.

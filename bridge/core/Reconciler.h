@@ -36,6 +36,8 @@ private:
     void identify(const store::JobRecord& job, Live& live);
     void learn(JobRow row, Live& live);
     void followClock();
+    /// Or while it could not write. Before any job is loaded; `last` is the last that is open.
+    void followClockSetWhileDown(JobRow last);
     void noteUnwritable(const store::StoreError& error);
     bool takeRoom(const Live& job);
     void hear();

@@ -13,6 +13,7 @@
 #include "bridge/core/ResourceRules.h"
 #include "bridge/core/RunAs.h"
 #include "bridge/folder/JobFolders.h"
+#include "bridge/folder/ProcessTable.h"
 #include "bridge/gitlab/JobDescription.h"
 #include "bridge/gitlab/Masker.h"
 #include "bridge/gitlab/RunnerApi.h"
@@ -69,6 +70,7 @@ struct World {
     std::string host;
     std::string version;
     std::string scratch;  ///< Folder for archives on their way to GitLab; private.
+    std::string bootId = folder::currentBootId();  ///< The machine's own; other only in tests.
 };
 
 /// How far the uploads of a job have come since the start of the service. After a restart they

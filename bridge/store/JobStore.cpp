@@ -192,14 +192,24 @@ std::vector<bool> JobStore::commit(std::span<const Change> changes,
     });
 }
 
-void JobStore::shiftTimes(Millis by, JobRow last) {
+void JobStore::shiftTimes(Millis by, JobRow last, const Boot& boot) {
     const std::lock_guard lock(impl_->writing);
     impl_->owner.use([&] {
         SQLite::Transaction transaction(impl_->owner.database(),
                                         SQLite::TransactionBehavior::IMMEDIATE);
         impl_->writes.shiftTimes(by, last, impl_->clock.wallNow());
+        impl_->runners.save(boot);
         transaction.commit();
     });
+}
+
+std::optional<Boot> JobStore::boot() {
+    return impl_->owner.use([&] { return impl_->runners.boot(); });
+}
+
+void JobStore::save(const Boot& boot) {
+    const std::lock_guard lock(impl_->writing);
+    impl_->owner.use([&] { impl_->runners.save(boot); });
 }
 
 Result<Secret> JobStore::payload(JobRow row) {

@@ -36,6 +36,12 @@ struct Installation {
     WallTime createdAt;
 };
 
+/// Since when the machine has been up, as its clock stands; the same until the clock is set.
+struct Boot {
+    std::string id;  ///< /proc/sys/kernel/random/boot_id
+    WallTime at;
+};
+
 /// One change of one job, stored whole or not at all.
 struct Change {
     State from = State::Received;  ///< Compared; when the row is elsewhere the change is dropped.
@@ -121,7 +127,11 @@ public:
     /// The clock was set by so much: what it was read for in open jobs moves along. Not what a
     /// batch system has told, nor the history. Rows after `last` may have been claimed before it
     /// was set or since; their claim, a moment ago, tells which.
-    void shiftTimes(Millis by, JobRow last);
+    /// With it the machine's boot is stored as it is now.
+    void shiftTimes(Millis by, JobRow last, const Boot& boot);
+    /// As it was stored last; nothing in a new database.
+    std::optional<Boot> boot();
+    void save(const Boot& boot);
 
     /// What commands have asked for and nobody has seen to, oldest first.
     std::vector<Request> openRequests();

@@ -23,6 +23,24 @@ std::optional<Installation> RunnerTables::installation() {
     return found;
 }
 
+std::optional<Boot> RunnerTables::boot() {
+    SQLite::Statement select(
+        database_, "SELECT boot_id, booted_at FROM installation WHERE boot_id IS NOT NULL");
+    Query query(select);
+    if (!query.next()) {
+        return std::nullopt;
+    }
+    Boot found;
+    found.id = query.text();
+    found.at = query.time();
+    return found;
+}
+
+void RunnerTables::save(const Boot& boot) {
+    SQLite::Statement update(database_, "UPDATE installation SET boot_id = ?, booted_at = ?");
+    Query(update).with(boot.id, boot.at).run();
+}
+
 void RunnerTables::save(const RunnerRecord& runner) {
     SQLite::Statement upsert(
         database_,

@@ -21,6 +21,8 @@ public:
     void ensureInstallation(const std::string& id, int schemaVersion, WallTime now);
     /// Nothing in a database whose first start was cut short.
     std::optional<Installation> installation();
+    std::optional<Boot> boot();
+    void save(const Boot& boot);
 
     /// As JobStore::saveRunner; requests alone change `draining`.
     void save(const RunnerRecord& runner);

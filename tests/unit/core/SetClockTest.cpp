@@ -58,6 +58,33 @@ TEST_P(SetClock, KeptTimeOutlivesARestart) {
     EXPECT_FALSE(backend_.job(key(row)).cancels.empty());
 }
 
+TEST_P(SetClock, SetWhileTheServiceIsDownItIsFollowedToo) {
+    const auto row = running(1);
+    pass(20min);
+    clock_.jumpWall(GetParam());
+
+    restart();
+    restart();
+    pass(39min - kPoll);
+    EXPECT_EQ(job(row).state, State::Running);
+    EXPECT_EQ(job(row).cancel, store::Cancel::None);
+    pass(2min);
+
+    EXPECT_FALSE(backend_.job(key(row)).cancels.empty());
+}
+
+TEST_P(SetClock, AfterARebootNothingIsKnownOfIt) {
+    const auto row = running(1);
+    pass(20min);
+    testing::Person(database()).execute("UPDATE installation SET boot_id = 'another'");
+    clock_.jumpWall(GetParam());
+
+    restart();
+    pass(kPoll);
+
+    EXPECT_EQ(backend_.job(key(row)).cancels.empty(), GetParam() < 0min);
+}
+
 TEST_P(SetClock, JobThatIsNotListedOnceIsNotLost) {
     const auto row = running(1);
     entry().policy.capabilities.visibilityDelay = 60s;

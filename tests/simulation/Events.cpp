@@ -16,16 +16,10 @@ void Simulation::happen(const PlannedEvent& event) {
             }
             return;
         case EventKind::WallJump:
-            if (!life_) {
-                // Nobody could tell it from time that has passed.
-                later_.emplace_back(beginAt_, [this, event] { happen(event); });
-                return;
-            }
             ++happened_["wall clock jump"];
             tell("the wall clock of the service jumps by " +
                  std::to_string(event.howLong.count() / 1000) + " s");
             serviceClock_.jump(event.howLong);
-            stepCore();
             return;
         case EventKind::GitLabAway:
             ++happened_["gitlab away"];

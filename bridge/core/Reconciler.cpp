@@ -52,8 +52,8 @@ Reconciler::Reconciler(Clock& clock, store::JobStore& store, World& world, Answe
     for (const auto& runner : store_.runners()) {
         capacity_.drain(runner.name, runner.draining);
     }
+    followClockSetWhileDown();
     const auto open = store_.open();
-    followClockSetWhileDown(open.empty() ? JobRow{} : *std::max_element(open.begin(), open.end()));
     for (const auto& job : store_.load(open)) {
         adopt(job, false);
         // To a job that is only watched the first look brings whatever there is to decide.

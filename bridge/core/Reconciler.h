@@ -36,8 +36,8 @@ private:
     void identify(const store::JobRecord& job, Live& live);
     void learn(JobRow row, Live& live);
     void followClock();
-    /// Or while it could not write. Before any job is loaded; `last` is the last that is open.
-    void followClockSetWhileDown(JobRow last);
+    /// Or while it could not write. Before any job is adopted.
+    void followClockSetWhileDown();
     void noteUnwritable(const store::StoreError& error);
     bool takeRoom(const Live& job);
     void hear();
@@ -112,6 +112,7 @@ private:
     WallTime queueAlarmAt_ = {};
     WallTime now_;          ///< Of this step: within one the clock may be set.
     SteadyTime steadyNow_;  ///< At that moment.
+    WallTime bootAt_;       ///< As it is stored: what open jobs' times go by.
     JobRow lastAdopted_{};
     JobRow lastBefore_{};  ///< That of then: it and those before were claimed before that moment.
     SteadyTime retryAt_ = {};

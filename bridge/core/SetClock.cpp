@@ -25,14 +25,16 @@ void tell(spdlog::logger& log, Millis by) {
 void Reconciler::followClock() {
     const auto wall = clock_.wallNow();
     const auto steady = clock_.steadyNow();
-    const auto by = wall - now_ - std::chrono::floor<Millis>(steady - steadyNow_);
+    const auto boot = bootOf(world_, wall, steady);
+    const auto by = boot.at - bootAt_;
     if (std::chrono::abs(by) >= kSet) {
         try {
-            store_.shiftTimes(by, lastBefore_, bootOf(world_, wall, steady));
+            store_.shiftTimes(by, lastBefore_, boot);
         } catch (const store::StoreError& e) {
             noteUnwritable(e);
             return;  // Nothing is decided before it can be.
         }
+        bootAt_ = boot.at;
         tell(log_, by);
     }
     now_ = wall;
@@ -40,14 +42,23 @@ void Reconciler::followClock() {
     lastBefore_ = lastAdopted_;
 }
 
-void Reconciler::followClockSetWhileDown(JobRow last) {
+void Reconciler::followClockSetWhileDown() {
     const auto boot = bootOf(world_, now_, steadyNow_);
     const auto known = store_.boot();
     if (!known || known->id != boot.id) {
-        return store_.save(boot);
+        store_.save(boot);
+        bootAt_ = boot.at;
+        return;
     }
-    if (const auto by = boot.at - known->at; std::chrono::abs(by) >= kSet) {
+    bootAt_ = known->at;
+    if (const auto by = boot.at - bootAt_; std::chrono::abs(by) >= kSet) {
+        // What no life of the service has looked at may have been claimed since.
+        JobRow last{};
+        for (const auto& job : store_.load(store_.open())) {
+            last = job.state == store::State::Received ? last : std::max(last, job.row);
+        }
         store_.shiftTimes(by, last, boot);
+        bootAt_ = boot.at;
         tell(log_, by);
     }
 }

@@ -77,10 +77,7 @@ private:
     bool success() const { return end.outcome == "success"; }
 
     /// Read as the job's account, anew for each piece. A network file system may show it late.
-    payload::Pieces tarball(std::size_t index) const {
-        const auto name = payload::tarballName(index);
-        const auto stated = end.outputs.find(name);
-        const auto size = stated == end.outputs.end() ? 0 : stated->second;
+    payload::Pieces tarball(const std::string& name, std::int64_t size) {
         return [this, name, size, offset = std::int64_t{0}]() mutable -> Result<std::string> {
             const folder::ReadRequest piece{
                 {job.submission.key, job.account}, name, offset, kPiece};
@@ -96,12 +93,31 @@ private:
         };
     }
 
-    Error incomplete(std::int64_t there, std::int64_t size) const {
+    /// Nothing is unpacked while the end of it is not there.
+    Result<payload::PackedArtifact> pack(std::size_t index, const std::string& zip) {
+        const auto name = payload::tarballName(index);
+        const auto stated = end.outputs.find(name);
+        const auto size = stated == end.outputs.end() ? 0 : stated->second;
+        if (size > 0) {
+            const folder::ReadRequest last{{job.submission.key, job.account}, name, size - 1, 1};
+            const auto chunk = std::move(folders.read({&last, 1}).front());
+            if (!chunk) {
+                return chunk.error();
+            }
+            if (chunk->bytes.empty()) {
+                return incomplete(chunk->size, size);
+            }
+        }
+        return payload::packArtifact(*description, index, tarball(name, size), zip);
+    }
+
+    Error incomplete(std::int64_t there, std::int64_t size) {
+        const auto now = clock.steadyNow();
+        progress.shortSince = progress.shortSince.value_or(now);
         const auto text = "of the artifacts that the job packed " + std::to_string(there) + " of " +
                           std::to_string(size) + " bytes are there";
-        const bool mayCome =
-            clock.wallNow() < job.submission.statusAt.value_or(WallTime{}) + settleTime;
-        return mayCome ? transientError(text) : permanentError(text);
+        return now < *progress.shortSince + settleTime ? transientError(text)
+                                                       : permanentError(text);
     }
 
     Attempt one(std::size_t index) {
@@ -117,7 +133,7 @@ private:
         }
         const std::string zip =
             scratch + "/" + job.submission.key.value + "." + std::to_string(index);
-        const auto packed = payload::packArtifact(*description, index, tarball(index), zip);
+        const auto packed = pack(index, zip);
         if (!packed.ok()) {
             hear(attempt, packed.error());
         } else {
@@ -125,6 +141,9 @@ private:
                 if (!progress.packed) {
                     attempt.lines.push_back(plainLine(line));
                 }
+            }
+            if (!progress.packed) {
+                progress.told.reset();
             }
             progress.packed = true;
             if (packed->entries > 0) {

@@ -36,7 +36,8 @@ struct Installation {
     WallTime createdAt;
 };
 
-/// Since when the machine has been up, as its clock stands; the same until the clock is set.
+/// The machine's boot, and its clock less the time that the machine has been awake since: the same
+/// until the clock is set, or the machine sleeps.
 struct Boot {
     std::string id;  ///< /proc/sys/kernel/random/boot_id
     WallTime at;

@@ -55,6 +55,7 @@ public:
                 const auto from = std::min(whole.size(), static_cast<std::size_t>(request.offset));
                 chunk.exists = true;
                 chunk.bytes = whole.substr(from, request.limit);
+                chunk.size = static_cast<std::int64_t>(whole.size());
             }
             chunks.emplace_back(std::move(chunk));
         }

@@ -77,12 +77,38 @@ TEST_P(SetClock, AfterARebootNothingIsKnownOfIt) {
     const auto row = running(1);
     pass(20min);
     testing::Person(database()).execute("UPDATE installation SET boot_id = 'another'");
+    const auto claimed = job(row).claimedAt;
     clock_.jumpWall(GetParam());
 
     restart();
-    pass(kPoll);
 
-    EXPECT_EQ(backend_.job(key(row)).cancels.empty(), GetParam() < 0min);
+    EXPECT_EQ(job(row).claimedAt, claimed);
+}
+
+TEST_P(SetClock, WhatWasClaimedSinceKeepsItsTime) {
+    const auto known = running(1);
+    clock_.jumpWall(GetParam());
+    const auto now = clock_.wallNow();
+    const auto row =
+        store_->receive("pool", "https://gitlab.example.org", "batch", Secret(body(2)));
+
+    restart();
+
+    EXPECT_EQ(job(row).claimedAt, now);
+    EXPECT_LE(std::chrono::abs(job(known).claimedAt - now), kPoll);
+}
+
+TEST_P(SetClock, SmallStepsAreNotSummedUpAtARestart) {
+    for (int i = 0; i < 20; ++i) {
+        clock_.jumpWall(-4s);
+        step();
+    }
+    const auto row = running(1);
+    const auto claimed = job(row).claimedAt;
+
+    restart();
+
+    EXPECT_LE(std::chrono::abs(job(row).claimedAt - claimed), 5s);
 }
 
 TEST_P(SetClock, JobThatIsNotListedOnceIsNotLost) {

@@ -165,6 +165,25 @@ TEST_F(UploadTest, WaitsForAnArchiveThatIsNotAllThereYet) {
     EXPECT_THAT(traceOf(row_), HasSubstr("a.txt: found 1 matching"));
 }
 
+TEST_F(UploadTest, WaitsForAnArchiveAlsoWhenTheLogHasNotComeInTime) {
+    const auto file = folder_.path() / "a.tar";
+    std::filesystem::resize_file(file, 600);
+    begin();
+    const auto whole = tarball("a.txt", "what the job has made\n");
+    backend_.replaceLog(key(row_), "a log that never comes\n");
+    backend_.finish(
+        key(row_), 0,
+        "output." + payload::tarballName(0) + "=" + std::to_string(whole.size()) + "\n");
+    backend_.replaceLog(key(row_), "");
+    pass(150s);
+    EXPECT_EQ(job(row_).state, State::Collecting);
+
+    std::ofstream(file, std::ios::binary) << whole;
+    pass(60s);
+
+    EXPECT_EQ(job(row_).outcome, Outcome::Success);
+}
+
 TEST_F(UploadTest, AnArchiveThatNeverComesIsNoSuccess) {
     begin();
     std::filesystem::remove(folder_.path() / "a.tar");

@@ -215,8 +215,7 @@ Result<std::vector<Observation>> CommandBackend::observe(const CallContext& oute
         outer, refs,
         [&](const CallContext& ctx, const Place& place, const std::vector<std::size_t>& indices,
             std::vector<Observation>& seen) -> Result<void> {
-            // The queue first: a status file that is written later is seen all the
-            // same.
+            // The queue first: a status file that is written later is seen all the same.
             const auto listing = queue(place.account, ctx);
             if (!listing) {
                 return listing.error();

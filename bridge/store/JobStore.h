@@ -128,7 +128,7 @@ public:
     /// The clock was set by so much: what it was read for in open jobs moves along. Not what a
     /// batch system has told, nor the history. Rows after `last` may have been claimed before it
     /// was set or since; their claim, a moment ago, tells which.
-    /// With it the machine's boot is stored as it is now.
+    /// `boot` is stored with it: as the clock stands now.
     void shiftTimes(Millis by, JobRow last, const Boot& boot);
     /// As it was stored last; nothing in a new database.
     std::optional<Boot> boot();

@@ -208,7 +208,9 @@ Decision statusSeen(Step& step) {
         }
         return collect(step, "status file and whole log");
     }
-    if (step.now >= *submission.statusAt + step.policy.settleTime) {
+    // Also where the service was away for so long: what is there is read before it is missed.
+    const bool readToItsEnd = step.facts.log ? step.facts.log->atEnd : step.pastDeadline();
+    if (readToItsEnd && step.now >= *submission.statusAt + step.policy.settleTime) {
         step.decision.after +=
             warningLine("the log is incomplete: " + std::to_string(known) + " of " +
                         std::to_string(end.logBytes) + " bytes arrived");

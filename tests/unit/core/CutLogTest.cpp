@@ -1,13 +1,36 @@
-// A job that cuts its own log: where what follows belongs, nobody knows.
+// A log that is shorter than it should be: cut by its job, or not all here yet.
 #include "tests/unit/core/CoreFixture.h"
 #include "tests/unit/core/DecisionFixture.h"
 
 namespace gridbridge::core {
 namespace {
 
+using namespace std::chrono_literals;
 using store::State;
 
 using CutLogDecision = DecisionFixture;
+
+TEST_F(CutLogDecision, NoByteIsMissedBeforeTheRestOfTheLogWasRead) {
+    in(State::Running);
+    job.submission.statusAt = now - 10min;  // The service was away.
+    ends("success", "", 0);
+    facts.end->logBytes = 100;
+    go();
+    EXPECT_EQ(job.state, State::Running);
+
+    ends("success", "", 0);
+    facts.end->logBytes = 100;
+    facts.log = LogFact{"12345", false};
+    EXPECT_TRUE(go().effects.has(Effect::Look));
+    EXPECT_EQ(job.state, State::Running);
+
+    job.rawOffset = 5;
+    ends("success", "", 0);
+    facts.end->logBytes = 100;
+    facts.log = LogFact{"67890", true};
+    go();
+    EXPECT_EQ(job.state, State::Collecting);
+}
 
 TEST_F(CutLogDecision, LogThatBecameShorterThanWhatWasReadSaysSo) {
     in(State::Running);

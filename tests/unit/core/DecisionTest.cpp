@@ -168,28 +168,6 @@ TEST_F(DecisionTest, StatusFileCountsOnceTheLogHasTheSizeItStates) {
     EXPECT_TRUE(decision.endOfLog);
 }
 
-TEST_F(DecisionTest, NoByteIsMissedBeforeTheRestOfTheLogWasRead) {
-    in(State::Running);
-    job.submission.statusAt = now - 10min;  // The service was away.
-    ends("success", "", 0);
-    facts.end->logBytes = 100;
-    go();
-    EXPECT_EQ(job.state, State::Running);
-
-    ends("success", "", 0);
-    facts.end->logBytes = 100;
-    facts.log = LogFact{"12345", false};
-    EXPECT_TRUE(go().effects.has(Effect::Look));
-    EXPECT_EQ(job.state, State::Running);
-
-    job.rawOffset = 5;
-    ends("success", "", 0);
-    facts.end->logBytes = 100;
-    facts.log = LogFact{"67890", true};
-    go();
-    EXPECT_EQ(job.state, State::Collecting);
-}
-
 TEST_F(DecisionTest, NothingBeyondTheOutputLimitIsWaitedFor) {
     in(State::Running);
     job.traceState = store::TraceState::Limited;

@@ -22,6 +22,10 @@ struct Capabilities {
     bool softCancel = false;
     bool sharedFolder = false;  ///< The start marker in the folder binds every copy.
     bool findsByKey = false;
+    /// Of a job nothing is in its folder, not even log and status file, before it has ended and
+    /// `collect` was Done for it: its log is not read before. What is put into the folder once it
+    /// is submitted reaches no copy, so a start marker of ours binds none.
+    bool filesByCollect = false;
     bool reportsUsage = false;  ///< Once the end is seen; one poll is waited for that.
     /// An accepted submission may stay invisible to `find` and `observe` for so long; absence
     /// counts only when seen twice so far apart.
@@ -200,7 +204,10 @@ public:
     /// The end is seen through `observe`. Soft asks the wrapper, Hard kills.
     virtual std::vector<Result<CancelOutcome>> cancel(const CallContext& ctx,
                                                       std::span<const CancelRequest> requests) = 0;
-    /// Brings the outputs into the submission's folder.
+    /// Brings the outputs into the submission's folder, where a power failure does not undo it.
+    /// Repeatable, whatever was interrupted. Done: all has come that there will ever be. Never:
+    /// there was more, and it is lost. With filesByCollect an error for a job that is not known,
+    /// for one look does not prove that.
     virtual std::vector<Result<CollectOutcome>> collect(const CallContext& ctx,
                                                         std::span<const JobRef> refs) = 0;
     /// Forgets the job and frees what the backend and its folder hold; well for unknown ones.

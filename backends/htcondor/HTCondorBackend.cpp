@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "backends/api/SharedFolder.h"
+#include "backends/htcondor/HTCondorSpool.h"
 #include "bridge/folder/Account.h"
 
 namespace gridbridge {
@@ -35,6 +36,18 @@ Result<LogChunk> withStream(Result<LogChunk> copy, Result<folder::ReadChunk> str
     return chunk;
 }
 
+/// Of the same are those that may be submitted together. What has much to send to a spool goes
+/// alone, and last: the others would share its fate.
+std::string groupOf(const BatchJob& job, const HTCondorConfig& config) {
+    constexpr std::size_t kMuch = std::size_t{1} << 20U;
+    std::size_t bytes = 0;
+    for (const auto& input : job.inputs) {
+        bytes += input.content.size();
+    }
+    const bool alone = config.spool && bytes > kMuch;
+    return (alone ? "~" + job.key.value : "") + resourceLines(job.resources);
+}
+
 template <typename Body>
 void inPieces(const std::vector<std::string>& keys, Body body) {
     for (std::size_t at = 0; at < keys.size(); at += kKeysAtOnce) {
@@ -49,18 +62,20 @@ HTCondorBackend::HTCondorBackend(HTCondorConfig config, std::string runAs,
                                  Teller tell)
     : SchedulerBackend(std::move(runAs), folders,
                        {.binDir = config.binDir, .variables = settingsOf(config)}, runner, clock,
-                       std::move(tell)),
-      config_(std::move(config)) {}
+                       tell),
+      config_(std::move(config)),
+      tellSpool_(std::move(tell)) {}
 
 Capabilities HTCondorBackend::capabilities() const {
     // A network file system shows the status file late; a schedd takes what it was sent when it
     // goes on.
     return {.maxBatch = 10'000,
             .maxSubmit = 20,
-            .liveLog = true,
-            .softCancel = !config_.fileTransfer,
-            .sharedFolder = !config_.fileTransfer,
+            .liveLog = !config_.spool,
+            .softCancel = !copiesFiles(config_),
+            .sharedFolder = !copiesFiles(config_),
             .findsByKey = true,
+            .filesByCollect = config_.spool,
             .reportsUsage = true,
             .visibilityDelay = seconds(60)};
 }
@@ -88,14 +103,17 @@ Result<HTCondorListing> HTCondorBackend::ask(const Place& place,
     return listing;
 }
 
-Result<HTCondorListing> HTCondorBackend::queue(const Place& place, const CallContext& ctx) {
-    return ask(place, queueCommand(place.server), ctx);
+Result<HTCondorListing> HTCondorBackend::queue(const Place& place,
+                                               const std::vector<std::string>& keys,
+                                               const CallContext& ctx) {
+    const bool one = keys.size() == 1;
+    return ask(place, queueCommand(place.server, one ? keys : std::vector<std::string>()), ctx);
 }
 
 Result<HTCondorListing> HTCondorBackend::everything(const Place& place,
                                                     const std::vector<std::string>& keys,
                                                     const CallContext& ctx) {
-    auto listing = queue(place, ctx);
+    auto listing = withoutUnsent(place, keys, ctx);
     if (!listing) {
         return listing;
     }
@@ -111,9 +129,9 @@ Result<HTCondorListing> HTCondorBackend::everything(const Place& place,
         }
         all.trouble = all.trouble.empty() ? trouble : all.trouble;
         if (known) {
-            for (auto& [key, job] : known->jobs) {
+            for (const auto& [key, job] : known->jobs) {
                 if (hasEnded(job)) {
-                    all.jobs.emplace(key, std::move(job));
+                    all.jobs.emplace(key, job).first->second.listed = false;
                 }
             }
         }
@@ -135,7 +153,7 @@ SchedulerQueue HTCondorBackend::queueOf(const Place& place, const HTCondorListin
 }
 
 Result<SchedulerQueue> HTCondorBackend::queueAt(const Place& place, const CallContext& ctx) {
-    const auto listing = queue(place, ctx);
+    const auto listing = queue(place, {}, ctx);
     return listing ? Result<SchedulerQueue>(queueOf(place, *listing)) : listing.error();
 }
 
@@ -143,6 +161,11 @@ Result<SchedulerQueue> HTCondorBackend::search(const Place& place,
                                                const std::vector<std::string>& keys,
                                                const CallContext& ctx) {
     const auto listing = everything(place, keys, ctx);
+    for (const auto& key : keys) {
+        if (listing && isBeingSent(*listing, key)) {
+            return transientError("the files of " + key + " are still on the way to the schedd");
+        }
+    }
     return listing ? Result<SchedulerQueue>(queueOf(place, *listing)) : listing.error();
 }
 
@@ -153,7 +176,7 @@ Result<void> HTCondorBackend::probe(const CallContext& ctx) {
             "HTCondor takes no jobs of root: start the service as another "
             "account, or name one for its jobs");
     }
-    const auto answers = queue({runAs_, config_.schedd}, ctx);
+    const auto answers = queue({runAs_, config_.schedd}, {}, ctx);
     return answers ? Result<void>() : answers.error();
 }
 
@@ -168,20 +191,31 @@ std::vector<Result<Submission>> HTCondorBackend::submitStaged(
     }
     const auto now = std::chrono::floor<seconds>(clock_.wallNow());
     const auto said =
-        commands_.run({account, submitCommand(config_.schedd, path / "in" / kDescription)}, ctx);
-    if (said) {
-        return parseSubmission(*said, config_.schedd, jobs.size(), now);
+        commands_.run({account, submitCommand(config_, path / "in" / kDescription)}, ctx);
+    if (!said) {
+        return {jobs.size(), submissionError(said.error())};
     }
-    return {jobs.size(), submissionError(said.error())};
+    auto results = parseSubmission(*said, config_.schedd, jobs.size(), now);
+    if (!config_.spool) {
+        return results;
+    }
+    const auto keys = keysOf(jobs);
+    if (said->exitCode != 0) {
+        // Nobody sends the rest any more. Where this fails they are removed when they are asked of.
+        static_cast<void>(removeKeys({account, config_.schedd}, keys, Removal::Unsent, ctx));
+    } else if (const auto sent = awaitSent({account, config_.schedd}, keys, ctx); !sent) {
+        return {jobs.size(), sent.error()};
+    }
+    return results;
 }
 
 Result<void> HTCondorBackend::stage(const BatchJob& job) {
-    auto files = filesOf(folders_, job, config_.fileTransfer ? "." : "");
+    auto files = filesOf(folders_, job, copiesFiles(config_) ? "." : "");
     if (!files) {
         return files.error();
     }
     auto all = std::move(files).value();
-    if (config_.fileTransfer) {
+    if (copiesFiles(config_)) {
         all.push_back({kFollowerName, followerScript()});
     }
     return folders_.stage({job.key, job.account}, all);
@@ -219,12 +253,14 @@ std::vector<Result<Submission>> HTCondorBackend::submit(const CallContext& ctx,
         accounts[jobs[i].account].push_back(i);
     }
     for (const auto& [account, indices] : accounts) {
-        const auto listing = queue({account, config_.schedd}, ctx);
-        std::map<std::string, std::vector<std::size_t>> unknown;  // By what they ask for.
+        const auto listing = withoutUnsent({account, config_.schedd}, keysOf(jobs, indices), ctx);
+        std::map<std::string, std::vector<std::size_t>> unknown;  // By what they have in common.
         for (const auto i : indices) {
             if (!listing ||
                 (!listing->jobs.contains(jobs[i].key.value) && !listing->trouble.empty())) {
                 results[i] = transientError(listing ? listing->trouble : listing.error().message);
+            } else if (isBeingSent(*listing, jobs[i].key.value)) {
+                results[i] = transientError("its files are still on the way to the schedd");
             } else if (const auto known = listing->jobs.find(jobs[i].key.value);
                        known != listing->jobs.end()) {
                 results[i] =
@@ -232,7 +268,7 @@ std::vector<Result<Submission>> HTCondorBackend::submit(const CallContext& ctx,
                                                     known->second.submittedAt},
                                .full = {}};
             } else {
-                unknown[resourceLines(jobs[i].resources)].push_back(i);
+                unknown[groupOf(jobs[i], config_)].push_back(i);
             }
         }
         for (const auto& [lines, alike] : unknown) {
@@ -244,7 +280,7 @@ std::vector<Result<Submission>> HTCondorBackend::submit(const CallContext& ctx,
 
 void HTCondorBackend::addStarts(std::vector<Observation>& seen, std::span<const JobRef> refs,
                                 const std::vector<std::size_t>& indices) {
-    if (config_.fileTransfer) {  // The marker comes back with the rest.
+    if (copiesFiles(config_)) {  // The marker comes back with the rest.
         for (const auto i : indices) {
             seen[i].started = true;
         }
@@ -267,11 +303,7 @@ Result<std::vector<Observation>> HTCondorBackend::observe(const CallContext& out
         outer, refs,
         [&](const CallContext& ctx, const Place& place, const std::vector<std::size_t>& indices,
             std::vector<Observation>& seen) -> Result<void> {
-            std::vector<std::string> keys;
-            for (const auto i : indices) {
-                keys.push_back(refs[i].key.value);
-            }
-            const auto listing = everything(place, keys, ctx);
+            const auto listing = everything(place, keysOf(refs, indices), ctx);
             if (!listing) {
                 return listing.error();
             }
@@ -297,7 +329,7 @@ Result<std::vector<Observation>> HTCondorBackend::observe(const CallContext& out
 std::vector<Result<LogChunk>> HTCondorBackend::readLogs(const CallContext& ctx,
                                                         std::span<const LogRequest> requests) {
     auto chunks = SchedulerBackend::readLogs(ctx, requests);
-    if (!config_.fileTransfer) {
+    if (!copiesFiles(config_)) {
         return chunks;
     }
     std::vector<folder::ReadRequest> streams;
@@ -317,9 +349,14 @@ std::vector<Result<LogChunk>> HTCondorBackend::readLogs(const CallContext& ctx,
             where.push_back(i);
         }
     }
+    if (config_.spool) {
+        return chunks;  // What is asked for has been collected.
+    }
     const auto come = haveCome(toldOf, ctx);
     for (std::size_t n = 0; n < where.size(); ++n) {
         if (!come[n]) {
+            chunks[where[n]] = come[n].error();
+        } else if (!*come[n]) {
             auto chunk = std::move(chunks[where[n]]).value();
             chunk.status.reset();
             chunks[where[n]] = std::move(chunk);
@@ -328,25 +365,24 @@ std::vector<Result<LogChunk>> HTCondorBackend::readLogs(const CallContext& ctx,
     return chunks;
 }
 
-std::vector<bool> HTCondorBackend::haveCome(const std::vector<JobRef>& refs,
-                                            const CallContext& ctx) {
-    std::vector<bool> come(refs.size(), false);
+std::vector<Result<bool>> HTCondorBackend::haveCome(const std::vector<JobRef>& refs,
+                                                    const CallContext& ctx) {
+    std::vector<Result<bool>> come(refs.size(), false);
     for (const auto& [place, indices] : byPlace(refs)) {
-        std::vector<std::string> keys;
-        for (const auto i : indices) {
-            keys.push_back(refs[i].key.value);
-        }
-        const auto listing = everything(place, keys, ctx);
+        const auto listing = everything(place, keysOf(refs, indices), ctx);
         for (const auto i : indices) {
             if (!listing) {
+                come[i] = transientError(listing.error().message);
                 continue;
             }
             const auto job = listing->jobs.find(refs[i].key.value);
-            come[i] = job == listing->jobs.end()
-                          ? listing->trouble.empty()
-                          : hasEnded(job->second) &&
-                                observationOf(job->second).cause == EndCause::Exited &&
-                                job->second.completedAt.has_value();
+            if (job == listing->jobs.end()) {
+                come[i] = listing->trouble.empty() ? Result<bool>(true)
+                                                   : transientError(listing->trouble);
+            } else {
+                come[i] = hasEnded(job->second) && job->second.completedAt.has_value() &&
+                          observationOf(job->second).cause == EndCause::Exited;
+            }
         }
     }
     return come;
@@ -355,7 +391,7 @@ std::vector<bool> HTCondorBackend::haveCome(const std::vector<JobRef>& refs,
 std::vector<Result<CancelOutcome>> HTCondorBackend::cancel(
     const CallContext& ctx, std::span<const CancelRequest> requests) {
     std::vector<CancelRequest> all(requests.begin(), requests.end());
-    if (config_.fileTransfer) {
+    if (copiesFiles(config_)) {
         // A request in the folder reaches no node, and a removal gives the job its minute as well.
         for (auto& request : all) {
             request.kind = CancelKind::Hard;
@@ -367,14 +403,16 @@ std::vector<Result<CancelOutcome>> HTCondorBackend::cancel(
 std::vector<Result<void>> HTCondorBackend::remove(const Place& place,
                                                   const std::vector<JobRef>& jobs, bool onlyWaiting,
                                                   const CallContext& ctx) {
-    std::vector<std::string> keys;
-    for (const auto& job : jobs) {
-        keys.push_back(job.key.value);
-    }
+    return removeKeys(place, keysOf(jobs), onlyWaiting ? Removal::Waiting : Removal::NotEnded, ctx);
+}
+
+std::vector<Result<void>> HTCondorBackend::removeKeys(const Place& place,
+                                                      const std::vector<std::string>& keys,
+                                                      Removal which, const CallContext& ctx) {
     std::vector<Result<void>> results;
     inPieces(keys, [&](std::span<const std::string> some) {
         const auto said =
-            commands_.run({place.account, removeCommand(place.server, some, onlyWaiting)}, ctx);
+            commands_.run({place.account, removeCommand(place.server, some, which)}, ctx);
         Result<void> result;
         if (!said) {
             result = said.error();

@@ -11,9 +11,8 @@ using std::chrono::seconds;
 /// The wrapper ends at the deadline and we a minute later: HTCondor comes last.
 constexpr std::chrono::minutes kAfterDeadline{3};
 /// The lines of every submit description. A job has a minute from SIGTERM to SIGKILL to save what
-/// it has made. For five minutes an ended one stays in the queue, so that one query tells of all.
-/// One that is idle again after a start lost its node: of what counts starts only NumShadowStarts
-/// is true after a crash of the schedd as well. The start marker is there besides.
+/// it has made. One that is idle again after a start lost its node: of what counts starts only
+/// NumShadowStarts is true after a crash of the schedd as well. The start marker is there besides.
 constexpr const char* kSameForAll =
     "universe = vanilla\n"
     "transfer_executable = false\n"
@@ -21,7 +20,6 @@ constexpr const char* kSameForAll =
     "error = out/batch.log\n"
     "notification = never\n"
     "job_max_vacate_time = 60\n"
-    "leave_in_queue = JobStatus == 4 && time() - CompletionDate < 300\n"
     "periodic_remove = (JobStatus == 1 && (NumShadowStarts ?: 0) > 0) || "
     "(JobStatus != 4 && time() > GridbridgeEnd)\n"
     "batch_name = $(GbKey)\n"
@@ -39,16 +37,22 @@ constexpr const char* kCopiedFiles =
     "executable = /bin/bash\n"
     "arguments = in/follower.sh\n"
     "output = out/log.stream\n"
-    "stream_output = true\n"
     "should_transfer_files = YES\n"
     "when_to_transfer_output = ON_EXIT\n"
     "transfer_input_files = in, out\n"
     "transfer_output_files = out\n";
+/// For five minutes an ended one stays in the queue, so that one query tells of all.
+constexpr const char* kLeaves =
+    "leave_in_queue = JobStatus == 4 && time() - CompletionDate < 300\n";
+/// One that leaves takes its spool along: for ten days the service may be down.
+constexpr const char* kStays =
+    "leave_in_queue = JobStatus == 4 && time() - CompletionDate < 864000\n";
 /// What parseJobs() reads.
 constexpr const char* kAttributes =
     "GridbridgeKey,ClusterId,ProcId,JobStatus,QDate,NumShadowStarts,CurrentHosts,HoldReasonCode,"
     "HoldReasonSubCode,HoldReason,RemoveReason,ExitBySignal,ExitCode,ExitSignal,RemoteHost,"
-    "LastRemoteHost,JobStartDate,CompletionDate,EnteredCurrentStatus,JobDisconnectedDate,"
+    "LastRemoteHost,JobStartDate,CompletionDate,StageOutFinish,EnteredCurrentStatus,"
+    "JobDisconnectedDate,"
     "VacateReason,VacateReasonCode,LastRejMatchReason,RemoteWallClockTime,RemoteUserCpu,"
     "RemoteSysCpu,ResidentSetSize_RAW";
 
@@ -135,6 +139,21 @@ std::string setOf(std::span<const std::string> keys) {
     return "member(GridbridgeKey, {" + all + "})";
 }
 
+/// The schedd looks at it in the moment of the removal: what was seen before may have changed.
+std::string conditionOf(Removal which) {
+    switch (which) {
+        case Removal::NotEnded:
+            return " && JobStatus != 4";
+        case Removal::Waiting:
+            return " && (JobStatus == 1 || JobStatus == 5)";
+        case Removal::Unsent:
+            return " && JobStatus == 5 && HoldReasonCode == 16";
+        case Removal::Ended:
+            break;
+    }
+    return " && JobStatus == 4";
+}
+
 std::vector<std::string> commandFor(const char* program, const std::string& schedd) {
     return schedd.empty() ? std::vector<std::string>{program}
                           : std::vector<std::string>{program, "-name", schedd};
@@ -205,7 +224,11 @@ std::string submitDescription(const HTCondorConfig& config, std::span<const Batc
     // Of two lines with one name the last counts: a job's own are behind the site's.
     text += resourceLines(jobs.front()->resources);
     text += kSameForAll;
-    text += config.fileTransfer ? kCopiedFiles : kSharedFiles;
+    text += copiesFiles(config) ? kCopiedFiles : kSharedFiles;
+    text += config.spool ? kStays : kLeaves;
+    if (copiesFiles(config) && !config.spool) {  // It would be streamed to the spool.
+        text += "stream_output = true\n";
+    }
     text += "initialdir = " + withoutMacros(parent.string()) + "/$(GbKey)\n";
     text += "requirements = " + requirements + "\n";
     text += "MY.PeriodicRemoveReason = ifThenElse(time() > GridbridgeEnd, \"" +
@@ -250,17 +273,22 @@ exit "$code"
 )gb";
 }
 
-std::vector<std::string> submitCommand(const std::string& schedd,
+std::vector<std::string> submitCommand(const HTCondorConfig& config,
                                        const std::filesystem::path& description) {
-    auto words = commandFor("condor_submit", schedd);
+    auto words = commandFor("condor_submit", config.schedd);
+    if (config.spool) {
+        words.emplace_back("-spool");
+    }
     words.insert(words.end(), {"-terse", description.string()});
     return words;
 }
 
-std::vector<std::string> queueCommand(const std::string& schedd) {
+std::vector<std::string> queueCommand(const std::string& schedd,
+                                      std::span<const std::string> keys) {
     auto words = commandFor("condor_q", schedd);
-    words.insert(words.end(), {"-constraint", "GridbridgeKey isnt undefined", "-json",
-                               "-attributes", kAttributes});
+    words.insert(words.end(),
+                 {"-constraint", keys.empty() ? "GridbridgeKey isnt undefined" : setOf(keys),
+                  "-json", "-attributes", kAttributes});
     return words;
 }
 
@@ -271,12 +299,35 @@ std::vector<std::string> historyCommand(const std::string& schedd,
     return words;
 }
 
+std::vector<std::string> fetchCommand(const std::string& schedd, const std::string& key,
+                                      const std::filesystem::path& lock) {
+    std::vector<std::string> words{"flock", "--nonblock", "--conflict-exit-code",
+                                   std::to_string(kFetchRuns), lock.string()};
+    const auto fetch = commandFor("condor_transfer_data", schedd);
+    words.insert(words.end(), fetch.begin(), fetch.end());
+    words.insert(words.end(),
+                 {"-constraint", setOf(std::span(&key, 1)) + conditionOf(Removal::Ended)});
+    return words;
+}
+
+std::vector<std::string> syncCommand(const std::filesystem::path& folder,
+                                     const std::filesystem::path& marker) {
+    // What a job left there may be anything: a pipe would never be synced.
+    return {"sh",
+            "-c",
+            R"(find "$1" \( -type f -o -type d \) -exec sync {} + && : >"$2" && )"
+            R"(sync "$2" "${2%/*}")",
+            "sh",
+            folder.string(),
+            marker.string()};
+}
+
 std::vector<std::string> removeCommand(const std::string& schedd, std::span<const std::string> keys,
-                                       bool onlyWaiting) {
+                                       Removal which) {
     auto words = commandFor("condor_rm", schedd);
-    words.insert(words.end(), {"-reason", std::string(kNotWanted), "-constraint",
-                               setOf(keys) + (onlyWaiting ? " && (JobStatus == 1 || JobStatus == 5)"
-                                                          : " && JobStatus != 4")});
+    words.insert(words.end(),
+                 {"-reason", std::string(which == Removal::Unsent ? kNeverSent : kNotWanted),
+                  "-constraint", setOf(keys) + conditionOf(which)});
     return words;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <span>
 #include <string>
@@ -10,6 +11,7 @@
 
 namespace gridbridge {
 
+/// See docs/configuration.md, which names the combinations that are allowed.
 struct HTCondorConfig {
     std::string condorConfig = {};  ///< Path of condor_config; empty = where the commands look.
     std::string binDir = {};        ///< Where the commands are besides the usual folders.
@@ -17,13 +19,33 @@ struct HTCondorConfig {
     std::vector<std::string> submitOptions = {};  ///< Lines of the submit description.
     /// The nodes do not see the work folder: HTCondor copies the jobs' files.
     bool fileTransfer = false;
+    /// Nor does the schedd: the files go to its spool with the submission, from there to the nodes,
+    /// back, and are fetched.
+    bool spool = false;
+    /// For that long a job may wait for its files to arrive there; no key of the configuration.
+    /// Longer than any condor_submit of ours may run.
+    std::chrono::seconds sendingLimit{120};
     bool operator==(const HTCondorConfig&) const = default;
 };
+
+/// Whether the nodes do not see the submission's folder.
+inline bool copiesFiles(const HTCondorConfig& config) {
+    return config.fileTransfer || config.spool;
+}
 
 /// What HTCondor is told to say of jobs that we end, in RemoveReason.
 inline constexpr std::string_view kNotWanted = "gridbridge: no longer wanted";
 inline constexpr std::string_view kPastDeadline = "gridbridge: past its deadline";
 inline constexpr std::string_view kNotAgain = "gridbridge: not started again";
+inline constexpr std::string_view kNeverSent = "gridbridge: its files were never all sent";
+
+/// Which jobs of some keys are to be removed.
+enum class Removal {
+    NotEnded,
+    Waiting,
+    Unsent,  ///< Their files are being sent to the schedd, or nobody does so any more.
+    Ended,   ///< Their spool goes with them.
+};
 
 /// Whether the submit description may hold that line besides ours: a resource, a priority, an
 /// accounting group, the requirements, or an attribute (`MY.Name = value`, `+Name = value`) that
@@ -46,17 +68,29 @@ inline constexpr const char* kStreamName = "log.stream";
 inline constexpr const char* kFollowerName = "follower.sh";
 std::string followerScript();
 
-/// For all commands: `schedd` is its name, empty for this machine's own.
-std::vector<std::string> submitCommand(const std::string& schedd,
+std::vector<std::string> submitCommand(const HTCondorConfig& config,
                                        const std::filesystem::path& description);
-/// All jobs of the account that asks which have a key, also ended ones for some minutes; read by
-/// parseJobs.
-std::vector<std::string> queueCommand(const std::string& schedd);
+/// For these commands: `schedd` is its name, empty for this machine's own.
+/// All jobs of the account that asks which have a key, or one of `keys`, also ended ones for some
+/// minutes; read by parseJobs.
+std::vector<std::string> queueCommand(const std::string& schedd,
+                                      std::span<const std::string> keys = {});
 /// Jobs of these keys that have left the queue; read by parseJobs.
 std::vector<std::string> historyCommand(const std::string& schedd,
                                         std::span<const std::string> keys);
-/// The jobs of these keys that have not ended; `onlyWaiting`: only those that do not run.
+/// The ended job of this key is written from the spool to where it was submitted from. It succeeds
+/// also where there is no such job. While another one with the same folder `lock` runs, also one
+/// that was left over, it ends at once with kFetchRuns and says nothing.
+std::vector<std::string> fetchCommand(const std::string& schedd, const std::string& key,
+                                      const std::filesystem::path& lock);
+inline constexpr int kFetchRuns = 75;
+/// In a submission's `in/`: all its files are here and synced.
+inline constexpr const char* kFetchedName = "fetched";
+/// All files in this folder outlive a power failure from then on, and `marker` is made, which tells
+/// so.
+std::vector<std::string> syncCommand(const std::filesystem::path& folder,
+                                     const std::filesystem::path& marker);
 std::vector<std::string> removeCommand(const std::string& schedd, std::span<const std::string> keys,
-                                       bool onlyWaiting);
+                                       Removal which);
 
 }  // namespace gridbridge

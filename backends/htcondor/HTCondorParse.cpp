@@ -13,6 +13,7 @@
 #include "backends/api/SchedulerCommands.h"
 #include "backends/htcondor/HTCondorCommands.h"
 #include "backends/htcondor/HTCondorReasons.h"
+#include "backends/htcondor/HTCondorSpool.h"
 
 namespace gridbridge {
 namespace {
@@ -182,6 +183,7 @@ HTCondorJob jobOf(Attributes& ad) {
     job.submittedAt = ad.require("QDate", ad.time("QDate"));
     job.startedAt = ad.time("JobStartDate");
     job.completedAt = ad.time("CompletionDate");
+    job.fetchedAt = ad.time("StageOutFinish");
     job.since = ad.require("EnteredCurrentStatus", ad.time("EnteredCurrentStatus"));
     job.starts = ad.number("NumShadowStarts").value_or(0);
     job.attended = ad.number("CurrentHosts").value_or(0) > 0;
@@ -264,7 +266,6 @@ EndCause causeOfRemoval(const HTCondorJob& job) {
 }
 
 Standing standingOf(const HTCondorJob& job) {
-    constexpr int kSpooling = 16;
     switch (job.status) {
         case kIdle:
             return {BatchState::Pending, EndCause::None};
@@ -284,8 +285,7 @@ Standing standingOf(const HTCondorJob& job) {
             if (job.starts > 0) {
                 return {BatchState::Ended, causeOfHold(job)};
             }
-            return {job.holdCode == kSpooling ? BatchState::Pending : BatchState::Held,
-                    EndCause::None};
+            return {isUnsent(job) ? BatchState::Pending : BatchState::Held, EndCause::None};
         default:
             return {};
     }
@@ -384,6 +384,9 @@ HTCondorListing parseJobs(std::string_view out, const std::string& command) {
             listing.trouble =
                 command + " shows job " + key + " without a usable " + attributes.unreadable();
             continue;
+        }
+        if (wasNeverSent(job)) {
+            continue;  // As if it had never been.
         }
         const auto [known, isNew] = listing.jobs.try_emplace(key, job);
         // Of two jobs of one key the one that may still run counts, else the later one.

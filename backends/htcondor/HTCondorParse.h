@@ -18,6 +18,7 @@ struct HTCondorJob {
     WallTime submittedAt{};
     std::optional<WallTime> startedAt = {};
     std::optional<WallTime> completedAt = {};  ///< It ended by itself.
+    std::optional<WallTime> fetchedAt = {};    ///< All of its spool has arrived somewhere, last.
     WallTime since{};                          ///< In this status.
     int starts = 0;                            ///< NumShadowStarts: attempts to run it.
     bool attended = false;                     ///< A shadow looks after it, so it may still run.
@@ -33,6 +34,7 @@ struct HTCondorJob {
     std::string vacateReason = {};
     Usage usage = {};
     std::string matchReason = {};  ///< Why no machine was found for it.
+    bool listed = true;            ///< By the queue; else only the history knows it.
     bool operator==(const HTCondorJob&) const = default;
 };
 

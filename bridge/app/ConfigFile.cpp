@@ -318,6 +318,7 @@ constexpr KnownKey kKeys[] = {
     {Backend, "schedd", ValueKind::Text, "\"submit@example.org\""},
     {Backend, "condor_config", ValueKind::Text, "\"/etc/condor/condor_config\""},
     {Backend, "file_transfer", ValueKind::Flag, "true"},
+    {Backend, "spool", ValueKind::Flag, "true"},
     {Backend, "bin_dir", ValueKind::Text, "\"/opt/batch/bin\""},
     {Backend, "preset", ValueKind::Text, "\"sge\""},
     {Backend, "command_environment", ValueKind::TextList, "[\"SGE_ROOT=/opt/sge\"]"},

@@ -14,6 +14,12 @@ void takeHTCondor(ConfigSection& section, BackendConfig& backend) {
     }
     htcondor.condorConfig = section.absolutePath("condor_config").value_or("").string();
     htcondor.fileTransfer = section.flag("file_transfer").value_or(false);
+    htcondor.spool = section.flag("spool").value_or(false);
+    if (htcondor.spool && (htcondor.schedd.empty() || htcondor.fileTransfer)) {
+        section.report("spool",
+                       "is for the schedd of another machine, to which it copies the files",
+                       "name it with schedd = \"NAME\", and leave out file_transfer");
+    }
     htcondor.binDir = section.absolutePath("bin_dir").value_or("").string();
     htcondor.submitOptions = section.texts("submit_options");
     for (const auto& option : htcondor.submitOptions) {

@@ -191,8 +191,12 @@ private:
         world_.backends[backend.name] = std::unique_ptr<core::BackendEntry>(
             new core::BackendEntry{backend.name, *parts.backend, *parts.folders, policy,
                                    lane("read." + backend.name), lane("do." + backend.name)});
-        world_.backends[backend.name]->runAs = backend.runAs;
-        change(*world_.backends[backend.name], backend);
+        auto& entry = *world_.backends[backend.name];
+        entry.runAs = backend.runAs;
+        if (entry.policy.capabilities.filesByCollect) {
+            entry.fetches = &lane("fetch." + backend.name);
+        }
+        change(entry, backend);
     }
 
     std::unique_ptr<Backend> make(const BackendConfig& backend, folder::JobFolders& folders) {

@@ -62,11 +62,11 @@ private:
         keep(section + ".account", backend.slurm.account, next->slurm.account);
         keep(section + ".qos", backend.slurm.qos, next->slurm.qos);
         keep(section + ".slurm_conf", backend.slurm.slurmConf, next->slurm.slurmConf);
-        keep(section + ".schedd", backend.htcondor.schedd, next->htcondor.schedd);
-        keep(section + ".condor_config", backend.htcondor.condorConfig,
-             next->htcondor.condorConfig);
-        keep(section + ".file_transfer", backend.htcondor.fileTransfer,
-             next->htcondor.fileTransfer);
+        const auto& condor = backend.htcondor;
+        keep(section + ".schedd", condor.schedd, next->htcondor.schedd);
+        keep(section + ".condor_config", condor.condorConfig, next->htcondor.condorConfig);
+        keep(section + ".file_transfer", condor.fileTransfer, next->htcondor.fileTransfer);
+        keep(section + ".spool", condor.spool, next->htcondor.spool);
         // Of the two only one is anybody's.
         keep(section + ".submit_options",
              std::pair(backend.slurm.submitOptions, backend.htcondor.submitOptions),

@@ -181,7 +181,9 @@ Decision afterSubmit(Step& step, const Result<Submission>& outcome) {
 Decision afterFind(Step& step, const Result<std::optional<FoundJob>>& found) {
     auto& submission = step.decision.next.submission;
     if (!found.ok()) {
-        return step.wait(step.backoff());
+        // Whether there is anything to be ended is found out without GitLab, too.
+        return step.decision.next.cancel == Cancel::Hard ? abandon(step)
+                                                         : step.wait(step.backoff());
     }
     if (*found) {
         return accepted(step, (*found)->id, (*found)->submittedAt, "adopted after doubt");
@@ -289,14 +291,16 @@ Decision collecting(Step& step) {
         return facts.uploaded->outcome == UploadOutcome::Later ? step.wait(facts.uploaded->after)
                                                                : step.finish(verdict(step));
     }
-    if (facts.collected && facts.collected->ok() && **facts.collected != CollectOutcome::NotYet) {
+    const bool collecting =
+        facts.inFlight.has(Effect::Collect) || facts.inFlight.has(Effect::Upload);
+    if (hasCome(facts) || (facts.fetched && !collecting && step.due())) {
         if (!facts.hasUploads || isLate(facts.end->why)) {
             return step.finish(verdict(step));
         }
         step.decision.effects.add(Effect::Upload);
         return step.wait(step.policy.longestBackoff);
     }
-    if (facts.inFlight.has(Effect::Collect) || facts.inFlight.has(Effect::Upload)) {
+    if (collecting) {
         return step.decision;
     }
     if (facts.collected) {

@@ -134,7 +134,8 @@ void apply(Step& step, const Observation& seen) {
     }
 }
 
-/// Not there, twice a grace apart: the first look is the stored one. Looks that failed say nothing.
+}  // namespace
+
 bool provenAbsent(const Step& step) {
     const auto& since = step.job.submission.absentSince;
     return step.facts.observed && step.facts.observed->state == BatchState::Absent && since &&
@@ -144,12 +145,14 @@ bool provenAbsent(const Step& step) {
 Decision collect(Step& step, const std::string& cause) {
     step.decision.endOfLog = true;
     step.decision.next.dueAt = step.now;
-    if (step.facts.end && step.facts.end->valid) {
+    if (step.facts.end && step.facts.end->valid && !step.facts.fetched) {
         step.decision.effects.add(Effect::Collect);
         step.wait(step.policy.poll);
     }
     return step.to(State::Collecting, cause);
 }
+
+namespace {
 
 /// What else the job prints is in no trace.
 bool isLimited(const Step& step) {
@@ -251,7 +254,7 @@ std::optional<Decision> stopQueued(Step& step) {
     // Once the start marker is ours the job never starts, even where a clock has gone back since.
     const bool takenBack = step.facts.marked && step.facts.marked->ok() && **step.facts.marked;
     const bool canceling = step.decision.next.cancel == Cancel::Soft;
-    if (step.decision.next.state != State::Queued ||
+    if (step.decision.next.state != State::Queued || step.policy.capabilities.filesByCollect ||
         !(canceling || step.now >= step.lastStart() || takenBack)) {
         return std::nullopt;
     }
@@ -260,7 +263,7 @@ std::optional<Decision> stopQueued(Step& step) {
 
 std::optional<Decision> stopRunning(Step& step) {
     JobRecord& next = step.decision.next;
-    const bool late = next.deadline && step.now >= *next.deadline + step.policy.overtime;
+    const bool late = step.isOverdue() && !step.facts.fetched;
     const bool unheard = next.cancel == Cancel::Soft && next.submission.cancelAt &&
                          step.now >= *next.submission.cancelAt + step.policy.softCancelLimit;
     if (late || unheard) {
@@ -357,11 +360,11 @@ Decision watched(Step& step) {
     if (step.facts.marked && mayBeOurs) {
         return afterMark(step);
     }
-    if (auto end = endedWithoutStatus(step)) {
-        return *end;
-    }
-    if (auto back = stopQueued(step)) {
-        return *back;
+    auto over = beforeFiles(step);
+    over = over ? over : endedWithoutStatus(step);
+    over = over ? over : stopQueued(step);
+    if (over) {
+        return *over;
     }
     if (step.decision.next.state == State::Running) {
         if (auto stop = stopRunning(step)) {

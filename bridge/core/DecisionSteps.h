@@ -37,6 +37,10 @@ struct Step {
     /// Whether what failed, or was interrupted by a restart, is tried again now.
     bool due() const;
     bool pastDeadline() const { return job.deadline && now >= *job.deadline; }
+    /// It should have ended by itself long since.
+    bool isOverdue() const {
+        return decision.next.deadline && now >= *decision.next.deadline + policy.overtime;
+    }
     /// Of the job's timeout; its wall time may end it before.
     WallTime fullDeadline() const;
     /// What has not started by then is taken back.
@@ -56,6 +60,14 @@ bool saysNothingOfTheScript(const store::SubmissionRecord& submission);
 /// Its batch job is lost before the script may have started, and another may be submitted: takes
 /// the start marker first. None where it stays with what has happened.
 std::optional<Decision> submitAgain(Step& step);
+/// The submission's cause where what it left, its status file too, could not be fetched.
+inline constexpr const char* kNotFetched = "not_fetched";
+/// Its batch job is over: the log is complete.
+Decision collect(Step& step, const std::string& cause);
+/// Not there, twice a grace apart: the first look is the stored one. Looks that failed say nothing.
+bool provenAbsent(const Step& step);
+/// With filesByCollect: what comes before the log can be read. None where nothing stands before.
+std::optional<Decision> beforeFiles(Step& step);
 /// The verdict of the status file, else of the scheduler (job-execution 11.2).
 Ending verdict(const Step& step);
 

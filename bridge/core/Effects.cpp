@@ -17,6 +17,9 @@ constexpr std::size_t kMostTogether = 100;
 constexpr std::size_t kBatchLogLimit = 16 * 1024;
 
 std::size_t mostTogether(Effect effect, const Capabilities& abilities) {
+    if (effect == Effect::Collect && abilities.filesByCollect) {
+        return 1;  // One that has much to bring is no hindrance to others.
+    }
     const auto most = effect == Effect::Submit ? std::min(abilities.maxSubmit, abilities.maxBatch)
                                                : std::min(abilities.maxBatch, kMostTogether);
     return std::max<std::size_t>(most, 1);
@@ -24,12 +27,24 @@ std::size_t mostTogether(Effect effect, const Capabilities& abilities) {
 
 /// What is already in a folder that we see is looked at, not fetched: a report need not wait until
 /// other jobs have been submitted.
-bool isRead(const BackendEntry& entry, Effect effect) {
-    return effect == Effect::Collect && entry.policy.capabilities.sharedFolder;
+Lane& laneOf(const BackendEntry& entry, Effect effect) {
+    if (effect != Effect::Collect) {
+        return entry.effects;
+    }
+    auto& usual = entry.policy.capabilities.sharedFolder ? entry.reads : entry.effects;
+    return entry.fetches ? *entry.fetches : usual;
 }
 
 folder::FolderRef folderOf(const store::JobRecord& job) {
     return {job.submission.key, job.account};
+}
+
+template <typename T>
+bool hasFailed(const Result<T>& outcome) {
+    return !outcome.ok();
+}
+bool hasFailed(const Result<CollectOutcome>& outcome) {
+    return !outcome.ok() || *outcome == CollectOutcome::NotYet;
 }
 
 /// Gives each job its outcome of a call as a fact; fewer of them are the backend's defect.
@@ -42,7 +57,7 @@ void answerEach(Answers& answers, Effect effect, const Jobs& jobs,
         answers.post({jobs[i].row, jobs[i].attempt,
                       [effect, fact, outcome = std::move(outcome)](Facts& facts, Live& known) {
                           known.inFlight.remove(effect);
-                          known.failures = outcome.ok() ? 0 : known.failures + 1;
+                          known.failures = hasFailed(outcome) ? known.failures + 1 : 0;
                           facts.*fact = outcome;
                       }});
     }
@@ -168,7 +183,8 @@ void Effects::submit(BackendEntry& entry, ReadySubmission ready) {
 
 void Effects::add(Effect effect, const BackendEntry& entry, Gathered job) {
     const std::lock_guard lock(mutex_);
-    auto& gathering = gathered_[{entry.name, isRead(entry, effect)}].byEffect[effect];
+    const bool apart = &laneOf(entry, effect) != &entry.effects;
+    auto& gathering = gathered_[{entry.name, apart}].byEffect[effect];
     gathering.jobs.push_back(std::move(job));
     ++gathering.fresh;
 }
@@ -177,14 +193,13 @@ void Effects::startGathered() {
     const std::lock_guard lock(mutex_);
     for (auto& [key, gathered] : gathered_) {
         auto& entry = *world_.backends.at(key.first);
-        const bool reads = key.second;
-        auto& lane = reads ? entry.reads : entry.effects;
+        const bool apart = key.second;
         for (auto& [effect, gathering] : gathered.byEffect) {
             const auto most = mostTogether(effect, entry.policy.capabilities);
             // An earlier call may take them along; then there is nothing left for this one.
             for (auto calls = (gathering.fresh + most - 1) / most; calls > 0; --calls) {
-                lane.post([this, &entry, reads](std::stop_token stop) {
-                    if (auto [next, jobs] = takeGathered(entry, reads); !jobs.empty()) {
+                laneOf(entry, effect).post([this, &entry, apart](std::stop_token stop) {
+                    if (auto [next, jobs] = takeGathered(entry, apart); !jobs.empty()) {
                         call(entry, next, jobs, std::move(stop));
                     }
                 });
@@ -195,9 +210,9 @@ void Effects::startGathered() {
 }
 
 std::pair<Effect, std::vector<Effects::Gathered>> Effects::takeGathered(const BackendEntry& entry,
-                                                                        bool reads) {
+                                                                        bool apart) {
     const std::lock_guard lock(mutex_);
-    auto& [byEffect, last] = gathered_.at({entry.name, reads});
+    auto& [byEffect, last] = gathered_.at({entry.name, apart});
     auto next = byEffect.upper_bound(last);
     for (std::size_t tried = 0; tried < byEffect.size(); ++tried, ++next) {
         next = next == byEffect.end() ? byEffect.begin() : next;

@@ -64,7 +64,7 @@ private:
         Effect last{};  ///< Whose turn it was.
     };
     void add(Effect effect, const BackendEntry& entry, Gathered job);
-    std::pair<Effect, std::vector<Gathered>> takeGathered(const BackendEntry& entry, bool reads);
+    std::pair<Effect, std::vector<Gathered>> takeGathered(const BackendEntry& entry, bool apart);
     void call(BackendEntry& entry, Effect effect, std::span<Gathered> jobs, std::stop_token stop);
     /// False when the backend could not say anything.
     bool lookAt(BackendEntry& entry, std::span<const Look> jobs, std::stop_token stop);
@@ -76,7 +76,7 @@ private:
     World& world_;
     Answers& answers_;
     std::mutex mutex_;
-    /// By the name of the backend, and whether the lane is the one for reads.
+    /// By the name of the backend, and whether another lane than `effects` carries it out.
     std::map<std::pair<std::string, bool>, OfLane> gathered_;
 };
 

@@ -120,11 +120,18 @@ struct Facts {
     bool unmaskable = false;  ///< The same of one that GitLab can be told about: its log is held.
     bool restarted = false;   ///< Nothing is under way: what was asked must be asked again.
     EffectSet inFlight;
-    int failures = 0;  ///< Consecutive failed effects, for the back-off.
+    int failures = 0;   ///< Consecutive failed effects, for the back-off.
+    Millis failing{0};  ///< For how long they have failed.
     bool backendFull = false;
     bool backendBusy = false;  ///< With submissions: another would only wait in memory.
+    bool fetched = false;      ///< `collect` has brought whatever there is of this attempt.
     bool hasUploads = false;   ///< The job declares artifacts.
 };
+
+/// Whether it was just learnt that `collect` has brought whatever there is.
+inline bool hasCome(const Facts& facts) {
+    return facts.collected && facts.collected->ok() && **facts.collected != CollectOutcome::NotYet;
+}
 
 /// Constants of a backend and of the protocol that decisions need.
 struct Policy {

@@ -212,8 +212,15 @@ void Reconciler::complete(const JobRecord& job, Facts& facts, Live& live) {
     const auto& backend = backendOf(live);
     facts.backendFull = clock_.steadyNow() < backend.fullUntil;
     facts.backendBusy = job.state == State::Claimed && !takeRoom(live);
+    if (hasCome(facts)) {
+        live.fetched = job.submission.attempt;
+    }
+    facts.fetched = isFetched(job, live, backend.policy.capabilities);
     facts.inFlight = live.inFlight;
     facts.failures = live.failures;
+    live.failingSince =
+        live.failures == 0 ? std::nullopt : std::optional(live.failingSince.value_or(steadyNow_));
+    facts.failing = std::chrono::floor<Millis>(steadyNow_ - live.failingSince.value_or(steadyNow_));
     facts.hasUploads = live.hasUploads;
 }
 
@@ -351,11 +358,19 @@ void Reconciler::remember(const Ready& ready) {
     schedule(next.row, live);
 }
 
+/// What is not here yet is not read: who began to look before it came would find nothing.
+Look Reconciler::lookFor(const JobRecord& job, Live& live) {
+    auto look = lookOf(job);
+    const auto& abilities = backendOf(live).policy.capabilities;
+    look.logOpen = look.logOpen && (!abilities.filesByCollect || isFetched(job, live, abilities));
+    return look;
+}
+
 void Reconciler::refresh(Live& live, const JobRecord& job) {
     live.attempt = job.submission.attempt;
     live.traceLength = job.traceLength;
     live.traceLost = job.traceLost;
-    live.look = mayHaveBatchJob(job) ? std::optional(lookOf(job)) : std::nullopt;
+    live.look = mayHaveBatchJob(job) ? std::optional(lookFor(job, live)) : std::nullopt;
     live.settled = live.settled || job.reportedAt.has_value();
     live.reportDue = job.state == State::Reporting && !job.reportedAt;
     const bool waiting = waits(job.state);
@@ -408,6 +423,8 @@ void Reconciler::startOne(const Ready& ready) {
         const auto effect = static_cast<Effect>(i);
         if (ready.decision.effects.has(effect) && !live.inFlight.has(effect)) {
             carryOut(effect, ready.decision.next, live);
+        } else if (ready.decision.effects.has(effect) && effect == Effect::Look) {
+            live.lookWanted = true;  // What is under way began before.
         }
     }
 }
@@ -424,7 +441,7 @@ void Reconciler::carryOut(Effect effect, const JobRecord& job, Live& live) {
             return effects_.mark(backend, job, live);
         case Effect::Look:
             live.inFlight.add(Effect::Look);
-            return looks_[live.backend].push_back(lookOf(job));
+            return looks_[live.backend].push_back(lookFor(job, live));
         case Effect::ReadBatchLog:
             return effects_.readBatchLog(backend, job, live);
         case Effect::CancelSoft:

@@ -69,6 +69,7 @@ private:
     void poll();
     SteadyTime converse();
     void schedule(JobRow row, Live& live);
+    Look lookFor(const store::JobRecord& job, Live& live);
     void refresh(Live& live, const store::JobRecord& job);
     BackendEntry& backendOf(const Live& live) { return *world_.backends.at(live.backend); }
     /// What GitLab said of the job; an error when that is gone or cannot be understood.

@@ -124,6 +124,22 @@ bool startedAgain(const JobRecord& job) {
                                   *submission.startedAt > *job.startedAt + std::chrono::seconds(1));
 }
 
+/// It was to leave the queue, and had just begun. Elsewhere its status file would say so: a script
+/// may have made the batch system say this.
+bool wasTakenBack(const Step& step) {
+    return step.decision.next.submission.cause == "removed_by_us" &&
+           step.policy.capabilities.filesByCollect;
+}
+Ending takenBack(const Step& step) {
+    return step.pastDeadline() ? timedOut(step) : interrupted(step.decision.next.submission);
+}
+
+Ending neverBegan(const Step& step) {
+    return step.now >= step.lastStart()
+               ? neverStarted(step)
+               : systemFailure("the batch job ended before it could begin its script");
+}
+
 /// The scheduler's word, where the script left none: only an infrastructure reason is a system
 /// failure, for a script can remove its own status file (job-execution 10, row 11).
 Ending schedulersVerdict(const Step& step) {
@@ -132,6 +148,9 @@ Ending schedulersVerdict(const Step& step) {
     if (submission.cause == "lost") {
         return systemFailure("the batch system does not know the job any more");
     }
+    if (submission.cause == kNotFetched) {
+        return systemFailure("what the job left could not be fetched");
+    }
     if (submission.cause == "node_failure") {
         return systemFailure("the node failed: " + submission.reason);
     }
@@ -139,15 +158,16 @@ Ending schedulersVerdict(const Step& step) {
         return systemFailure("the batch system cannot start the job: " + submission.reason);
     }
     if (submission.cause == kNeverStarted) {
-        return step.now >= step.lastStart()
-                   ? neverStarted(step)
-                   : systemFailure("the batch job ended before it could begin its script");
-    }
-    if (submission.cause == "preempted" || submission.cause == "removed_by_other") {
-        return interrupted(submission);
+        return neverBegan(step);
     }
     if (submission.cause == "wall_time") {
         return timedOut(step);
+    }
+    if (wasTakenBack(step)) {
+        return takenBack(step);
+    }
+    if (submission.cause == "preempted" || submission.cause == "removed_by_other") {
+        return interrupted(submission);
     }
     if (submission.cause == "memory") {
         return scriptFailure(137, "out of memory",

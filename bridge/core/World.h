@@ -30,6 +30,7 @@ struct BackendEntry {
     Policy policy;
     Lane& reads;
     Lane& effects;
+    Lane* fetches = nullptr;  ///< With filesByCollect: what takes long delays nothing else.
 
     RunAs runAs = {};
     ResourceRules resources = {};
@@ -123,12 +124,14 @@ struct Live {
 
     EffectSet inFlight;
     int failures = 0;
+    std::optional<SteadyTime> failingSince;
+    int fetched = 0;           ///< The attempt of which `collect` has brought its files.
     std::int64_t rawSeen = 0;  ///< Raw bytes seen so far, those held back included.
 
     // The conversation with GitLab.
     int attempt = 0;
     std::optional<Look> look;  ///< A batch job of ours may be there.
-    bool lookWanted = false;   ///< The backend says that something has changed.
+    bool lookWanted = false;   ///< Something has changed since the one under way began.
     bool reportWanted = false;
     std::optional<Observation> seen;  ///< The last one that was decided upon.
 
@@ -154,6 +157,13 @@ struct Live {
     std::optional<std::int64_t> traceOnDisk;   ///< Its size when it is shorter than committed.
     std::optional<std::int64_t> acknowledged;  ///< Bytes that GitLab has; unknown after a restart.
 };
+
+/// Whether `collect` has brought the files of the job's attempt. With filesByCollect it is known
+/// after a restart too, once the status file was read, which came with the others.
+inline bool isFetched(const store::JobRecord& job, const Live& live, const Capabilities& backend) {
+    return live.fetched == job.submission.attempt ||
+           (backend.filesByCollect && !job.submission.status.empty());
+}
 
 /// News for the core from any thread.
 struct Answer {

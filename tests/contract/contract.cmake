@@ -25,7 +25,7 @@ bridge_test(backends_test LABEL unit
   SOURCES unit/backends/LocalRecordTest.cpp unit/backends/LocalRecordsTest.cpp
     unit/backends/SchedulerBackendTest.cpp unit/backends/SchedulerCommandsTest.cpp unit/backends/SharedFolderTest.cpp unit/backends/SlurmCommandsTest.cpp
     unit/backends/SlurmParseTest.cpp unit/backends/SlurmAnswersTest.cpp unit/backends/CommandParseTest.cpp
-    unit/backends/HTCondorCommandsTest.cpp unit/backends/HTCondorFollowerTest.cpp
+    unit/backends/HTCondorBackendTest.cpp unit/backends/HTCondorCommandsTest.cpp unit/backends/HTCondorFollowerTest.cpp
     unit/backends/HTCondorParseTest.cpp unit/backends/HTCondorAnswersTest.cpp
   DEPS gridbridge::backend_htcondor gridbridge::backend_local gridbridge::backend_slurm gridbridge::backend_command)
 target_sources(backends_test PRIVATE fakes/SyncedDisk.cpp)

@@ -8,12 +8,17 @@ std::unique_ptr<BackendHarness> makeHTCondor() {
 }
 
 std::unique_ptr<BackendHarness> makeHTCondorTransfer() {
-    return std::make_unique<HTCondorHarness>(true);
+    return std::make_unique<HTCondorHarness>(CondorFiles::Copied);
+}
+
+std::unique_ptr<BackendHarness> makeHTCondorSpool() {
+    return std::make_unique<HTCondorHarness>(CondorFiles::Spooled);
 }
 
 INSTANTIATE_TEST_SUITE_P(HTCondor, BackendContract,
                          ::testing::Values(BackendParam{"htcondor", &makeHTCondor, true},
-                                           BackendParam{"transfer", &makeHTCondorTransfer, true}),
+                                           BackendParam{"transfer", &makeHTCondorTransfer, true},
+                                           BackendParam{"spool", &makeHTCondorSpool, true}),
                          [](const auto& p) { return p.param.name; });
 
 }  // namespace

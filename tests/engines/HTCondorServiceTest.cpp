@@ -1,5 +1,7 @@
 // What GitLab shows where an administrator holds a job that runs, which is its end; and where the
 // nodes do not see the work folder.
+#include <fstream>
+
 #include "tests/engines/EngineService.h"
 
 namespace gridbridge::testing {
@@ -63,6 +65,32 @@ TEST_F(EngineService, WhereFilesAreCopiedAFailureAndACancelAreToldApart) {
     EXPECT_TRUE(says(gitlab->job(failing), "all of it\n"));
     EXPECT_EQ(gitlab->status(canceled), fakegitlab::Status::Canceled);
     EXPECT_TRUE(waitFor([&] { return engine.open() == 0; }, "an empty queue"));
+}
+
+TEST_F(EngineService, ThroughASpoolServiceAndScheddAreKilledBeforeTheFilesAreFetched) {
+    serve(8, "poll_interval = 1\nschedd = \"engine@ci.local\"\nspool = true\n");
+    const auto go = folder.path / "starts" / "go";  // They end only when nobody looks any more.
+    const std::string wait = "until [ -e " + go.string() + " ]; do sleep 0.2; done";
+    const auto printing =
+        add("printing", {wait, "for i in 0 1 2 3 4 5 6 7 8 9; do echo line $i; done"});
+    const auto failing = add("failing", {wait, "echo all of it", "exit 7"});
+    ASSERT_TRUE(
+        waitFor([&] { return starts("printing") == 1 && starts("failing") == 1; }, "their starts"));
+
+    service->killHard();
+    std::ofstream(go).close();
+    EXPECT_TRUE(waitFor([&] { return engine.open() == 0; }, "their ends"));
+    engine.kill("condor_schedd");
+    engine.repair();
+    EXPECT_FALSE(says(gitlab->job(printing), "line 0\n"));
+    service->start();
+
+    ASSERT_TRUE(ends({printing, failing}));
+    EXPECT_EQ(gitlab->job(printing).status, fakegitlab::Status::Success);
+    EXPECT_TRUE(isWhole(gitlab->job(printing))) << plain(gitlab->job(printing).trace);
+    EXPECT_EQ(gitlab->job(failing).exitCode, 7);
+    EXPECT_TRUE(says(gitlab->job(failing), "all of it\n"));
+    EXPECT_EQ(starts("printing") + starts("failing"), 2);
 }
 
 }  // namespace

@@ -28,6 +28,7 @@ public:
         std::string account;
         int submits = 0;
         std::vector<CancelKind> cancels;
+        bool collected = false;
     };
 
     explicit ScriptedBackend(const Clock& clock) : clock_(clock) {}
@@ -41,10 +42,17 @@ public:
         const std::lock_guard lock(mutex_);
         return gates_[verb];
     }
+    /// Where answers wait that have been made up: what happens meanwhile they do not tell.
+    Gate& answerGate(Verb verb) {
+        const std::lock_guard lock(mutex_);
+        return answerGates_[verb];
+    }
     void openAllGates() {
         const std::lock_guard lock(mutex_);
-        for (auto& [verb, gate] : gates_) {
-            gate.open();
+        for (auto* gates : {&gates_, &answerGates_}) {
+            for (auto& [verb, gate] : *gates) {
+                gate.open();
+            }
         }
     }
     /// While set, every item of every call of `verb` gets it, and nothing happens.
@@ -56,6 +64,11 @@ public:
     void keep(const SubmissionKey& key) {
         const std::lock_guard lock(mutex_);
         kept_ = key;
+    }
+    /// What `collect` says of every job; without it: Done, with filesByCollect of those that ended.
+    void sayOfFiles(std::optional<CollectOutcome> said) {
+        const std::lock_guard lock(mutex_);
+        saidOfFiles_ = said;
     }
     void setFull(bool full) {
         const std::lock_guard lock(mutex_);
@@ -170,21 +183,20 @@ public:
     }
     Result<std::vector<Observation>> observe(const CallContext&,
                                              std::span<const JobRef> refs) override {
-        if (const auto error = begin(Verb::Observe, refs.size())) {
-            return *error;
-        }
-        const std::lock_guard lock(mutex_);
-        std::vector<Observation> seen;
-        for (const auto& ref : refs) {
+        const auto seen = each<Observation>(Verb::Observe, refs, [this](const JobRef& ref) {
+            Observation one;
+            one.state = BatchState::Absent;
             const auto job = jobs_.find(ref.key);
-            auto& item = seen.emplace_back();
-            if (job == jobs_.end()) {
-                item.state = BatchState::Absent;
-            } else {
-                item = job->second.seen;
+            return Result<Observation>(job == jobs_.end() ? one : job->second.seen);
+        });
+        std::vector<Observation> all;
+        for (const auto& one : seen) {
+            if (!one) {
+                return one.error();
             }
+            all.push_back(*one);
         }
-        return seen;
+        return all;
     }
     std::vector<Result<LogChunk>> readLogs(const CallContext&,
                                            std::span<const LogRequest> requests) override {
@@ -195,6 +207,9 @@ public:
             }
             if (request.source == LogSource::Batch) {
                 return Result<LogChunk>(LogChunk{job->second.batchLog, job->second.status});
+            }
+            if (abilities.filesByCollect && !job->second.collected) {
+                return Result<LogChunk>(LogChunk{});
             }
             const auto& log = job->second.log;
             const auto from = std::min(static_cast<std::size_t>(request.offset), log.size());
@@ -215,8 +230,17 @@ public:
     }
     std::vector<Result<CollectOutcome>> collect(const CallContext&,
                                                 std::span<const JobRef> refs) override {
-        return each<CollectOutcome>(Verb::Collect, refs, [](const JobRef&) {
-            return Result<CollectOutcome>(CollectOutcome::Done);
+        return each<CollectOutcome>(Verb::Collect, refs, [this](const JobRef& ref) {
+            const auto job = jobs_.find(ref.key);
+            if (saidOfFiles_ || !abilities.filesByCollect) {
+                return Result<CollectOutcome>(saidOfFiles_.value_or(CollectOutcome::Done));
+            }
+            if (job == jobs_.end()) {
+                return Result<CollectOutcome>(transientError("nobody knows the job"));
+            }
+            job->second.collected = job->second.seen.state == BatchState::Ended;
+            return Result<CollectOutcome>(job->second.collected ? CollectOutcome::Done
+                                                                : CollectOutcome::NotYet);
         });
     }
     std::vector<Result<void>> release(const CallContext&, std::span<const JobRef> refs) override {
@@ -243,11 +267,14 @@ private:
     template <typename T, typename Item, typename Action>
     std::vector<Result<T>> each(Verb verb, std::span<const Item> items, Action action) {
         const auto error = begin(verb, items.size());
-        const std::lock_guard lock(mutex_);
         std::vector<Result<T>> outcomes;
-        for (const auto& item : items) {
-            outcomes.push_back(error ? Result<T>(*error) : action(item));
+        {
+            const std::lock_guard lock(mutex_);
+            for (const auto& item : items) {
+                outcomes.push_back(error ? Result<T>(*error) : action(item));
+            }
         }
+        answerGate(verb).pass();
         return outcomes;
     }
     template <typename Action>
@@ -260,9 +287,11 @@ private:
     mutable std::mutex mutex_;
     std::map<SubmissionKey, Job> jobs_;
     std::map<Verb, Gate> gates_;
+    std::map<Verb, Gate> answerGates_;
     std::map<Verb, std::optional<Error>> failures_;
     std::map<Verb, std::vector<std::size_t>> calls_;
     SubmissionKey kept_;
+    std::optional<CollectOutcome> saidOfFiles_;
     bool full_ = false;
     int lost_ = 0;
 };

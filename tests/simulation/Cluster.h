@@ -18,6 +18,8 @@ namespace gridbridge::simulation {
 struct Truth {
     const PlannedJob* job = nullptr;
     int starts = 0;  ///< How often its script started: a node took the marker.
+    std::optional<WallTime> startedAt = {};
+    bool fetched = false;  ///< What it left is in its folder, of a cluster that sees none.
     std::optional<SimulatedVerdict> left;  ///< Its status file, once somebody could read it.
 };
 using Truths = std::map<SubmissionKey, Truth>;
@@ -99,7 +101,7 @@ public:
                    Defect& defect)
         : real_(real), clock_(clock), dice_(dice), truths_(truths), plan_(plan), defect_(defect) {}
 
-    Capabilities capabilities() const override { return real_.capabilities(); }
+    Capabilities capabilities() const override;
     Result<void> probe(const CallContext& ctx) override {
         return slowly([&] { return real_.probe(ctx); });
     }
@@ -114,27 +116,19 @@ public:
         return defect_.observed(refs, slowly([&] { return real_.observe(ctx, refs); }));
     }
     std::vector<Result<LogChunk>> readLogs(const CallContext& ctx,
-                                           std::span<const LogRequest> requests) override {
-        auto chunks = slowly([&] { return real_.readLogs(ctx, requests); });
-        for (auto& chunk : chunks) {
-            chunk = defect_.read(std::move(chunk));
-        }
-        return chunks;
-    }
+                                           std::span<const LogRequest> requests) override;
     std::vector<Result<CancelOutcome>> cancel(const CallContext& ctx,
-                                              std::span<const CancelRequest> requests) override {
-        return slowly([&] { return real_.cancel(ctx, requests); });
-    }
+                                              std::span<const CancelRequest> requests) override;
     std::vector<Result<CollectOutcome>> collect(const CallContext& ctx,
-                                                std::span<const JobRef> refs) override {
-        return slowly([&] { return real_.collect(ctx, refs); });
-    }
+                                                std::span<const JobRef> refs) override;
     std::vector<Result<void>> release(const CallContext& ctx,
                                       std::span<const JobRef> refs) override {
         return slowly([&] { return real_.release(ctx, refs); });
     }
 
 private:
+    std::vector<Result<CollectOutcome>> fetch(const CallContext& ctx, std::span<const JobRef> refs);
+
     Backend& real_;
     WorldClock& clock_;
     Dice& dice_;

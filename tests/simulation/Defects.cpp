@@ -269,6 +269,32 @@ class ReportLate final : public Defect {
     }
 };
 
+/// Where it binds no copy: who has it needs to end nothing.
+class MarkerBelieved final : public Defect {
+    Decision decide(const JobRecord& job, const Facts& facts, WallTime now,
+                    const Policy& policy) override {
+        auto wrong = policy;
+        wrong.capabilities.filesByCollect =
+            policy.capabilities.filesByCollect && job.state != State::Queued;
+        auto decision = core::decide(job, facts, now, wrong);
+        if (policy.capabilities.filesByCollect && !job.startedAt &&
+            decision.next.state == State::Reporting) {
+            decision.effects.remove(Effect::CancelHard);
+        }
+        return decision;
+    }
+};
+
+/// As if what a look found before the files came counted.
+class FetchNotAwaited final : public WrongFacts {
+    void spoilFacts(JobRecord& job, Facts& facts, WallTime, const Policy& policy) override {
+        if (policy.capabilities.filesByCollect && job.submission.endedAt) {
+            facts.fetched = true;
+            facts.log = facts.log ? facts.log : core::LogFact{};
+        }
+    }
+};
+
 template <typename Bug>
 std::unique_ptr<Defect> make() {
     return std::make_unique<Bug>();
@@ -298,7 +324,9 @@ const std::vector<PlantedBug>& plantedBugs() {
         {"NodeFailureNotRetried", "verdict-right", &make<NodeFailureNotRetried>},
         {"CancelIgnored", "over-in-time", &make<CancelIgnored>},
         {"DeadlineNotKept", "one-report", &make<DeadlineNotKept>},
-        {"ReportLate", "over-in-time", &make<ReportLate>}};
+        {"ReportLate", "over-in-time", &make<ReportLate>},
+        {"MarkerBelieved", "no-start-after-report", &make<MarkerBelieved>},
+        {"FetchNotAwaited", "verdict-right", &make<FetchNotAwaited>}};
     return kBugs;
 }
 

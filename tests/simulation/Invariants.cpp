@@ -68,7 +68,10 @@ private:
         for (const auto& [key, truth] : run_.truths()) {
             starts += truth.job == &job ? truth.starts : 0;
         }
-        if (starts > 1) {
+        // Where no marker binds, one that was lost without a trace before its acceptance was heard
+        // of cannot be told from one that was never accepted.
+        const bool untold = run_.plan().apart && struck(job, {SimulatedFault::JobLost});
+        if (starts > 1 && !untold) {
             find("script-starts-once", name + " started " + std::to_string(starts) + " times");
         }
         if (run_.network().claims().count(id) == 0) {
@@ -84,6 +87,7 @@ private:
             return;
         }
         checkReport(job, snapshot, rows.front(), name);
+        checkStart(job, snapshot, name);
         checkTime(job, snapshot, name);
         checkTrace(job, snapshot, rows.front(), name);
     }
@@ -107,6 +111,21 @@ private:
         if (!byPeople) {
             find("one-report",
                  name + " was never reported, GitLab ended it: " + snapshot.failureReason);
+        }
+    }
+
+    /// What is reported does not begin any more, so that a retry runs alone; but for a node that
+    /// was given up, and for what is ended past its deadline when nobody answers.
+    void checkStart(const PlannedJob& job, const JobSnapshot& snapshot, const std::string& name) {
+        if (takenAway(snapshot) || struck(job, {SimulatedFault::NodeFailed})) {
+            return;
+        }
+        for (const auto& [key, truth] : run_.truths()) {
+            if (truth.job == &job && truth.startedAt && snapshot.endedAt &&
+                *truth.startedAt > *snapshot.endedAt &&
+                *truth.startedAt < *snapshot.claimedAt + job.timeout) {
+                find("no-start-after-report", name + " began after its report");
+            }
         }
     }
 
@@ -174,8 +193,8 @@ private:
         }
         const bool late =
             snapshot.endedAt.value_or(WallTime::max()) >= *snapshot.claimedAt + job.timeout;
-        return starts == 0 && row.submission.attempt <= core::Policy().infrastructureRetries &&
-               !late;
+        return starts == 0 && !run_.plan().apart &&
+               row.submission.attempt <= core::Policy().infrastructureRetries && !late;
     }
 
     void checkVerdict(const PlannedJob& job, const JobSnapshot& snapshot,
@@ -199,7 +218,8 @@ private:
         } else if (reason == "runner_system_failure") {
             right = (struck(job, {JobLost, NodeFailed, RunLostLate}) &&
                      !couldBeSubmittedAgain(job, snapshot, row)) ||
-                    (tooLate && nodesClockIsAnother(snapshot));
+                    (tooLate && nodesClockIsAnother(snapshot)) ||
+                    (job.tooLong() && row.submission.cause == "not_fetched");
         }
         if (!right) {
             find("verdict-right",

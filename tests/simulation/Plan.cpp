@@ -68,6 +68,14 @@ PlannedJob plannedJob(Dice& dice, int number) {
     for (std::int64_t i = 0; i < pieces; ++i) {
         print(dice, job);
     }
+    if (dice.chance(0.05)) {  // More than is read at once.
+        const auto most = static_cast<std::size_t>(dice.between(1, 3)) * 256 * 1024;
+        const auto block = dice.word(1000) + "\n";
+        while (job.raw.size() < most) {
+            job.raw += block;
+            job.expected += block;
+        }
+    }
     job.runTime = dice.chance(0.2) ? dice.time(4min, 12min) : dice.time(0s, 4min);
     if (dice.chance(0.1)) {
         job.timeout = std::chrono::seconds(dice.between(60, 200));
@@ -139,6 +147,7 @@ Plan planned(std::uint64_t seed) {
     if (!mayDie && dice.chance(0.3)) {
         plan.liveTrace = dice.time(1s, 4min);
     }
+    plan.apart = dice.chance(0.25);
     return plan;
 }
 

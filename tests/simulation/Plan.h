@@ -87,6 +87,7 @@ struct Plan {
     int slots = 4;
     Millis chaos{0};  ///< After it GitLab, network and clocks are well.
     bool jwt = false;
+    bool apart = false;  ///< The cluster sees no folder: all comes with `collect`, no marker binds.
     std::optional<Millis> liveTrace = {};  ///< How long GitLab defers a report (202), if it does.
 
     int restarts() const;

@@ -89,9 +89,13 @@ struct Simulation::Life {
                   }),
           nodes(world.folders_,
                 [&world](folder::JobFolders& real, const folder::FolderRef& folder) {
-                    auto marked = world.bug_->marked(real.begin(folder));
+                    auto& truth = world.truths_.at(folder.key);
+                    const auto free = truth.starts == 0 ? folder::MarkOutcome::Taken
+                                                        : folder::MarkOutcome::AlreadyStarted;
+                    auto marked = world.bug_->marked(world.plan_.apart ? free : real.begin(folder));
                     if (marked.ok() && *marked == folder::MarkOutcome::Taken) {
-                        ++world.truths_.at(folder.key).starts;
+                        ++truth.starts;
+                        truth.startedAt = world.time_.wallNow();
                         world.tell("cluster: the script of " + folder.key.value + " starts");
                     }
                     return marked;
@@ -199,8 +203,8 @@ Simulation::Simulation(Plan plan, std::unique_ptr<Defect> bug)
     gitlab_.setFaults(plan_.seed, plan_.gitlabFaults);
     tell("the plan: jobs=" + std::to_string(plan_.jobs.size()) + " slots=" +
          std::to_string(plan_.slots) + " faults of gitlab=" + std::to_string(plan_.gitlabFaults) +
-         ", of the network=" + std::to_string(plan_.hangs) +
-         ", of the cluster=" + std::to_string(plan_.backendFaults));
+         ", of the network=" + std::to_string(plan_.hangs) + ", of the cluster=" +
+         std::to_string(plan_.backendFaults) + (plan_.apart ? ", which sees no folder" : ""));
 }
 
 Simulation::~Simulation() = default;

@@ -126,6 +126,14 @@ TEST_F(BackendConfigErrors, AKeyOfHTCondor) {
     EXPECT_THAT(asBackend(htcondor + "schedd = \"-pool\"\n"),
                 ElementsAre(here + "schedd: is not a name of a schedd; write it as condor_status "
                                    "-schedd shows it"));
+    EXPECT_THAT(asBackend(htcondor + "schedd = \"ce.example.org\"\nspool = true\n"),
+                ::testing::IsEmpty());
+    for (const std::string also : {"", "schedd = \"s@x\"\nfile_transfer = true\n"}) {
+        EXPECT_THAT(asBackend(htcondor + "spool = true\n" + also),
+                    ElementsAre(here + "spool: is for the schedd of another machine, to which it "
+                                       "copies the files; name it with schedd = \"NAME\", and "
+                                       "leave out file_transfer"));
+    }
     EXPECT_THAT(asBackend(htcondor + "submit_options = [\"queue 2\"]\n"),
                 ElementsAre(::testing::StartsWith(
                     here + "submit_options: \"queue 2\" cannot be given to condor_submit here; ")));

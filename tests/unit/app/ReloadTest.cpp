@@ -78,6 +78,7 @@ TEST_F(ReloadTest, WhatCannotStaysAsItWasAndIsToldKeyByKey) {
     backend().htcondor.schedd = "s@x";
     backend().htcondor.condorConfig = "/condor_config";
     backend().htcondor.fileTransfer = true;
+    backend().htcondor.spool = true;
     backend().runAs.usual = "";
     backend().trustedJobs = true;
 
@@ -98,7 +99,7 @@ TEST_F(ReloadTest, WhatCannotStaysAsItWasAndIsToldKeyByKey) {
                   "backends.here.account", "backends.here.qos", "backends.here.submit_options",
                   "backends.here.slurm_conf", "backends.here.bin_dir", "backends.here.schedd",
                   "backends.here.condor_config", "backends.here.file_transfer",
-                  "backends.here.run_as", "backends.here.trusted_jobs"));
+                  "backends.here.spool", "backends.here.run_as", "backends.here.trusted_jobs"));
 }
 
 TEST_F(ReloadTest, ARunnerThatIsGoneClaimsNothingUntilItComesBack) {
@@ -164,6 +165,7 @@ const std::map<std::string_view, std::pair<const char*, const char*>> kValues{
     {"schedd", {"\"a\"", "\"b\""}},
     {"condor_config", {"\"/a\"", "\"/b\""}},
     {"file_transfer", {"false", "true"}},
+    {"spool", {"false", "true"}},
     {"bin_dir", {"\"/a\"", "\"/b\""}},
     {"project_run_as", {"[\"g/*=ci\"]", "[\"h/*=ci\"]"}},
     {"cpus", {"1", "2"}},

@@ -5,6 +5,7 @@
 namespace gridbridge {
 namespace {
 
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
@@ -53,9 +54,38 @@ TEST(HTCondorCommands, FilesAreCopiedOnlyWhereTheNodesDoNotSeeThem) {
     EXPECT_THAT(shared, Not(HasSubstr("stream")));
     EXPECT_THAT(copied, HasSubstr("\nshould_transfer_files = YES\n"));
     EXPECT_THAT(copied, HasSubstr("\narguments = in/follower.sh\n"));
-    EXPECT_THAT(copied, HasSubstr("\noutput = out/log.stream\nstream_output = true\n"));
+    EXPECT_THAT(copied, HasSubstr("\noutput = out/log.stream\n"));
     EXPECT_THAT(copied, HasSubstr("\ntransfer_input_files = in, out\n"));
     EXPECT_THAT(copied, HasSubstr("\ntransfer_output_files = out\n"));
+}
+
+TEST(HTCondorCommands, OnlyTheStreamOfALocalScheddIsLive) {
+    EXPECT_THAT(describe({.fileTransfer = true}), HasSubstr("\nstream_output = true\n"));
+    EXPECT_THAT(describe({.spool = true}), Not(HasSubstr("stream_output")));
+}
+
+TEST(HTCondorCommands, WhatGoesThroughASpoolIsCopiedAndStaysThereUntilItIsFetched) {
+    const auto text = describe({.schedd = "s@x", .spool = true});
+
+    EXPECT_THAT(text, HasSubstr("\ntransfer_input_files = in, out\n"));
+    EXPECT_THAT(text, HasSubstr("\nleave_in_queue = JobStatus == 4 && time() - CompletionDate < "
+                                "864000\n"));
+    EXPECT_THAT(submitCommand({.schedd = "s@x", .spool = true}, "/f"),
+                ElementsAre("condor_submit", "-name", "s@x", "-spool", "-terse", "/f"));
+    EXPECT_THAT(fetchCommand("s@x", "gb-a-1-1", "/w/in"),
+                ElementsAre("flock", "--nonblock", "--conflict-exit-code", "75", "/w/in",
+                            "condor_transfer_data", "-name", "s@x", "-constraint",
+                            "member(GridbridgeKey, {\"gb-a-1-1\"}) && JobStatus == 4"));
+}
+
+TEST(HTCondorCommands, OnlyWhatStillWaitsForItsFilesIsRemovedAsNeverSent) {
+    const std::vector<std::string> keys{"gb-a-1-1"};
+
+    EXPECT_THAT(removeCommand("s@x", keys, Removal::Unsent),
+                ElementsAre("condor_rm", "-name", "s@x", "-reason",
+                            "gridbridge: its files were never all sent", "-constraint",
+                            "member(GridbridgeKey, {\"gb-a-1-1\"}) && JobStatus == 5 && "
+                            "HoldReasonCode == 16"));
 }
 
 TEST(HTCondorCommands, TheSitesLinesAreBeforeOurs) {
@@ -118,23 +148,31 @@ TEST(HTCondorCommands, LinesOnWhichPromisesRestAreTheServicesOwn) {
 TEST(HTCondorCommands, OnlyJobsOfThoseKeysAreRemovedAndNoneThatHasEnded) {
     const std::vector<std::string> keys{"gb-a-1-1", "gb-a-2-1"};
 
-    EXPECT_THAT(removeCommand("", keys, false),
+    EXPECT_THAT(removeCommand("", keys, Removal::NotEnded),
                 ElementsAre("condor_rm", "-reason", "gridbridge: no longer wanted", "-constraint",
                             "member(GridbridgeKey, {\"gb-a-1-1\",\"gb-a-2-1\"}) && JobStatus != "
                             "4"));
-    EXPECT_THAT(removeCommand("", keys, true).back(),
+    EXPECT_THAT(removeCommand("", keys, Removal::Waiting).back(),
                 HasSubstr("(JobStatus == 1 || JobStatus == 5)"));
+}
+
+TEST(HTCondorCommands, TheQueueIsAskedForAllOfOursOrForSome) {
+    const std::vector<std::string> keys{"gb-a-1-1"};
+
+    EXPECT_THAT(queueCommand(""), Contains("GridbridgeKey isnt undefined"));
+    EXPECT_THAT(queueCommand("", keys), Contains("member(GridbridgeKey, {\"gb-a-1-1\"})"));
 }
 
 TEST(HTCondorCommands, EveryCommandGoesToItsSchedd) {
     const std::vector<std::string> keys{"gb-a-1-1"};
-    for (const auto& words : {submitCommand("s@x", "/f"), queueCommand("s@x"),
-                              historyCommand("s@x", keys), removeCommand("s@x", keys, false)}) {
+    for (const auto& words :
+         {submitCommand({.schedd = "s@x"}, "/f"), queueCommand("s@x"), historyCommand("s@x", keys),
+          removeCommand("s@x", keys, Removal::NotEnded)}) {
         ASSERT_GE(words.size(), 3U);
         EXPECT_EQ(words[1], "-name") << words[0];
         EXPECT_EQ(words[2], "s@x") << words[0];
     }
-    EXPECT_THAT(submitCommand("", "/f"), ElementsAre("condor_submit", "-terse", "/f"));
+    EXPECT_THAT(submitCommand({}, "/f"), ElementsAre("condor_submit", "-terse", "/f"));
 }
 
 }  // namespace

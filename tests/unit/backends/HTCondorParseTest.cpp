@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "backends/htcondor/HTCondorParse.h"
+#include "backends/htcondor/HTCondorSpool.h"
 #include "tests/fakes/TempDir.h"
 
 namespace gridbridge {
@@ -233,6 +234,22 @@ TEST(HTCondorAnswer, OfTwoJobsOfOneKeyTheOneThatMayRunCounts) {
         "\"EnteredCurrentStatus\": 20, \"JobStatus\": 3}";
     for (const auto& text : {"[" + one + "," + two + "]", "[" + two + "," + one + "]"}) {
         EXPECT_EQ(parseJobs(text, "condor_q").jobs.at("gb-a-1-1").id, "1.0");
+    }
+}
+
+TEST(HTCondorSpool, AJobWhoseFilesWereNeverAllSentIsAsIfItHadNotBeen) {
+    const std::string later =
+        "{\"GridbridgeKey\": \"gb-a-1-1\", \"ClusterId\": 2, \"ProcId\": 0, \"QDate\": 20, "
+        "\"EnteredCurrentStatus\": 20, \"JobStatus\": 4, \"CompletionDate\": 20, "
+        "\"ExitBySignal\": false, \"ExitCode\": 0}";
+    const std::string first =
+        "{\"GridbridgeKey\": \"gb-a-1-1\", \"ClusterId\": 1, \"ProcId\": 0, \"QDate\": 20, "
+        "\"EnteredCurrentStatus\": 20, \"JobStatus\": 3, \"RemoveReason\": "
+        "\"gridbridge: its files were never all sent (by user ci)\"}";
+
+    EXPECT_TRUE(parseJobs("[" + first + "]", "condor_history").jobs.empty());
+    for (const auto& text : {"[" + first + "," + later + "]", "[" + later + "," + first + "]"}) {
+        EXPECT_EQ(parseJobs(text, "condor_history").jobs.at("gb-a-1-1").id, "2.0");
     }
 }
 

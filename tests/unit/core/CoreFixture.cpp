@@ -120,7 +120,15 @@ void CoreFixture::finishControlCalls() {
 }
 
 void CoreFixture::finishBatchCalls() {
+    finishReads();
+    finishEffects();
+}
+
+void CoreFixture::finishReads() {
     drain(*core_->reads);
+}
+
+void CoreFixture::finishEffects() {
     drain(*core_->effects);
 }
 

@@ -45,6 +45,8 @@ protected:
     void finishCalls();
     void finishControlCalls();
     void finishBatchCalls();
+    void finishReads();
+    void finishEffects();
     /// Steps until nothing happens any more; time stands still, but for the millisecond in which
     /// a step asks for the next one.
     void settle();

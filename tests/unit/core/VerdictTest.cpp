@@ -111,13 +111,20 @@ TEST_F(VerdictTest, MissingStatusFileIsTheSchedulersWordOrElseTheScripts) {
         {"lost", "runner_system_failure"},
         {"never_runnable", "runner_system_failure"},
         {"wall_time", "job_execution_timeout"},
+        {"not_fetched", "runner_system_failure"},
         {"preempted", "runner_interrupted"},
+        {"removed_by_us", "script_failure"},
         {"exited", "script_failure"},
         {"memory", "script_failure"}};
     for (const auto& [cause, reason] : cases) {
         job.submission.cause = cause;
         EXPECT_EQ(decided().next.failureReason, reason) << cause;
     }
+    policy.capabilities.filesByCollect = true;
+    job.submission.cause = "removed_by_us";
+    EXPECT_EQ(decided().next.failureReason, "runner_interrupted");
+    job.deadline = now;  // That is why it was removed.
+    EXPECT_EQ(decided().next.failureReason, "job_execution_timeout");
 }
 
 TEST_F(VerdictTest, SystemFailureOfTheNodeIsBelievedOnlyBeforeAnyScriptCouldForgeIt) {

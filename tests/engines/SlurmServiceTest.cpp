@@ -36,6 +36,9 @@ TEST_F(EngineService, JobsThatTheControllerForgetsAreSubmittedAgainUnlessTheirSc
         EXPECT_TRUE(isLost(job)) << job.failureReason << "; " << lastLine(job);
     }
     std::cout << "lost " << lost << " of 6, submitted again " << again << "\n";
+    // What Slurm still ends of them by their ids is not to strike the jobs of the next test.
+    engine.kill("slurmctld");
+    SlurmEngine::get().repair("FirstJobId=1000\n");
 }
 
 TEST_F(EngineService, WhatAJobAsksForReachesSlurm) {

@@ -21,6 +21,14 @@ protected:
                  which + "; } | sort -u")
             .out;
     }
+    /// Lines behind the pool's configuration, for the commands alone.
+    void configureCommands(const std::string& lines) {
+        std::filesystem::create_directories(bin());
+        const auto file = (bin() / "condor_config").string();
+        std::ofstream(file) << readFile(engine.condorConfig()) << lines;
+        harness.config.condorConfig = file;
+        harness.restart();
+    }
     std::vector<BatchJob> fillSlots() {
         std::vector<BatchJob> blockers;
         for (int i = 0; i < harness.slots(); ++i) {
@@ -49,6 +57,38 @@ TEST_F(HTCondorFault, AScheddThatIsKilledAndComesBackHarmsNoJob) {
     engine.repair();
     EXPECT_EQ(ended(ref).exitCode, 3);
     EXPECT_EQ(harness.starts(job), 1);
+}
+
+TEST_F(HTCondorFault, AuthenticationThatFailsConcludesNothing) {
+    const auto job = plan({.output = "all of it", .exitCode = 4, .held = true});
+    const auto ref = running(job);
+    const auto next = plan({});
+    configureCommands("SEC_CLIENT_AUTHENTICATION_METHODS = SSL\n");  // Nobody has a certificate.
+
+    const auto blind = look(ref);
+    const auto probed = harness.backend().probe(ctx());
+    const auto stopped = trySubmit(next);
+    wrap("condor_q", "exit 0\n");  // Else condor_submit itself is never asked.
+    const auto refused = trySubmit(next);
+    harness.letEnd(job);
+    harness.config.condorConfig = engine.condorConfig();
+    unwrap();
+
+    ASSERT_FALSE(blind.ok());
+    EXPECT_EQ(blind.error().kind, ErrorKind::Transient);
+    ASSERT_FALSE(probed.ok());
+    EXPECT_EQ(probed.error().kind, ErrorKind::Transient);
+    EXPECT_NE(probed.error().message.find("AUTHENTICATE"), std::string::npos)
+        << probed.error().message;
+    ASSERT_FALSE(stopped.ok());
+    EXPECT_EQ(stopped.error().kind, ErrorKind::Transient);
+    ASSERT_FALSE(refused.ok());
+    EXPECT_EQ(refused.error().kind, ErrorKind::Transient);
+    EXPECT_TRUE(refused.error().message.starts_with("condor_submit: ")) << refused.error().message;
+    EXPECT_EQ(ended(ref).exitCode, 4);
+    EXPECT_EQ(harness.starts(job), 1);
+    EXPECT_EQ(ended(submit(next)).exitCode, 0);
+    EXPECT_EQ(harness.starts(next), 1);
 }
 
 TEST_F(HTCondorFault, WhereFilesAreCopiedALogIsWholeAlsoAfterTheScheddWasKilled) {

@@ -201,8 +201,9 @@ std::string resourceLines(const Resources& resources) {
     if (resources.disk) {
         add("request_disk", std::to_string(mebibytes(*resources.disk) * 1024));  // KiB
     }
-    if (resources.gpus.value_or(0) > 0) {
-        add("request_gpus", std::to_string(*resources.gpus));
+    if (resources.gpus) {
+        // As if the site had asked for none either: with 0 its require_gpus would remain.
+        add("request_gpus", *resources.gpus > 0 ? std::to_string(*resources.gpus) : "undefined");
     }
     if (!resources.account.empty()) {
         add("accounting_group", resources.account);

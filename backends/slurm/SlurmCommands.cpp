@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <string_view>
 
 #include "backends/api/SharedFolder.h"
@@ -52,7 +53,9 @@ void addResources(std::vector<std::string>& words, const Resources& resources) {
     add("--cpus-per-task=", resources.cpus, "");
     add("--mem=", inMiB(resources.memory), "M");
     add("--tmp=", inMiB(resources.disk), "M");
-    if (resources.gpus != 0) {
+    if (resources.gpus == 0) {
+        words.emplace_back("--gres=none");
+    } else {
         add("--gres=gpu:", resources.gpus, "");
     }
     if (!resources.queue.empty()) {
@@ -61,6 +64,16 @@ void addResources(std::vector<std::string>& words, const Resources& resources) {
     if (!resources.account.empty()) {
         words.push_back("--account=" + resources.account);
     }
+}
+
+/// Without those of which a job has its own and which an option behind them does not take back:
+/// --gres leaves --gpus and --gpus-per-node as they are.
+void addSitesOptions(std::vector<std::string>& words, const SlurmConfig& config,
+                     const Resources& resources) {
+    std::copy_if(config.submitOptions.begin(), config.submitOptions.end(),
+                 std::back_inserter(words), [&](const std::string& option) {
+                     return !resources.gpus || !option.starts_with("--gpus");
+                 });
 }
 
 }  // namespace
@@ -103,7 +116,7 @@ std::vector<std::string> submitCommand(const SlurmConfig& config, const BatchJob
     if (!config.qos.empty()) {
         words.push_back("--qos=" + config.qos);
     }
-    words.insert(words.end(), config.submitOptions.begin(), config.submitOptions.end());
+    addSitesOptions(words, config, job.resources);
     addResources(words, job.resources);
     words.push_back((folder / "in" / kLoaderName).string());
     return words;

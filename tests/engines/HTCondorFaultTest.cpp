@@ -382,6 +382,19 @@ TEST_F(HTCondorFault, ARefusalIsToldInTheSitesWords) {
     EXPECT_NE(result.error().message.find("jobs must tell their site"), std::string::npos);
 }
 
+TEST_F(HTCondorFault, AJobThatAsksForNoGpuRunsWhereTheSitesLinesAskForOne) {
+    harness.config.submitOptions.insert(harness.config.submitOptions.end(),
+                                        {"request_gpus = 1", "require_gpus = Capability >= 4"});
+    harness.restart();
+    auto job = plan({});
+    job.resources.gpus = 0;  // There is none in the pool.
+
+    const auto ref = submit(job);
+
+    EXPECT_EQ(ended(ref).exitCode, 0);
+    EXPECT_EQ(engine.run("condor_q " + ref.id.value + " -af RequestGPUs").out, "undefined\n");
+}
+
 TEST_F(HTCondorFault, AnAnswerThatCannotBeReadIsToldOnceAndConcludesNothing) {
     const auto job = plan({.held = true});
     const auto ref = running(job);

@@ -272,6 +272,19 @@ TEST_F(SlurmFault, ARefusalNamesWhatIsWrong) {
     EXPECT_TRUE(harness.backend().probe(ctx()).ok());
 }
 
+TEST_F(SlurmFault, AJobThatAsksForNoGpuRunsWhereTheSitesOptionsAskForOne) {
+    harness.config.submitOptions.insert(harness.config.submitOptions.end(),
+                                        {"--gres=gpu:1", "--gpus=1"});
+    harness.restart();
+    auto job = plan({});
+    job.resources.gpus = 0;  // The nodes have none.
+
+    const auto refused = trySubmit(plan({}));
+
+    EXPECT_FALSE(refused.ok());
+    EXPECT_EQ(ended(submit(job)).exitCode, 0);
+}
+
 TEST_F(SlurmFault, AnAnswerThatCannotBeReadIsToldOnceAndConcludesNothing) {
     const auto job = plan({.held = true});
     const auto ref = running(job);

@@ -117,7 +117,23 @@ TEST(HTCondorCommands, WhatJobsAskedForIsBehindTheSitesLinesWhereTheLastOneCount
                          "request_gpus = 1\naccounting_group = group_physics.cms\n"
                          "universe = vanilla\n"))
         << text;
-    EXPECT_EQ(resourceLines({.gpus = 0, .wallTime = std::chrono::seconds(9), .queue = "long"}), "");
+    EXPECT_EQ(resourceLines({.wallTime = std::chrono::seconds(9), .queue = "long"}), "");
+}
+
+TEST(HTCondorCommands, AJobThatAsksForNoGpuTakesBackTheSites) {
+    const BatchJob job{.key = {"gb-a-1-1"},
+                       .account = "ci",
+                       .inputs = {},
+                       .outputs = {},
+                       .loader = {},
+                       .deadline = WallTime(std::chrono::seconds(1000)),
+                       .label = "l",
+                       .resources = {.gpus = 0}};
+
+    const auto text = submitDescription({.submitOptions = {"request_gpus = 1"}},
+                                        std::vector<const BatchJob*>{&job}, "/shared");
+
+    EXPECT_TRUE(text.starts_with("request_gpus = 1\nrequest_gpus = undefined\nuniverse")) << text;
 }
 
 TEST(HTCondorCommands, NothingIsTakenForTheSubmitLanguage) {

@@ -79,11 +79,21 @@ TEST(SlurmCommands, WhatAJobAskedForIsBehindTheSitesOptionsWhereTheLastOneCounts
                                         "/f/in/loader.sh"}));
 }
 
-TEST(SlurmCommands, AJobThatAskedForNothingGetsTheSitesOptionsAlone) {
-    auto plain = job();
-    plain.resources.gpus = 0;
+TEST(SlurmCommands, AJobThatAsksForNoGpuTakesBackTheSites) {
+    auto none = job();
+    none.resources.gpus = 0;
+    auto two = job();
+    two.resources.gpus = 2;
+    const SlurmConfig config{.submitOptions = {"--gres=gpu:1", "--gpus=1", "--gpus-per-node=1"}};
+    const auto options = [&](const BatchJob& job) {
+        const auto words = submitCommand(config, job, "/f", kNow);
+        return std::vector<std::string>(std::find(words.begin(), words.end(), "--gres=gpu:1"),
+                                        words.end() - 1);
+    };
 
-    EXPECT_EQ(submitCommand({}, plain, "/f", kNow), submitCommand({}, job(), "/f", kNow));
+    EXPECT_EQ(options(none), (std::vector<std::string>{"--gres=gpu:1", "--gres=none"}));
+    EXPECT_EQ(options(two), (std::vector<std::string>{"--gres=gpu:1", "--gres=gpu:2"}));
+    EXPECT_EQ(options(job()), config.submitOptions);
 }
 
 TEST(SlurmCommands, OfWallTimeAndDeadlineTheSmallerCounts) {

@@ -93,7 +93,7 @@ bool isSlurmSubmitOption(const std::string& option) {
 
 std::vector<std::string> submitCommand(const SlurmConfig& config, const BatchJob& job,
                                        const std::filesystem::path& folder, WallTime now) {
-    const auto limit = runTime(job, now) + kAfterDeadline;
+    const auto limit = "--time=" + std::to_string((runTime(job, now) + kAfterDeadline).count());
     std::vector<std::string> words{
         "sbatch",
         "--parsable",
@@ -104,9 +104,11 @@ std::vector<std::string> submitCommand(const SlurmConfig& config, const BatchJob
         "--open-mode=append",
         "--no-requeue",
         "--propagate=NONE",
-        "--time=" + std::to_string(limit.count()),
         "--signal=B:TERM@" + std::to_string(kWarning),
     };
+    if (!job.resources.wallTime) {  // The site may know a better one.
+        words.push_back(limit);
+    }
     if (!config.partition.empty()) {
         words.push_back("--partition=" + config.partition);
     }
@@ -117,6 +119,9 @@ std::vector<std::string> submitCommand(const SlurmConfig& config, const BatchJob
         words.push_back("--qos=" + config.qos);
     }
     addSitesOptions(words, config, job.resources);
+    if (job.resources.wallTime) {
+        words.push_back(limit);
+    }
     addResources(words, job.resources);
     words.push_back((folder / "in" / kLoaderName).string());
     return words;

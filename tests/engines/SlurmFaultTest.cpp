@@ -272,6 +272,22 @@ TEST_F(SlurmFault, ARefusalNamesWhatIsWrong) {
     EXPECT_TRUE(harness.backend().probe(ctx()).ok());
 }
 
+TEST_F(SlurmFault, AWallTimeIsSlurmsLimitWhateverTheSitesOptionsSay) {
+    harness.config.submitOptions.push_back("--time=60");
+    harness.restart();
+    auto brief = plan({.held = true});
+    brief.deadline = harness.clock().wallNow() + 20h;
+    auto usual = plan({.held = true});
+    usual.deadline = brief.deadline;
+    brief.resources.wallTime = 2h;
+    const auto limit = [&](const BatchJob& job) {
+        return engine.run("squeue -h -o %l -j " + submit(job).id.value).out;
+    };
+
+    EXPECT_EQ(limit(brief), "2:03:00\n");
+    EXPECT_EQ(limit(usual), "1:00:00\n");
+}
+
 TEST_F(SlurmFault, AJobThatAsksForNoGpuRunsWhereTheSitesOptionsAskForOne) {
     harness.config.submitOptions.insert(harness.config.submitOptions.end(),
                                         {"--gres=gpu:1", "--gpus=1"});

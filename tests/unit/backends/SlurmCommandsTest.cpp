@@ -105,6 +105,22 @@ TEST(SlurmCommands, OfWallTimeAndDeadlineTheSmallerCounts) {
     EXPECT_THAT(submitCommand({}, brief, "/f", kNow), Contains("--time=65"));
 }
 
+TEST(SlurmCommands, AWallTimeCountsWhateverTheSitesOptionsSay) {
+    const SlurmConfig config{.submitOptions = {"--time=10"}};
+    const auto limits = [&](const BatchJob& job) {
+        std::vector<std::string> times;
+        const auto words = submitCommand(config, job, "/f", kNow);
+        std::copy_if(words.begin(), words.end(), std::back_inserter(times),
+                     [](const std::string& word) { return word.starts_with("--time="); });
+        return times;
+    };
+    auto brief = job();
+    brief.resources.wallTime = 30min;
+
+    EXPECT_EQ(limits(brief), (std::vector<std::string>{"--time=10", "--time=33"}));
+    EXPECT_EQ(limits(job()), (std::vector<std::string>{"--time=65", "--time=10"}));
+}
+
 TEST(SlurmCommands, OptionsOnWhichPromisesRestAreTheServicesOwn) {
     for (const char* good : {"--mem=4G", "--gres=gpu:1", "--cpus-per-task=2", "--exclusive"}) {
         EXPECT_TRUE(isSlurmSubmitOption(good)) << good;

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <ostream>
 
+#include "bridge/app/Backends.h"
 #include "bridge/app/Commands.h"
 #include "bridge/app/Contact.h"
 #include "bridge/app/ExitCode.h"
@@ -173,8 +174,9 @@ void checkBackend(const ConfigReading& reading, const BackendConfig& backend,
             list.well("account " + account);
         }
         list.well("backend " + backend.name +
-                  (backend.type == "simulated" ? ": simulated, takes jobs and runs nothing of them"
-                                               : ": takes jobs"));
+                  (backendType(backend.type).runsScripts
+                       ? ": takes jobs"
+                       : ": simulated, takes jobs and runs nothing of them"));
     }
 }
 

@@ -2,20 +2,17 @@
 
 #include <algorithm>
 #include <array>
-#include <limits>
 #include <pwd.h>
 #include <span>
 #include <thread>
 #include <tuple>
 #include <unistd.h>
 
+#include "bridge/app/Backends.h"
 #include "bridge/app/ConfigAccounts.h"
-#include "bridge/app/ConfigCommand.h"
 #include "bridge/app/ConfigFile.h"
-#include "bridge/app/ConfigHTCondor.h"
 #include "bridge/app/ConfigResources.h"
 #include "bridge/app/ConfigSection.h"
-#include "bridge/app/ConfigSlurm.h"
 #include "bridge/app/ConfigTls.h"
 #include "bridge/app/ConfigToken.h"
 #include "bridge/app/Text.h"
@@ -40,9 +37,30 @@ constexpr std::chrono::hours kLongestRetention{24 * 3650};
 
 /// Keys of every batch system that is driven by commands.
 constexpr std::array<std::string_view, 2> kCommandKeys{"submit_options", "bin_dir"};
+/// Of every one that has no queue of its own.
+constexpr std::array<std::string_view, 1> kSlotKeys{"slots"};
+/// Of every one that runs scripts.
+constexpr std::array<std::string_view, 3> kAccountKeys{"run_as", "project_run_as", "trusted_jobs"};
 
-bool hasScheduler(const BackendConfig& backend) {
-    return backend.type == "slurm" || backend.type == "htcondor" || backend.type == "command";
+std::vector<std::string_view> typeNames() {
+    std::vector<std::string_view> names;
+    for (const BackendType& type : backendTypes()) {
+        names.push_back(type.name);
+    }
+    return names;
+}
+
+/// `"a", "b" and "c"`: the types that are driven by commands.
+std::string schedulerNames() {
+    std::string names;
+    std::string last;
+    for (const BackendType& type : backendTypes()) {
+        if (type.isScheduler()) {
+            names += (names.empty() ? "" : ", ") + last;
+            last = "\"" + std::string(type.name) + "\"";
+        }
+    }
+    return names + " and " + last;
 }
 
 bool isAssignment(const std::string& text) {
@@ -129,13 +147,12 @@ private:
         if (!section.has("type")) {
             section.report("type", "is missing", "write type = \"local\"");
         }
-        backend.type =
-            section.choice("type", {"local", "simulated", "slurm", "htcondor", "command"})
-                .value_or("local");
+        backend.type = section.choice("type", typeNames()).value_or("local");
         workFolder(section, backend);
         backend.pollInterval =
             section.duration("poll_interval", std::chrono::seconds(1), kLongestInterval)
-                .value_or(hasScheduler(backend) ? kSchedulerPoll : backend.pollInterval);
+                .value_or(backendType(backend.type).isScheduler() ? kSchedulerPoll
+                                                                  : backend.pollInterval);
         take(backend.maxPending, section.integer("max_pending", 1, kMostJobs));
         patience(section, backend);
         take(backend.slots, section.integer("slots", 1, kMostJobs));
@@ -157,34 +174,26 @@ private:
 
     /// The keys that not every type has.
     void ofType(ConfigSection& section, BackendConfig& backend) {
-        if (backend.type == "simulated") {
-            simulation(section, backend);
-        } else {
+        const BackendType& type = backendType(backend.type);
+        const auto quoted = "type = \"" + backend.type + "\"";
+        if (type.runsScripts) {
             takeAccounts(section, backend, host_);
-            refuse(section, std::vector<std::string_view>{"seed", "faults"},
-                   "is for type = \"simulated\" only");
-        }
-        if (hasScheduler(backend)) {
-            refuse(section, std::vector<std::string_view>{"slots"},
-                   "says nothing for type = \"" + backend.type + "\", which has its own");
         } else {
-            refuse(section, kCommandKeys,
-                   "is for type = \"slurm\", \"htcondor\" and \"command\" only");
+            refuse(section, kAccountKeys, "says nothing for " + quoted + ", which runs no script");
         }
-        if (backend.type == "slurm") {
-            takeSlurm(section, backend);
+        if (type.isScheduler()) {
+            refuse(section, kSlotKeys, "says nothing for " + quoted + ", which has its own");
         } else {
-            refuse(section, kSlurmKeys, "is for type = \"slurm\" only");
+            refuse(section, kCommandKeys, "is for type = " + schedulerNames() + " only");
         }
-        if (backend.type == "htcondor") {
-            takeHTCondor(section, backend);
-        } else {
-            refuse(section, kHTCondorKeys, "is for type = \"htcondor\" only");
+        for (const KnownKey& key : knownKeys()) {
+            if (!key.type.empty() && key.type != type.name) {
+                refuse(section, std::span(&key.name, 1),
+                       "is for type = \"" + std::string(key.type) + "\" only");
+            }
         }
-        if (backend.type == "command") {
-            takeCommand(section, backend);
-        } else {
-            refuse(section, commandKeys(), "is for type = \"command\" only");
+        if (type.take != nullptr) {
+            type.take(section, backend);
         }
         takeResources(section, backend);
     }
@@ -222,14 +231,6 @@ private:
                 section.report(key, why, "remove it");
             }
         }
-    }
-
-    static void simulation(ConfigSection& section, BackendConfig& backend) {
-        backend.seed = section.integer("seed", 0, std::numeric_limits<std::int64_t>::max())
-                           .value_or(backend.seed);
-        backend.faults = section.number("faults", 0, 1).value_or(backend.faults);
-        refuse(section, std::vector<std::string_view>{"run_as", "project_run_as", "trusted_jobs"},
-               "says nothing for type = \"simulated\", which runs no script");
     }
 
     void runner(const RawSection& raw) {

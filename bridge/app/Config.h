@@ -50,7 +50,7 @@ struct RunnerConfig {
 /// One `[backends.NAME]` section.
 struct BackendConfig {
     std::string name = {};
-    std::string type = {};  ///< `local`, `simulated`, `slurm`, `htcondor` or `command`.
+    std::string type = {};  ///< The name of a BackendType.
     std::filesystem::path workDir = {};
     std::chrono::seconds pollInterval{1};
     int maxPending = 20;

@@ -1,7 +1,10 @@
 #include "bridge/app/ConfigCommand.h"
 
 #include <algorithm>
+#include <span>
 #include <stdexcept>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "backends/command/CommandParse.h"
@@ -21,6 +24,12 @@ constexpr std::string_view kSubmitValues[] = {
 constexpr auto kOptionalValues = std::span(kSubmitValues).last(7);
 constexpr std::string_view kStatusValues[] = {"user"};
 constexpr std::string_view kJobValues[] = {"id", "name", "user"};
+
+constexpr std::pair<core::Resource, std::string_view> kResourceValues[] = {
+    {core::Resource::Cpus, "cpus"},      {core::Resource::Memory, "memory_mb"},
+    {core::Resource::Disk, "disk_mb"},   {core::Resource::Memory, "memory_mb_per_cpu"},
+    {core::Resource::Gpus, "gpus"},      {core::Resource::Queue, "queue"},
+    {core::Resource::Account, "account"}};
 
 struct CommandKey {
     std::string_view name;
@@ -57,9 +66,6 @@ constexpr PatternKey kPatterns[] = {
     {"result_node", &CommandConfig::resultNode},
     {"cancel_gone", &CommandConfig::cancelGone},
 };
-
-constexpr std::string_view kOthers[] = {"preset", "command_environment", "status_json",
-                                        "status_members"};
 
 void takeWords(ConfigSection& section, const CommandKey& key, CommandConfig& command) {
     auto& words = command.*key.words;
@@ -150,20 +156,6 @@ void requireGroups(ConfigSection& section, const CommandConfig& command) {
 
 }  // namespace
 
-std::span<const std::string_view> commandKeys() {
-    static const auto keys = [] {
-        std::vector<std::string_view> all(std::begin(kOthers), std::end(kOthers));
-        for (const auto& key : kCommands) {
-            all.push_back(key.name);
-        }
-        for (const auto& key : kPatterns) {
-            all.push_back(key.name);
-        }
-        return all;
-    }();
-    return keys;
-}
-
 void takeCommand(ConfigSection& section, BackendConfig& backend) {
     auto& command = backend.command;
     if (const auto name = section.text("preset")) {
@@ -196,6 +188,20 @@ void takeCommand(ConfigSection& section, BackendConfig& backend) {
     requireBrackets(section, command);
     require(section, command);
     requireGroups(section, command);
+}
+
+KeyChanges changesOfCommand(const BackendConfig& now, const BackendConfig& next) {
+    return {{": what is for commands", !(now.command == next.command)}};
+}
+
+std::set<core::Resource> resourcesOfCommand(const BackendConfig& backend) {
+    std::set<core::Resource> asked;
+    for (const auto& [resource, value] : kResourceValues) {
+        if (asksFor(backend.command.submit, value)) {
+            asked.insert(resource);
+        }
+    }
+    return asked;
 }
 
 }  // namespace gridbridge::app

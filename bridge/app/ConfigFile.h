@@ -26,7 +26,8 @@ struct KnownKey {
     SectionKind section;
     std::string_view name;
     ValueKind kind;
-    std::string_view example;  ///< The right-hand side of an example.
+    std::string_view example;    ///< The right-hand side of an example.
+    std::string_view type = {};  ///< The only type of backends that has it; empty = several have.
 };
 
 /// Every key there is; docs/configuration.md explains each.

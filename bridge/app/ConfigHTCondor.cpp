@@ -33,4 +33,20 @@ void takeHTCondor(ConfigSection& section, BackendConfig& backend) {
     }
 }
 
+KeyChanges changesOfHTCondor(const BackendConfig& now, const BackendConfig& next) {
+    const auto& a = now.htcondor;
+    const auto& b = next.htcondor;
+    return {{".schedd", a.schedd != b.schedd},
+            {".condor_config", a.condorConfig != b.condorConfig},
+            {".file_transfer", a.fileTransfer != b.fileTransfer},
+            {".spool", a.spool != b.spool},
+            {".submit_options", a.submitOptions != b.submitOptions},
+            {".bin_dir", a.binDir != b.binDir}};
+}
+
+std::set<core::Resource> resourcesOfHTCondor(const BackendConfig& /*backend*/) {
+    using enum core::Resource;
+    return {Cpus, Memory, Disk, Gpus, Account};
+}
+
 }  // namespace gridbridge::app

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "bridge/app/Backends.h"
+
 namespace gridbridge::app {
 
 namespace {
@@ -15,28 +17,10 @@ constexpr std::uint64_t kMostSize = std::uint64_t{1} << 50U;
 /// GitLab's longest timeout of a job.
 constexpr std::chrono::seconds kLongestTime = std::chrono::hours(24 * 30);
 
-constexpr std::pair<Resource, std::string_view> kCommandValues[] = {
-    {Resource::Cpus, "cpus"},      {Resource::Memory, "memory_mb"},
-    {Resource::Disk, "disk_mb"},   {Resource::Memory, "memory_mb_per_cpu"},
-    {Resource::Gpus, "gpus"},      {Resource::Queue, "queue"},
-    {Resource::Account, "account"}};
-
 std::set<Resource> usedBy(const BackendConfig& backend) {
-    std::set<Resource> used{Resource::WallTime};
-    if (backend.type == "slurm" || backend.type == "htcondor") {
-        used.insert(
-            {Resource::Cpus, Resource::Memory, Resource::Disk, Resource::Gpus, Resource::Account});
-    }
-    if (backend.type == "slurm") {
-        used.insert(Resource::Queue);
-    }
-    if (backend.type == "command") {
-        for (const auto& [resource, value] : kCommandValues) {
-            if (asksFor(backend.command.submit, value)) {
-                used.insert(resource);
-            }
-        }
-    }
+    const auto& type = backendType(backend.type);
+    auto used = type.resources != nullptr ? type.resources(backend) : std::set<Resource>();
+    used.insert(Resource::WallTime);
     return used;
 }
 

@@ -6,11 +6,16 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "bridge/app/ConfigFile.h"
 
 namespace gridbridge::app {
+
+/// For each key that a running service cannot change, as it follows its section's name in
+/// messages: whether it differs.
+using KeyChanges = std::vector<std::pair<std::string_view, bool>>;
 
 /// Takes the values of one section with their bounds and reports what is wrong with them. A value
 /// that was reported is absent. The section and the lists must outlive it.

@@ -34,4 +34,20 @@ void takeSlurm(ConfigSection& section, BackendConfig& backend) {
     }
 }
 
+KeyChanges changesOfSlurm(const BackendConfig& now, const BackendConfig& next) {
+    const auto& a = now.slurm;
+    const auto& b = next.slurm;
+    return {{".partition", a.partition != b.partition},
+            {".account", a.account != b.account},
+            {".qos", a.qos != b.qos},
+            {".slurm_conf", a.slurmConf != b.slurmConf},
+            {".submit_options", a.submitOptions != b.submitOptions},
+            {".bin_dir", a.binDir != b.binDir}};
+}
+
+std::set<core::Resource> resourcesOfSlurm(const BackendConfig& /*backend*/) {
+    using enum core::Resource;
+    return {Cpus, Memory, Disk, Gpus, Account, Queue};
+}
+
 }  // namespace gridbridge::app

@@ -13,12 +13,8 @@
 #include <thread>
 #include <unistd.h>
 
-#include "backends/command/CommandBackend.h"
-#include "backends/htcondor/HTCondorBackend.h"
-#include "backends/local/LocalBackend.h"
-#include "backends/simulated/SimulatedBackend.h"
-#include "backends/slurm/SlurmBackend.h"
 #include "bridge/app/Agent.h"
+#include "bridge/app/Backends.h"
 #include "bridge/app/ExitCode.h"
 #include "bridge/app/GitLabAccess.h"
 #include "bridge/app/Log.h"
@@ -200,30 +196,17 @@ private:
     }
 
     std::unique_ptr<Backend> make(const BackendConfig& backend, folder::JobFolders& folders) {
-        if (backend.type == "simulated") {
-            const auto seed = static_cast<std::uint64_t>(backend.seed);
-            return std::make_unique<SimulatedBackend>(
-                SimulatedConfig{backend.workDir, backend.slots, seed, backend.faults}, folders,
-                clock_, std::make_shared<ShortJobs>(seed));
-        }
-        const auto tell = [this, name = backend.name](const std::string& what) {
-            log_->warn("backend {}: {}", name, what);
-        };
-        if (backend.type == "slurm") {
-            return std::make_unique<SlurmBackend>(backend.slurm, backend.runAs.usual, folders,
-                                                  processes_, clock_, tell);
-        }
-        if (backend.type == "htcondor") {
-            return std::make_unique<HTCondorBackend>(backend.htcondor, backend.runAs.usual, folders,
-                                                     processes_, clock_, tell);
-        }
-        if (backend.type == "command") {
-            return std::make_unique<CommandBackend>(backend.command, backend.runAs.usual, folders,
-                                                    processes_, clock_, tell);
-        }
-        return std::make_unique<LocalBackend>(
-            LocalConfig{.workDir = backend.workDir, .slots = backend.slots, .node = hostName()},
-            folders, clock_, core::changeListener(answers_));
+        return backendType(backend.type)
+            .make(backend, {.folders = folders,
+                            .processes = processes_,
+                            .clock = clock_,
+                            .account = backend.runAs.usual,
+                            .node = hostName(),
+                            .tell =
+                                [this, name = backend.name](const std::string& what) {
+                                    log_->warn("backend {}: {}", name, what);
+                                },
+                            .changed = core::changeListener(answers_)});
     }
 
     void add(const RunnerConfig& runner, const BackendConfig& backend) {

@@ -1,10 +1,8 @@
 // Whether a batch system and the account of its jobs can be used.
 #include <unistd.h>
 
-#include "backends/command/CommandBackend.h"
-#include "backends/htcondor/HTCondorBackend.h"
-#include "backends/slurm/SlurmBackend.h"
 #include "bridge/app/Agent.h"
+#include "bridge/app/Backends.h"
 #include "bridge/app/ConfigAccounts.h"
 #include "bridge/app/Daemon.h"
 #include "bridge/folder/Account.h"
@@ -75,49 +73,27 @@ std::optional<BackendFault> agentFault(folder::AgentFolders& folders, const Back
     return std::nullopt;
 }
 
-struct Scheduler {
-    std::unique_ptr<Backend> backend;  ///< Empty where none is to be asked.
-    std::string name;
-    std::string keys;  ///< What to look at where it cannot be used.
-};
-
-Scheduler schedulerOf(const BackendConfig& backend, const std::string& account,
-                      folder::JobFolders& folders, ProcessRunner& processes, Clock& clock) {
-    const auto tell = [](const std::string&) {};
-    if (backend.type == "slurm") {
-        return {
-            std::make_unique<SlurmBackend>(backend.slurm, account, folders, processes, clock, tell),
-            "Slurm", "slurm_conf, bin_dir and partition"};
-    }
-    if (backend.type == "htcondor") {
-        return {std::make_unique<HTCondorBackend>(backend.htcondor, account, folders, processes,
-                                                  clock, tell),
-                "HTCondor", "condor_config, bin_dir and run_as"};
-    }
-    if (backend.type == "command") {
-        return {std::make_unique<CommandBackend>(backend.command, account, folders, processes,
-                                                 clock, tell),
-                "the batch system", "bin_dir, command_environment and status"};
-    }
-    return {};
-}
-
 /// Whether the batch system answers, to that account, and knows what the configuration names.
 std::optional<BackendFault> schedulerFault(const BackendConfig& backend, const std::string& account,
                                            folder::JobFolders& folders, Clock& clock) {
-    PosixProcessRunner processes(clock);
-    const auto scheduler = schedulerOf(backend, account, folders, processes, clock);
-    if (!scheduler.backend) {
+    const BackendType& type = backendType(backend.type);
+    if (!type.isScheduler()) {
         return std::nullopt;
     }
-    const auto probed = scheduler.backend->probe({clock.steadyNow() + std::chrono::seconds(20)});
+    PosixProcessRunner processes(clock);
+    const auto asked = type.make(backend, {.folders = folders,
+                                           .processes = processes,
+                                           .clock = clock,
+                                           .account = account,
+                                           .tell = [](const std::string&) {}});
+    const auto probed = asked->probe({clock.steadyNow() + std::chrono::seconds(20)});
     if (probed) {
         return std::nullopt;
     }
     const bool passes = probed.error().kind != ErrorKind::Permanent;
-    return BackendFault{
-        passes ? "" : "type", probed.error().message,
-        passes ? "see to " + scheduler.name + "; until then jobs wait" : "see " + scheduler.keys};
+    return BackendFault{passes ? "" : "type", probed.error().message,
+                        passes ? "see to " + std::string(type.scheduler) + "; until then jobs wait"
+                               : "see " + std::string(type.keysToSee)};
 }
 
 std::string describe(const folder::Account& account) {

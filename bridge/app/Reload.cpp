@@ -1,6 +1,9 @@
 #include "bridge/app/Reload.h"
 
 #include <algorithm>
+#include <set>
+
+#include "bridge/app/Backends.h"
 
 namespace gridbridge::app {
 
@@ -40,7 +43,24 @@ private:
     template <typename Value>
     void keep(const std::string& key, const Value& now, const Value& next) {
         if (!(now == next)) {
-            reload_.later.push_back(key + " changes when the service is started again");
+            later(key);
+        }
+    }
+    void later(const std::string& key) {
+        reload_.later.push_back(key + " changes when the service is started again");
+    }
+
+    /// What each type has of its own; a key that several have is told once.
+    void keepOfTypes(const std::string& section, const BackendConfig& now,
+                     const BackendConfig& next) {
+        std::set<std::string_view> told;
+        for (const BackendType& type : backendTypes()) {
+            const auto changes = type.changes != nullptr ? type.changes(now, next) : KeyChanges();
+            for (const auto& [key, isChanged] : changes) {
+                if (isChanged && told.insert(key).second) {
+                    later(section + std::string(key));
+                }
+            }
         }
     }
 
@@ -56,24 +76,7 @@ private:
         keep(section + ".run_as", backend.runAs.usual, next->runAs.usual);
         keep(section + ".project_run_as", backend.runAs.projects, next->runAs.projects);
         keep(section + ".trusted_jobs", backend.trustedJobs, next->trustedJobs);
-        keep(section + ".seed", backend.seed, next->seed);
-        keep(section + ".faults", backend.faults, next->faults);
-        keep(section + ".partition", backend.slurm.partition, next->slurm.partition);
-        keep(section + ".account", backend.slurm.account, next->slurm.account);
-        keep(section + ".qos", backend.slurm.qos, next->slurm.qos);
-        keep(section + ".slurm_conf", backend.slurm.slurmConf, next->slurm.slurmConf);
-        const auto& condor = backend.htcondor;
-        keep(section + ".schedd", condor.schedd, next->htcondor.schedd);
-        keep(section + ".condor_config", condor.condorConfig, next->htcondor.condorConfig);
-        keep(section + ".file_transfer", condor.fileTransfer, next->htcondor.fileTransfer);
-        keep(section + ".spool", condor.spool, next->htcondor.spool);
-        // Of the two only one is anybody's.
-        keep(section + ".submit_options",
-             std::pair(backend.slurm.submitOptions, backend.htcondor.submitOptions),
-             std::pair(next->slurm.submitOptions, next->htcondor.submitOptions));
-        keep(section + ".bin_dir", std::pair(backend.slurm.binDir, backend.htcondor.binDir),
-             std::pair(next->slurm.binDir, next->htcondor.binDir));
-        keep(section + ": what is for commands", backend.command, next->command);
+        keepOfTypes(section, backend, *next);
         backend.pollInterval = next->pollInterval;
         backend.maxPending = next->maxPending;
         backend.pendingLimit = next->pendingLimit;

@@ -4,10 +4,7 @@
 #include <array>
 #include <map>
 
-#include "bridge/app/ConfigCommand.h"
 #include "bridge/app/ConfigFile.h"
-#include "bridge/app/ConfigHTCondor.h"
-#include "bridge/app/ConfigSlurm.h"
 #include "bridge/app/Reload.h"
 #include "tests/unit/app/ConfigFolder.h"
 
@@ -221,14 +218,11 @@ Config configWith(std::string_view changed) {
             const auto has = [&](const auto& keys) {
                 return std::find(keys.begin(), keys.end(), key.name) != keys.end();
             };
-            const bool isSlurms = has(kSlurmKeys) || key.name == "submit_options" ||
-                                  key.name == "bin_dir" || has(kResourceKeys);
-            const bool isSimulated = key.name == "seed" || key.name == "faults";
-            const std::string itsType = has(kHTCondorKeys)   ? "htcondor"
-                                        : has(commandKeys()) ? "command"
-                                        : isSlurms           ? "slurm"
-                                        : isSimulated        ? "simulated"
-                                                             : "local";
+            const bool isSlurms =
+                key.name == "submit_options" || key.name == "bin_dir" || has(kResourceKeys);
+            const std::string_view itsType = !key.type.empty() ? key.type
+                                             : isSlurms        ? "slurm"
+                                                               : "local";
             if (const auto known = kValues.find(key.name);
                 known != kValues.end() && key.section == kind && itsType == type) {
                 lines += std::string(key.name) + " = " +

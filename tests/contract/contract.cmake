@@ -21,6 +21,14 @@ bridge_test(simulated_contract_test LABEL contract
   SOURCES contract/SimulatedBackendContractTest.cpp contract/SimulatedBackendTest.cpp
   DEPS backend_contract gridbridge::backend_simulated gridbridge::payload)
 
+# The worked example of docs/backend-contract.md.
+bridge_test(example_contract_test LABEL contract
+  SOURCES contract/ExampleBackendTest.cpp
+  DEPS backend_contract)
+target_compile_definitions(example_contract_test PRIVATE FOLDER_AGENT="$<TARGET_FILE:folder_agent>"
+  EXAMPLEQ="${CMAKE_CURRENT_SOURCE_DIR}/contract/exampleq.sh")
+add_dependencies(example_contract_test folder_agent)
+
 bridge_test(backends_test LABEL unit
   SOURCES unit/backends/LocalRecordTest.cpp unit/backends/LocalRecordsTest.cpp
     unit/backends/SchedulerBackendTest.cpp unit/backends/SchedulerCommandsTest.cpp unit/backends/SharedFolderTest.cpp unit/backends/SlurmCommandsTest.cpp

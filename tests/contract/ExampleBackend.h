@@ -23,6 +23,10 @@ struct ExampleListing {
     std::string trouble = {};                     ///< As in SchedulerQueue.
 };
 
+inline bool isExampleId(const std::string& text) {
+    return !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
+}
+
 inline ExampleListing parseExampleQueue(const std::string& out) {
     ExampleListing listing;
     std::istringstream lines(out);
@@ -39,7 +43,7 @@ inline ExampleListing parseExampleQueue(const std::string& out) {
         const auto time = wallTimeOf(submitted);
         if (line == "total " + std::to_string(count)) {
             isWhole = true;
-        } else if (!words || !words.eof() || !isState || !time) {
+        } else if (!words || !words.eof() || !isExampleId(job.id.value) || !isState || !time) {
             listing.trouble = "exampleq queue printed \"" + lastLineOf(line) + "\"";
         } else if (++count; isOurName(name)) {
             job.submittedAt = *time;
@@ -54,12 +58,12 @@ inline ExampleListing parseExampleQueue(const std::string& out) {
 
 inline Result<Submission> parseExampleSubmission(const Finished& said, WallTime now) {
     const auto line = lastLineOf(said.out);
-    if (said.exitCode == 0 && said.out == line + "\n" &&
-        line.find_first_not_of("0123456789") == std::string::npos) {
+    if (said.exitCode == 0 && said.out == line + "\n" && isExampleId(line)) {
         return Submission{.accepted = Accepted{{line}, now}, .full = {}};
     }
     const auto why = lastLineOf(said.err);
-    return why.starts_with("exampleq: refused: ") ? permanentError(why) : uncertainError(why);
+    return why.starts_with("exampleq: refused: ") ? permanentError(why)
+                                                  : uncertainError("exampleq submit: " + why);
 }
 
 inline Observation observationOf(const ExampleJob& job, const FolderMarks& marks) {
@@ -125,11 +129,16 @@ public:
                 if (!listing) {
                     return listing.error();
                 }
+                std::vector<JobRef> jobs;
                 for (const auto i : indices) {
-                    const auto known = listing->jobs.find(refs[i].key.value);
+                    jobs.push_back(refs[i]);
+                }
+                const auto marks = readMarks(folders_, jobs);
+                for (std::size_t n = 0; n < jobs.size(); ++n) {
+                    const auto i = indices[n];
+                    const auto known = listing->jobs.find(jobs[n].key.value);
                     if (known != listing->jobs.end()) {
-                        const auto marks = readMarks(folders_, refs.subspan(i, 1));
-                        seen[i] = observationOf(known->second, marks.front());
+                        seen[i] = observationOf(known->second, marks[n]);
                     } else if (listing->trouble.empty()) {
                         seen[i].state = BatchState::Absent;
                     } else {

@@ -63,6 +63,7 @@ TEST(ExampleQueue, ACutAnswerAWarningAndANewWordAreTrouble) {
         EXPECT_NE(parseExampleQueue(whole.substr(0, length)).trouble, "") << length;
     }
     EXPECT_NE(parseExampleQueue("exampled: slow today\n" + whole).trouble, "");
+    EXPECT_NE(parseExampleQueue("--all gb-a-1-1 RUNNING 0 1700000000\ntotal 1\n").trouble, "");
     EXPECT_NE(parseExampleQueue("1 gb-a-1-1 DREAMING 0 1700000000\ntotal 1\n").trouble, "");
 }
 
@@ -73,6 +74,7 @@ TEST(ExampleSubmission, OnlyANumberIsAnIdAndOnlyAKnownSentenceARefusal) {
     EXPECT_EQ(said(0, "17\n", "")->accepted->id.value, "17");
     EXPECT_EQ(said(2, "", "exampleq: refused: too long\n").error().kind, ErrorKind::Permanent);
     EXPECT_EQ(said(0, "", "").error().kind, ErrorKind::Uncertain);
+    EXPECT_EQ(said(0, "\n", "").error().kind, ErrorKind::Uncertain);
     EXPECT_EQ(said(0, "17 jobs before yours\n", "").error().kind, ErrorKind::Uncertain);
     EXPECT_EQ(said(1, "", "exampleq: no answer\n").error().kind, ErrorKind::Uncertain);
 }

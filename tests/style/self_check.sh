@@ -93,6 +93,13 @@ named_tests)
     printf 'As `AlphaTest.First` shows.\n| a | ✔ | `AlphaTest.Second` | ✔ |\n| b | ✘ | | ✔ |\n' | sample good docs/well.md
     echo 'See `Decision.cpp`.' | sample good docs/file.md
     ;;
+shown_code)
+    printf 'int a;\nint b;\nint c;\n' >"$tree/bridge/Shown.cpp"
+    printf '```cpp\n// bridge/Shown.cpp\nint a;\nint c;\n```\n' | sample bad docs/changed.md
+    printf '```cpp\n// bridge/Gone.cpp\nint a;\n```\n' | sample bad docs/lost.md
+    printf 'See\n```cpp\n// bridge/Shown.cpp\nint b;\nint c;\n```\n' | sample good docs/same.md
+    printf '```cpp\n#include "x.h"\nint z;\n```\n' | sample good docs/own.md
+    ;;
 *)
     echo "no sample for the rule $rule"
     exit 1

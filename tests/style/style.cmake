@@ -1,5 +1,5 @@
 # House rules that a command can check; included by tests/CMakeLists.txt.
-foreach(rule accounts decide_is_pure effects file_length function_length layers named_tests no_direct_clock)
+foreach(rule accounts decide_is_pure effects file_length function_length layers named_tests no_direct_clock shown_code)
   add_test(NAME style.${rule}
     COMMAND "${CMAKE_CURRENT_SOURCE_DIR}/style/${rule}.sh" "${PROJECT_SOURCE_DIR}")
   add_test(NAME style.${rule}.can_fail

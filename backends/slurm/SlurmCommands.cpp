@@ -18,7 +18,8 @@ using std::chrono::seconds;
 
 /// The wrapper ends at the deadline and we a minute later: Slurm comes last.
 constexpr minutes kAfterDeadline{3};
-/// Seconds before the time limit at which the wrapper is told; Slurm may be a minute early.
+/// Seconds before the time limit at which the wrapper is told; Slurm may be a minute early. SIGUSR1
+/// means to the wrapper that the limit comes: it ends by itself, and Slurm calls that a normal end.
 constexpr int kWarning = 60;
 /// Slurm takes 1024 bytes.
 constexpr std::size_t kLongestComment = 500;
@@ -104,7 +105,7 @@ std::vector<std::string> submitCommand(const SlurmConfig& config, const BatchJob
         "--open-mode=append",
         "--no-requeue",
         "--propagate=NONE",
-        "--signal=B:TERM@" + std::to_string(kWarning),
+        "--signal=B:USR1@" + std::to_string(kWarning),
     };
     if (!job.resources.wallTime) {  // The site may know a better one.
         words.push_back(limit);

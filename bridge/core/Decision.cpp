@@ -116,7 +116,10 @@ Decision claimed(Step& step) {
     auto& submission = step.decision.next.submission;
     if (submission.attempt == 0 || !submission.cause.empty()) {
         const int attempt = submission.attempt + 1;
+        // What kept the one before from being submitted is told again only when it changes.
+        auto told = submission.cause == kNeverStarted ? submission.reason : std::string();
         submission = {};
+        submission.reason = std::move(told);
         submission.attempt = attempt;
         submission.key = {"gb-" + step.policy.installation + "-" +
                           std::to_string(static_cast<std::int64_t>(step.job.row)) + "-" +
@@ -172,6 +175,8 @@ Decision afterSubmit(Step& step, const Result<Submission>& outcome) {
             step.wait(step.backoff());
             return step.to(State::Claimed, "not accepted: " + outcome.error().message);
         case ErrorKind::Uncertain:
+            tellWaiting(step, outcome.error().message +
+                                  "; whether the batch system has it is being found out");
             break;
     }
     step.decision.effects.add(Effect::Find);

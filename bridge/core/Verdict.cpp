@@ -108,6 +108,18 @@ Ending timedOut(const Step& step) {
             "job timeout"};
 }
 
+/// The batch system's own limit may come before the job's deadline.
+Ending limitOver(const Step& step) {
+    if (step.pastDeadline()) {
+        return timedOut(step);
+    }
+    return {Outcome::Failed,
+            "job_execution_timeout",
+            {},
+            "Job failed: execution took longer than the batch system's time limit",
+            "the batch system's time limit"};
+}
+
 Ending interrupted(const store::SubmissionRecord& submission) {
     return {Outcome::Failed,
             "runner_interrupted",
@@ -161,7 +173,7 @@ Ending schedulersVerdict(const Step& step) {
         return neverBegan(step);
     }
     if (submission.cause == "wall_time") {
-        return timedOut(step);
+        return limitOver(step);
     }
     if (wasTakenBack(step)) {
         return takenBack(step);
@@ -185,13 +197,16 @@ Ending schedulersVerdict(const Step& step) {
 
 /// A wrapper that was sent SIGTERM without our asking: a script can do that too, so only a
 /// scheduler that says it ended the job makes it a system failure.
-Ending terminatedVerdict(const Step& step) {
+Ending terminatedVerdict(const Step& step, const ScriptEnd& end) {
     const JobRecord& job = step.decision.next;
     const std::string& cause = job.submission.cause;
     if (cause == "removed_by_us" || cause == "node_failure") {
         return interrupted(job.submission);
     }
     if (cause.empty() || cause == "exited" || cause == "unknown") {
+        if (end.why == "limit") {
+            return limitOver(step);
+        }
         return scriptFailure(128 + SIGTERM, "terminated",
                              ": the job was sent SIGTERM, and not by the batch system");
     }
@@ -255,7 +270,7 @@ Ending verdict(const Step& step) {
         return timeoutVerdict(step, end);
     }
     if (end.outcome == "canceled") {
-        return terminatedVerdict(step);
+        return terminatedVerdict(step, end);
     }
     return believable(job, end)
                ? systemFailure("prepare environment: the node could not start the job")

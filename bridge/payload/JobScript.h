@@ -64,7 +64,8 @@ Result<JobScript> makeScript(const gitlab::JobDescription& job, const ScriptCont
 /// The wrapper's verdict, from the status file (job-execution 11.2).
 struct Status {
     std::string outcome;  ///< success, failed, timedout, canceled, system
-    /// empty, canceled, terminated, stage_timeout, job_timeout, wall_timeout, collect_failed
+    /// empty, canceled, terminated, limit (told that the batch system's time limit comes),
+    /// stage_timeout, job_timeout, wall_timeout, collect_failed
     std::string why;
     std::string stage;
     std::optional<int> exitCode;

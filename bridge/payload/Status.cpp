@@ -90,9 +90,10 @@ bool readExitCode(std::string_view text, Status& status) {
 bool readFixed(const Lines& lines, Status& status) {
     constexpr std::array<std::string_view, 5> kOutcomes = {"success", "failed", "timedout",
                                                            "canceled", "system"};
-    constexpr std::array<std::string_view, 7> kWhys = {"",
+    constexpr std::array<std::string_view, 8> kWhys = {"",
                                                        "canceled",
                                                        "terminated",
+                                                       "limit",
                                                        "stage_timeout",
                                                        "job_timeout",
                                                        "wall_timeout",

@@ -23,7 +23,7 @@ printf -v gb_end '%(%s)T' -1
 }
 gb_folder=${0%/in/job.sh}
 gb_in=$gb_folder/in gb_out=$gb_folder/out
-gb_outcome=system gb_why= gb_stage=prepare_script gb_code= gb_root= gb_log= gb_is_done=
+gb_outcome=system gb_why= gb_stage=prepare_script gb_code= gb_root= gb_log= gb_is_done= gb_limit=
 gb_scratch=${_CONDOR_SCRATCH_DIR:-${SLURM_TMPDIR:-${TMPDIR:-$PWD}}}
 cd /
 umask 077
@@ -49,7 +49,7 @@ gb_pause() {
 # output: without a reader that would be ended by SIGPIPE.
 gb_keep_log() {
   set +m
-  trap '' TERM INT HUP
+  trap '' TERM INT HUP USR1
   exec <"$GB_CTL/log" 9<&-
   until cat; do rm -f -- "$GB_CTL/whole"; done
 }
@@ -92,7 +92,8 @@ gb_insist() {
 }
 gb_finish() {
   local text line name LC_ALL=C
-  trap '' TERM INT HUP
+  trap '' TERM INT HUP USR1
+  [ "$gb_why$gb_limit" != terminated1 ] || gb_why=limit
   gb_close_log
   # Where the disk is full the job's own files go first: what is said of it needs room.
   [ -z "$gb_log" ] || [ -e "$GB_CTL/whole" ] || {
@@ -130,7 +131,9 @@ set -m
 gb_log=$!
 set +m
 exec >"$GB_CTL/log"
-trap 'gb_signal=1; [ -s "$GB_CTL/term" ] || printf "%(%s)T\n" -1 >"$GB_CTL/term"' TERM INT HUP
+gb_told() { gb_signal=1; [ -s "$GB_CTL/term" ] || printf '%(%s)T\n' -1 >"$GB_CTL/term"; }
+trap gb_told TERM INT HUP
+trap 'gb_limit=1; gb_told' USR1  # The batch system's time limit comes.
 )gb";
 
 constexpr std::string_view kRun = R"gb(
@@ -192,7 +195,7 @@ gb_stage_process() {
   set -m
   (umask 022; exec bash --login "$gb_in/$1.sh" 2>&1 9<&-) &
   pid=$!
-  (trap - EXIT; trap '' TERM INT HUP; gb_watch "$pid" "$2" "$3") >/dev/null &
+  (trap - EXIT; trap '' TERM INT HUP USR1; gb_watch "$pid" "$2" "$3") >/dev/null &
   watch=$!
   set +m
   gb_wait "$pid" || gb_why=terminated

@@ -29,7 +29,7 @@ TEST(SlurmCommands, AJobIsSubmittedUnderItsKeyForOneRun) {
     EXPECT_EQ(words.back(), "/shared/gb-a1b2c3d4-17-1/in/loader.sh");
     for (const char* word :
          {"--parsable", "--job-name=gb-a1b2c3d4-17-1", "--comment=physics/detector:test:ada",
-          "--no-requeue", "--open-mode=append", "--signal=B:TERM@60",
+          "--no-requeue", "--open-mode=append", "--signal=B:USR1@60",
           "--output=/shared/gb-a1b2c3d4-17-1/out/batch.log"}) {
         EXPECT_THAT(words, Contains(word));
     }

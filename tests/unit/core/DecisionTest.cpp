@@ -56,6 +56,7 @@ TEST_F(DecisionTest, UncertainSubmissionIsAskedAboutAndNeverRepeatedAtOnce) {
     EXPECT_EQ(decision.next.state, State::Submitting);
     EXPECT_TRUE(decision.effects.has(Effect::Find));
     EXPECT_FALSE(decision.effects.has(Effect::Submit));
+    EXPECT_NE(decision.after.find("waits: timeout; whether the batch"), std::string::npos);
 }
 
 TEST_F(DecisionTest, RestartWhileSubmittingAsksFirst) {

@@ -409,6 +409,9 @@ TEST_F(ReconcilerTest, SubmissionThatIsNeverThereIsRepeatedWithPauses) {
 
     EXPECT_GE(job(row).submission.attempt, 3);
     EXPECT_LE(job(row).submission.attempt, 6);
+    const auto trace = traceOf(row);
+    EXPECT_NE(trace.find("nobody knows"), std::string::npos) << trace;
+    EXPECT_EQ(trace.find("nobody knows"), trace.rfind("nobody knows")) << "told once";
 }
 
 TEST_F(ReconcilerTest, AnAttemptThatNeverStartedIsFreedBeforeTheNextAlsoAfterARestart) {

@@ -152,6 +152,24 @@ TEST_F(VerdictTest, SigtermIsASystemFailureOnlyWhenTheSchedulerEndedTheJob) {
     }
 }
 
+TEST_F(VerdictTest, WarningOfATimeLimitIsATimeoutUnlessTheSchedulerSaysOtherwise) {
+    const std::vector<std::pair<std::string, std::string>> cases{
+        {"exited", "job_execution_timeout"},
+        {"", "job_execution_timeout"},
+        {"wall_time", "job_execution_timeout"},
+        {"preempted", "runner_interrupted"},
+        {"memory", "script_failure"}};
+    ends("canceled", "limit", {});
+    for (const auto& [cause, reason] : cases) {
+        job.submission.cause = cause;
+        const auto decision = decided();
+        EXPECT_EQ(decision.next.failureReason, reason) << cause;
+        const bool told =
+            decision.after.find("longer than the batch system's time limit") != std::string::npos;
+        EXPECT_EQ(told, reason == "job_execution_timeout") << decision.after;
+    }
+}
+
 TEST_F(VerdictTest, JobWithoutStatusFileShowsWhatTheBatchSystemPrinted) {
     facts.batchLog.reset();
     auto decision = decided();

@@ -196,9 +196,28 @@ TEST(ScriptLimitsTest, SignalToTheWrapperStopsTheScriptAndRunsAfterScript) {
     EXPECT_THAT(run.text(), HasSubstr("\nafter=canceled\n"));
 }
 
+TEST(ScriptLimitsTest, WarningOfATimeLimitStopsTheScriptLikeASignalAndIsTold) {
+    ScriptRun run(jobWith({"kill -USR1 $PPID", "sleep 60"}, {"echo after=$CI_JOB_STATUS"}));
+
+    run.run();
+
+    EXPECT_EQ(run.status().outcome, "canceled");
+    EXPECT_EQ(run.status().why, "limit");
+    EXPECT_THAT(run.text(), HasSubstr("\nafter=canceled\n"));
+}
+
+TEST(ScriptLimitsTest, WarningOfATimeLimitThatTheJobNeverReachesIsNothing) {
+    ScriptRun run(jobWith({"true"}, {"kill -USR1 $PPID"}));
+
+    run.run();
+
+    EXPECT_EQ(run.status().outcome, "success");
+    EXPECT_EQ(run.status().why, "");
+}
+
 TEST(ScriptLimitsTest, WrapperThatASignalKillsClaimsNoOutcome) {
     // Schedulers warn with some of them. SIGPIPE, when the log cannot be written, is one more.
-    for (const std::string signal : {"USR1", "XCPU", "ALRM"}) {
+    for (const std::string signal : {"USR2", "XCPU", "ALRM"}) {
         SCOPED_TRACE(signal);
         ScriptRun run(jobWith({"echo before", "kill -" + signal + " $PPID", "sleep 0.1; exit 3"}));
 

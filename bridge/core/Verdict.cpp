@@ -204,6 +204,9 @@ Ending terminatedVerdict(const Step& step, const ScriptEnd& end) {
         return interrupted(job.submission);
     }
     if (cause.empty() || cause == "exited" || cause == "unknown") {
+        if (startedAgain(job)) {
+            return interrupted(job.submission);  // Taken from its node, to be started again.
+        }
         if (end.why == "limit") {
             return limitOver(step);
         }

@@ -152,6 +152,15 @@ TEST_F(VerdictTest, SigtermIsASystemFailureOnlyWhenTheSchedulerEndedTheJob) {
     }
 }
 
+TEST_F(VerdictTest, SigtermBeforeTheBatchSystemStartsTheJobAgainIsAnInterruption) {
+    ends("canceled", "terminated", {});
+    job.submission.run = 2;
+    for (const std::string cause : {"", "exited"}) {
+        job.submission.cause = cause;
+        EXPECT_EQ(decided().next.failureReason, "runner_interrupted") << cause;
+    }
+}
+
 TEST_F(VerdictTest, WarningOfATimeLimitIsATimeoutUnlessTheSchedulerSaysOtherwise) {
     const std::vector<std::pair<std::string, std::string>> cases{
         {"exited", "job_execution_timeout"},

@@ -50,6 +50,16 @@ void Engine::repair() {
     }
 }
 
+std::string ServiceEngine::listOf(std::vector<std::string> texts,
+                                  const std::vector<std::string>& more) {
+    texts.insert(texts.end(), more.begin(), more.end());
+    std::string list;
+    for (const auto& text : texts) {
+        list += (list.empty() ? "[\"" : ", \"") + text + "\"";
+    }
+    return list + "]";
+}
+
 int ServiceEngine::linesOf(const std::string& shellCommand) {
     const auto said = run(shellCommand);
     return said.exitCode == 0 ? static_cast<int>(std::count(said.out.begin(), said.out.end(), '\n'))

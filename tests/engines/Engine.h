@@ -64,9 +64,12 @@ public:
     static ServiceEngine& get();
 
     /// Lines of a section `[backends.NAME]`, from `type` on, with which `jobs` jobs run at a time,
-    /// 2 to kProcessors, and with the programs in `commands`.
-    virtual std::string backendLines(int jobs, const std::filesystem::path& commands) const = 0;
-    /// Where its programs are, and those that the service runs.
+    /// 2 to kProcessors, with the programs in `commands` and more submit options.
+    virtual std::string backendLines(int jobs, const std::filesystem::path& commands,
+                                     const std::vector<std::string>& options) const = 0;
+    /// A submit option: jobs have two minutes, or less.
+    virtual std::string shortWallTime() const = 0;
+    /// Where its programs are, and those that the service runs, first the one that submits.
     virtual std::filesystem::path commandFolder() const = 0;
     virtual std::vector<std::string> commands() const = 0;
     /// All that may be killed: first the one that keeps the queue, then those of nodes and others.
@@ -79,13 +82,22 @@ public:
     virtual void hold(const std::string& id) = 0;
     virtual void letGo(const std::string& id) = 0;
     virtual void remove(const std::string& id) = 0;
+    /// Takes a running job from its node, as if to start it again.
+    virtual void interrupt(const std::string& id) = 0;
     /// All jobs.
     virtual void removeAll() = 0;
+    /// Until asUsual(): jobs end that use more memory than they asked for; no more jobs are taken
+    /// than are there, one at least, be they ended.
+    virtual void watchMemory() = 0;
+    virtual void beFull() = 0;
+    virtual void asUsual() = 0;
     /// How many jobs wait or run; -1 = the batch system does not say.
     virtual int open() = 0;
 
 protected:
     using Engine::Engine;
+    /// In TOML.
+    static std::string listOf(std::vector<std::string> texts, const std::vector<std::string>& more);
     /// Of a command's output; -1 = it failed.
     int linesOf(const std::string& shellCommand);
 };

@@ -25,12 +25,13 @@ void EngineService::serve(int jobs, const std::string& lines,
     gitlab.emplace(clock, options());
     gitlab->addRunner("glrt-test");
     service.emplace(gitlab->url(), folder.path);
-    writeFile(
-        service->config(),
-        "check_interval = 1\nstate_dir = \"" + service->stateDir().string() +
-            "\"\nlog_level = \"debug\"\n[[runners]]\nname = \"pool\"\nurl = \"" + gitlab->url() +
-            "\"\ntoken = \"glrt-test\"\nbackend = \"here\"\n[backends.here]\nwork_dir = \"" +
-            service->workDir().string() + "\"\n" + engine.backendLines(jobs, commands) + lines);
+    writeFile(service->config(),
+              "check_interval = 1\nstate_dir = \"" + service->stateDir().string() +
+                  "\"\nlog_level = \"debug\"\n[[runners]]\nname = \"pool\"\nurl = \"" +
+                  gitlab->url() +
+                  "\"\ntoken = \"glrt-test\"\nbackend = \"here\"\n[backends.here]\nwork_dir = \"" +
+                  service->workDir().string() + "\"\n" +
+                  engine.backendLines(jobs, commands, submitOptions) + lines);
     // The jobs may be another account's, which must be able to run it, wherever it was built, and
     // to count.
     const auto program = folder.path / "gridbridge";

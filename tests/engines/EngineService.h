@@ -42,6 +42,7 @@ protected:
     static int chosen(const char* variable, int usual);
 
     ServiceEngine& engine = ServiceEngine::get();
+    std::vector<std::string> submitOptions;  ///< More of them; before serve().
 
 private:
     bool areDone(const std::vector<fakegitlab::JobId>& ids) const;

@@ -62,13 +62,21 @@ void HTCondorEngine::configure(const std::string& lines) {
     }
 }
 
-std::string HTCondorEngine::backendLines(int jobs, const std::filesystem::path& commands) const {
+std::string HTCondorEngine::backendLines(int jobs, const std::filesystem::path& commands,
+                                         const std::vector<std::string>& options) const {
     return "type = \"htcondor\"\ncondor_config = \"" + condorConfig() + "\"\nbin_dir = \"" +
-           commands.string() +
-           "\"\nsubmit_options = [\"request_cpus = " + std::to_string(kProcessors / jobs) +
-           "\", \"request_memory = 64M\", \"request_disk = 1M\", \"job_lease_duration = 30\"]\n" +
+           commands.string() + "\"\nsubmit_options = " +
+           listOf({"request_cpus = " + std::to_string(kProcessors / jobs), "request_memory = 64M",
+                   "request_disk = 1M", "job_lease_duration = 30"},
+                  options) +
+           "\n" +
            // HTCondor takes no jobs of root.
            (::geteuid() == 0 ? "run_as = \"daemon\"\n" : "trusted_jobs = true\n");
+}
+
+void HTCondorEngine::beFull() {
+    const auto known = linesOf("condor_q -allusers -af ClusterId");
+    configure("MAX_JOBS_PER_OWNER = " + std::to_string(known) + "\n");
 }
 
 int HTCondorEngine::open() {

@@ -19,7 +19,9 @@ public:
     /// Lines of condor_config besides its own, for running daemons; empty = no more.
     void configure(const std::string& lines);
 
-    std::string backendLines(int jobs, const std::filesystem::path& commands) const override;
+    std::string backendLines(int jobs, const std::filesystem::path& commands,
+                             const std::vector<std::string>& options) const override;
+    std::string shortWallTime() const override { return "+AllowedJobDuration = 10"; }
     std::filesystem::path commandFolder() const override { return folder() / "bin"; }
     std::vector<std::string> commands() const override {
         return {"condor_submit", "condor_q", "condor_history", "condor_rm"};
@@ -35,7 +37,11 @@ public:
     void hold(const std::string& id) override { run("condor_hold " + id); }
     void letGo(const std::string& id) override { run("condor_release " + id); }
     void remove(const std::string& id) override { run("condor_rm " + id); }
+    void interrupt(const std::string& id) override { run("condor_vacate_job " + id); }
     void removeAll() override { run("condor_rm -all"); }
+    void watchMemory() override { configure("use policy: HOLD_IF_MEMORY_EXCEEDED\n"); }
+    void beFull() override;
+    void asUsual() override { configure(""); }
     int open() override;
 
 private:

@@ -25,6 +25,31 @@ TEST_F(EngineService, ARunningJobThatIsHeldIsInterruptedAndLeavesTheQueue) {
     EXPECT_TRUE(waitFor([&] { return engine.open() == 0; }, "an empty queue"));
 }
 
+TEST_F(EngineService, AScriptThatSucceedsThoughItsMemoryWasTooMuchSucceedsWithAWarning) {
+    serve(8, "poll_interval = 10\n");  // So long its status file waits for HTCondor's word.
+    engine.watchMemory();
+    fakegitlab::JobSpec spec;
+    spec.script = {"echo done"};
+    // It ends well once HTCondor has told the job to go.
+    spec.afterScript = {"x=$(head -c 300000000 /dev/zero | tr '\\0' x)",
+                        "until [ -s \"$GB_CTL/term\" ]; do sleep 0.1; done"};
+    spec.variables = {{.key = "GIT_STRATEGY", .value = "none"}};
+    const auto id = gitlab->addJob(std::move(spec));
+
+    const auto ended = ends({id});
+
+    engine.asUsual();
+    ASSERT_TRUE(ended);
+    const auto job = gitlab->job(id);
+    EXPECT_EQ(job.status, fakegitlab::Status::Success) << plain(job.trace);
+    EXPECT_EQ(job.acceptedFinals, 1);
+    EXPECT_EQ(submission(id, "cause"), "memory");
+    EXPECT_TRUE(says(job, "WARNING: the batch system ended the job: it was out of memory"))
+        << plain(job.trace);
+    EXPECT_TRUE(says(job, "; its script had succeeded, and that decides\n")) << plain(job.trace);
+    EXPECT_EQ(lastLine(job), "Job succeeded");
+}
+
 constexpr const char* kCopies = "poll_interval = 1\nfile_transfer = true\n";
 
 TEST_F(EngineService, WhereFilesAreCopiedServiceAndScheddAreKilledAndNoJobNotices) {

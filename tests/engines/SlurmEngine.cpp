@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 #include <stdexcept>
+#include <utility>
 
 namespace gridbridge::testing {
 
@@ -32,11 +33,12 @@ void SlurmEngine::repair(const std::string& settings) {
     Engine::repair();
 }
 
-std::string SlurmEngine::backendLines(int jobs, const std::filesystem::path& commands) const {
+std::string SlurmEngine::backendLines(int jobs, const std::filesystem::path& commands,
+                                      const std::vector<std::string>& options) const {
     return "type = \"slurm\"\nslurm_conf = \"" + slurmConf() + "\"\nbin_dir = \"" +
-           commands.string() +
-           "\"\npartition = \"main\"\ntrusted_jobs = true\nsubmit_options = [\"--cpus-per-task=" +
-           std::to_string(kProcessors / jobs) + "\", \"--mem=200\"]\n";
+           commands.string() + "\"\npartition = \"main\"\ntrusted_jobs = true\nsubmit_options = " +
+           listOf({"--cpus-per-task=" + std::to_string(kProcessors / jobs), "--mem=200"}, options) +
+           "\n";
 }
 
 void SlurmEngine::awaitSaved() {
@@ -48,6 +50,22 @@ void SlurmEngine::awaitSaved() {
                           state + " -nt " + mark + " ] && exit 0; sleep 0.2; done; exit 1");
     if (done.exitCode != 0) {
         throw std::runtime_error("Slurm's state did not reach the disk: " + done.err);
+    }
+}
+
+void SlurmEngine::beFull() {
+    kill("slurmctld");
+    repair();  // It forgets some of its jobs, but not twice the same ones.
+    const auto known = linesOf("squeue -h -a -t all");
+    kill("slurmctld");
+    full_ = true;
+    repair("MaxJobCount=" + std::to_string(known) + "\n");
+}
+
+void SlurmEngine::asUsual() {
+    if (std::exchange(full_, false)) {
+        kill("slurmctld");
+        repair();
     }
 }
 

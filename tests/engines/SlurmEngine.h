@@ -18,7 +18,9 @@ public:
     /// A controller that is started has these lines of slurm.conf besides.
     void repair(const std::string& settings);
 
-    std::string backendLines(int jobs, const std::filesystem::path& commands) const override;
+    std::string backendLines(int jobs, const std::filesystem::path& commands,
+                             const std::vector<std::string>& options) const override;
+    std::string shortWallTime() const override { return "--time=2"; }
     std::filesystem::path commandFolder() const override { return "/usr/bin"; }
     std::vector<std::string> commands() const override {
         return {"sbatch", "squeue", "scancel", "sacct", "sinfo"};
@@ -35,7 +37,13 @@ public:
     void hold(const std::string& id) override { run("scontrol hold " + id); }
     void letGo(const std::string& id) override { run("scontrol release " + id); }
     void remove(const std::string& id) override { run("scancel " + id); }
+    void interrupt(const std::string& id) override {
+        run("scontrol update jobid=" + id + " requeue=1; scontrol requeue " + id);
+    }
     void removeAll() override { run("squeue -h -o %A | xargs -r scancel"); }
+    void watchMemory() override {}  // It always does.
+    void beFull() override;
+    void asUsual() override;
     int open() override;
 
 private:
@@ -43,6 +51,7 @@ private:
     std::vector<std::string> environment() const override;
 
     std::string settings_;
+    bool full_ = false;
 };
 
 }  // namespace gridbridge::testing

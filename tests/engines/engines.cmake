@@ -21,15 +21,19 @@ function(engine_test name prefix)
   set_property(GLOBAL APPEND PROPERTY BRIDGE_TEST_SOURCES engines/${prefix}ContractTest.cpp ${ARGN})
 endfunction()
 
-# engine_faults(slurm 2): what takes long, as that many tests, each with an engine of its own.
-function(engine_faults name parts)
+# engine_parts(slurm_engine_test "*Fault.*" engine.slurm.faults 2): what takes long, as that many tests, each with an
+# engine of its own.
+function(engine_parts program filter name parts)
   math(EXPR last "${parts} - 1")
   foreach(part RANGE ${last})
-    set(test engine.${name}.faults${part})
+    set(test ${name}${part})
     add_test(NAME ${test} COMMAND "${CMAKE_COMMAND}" -E env GTEST_TOTAL_SHARDS=${parts} GTEST_SHARD_INDEX=${part}
-      $<TARGET_FILE:${name}_engine_test> --gtest_filter=*Fault.*)
+      $<TARGET_FILE:${program}> --gtest_filter=${filter})
     set_tests_properties(${test} PROPERTIES LABELS engine TIMEOUT 600 SKIP_RETURN_CODE 77)
   endforeach()
+endfunction()
+function(engine_faults name parts)
+  engine_parts(${name}_engine_test "*Fault.*" engine.${name}.faults ${parts})
 endfunction()
 
 engine_test(slurm Slurm engines/SlurmFaultTest.cpp engines/SlurmAccountingTest.cpp)
@@ -48,11 +52,12 @@ engine_faults(sge 1)
 engine_test(oar Oar engines/OarFaultTest.cpp)
 engine_faults(oar 1)
 
-# engine_service(slurm Slurm): the real executable on it; with many jobs; while all that there is is killed.
+# engine_service(slurm Slurm): the real executable on it; with faults; with many jobs; while all that there is is
+# killed.
 function(engine_service name prefix)
   set(program ${name}_service_test)
-  set(tests engines/EngineServiceTest.cpp engines/EngineLoadTest.cpp engines/EngineStormTest.cpp
-    engines/${prefix}ServiceTest.cpp)
+  set(tests engines/EngineServiceTest.cpp engines/EngineServiceFaultTest.cpp engines/EngineLoadTest.cpp
+    engines/EngineStormTest.cpp engines/${prefix}ServiceTest.cpp)
   add_executable(${program} engines/EngineMain.cpp engines/Engine.cpp engines/${prefix}Engine.cpp
     engines/EngineService.cpp e2e/Program.cpp e2e/Service.cpp ${tests})
   target_link_libraries(${program} PRIVATE bridge_flags gridbridge::fakegitlab GTest::gmock)
@@ -66,6 +71,7 @@ function(engine_service name prefix)
     add_test(NAME ${test} COMMAND ${program} --gtest_filter=Engine${suite}*)
     set_tests_properties(${test} PROPERTIES LABELS engine TIMEOUT 600 SKIP_RETURN_CODE 77)
   endforeach()
+  engine_parts(${program} "EngineOutcomes*" engine.${name}.outcomes 2)
   set_property(GLOBAL APPEND PROPERTY BRIDGE_TEST_SOURCES ${tests})
 endfunction()
 

@@ -196,7 +196,7 @@ Ending schedulersVerdict(const Step& step) {
 }
 
 /// A wrapper that was sent SIGTERM without our asking: a script can do that too, so only a
-/// scheduler that says it ended the job makes it a system failure.
+/// scheduler that says it ended the job, or that it started it again, makes it a system failure.
 Ending terminatedVerdict(const Step& step, const ScriptEnd& end) {
     const JobRecord& job = step.decision.next;
     const std::string& cause = job.submission.cause;
@@ -204,11 +204,11 @@ Ending terminatedVerdict(const Step& step, const ScriptEnd& end) {
         return interrupted(job.submission);
     }
     if (cause.empty() || cause == "exited" || cause == "unknown") {
-        if (startedAgain(job)) {
-            return interrupted(job.submission);  // Taken from its node, to be started again.
-        }
         if (end.why == "limit") {
             return limitOver(step);
+        }
+        if (job.submission.run > 1) {
+            return interrupted(job.submission);  // Taken from its node, to be started again.
         }
         return scriptFailure(128 + SIGTERM, "terminated",
                              ": the job was sent SIGTERM, and not by the batch system");

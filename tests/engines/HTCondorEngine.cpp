@@ -75,8 +75,17 @@ std::string HTCondorEngine::backendLines(int jobs, const std::filesystem::path& 
 }
 
 void HTCondorEngine::beFull() {
-    const auto known = linesOf("condor_q -allusers -af ClusterId");
-    configure("MAX_JOBS_PER_OWNER = " + std::to_string(known) + "\n");
+    // One that has ended is in the queue for minutes.
+    if (linesOf("condor_q -allusers -af ClusterId") < 1) {
+        throw std::runtime_error("there is no job that could fill the queue");
+    }
+    configure("MAX_JOBS_PER_OWNER = 1\n");
+    const auto heard =
+        run("for i in $(seq 150); do [ \"$(condor_config_val -schedd MAX_JOBS_PER_OWNER)\" = 1 ] "
+            "&& exit; sleep 0.2; done; exit 1");
+    if (heard.exitCode != 0) {
+        throw std::runtime_error("the schedd does not take its new limit: " + heard.err);
+    }
 }
 
 int HTCondorEngine::open() {

@@ -1,5 +1,6 @@
 #include "tests/engines/SlurmEngine.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <stdexcept>
 #include <utility>
@@ -25,7 +26,7 @@ std::vector<std::string> SlurmEngine::environment() const {
             "SLURM_ENGINE_ACCOUNTING=" + std::string(accounting ? accounting : "0"),
             "SLURM_ENGINE_CPUS=" + std::to_string(kProcessors / 2),
             // Jobs that end are remembered for as long as a test may look.
-            "SLURM_ENGINE_EXTRA=MinJobAge=300\nSlurmdTimeout=300\n" + settings_};
+            "SLURM_ENGINE_EXTRA=MinJobAge=300\nSlurmdTimeout=300\nKillWait=10\n" + settings_};
 }
 
 void SlurmEngine::repair(const std::string& settings) {
@@ -56,7 +57,7 @@ void SlurmEngine::awaitSaved() {
 void SlurmEngine::beFull() {
     kill("slurmctld");
     repair();  // It forgets some of its jobs, but not twice the same ones.
-    const auto known = linesOf("squeue -h -a -t all");
+    const auto known = std::max(1, linesOf("squeue -h -a -t all"));
     kill("slurmctld");
     full_ = true;
     repair("MaxJobCount=" + std::to_string(known) + "\n");

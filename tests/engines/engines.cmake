@@ -71,7 +71,7 @@ function(engine_service name prefix)
     add_test(NAME ${test} COMMAND ${program} --gtest_filter=Engine${suite}*)
     set_tests_properties(${test} PROPERTIES LABELS engine TIMEOUT 600 SKIP_RETURN_CODE 77)
   endforeach()
-  engine_parts(${program} "EngineOutcomes*" engine.${name}.outcomes 2)
+  engine_parts(${program} "EngineOutcomes*" engine.${name}.outcomes 3)
   set_property(GLOBAL APPEND PROPERTY BRIDGE_TEST_SOURCES ${tests})
 endfunction()
 

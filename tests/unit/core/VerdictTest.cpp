@@ -159,6 +159,14 @@ TEST_F(VerdictTest, SigtermBeforeTheBatchSystemStartsTheJobAgainIsAnInterruption
         job.submission.cause = cause;
         EXPECT_EQ(decided().next.failureReason, "runner_interrupted") << cause;
     }
+    ends("canceled", "limit", {});
+    EXPECT_EQ(decided().next.failureReason, "job_execution_timeout");
+
+    ends("canceled", "terminated", {});
+    job.submission.run = 1;
+    job.startedAt = now;
+    job.submission.startedAt = now + 5s;  // By another clock.
+    EXPECT_EQ(decided().next.failureReason, "script_failure");
 }
 
 TEST_F(VerdictTest, WarningOfATimeLimitIsATimeoutUnlessTheSchedulerSaysOtherwise) {

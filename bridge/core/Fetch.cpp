@@ -38,8 +38,8 @@ std::optional<Decision> removeQueued(Step& step) {
         return std::nullopt;
     }
     // One that has begun since it was last seen would be killed: nobody wants that but who cancels.
+    // The next poll tells; a batch system that does not answer is not asked more often.
     if (!canceling && !removed && !isSeen(step, {BatchState::Pending, BatchState::Held})) {
-        step.decision.effects.add(Effect::Look);
         return step.wait(step.policy.poll);
     }
     step.decision.effects.add(Effect::CancelHard);

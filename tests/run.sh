@@ -13,4 +13,11 @@ cmake --preset "$preset"
 cmake --build --preset "$preset"
 echo "Testing ($preset)"
 # Tests mostly wait: two for each core.
-ctest --preset "$preset" --no-tests=error -j "$((2 * $(nproc)))" "${@:2}"
+ctest --preset "$preset" --no-tests=error -j "$((2 * $(nproc)))" "${@:2}" && exit
+rc=$?
+# Why, and the summary again, for who reads only the end.
+log="build/$preset/Testing/Temporary"
+grep -A6 -E ': Failure$|ERROR: .*Sanitizer|runtime error' "$log/LastTest.log" | cut -c -300 | tail -n 12 || true
+echo 'The following tests FAILED:'
+sed -E 's/^([0-9]+):(.*)/\t\1 - \2 (Failed)/' "$log/LastTestsFailed.log"
+exit "$rc"

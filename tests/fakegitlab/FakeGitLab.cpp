@@ -313,13 +313,7 @@ bool FakeGitLab::waitForAllEnded(Millis limit) const {
 
 bool FakeGitLab::waitUntilAlone(Millis limit) const {
     impl_->server->takeUpAll();
-    // One that is just taken from the queue counts nowhere for a moment.
-    int alone = 0;
-    const auto twice = [&] {
-        alone = impl_->server->connections() == 0 ? alone + 1 : 0;
-        return alone == 2;
-    };
-    return waitUntil(twice, limit);
+    return waitUntil([&] { return impl_->server->isAlone(); }, limit);
 }
 
 void FakeGitLab::setFaults(std::uint64_t seed, double rate) {

@@ -97,11 +97,17 @@ Poco::Net::ServerSocket listening(std::uint16_t port, const TlsContext& context)
 
 class AwayFilter final : public Poco::Net::TCPServerConnectionFilter {
 public:
-    explicit AwayFilter(const std::atomic<bool>& away) : away_(away) {}
-    bool accept(const Poco::Net::StreamSocket&) override { return !away_; }
+    AwayFilter(const std::atomic<bool>& away, std::atomic<int>& accepted)
+        : away_(away), accepted_(accepted) {}
+    bool accept(const Poco::Net::StreamSocket&) override {
+        const bool welcome = !away_;
+        accepted_ += welcome ? 1 : 0;
+        return welcome;
+    }
 
 private:
     const std::atomic<bool>& away_;
+    std::atomic<int>& accepted_;
 };
 
 }  // namespace
@@ -114,7 +120,7 @@ struct Server::Impl {
           context(contextOf(tls)),
           socket(listening(port, context)),
           server(new Factory(*this), pool, socket, parameters(keepAlive)) {
-        server.setConnectionFilter(new AwayFilter(away));
+        server.setConnectionFilter(new AwayFilter(away, accepted));
         server.start();
     }
     ~Impl() {
@@ -185,6 +191,7 @@ struct Server::Impl {
 
     Handler handler;
     std::atomic<bool> away = false;
+    std::atomic<int> accepted = 0;
     std::mutex mutex;
     std::condition_variable changed;
     bool stopping = false;
@@ -221,8 +228,11 @@ void Server::takeUpAll() {
     }
 }
 
-int Server::connections() const {
-    return impl_->server.currentConnections() + impl_->server.queuedConnections();
+bool Server::isAlone() const {
+    // Those that Poco has just taken from its queue count nowhere; only its total tells that all
+    // have begun.
+    const int accepted = impl_->accepted;
+    return impl_->server.totalConnections() == accepted && impl_->server.currentConnections() == 0;
 }
 
 void Server::renewCertificate() {

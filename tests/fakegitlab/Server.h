@@ -26,10 +26,10 @@ public:
     void setAway(bool away);
     /// New connections get the certificate and key that the files of `tls` hold now.
     void renewCertificate();
-    /// Returns once all that connected before this call counts as served.
+    /// Returns once all that connected before this call is accepted.
     void takeUpAll();
-    /// Connections that are served, idle ones too.
-    int connections() const;
+    /// Whether every accepted connection has been served and is closed.
+    bool isAlone() const;
     /// Ends delayed answers early; the destructor waits for all handlers.
     void stop();
 

@@ -1,38 +1,12 @@
-#include "bridge/payload/Stages.h"
-
 #include <algorithm>
 
 #include "bridge/payload/Shell.h"
+#include "bridge/payload/StageText.h"
+#include "bridge/payload/Stages.h"
 
 namespace gridbridge::payload {
 
 namespace {
-
-/// `set -o xtrace` comes after the variables: their values stay out of the log.
-std::string head(bool debugTrace) {
-    return std::string(
-               "trap 'exit 1' TERM\nset -eo pipefail\nset +o noclobber\n"
-               ". \"$GB_IN/env.sh\"\n") +
-           (debugTrace ? "set -o xtrace\n" : "");
-}
-
-std::string items(const std::vector<std::string>& script) {
-    std::string text;
-    for (const auto& item : script) {
-        const auto body = trimmed(item);
-        if (body.empty()) {
-            text += "echo\n";
-            continue;
-        }
-        const auto end = body.find('\n');
-        const auto first = trimmed(body.substr(0, end));
-        text +=
-            printGreen("$ " + std::string(first) +
-                       (end == std::string_view::npos ? "" : " # collapsed multi-line command"));
-        text += std::string(body) + "\n";
-    }
-    return text;
-}
 
 const std::vector<std::string>& hook(const gitlab::JobDescription& job, std::string_view name) {
     static const std::vector<std::string> none;
@@ -159,7 +133,7 @@ std::string checkout(const gitlab::GitInfo& git, const Settings& settings) {
 std::string getSourcesStage(const gitlab::JobDescription& job, const Settings& settings,
                             const ScriptContext& context) {
     const auto site = siteOf(withoutCredentials(job.git.repoUrl));
-    auto text = head(settings.debugTrace) +
+    auto text = stageHead(settings.debugTrace) +
                 "export GIT_TERMINAL_PROMPT=0 GCM_INTERACTIVE=Never\n"
                 "export GIT_LFS_SKIP_SMUDGE=\"${GIT_LFS_SKIP_SMUDGE-1}\"\n" +
                 credentials(site, !context.tlsCa.empty());
@@ -173,13 +147,13 @@ std::string getSourcesStage(const gitlab::JobDescription& job, const Settings& s
                printGreen("Skipping Git submodules setup");
     }
     text += emptyProject() + "cd -- \"$GB_BUILDS_DIR\"\n";
-    text += items(hook(job, "pre_get_sources_script"));
+    text += scriptItems(hook(job, "pre_get_sources_script"));
     text += printGreen(job.git.depth > 0 ? "Fetching changes with git depth set to " +
                                                std::to_string(job.git.depth) + "..."
                                          : "Fetching changes...");
     text += initialise(job.git, !site.empty());
     text += fetch(job.git, settings, context) + checkout(job.git, settings);
-    return text + items(hook(job, "post_get_sources_script"));
+    return text + scriptItems(hook(job, "post_get_sources_script"));
 }
 
 std::string clearWorktreeStage() {
@@ -187,77 +161,6 @@ std::string clearWorktreeStage() {
            "cd -- \"$GB_PROJECT_DIR\" && [ -d .git ] || exit 0\n"
            "git rm -rf --ignore-unmatch --quiet . || true\n"
            "git clean -ffdx -q || true\n";
-}
-
-std::string stepStage(const std::vector<std::string>& script, bool debugTrace) {
-    return head(debugTrace) + "cd -- \"$GB_PROJECT_DIR\"\n" + items(script);
-}
-
-std::string afterScriptStage(const std::vector<std::string>& script, bool debugTrace) {
-    return head(debugTrace) + "cd -- \"$GB_PROJECT_DIR\"\n" +
-           printGreen("Running after script...") + items(script);
-}
-
-std::string collectStage(const std::vector<CollectedEntry>& entries) {
-    // Names begin with `./`, so that none is taken for an option.
-    std::string text = R"(trap 'exit 1' TERM
-cd -- "$GB_PROJECT_DIR" || exit 1
-export LC_ALL=C
-gb_find() {
-  [ -e "$1" ] || [ -L "$1" ] || return 0
-  find "$1" \( -type f -o -type d -o -type l \) -print0
-}
-gb_match() {
-  local gb_name
-  gb_find "$1" | while IFS= read -r -d '' gb_name; do
-    [[ ${gb_name#./} =~ $2 ]] && printf '%s\0' "$gb_name"
-  done
-}
-gb_untracked() {
-  local gb_name
-  git ls-files -o -z | while IFS= read -r -d '' gb_name; do printf './%s\0' "$gb_name"; done
-}
-gb_pack() {
-  local gb_list=$GB_CTL/list gb_to=$GB_OUT/artifact.$1.tar.gz gb_rc
-  rm -rf -- "$gb_to" "$gb_to.part"
-  cat >"$gb_list"
-  [ -s "$gb_list" ] || return 0
-  (
-    ulimit -f 10485760
-    tar --format=posix --hard-dereference --null --no-recursion -T "$gb_list" -cf - |
-      gzip -1 >"$gb_to.part"
-    gb_rc=("${PIPESTATUS[@]}")
-    # 1 = a file changed while it was read: what was read is kept.
-    [ "${gb_rc[0]}" -le 1 ] && [ "${gb_rc[1]}" -eq 0 ]
-  ) && mv -f -- "$gb_to.part" "$gb_to"
-}
-)";
-    for (const auto& entry : entries) {
-        std::string condition;
-        if (entry.onSuccess != entry.onFailure) {
-            condition = std::string("[ \"$GB_JOB_STATUS\" ") + (entry.onSuccess ? "=" : "!=") +
-                        " success ]";
-        }
-        text += condition.empty() ? "" : "if " + condition + "; then\n";
-        text += "{\n  :\n";
-        for (const auto& path : entry.plan.paths) {
-            if (!path.glob) {
-                continue;
-            }
-            const auto& glob = *path.glob;
-            if (glob.path()) {
-                text += "  gb_find " + shellQuoted("./" + *glob.path()) + "\n";
-            } else {
-                text += "  gb_match " +
-                        shellQuoted(glob.folder().empty() ? "." : "./" + glob.folder()) + " " +
-                        shellQuoted("^" + glob.expression() + "(/.*)?$") + "\n";
-            }
-        }
-        text += entry.plan.untracked ? "  gb_untracked\n" : "";
-        text += "} | gb_pack " + std::to_string(entry.index) + " || exit 1\n";
-        text += condition.empty() ? "" : "fi\n";
-    }
-    return text;
 }
 
 }  // namespace gridbridge::payload

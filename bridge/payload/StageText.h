@@ -1,0 +1,16 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace gridbridge::payload {
+
+/// What the texts of several stages have in common.
+
+/// How a stage begins that knows the job's variables.
+std::string stageHead(bool debugTrace);
+
+/// The lines of a script; each item is printed before it runs.
+std::string scriptItems(const std::vector<std::string>& script);
+
+}  // namespace gridbridge::payload

@@ -1,0 +1,42 @@
+#include "bridge/payload/Shell.h"
+#include "bridge/payload/StageText.h"
+#include "bridge/payload/Stages.h"
+
+namespace gridbridge::payload {
+
+/// `set -o xtrace` comes after the variables: their values stay out of the log.
+std::string stageHead(bool debugTrace) {
+    return std::string(
+               "trap 'exit 1' TERM\nset -eo pipefail\nset +o noclobber\n"
+               ". \"$GB_IN/env.sh\"\n") +
+           (debugTrace ? "set -o xtrace\n" : "");
+}
+
+std::string scriptItems(const std::vector<std::string>& script) {
+    std::string text;
+    for (const auto& item : script) {
+        const auto body = trimmed(item);
+        if (body.empty()) {
+            text += "echo\n";
+            continue;
+        }
+        const auto end = body.find('\n');
+        const auto first = trimmed(body.substr(0, end));
+        text +=
+            printGreen("$ " + std::string(first) +
+                       (end == std::string_view::npos ? "" : " # collapsed multi-line command"));
+        text += std::string(body) + "\n";
+    }
+    return text;
+}
+
+std::string stepStage(const std::vector<std::string>& script, bool debugTrace) {
+    return stageHead(debugTrace) + "cd -- \"$GB_PROJECT_DIR\"\n" + scriptItems(script);
+}
+
+std::string afterScriptStage(const std::vector<std::string>& script, bool debugTrace) {
+    return stageHead(debugTrace) + "cd -- \"$GB_PROJECT_DIR\"\n" +
+           printGreen("Running after script...") + scriptItems(script);
+}
+
+}  // namespace gridbridge::payload

@@ -1,0 +1,85 @@
+#include "bridge/payload/Refusal.h"
+
+#include <algorithm>
+
+namespace gridbridge::payload {
+
+namespace {
+
+using gitlab::JobDescription;
+using gitlab::Step;
+
+bool hasNul(const std::vector<std::string>& script) {
+    return std::any_of(script.begin(), script.end(), [](const std::string& item) {
+        return item.find('\0') != std::string::npos;
+    });
+}
+
+bool anyNul(const JobDescription& job) {
+    const auto inStep = [](const Step& step) { return hasNul(step.script); };
+    return std::any_of(job.steps.begin(), job.steps.end(), inStep) ||
+           std::any_of(job.hooks.begin(), job.hooks.end(), inStep) || hasNul(job.git.refspecs) ||
+           hasNul({job.git.repoUrl, job.git.ref, job.git.sha, job.git.objectFormat});
+}
+
+}  // namespace
+
+std::optional<std::string> refusal(const JobDescription& job, const Variables& variables,
+                                   const Settings& settings) {
+    if (!job.imageName.empty()) {
+        return "this runner cannot run jobs in container images: remove `image` or choose another "
+               "runner by tags";
+    }
+    if (job.hasServices) {
+        return "this runner cannot start `services`: remove them or choose another runner by tags";
+    }
+    if (job.hasSecrets) {
+        return "this runner cannot fetch `secrets`: remove them or choose another runner by tags";
+    }
+    if (job.hasRun) {
+        return "this runner cannot execute `run` steps: use `script`";
+    }
+    if (std::none_of(job.steps.begin(), job.steps.end(), [](const Step& step) {
+            return step.name != "after_script" && !step.script.empty();
+        })) {
+        return "GitLab sent no `script` for this job: there is nothing to run";
+    }
+    if (std::any_of(job.dependencies.begin(), job.dependencies.end(),
+                    [](const gitlab::Dependency& d) { return d.hasFile; })) {
+        return "this runner cannot download artifacts of earlier jobs yet: set `dependencies: []`";
+    }
+    if (settings.submodules == SubmoduleStrategy::Unknown) {
+        return "unknown GIT_SUBMODULE_STRATEGY: it must be none, normal or recursive";
+    }
+    const bool checksOut = settings.gitCheckout && settings.gitStrategy != GitStrategy::None &&
+                           settings.gitStrategy != GitStrategy::Empty;
+    if (checksOut && settings.submodules != SubmoduleStrategy::None) {
+        return "this runner cannot check out submodules yet: set GIT_SUBMODULE_STRATEGY to none";
+    }
+    if (!variables.setting("GIT_CLONE_PATH").empty()) {
+        return "setting GIT_CLONE_PATH is not allowed on this runner";
+    }
+    if (anyNul(job)) {
+        return "the script contains a NUL byte, which no shell can read";
+    }
+    return std::nullopt;
+}
+
+void warnOfUnsupported(const JobDescription& job, std::vector<std::string>& warnings) {
+    if (job.hasCache) {
+        warnings.emplace_back("Cache is not supported by this runner, skipping");
+    }
+    const auto& entries = job.artifacts;
+    if (std::any_of(entries.begin(), entries.end(), [](const gitlab::ArtifactEntry& entry) {
+            return entry.type != "archive" || entry.format != "zip";
+        })) {
+        warnings.emplace_back("artifacts:reports is not supported by this runner, skipping");
+    }
+    if (std::any_of(entries.begin(), entries.end(),
+                    [](const gitlab::ArtifactEntry& entry) { return !entry.exclude.empty(); })) {
+        warnings.emplace_back(
+            "artifacts:exclude is not supported by this runner, nothing is excluded");
+    }
+}
+
+}  // namespace gridbridge::payload

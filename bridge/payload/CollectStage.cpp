@@ -1,9 +1,13 @@
+#include <algorithm>
+
 #include "bridge/payload/Shell.h"
 #include "bridge/payload/Stages.h"
 
 namespace gridbridge::payload {
 
-std::string collectStage(const std::vector<CollectedEntry>& entries) {
+namespace {
+
+std::string collection(const std::vector<CollectedEntry>& entries) {
     // Names begin with `./`, so that none is taken for an option.
     std::string text = R"(trap 'exit 1' TERM
 cd -- "$GB_PROJECT_DIR" || exit 1
@@ -63,6 +67,20 @@ gb_pack() {
         text += condition.empty() ? "" : "fi\n";
     }
     return text;
+}
+
+}  // namespace
+
+Stage collectStage(const std::vector<CollectedEntry>& entries) {
+    return {.phase = Stage::Phase::Save,
+            .name = "collect",
+            .title = {},
+            .text = collection(entries),
+            .onSuccess = std::any_of(entries.begin(), entries.end(),
+                                     [](const auto& entry) { return entry.onSuccess; }),
+            .onFailure = std::any_of(entries.begin(), entries.end(),
+                                     [](const auto& entry) { return entry.onFailure; }),
+            .why = "collect_failed"};
 }
 
 }  // namespace gridbridge::payload

@@ -90,10 +90,10 @@ public:
             return environment.error();
         }
         add("env.sh", *environment);
-        add("get_sources.sh", getSourcesStage(job_, settings, context_));
-        add("clear_worktree.sh", clearWorktreeStage());
+        plan_.stages.push_back(getSourcesStage(job_, settings, context_));
         addSteps(settings);
         addCollection();
+        addFiles(plan_.stages);
         plan_.slug = slugOf(job_);
         plan_.sections = job_.traceSections;
         add("job.sh", wrapperScript(plan_, settings, context_));
@@ -108,20 +108,29 @@ private:
         script_.inputs.push_back({std::move(name), std::move(content)});
     }
 
+    void addFiles(const std::vector<Stage>& stages) {
+        for (const auto& stage : stages) {
+            add(stage.name + ".sh", stage.text);
+            addFiles(stage.repairs);
+        }
+    }
+
     void addSteps(const Settings& settings) {
         std::set<std::string> taken;
+        std::optional<Stage> after;
         for (const auto& step : job_.steps) {
             if (step.script.empty()) {
                 continue;
             }
             if (step.name == "after_script") {
-                plan_.hasAfterScript = true;
-                add("after_script.sh", afterScriptStage(step.script, settings.debugTrace));
+                after = afterScriptStage(step.script, settings.debugTrace);
                 continue;
             }
-            const auto name = stageName(step.name, taken);
-            plan_.steps.push_back(name);
-            add(name + ".sh", stepStage(scriptOf(step, variables_), settings.debugTrace));
+            plan_.stages.push_back(stepStage(stageName(step.name, taken),
+                                             scriptOf(step, variables_), settings.debugTrace));
+        }
+        if (after) {
+            plan_.stages.push_back(std::move(*after));
         }
     }
 
@@ -135,8 +144,6 @@ private:
             }
             entries.push_back({i, wantsUpload(entry, true), wantsUpload(entry, false),
                                planArtifact(job_, entry)});
-            plan_.collectsOnSuccess |= entries.back().onSuccess;
-            plan_.collectsOnFailure |= entries.back().onFailure;
             plan_.tarballs.push_back(tarballName(i));
             script_.outputs.push_back(tarballName(i));
             for (const auto& name : entries.back().plan.unknownNames) {
@@ -145,7 +152,7 @@ private:
                     " is not known before the job runs and is taken as empty");
             }
         }
-        add("collect.sh", collectStage(entries));
+        plan_.stages.push_back(collectStage(entries));
     }
 
     const JobDescription& job_;

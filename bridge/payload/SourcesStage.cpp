@@ -128,10 +128,8 @@ std::string checkout(const gitlab::GitInfo& git, const Settings& settings) {
     return text + printGreen("Skipping Git submodules setup");
 }
 
-}  // namespace
-
-std::string getSourcesStage(const gitlab::JobDescription& job, const Settings& settings,
-                            const ScriptContext& context) {
+std::string sources(const gitlab::JobDescription& job, const Settings& settings,
+                    const ScriptContext& context) {
     const auto site = siteOf(withoutCredentials(job.git.repoUrl));
     auto text = stageHead(settings.debugTrace) +
                 "export GIT_TERMINAL_PROMPT=0 GCM_INTERACTIVE=Never\n"
@@ -156,11 +154,27 @@ std::string getSourcesStage(const gitlab::JobDescription& job, const Settings& s
     return text + scriptItems(hook(job, "post_get_sources_script"));
 }
 
-std::string clearWorktreeStage() {
+std::string clearWorktree() {
     return "trap 'exit 1' TERM\n"
            "cd -- \"$GB_PROJECT_DIR\" && [ -d .git ] || exit 0\n"
            "git rm -rf --ignore-unmatch --quiet . || true\n"
            "git clean -ffdx -q || true\n";
+}
+
+}  // namespace
+
+Stage getSourcesStage(const gitlab::JobDescription& job, const Settings& settings,
+                      const ScriptContext& context) {
+    return {.phase = Stage::Phase::Prepare,
+            .name = "get_sources",
+            .title = "Getting source from Git repository",
+            .text = sources(job, settings, context),
+            .attempts = settings.getSourcesAttempts,
+            .repairs = {
+                {.phase = Stage::Phase::Prepare,
+                 .name = "clear_worktree",
+                 .title = "Deleting all tracked and untracked files due to source fetch failure",
+                 .text = clearWorktree()}}};
 }
 
 }  // namespace gridbridge::payload

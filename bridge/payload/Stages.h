@@ -9,16 +9,34 @@
 
 namespace gridbridge::payload {
 
-/// The texts of the stage files (job-execution 11.3). Each is a bash program of its own that finds
-/// the wrapper's GB_... variables in its environment.
+/// One stage of a job (job-execution 1.1): a bash program of its own, `in/NAME.sh`, that finds the
+/// wrapper's GB_... variables in its environment.
+struct Stage {
+    /// Decides when the wrapper runs it. The phases follow each other, and within one the stages in
+    /// their order.
+    enum class Phase {
+        Prepare,  ///< Until one fails: then there is no Script, but a Save.
+        Script,   ///< Until one fails. All share the limit RUNNER_SCRIPT_TIMEOUT.
+        After,    ///< When a Script began, with a limit of its own; a cancel lets it end.
+        Save,     ///< When it is wanted for how the job ended; a cancel lets it end.
+    };
+    Phase phase = Phase::Script;
+    std::string name;   ///< Letters, digits and `_`; of at most one stage.
+    std::string title;  ///< Of its section in the log; empty = it has none.
+    std::string text;
+    int attempts = 1;                 ///< Of Prepare.
+    std::vector<Stage> repairs = {};  ///< Of Prepare: what runs before each further attempt.
+    bool onSuccess = true;            ///< Of Save, as are the next two: whether it is wanted.
+    bool onFailure = true;
+    std::string why = {};  ///< Status::why when it fails, unless there is one already.
+};
 
-std::string getSourcesStage(const gitlab::JobDescription& job, const Settings& settings,
-                            const ScriptContext& context);
-std::string clearWorktreeStage();
+Stage getSourcesStage(const gitlab::JobDescription& job, const Settings& settings,
+                      const ScriptContext& context);
 
 /// A step of the job: `items` in one shell, each printed before it runs.
-std::string stepStage(const std::vector<std::string>& items, bool debugTrace);
-std::string afterScriptStage(const std::vector<std::string>& items, bool debugTrace);
+Stage stepStage(const std::string& name, const std::vector<std::string>& items, bool debugTrace);
+Stage afterScriptStage(const std::vector<std::string>& items, bool debugTrace);
 
 struct CollectedEntry {
     std::size_t index = 0;  ///< In the job's artifacts.
@@ -26,6 +44,6 @@ struct CollectedEntry {
     bool onFailure = false;
     ArtifactPlan plan;
 };
-std::string collectStage(const std::vector<CollectedEntry>& entries);
+Stage collectStage(const std::vector<CollectedEntry>& entries);
 
 }  // namespace gridbridge::payload

@@ -30,13 +30,19 @@ std::string scriptItems(const std::vector<std::string>& script) {
     return text;
 }
 
-std::string stepStage(const std::vector<std::string>& script, bool debugTrace) {
-    return stageHead(debugTrace) + "cd -- \"$GB_PROJECT_DIR\"\n" + scriptItems(script);
+Stage stepStage(const std::string& name, const std::vector<std::string>& script, bool debugTrace) {
+    return {.phase = Stage::Phase::Script,
+            .name = name,
+            .title = "Executing \"" + name + "\" stage of the job script",
+            .text = stageHead(debugTrace) + "cd -- \"$GB_PROJECT_DIR\"\n" + scriptItems(script)};
 }
 
-std::string afterScriptStage(const std::vector<std::string>& script, bool debugTrace) {
-    return stageHead(debugTrace) + "cd -- \"$GB_PROJECT_DIR\"\n" +
-           printGreen("Running after script...") + scriptItems(script);
+Stage afterScriptStage(const std::vector<std::string>& script, bool debugTrace) {
+    return {.phase = Stage::Phase::After,
+            .name = "after_script",
+            .title = "Running after_script",
+            .text = stageHead(debugTrace) + "cd -- \"$GB_PROJECT_DIR\"\n" +
+                    printGreen("Running after script...") + scriptItems(script)};
 }
 
 }  // namespace gridbridge::payload

@@ -247,45 +247,50 @@ gb_end_of() {
 }
 )gb";
 
-constexpr std::string_view kSequence = R"gb(
-gb_section prepare_script 'Preparing environment'
-printf 'Running on %s via %s...\n' "$HOSTNAME" "$gb_via"
-gb_section_end prepare_script
+// One function for each phase; the lines that call them follow, one for each stage. A local name
+// hides what the node exports under it from the stages: so these begin with gb_ too.
+constexpr std::string_view kPhases = R"gb(
+gb_script_began= gb_script_end=
 
-gb_try=1
-while
-  gb_run get_sources 'Getting source from Git repository' 0 1
-  [ "$gb_outcome" = failed ] && [ "$gb_try" -lt "$gb_attempts" ]
-do
-  gb_warn 'Retrying...'
-  gb_wait=$((gb_retry_wait << (gb_try - 1)))
-  for ((gb_n = 0; gb_n < gb_wait && gb_n < 300; gb_n++)); do
-    gb_cause 1 0 && break
-    gb_pause 1
+# gb_prepare ATTEMPTS NAME TITLE [REPAIR TITLE]...: without it there is no script.
+gb_prepare() {
+  local gb_attempts=$1 gb_name=$2 gb_title=$3 gb_try=1 gb_wait_for gb_n
+  [ "$gb_outcome" != failed ] || return
+  shift 3
+  while
+    gb_run "$gb_name" "$gb_title" 0 1
+    [ "$gb_outcome" = failed ] && [ "$gb_try" -lt "$gb_attempts" ]
+  do
+    gb_warn 'Retrying...'
+    gb_wait_for=$((gb_retry_wait << (gb_try - 1)))
+    for ((gb_n = 0; gb_n < gb_wait_for && gb_n < 300; gb_n++)); do
+      gb_cause 1 0 && break
+      gb_pause 1
+    done
+    gb_try=$((gb_try + 1))
+    for ((gb_n = 1; gb_n < $#; gb_n += 2)); do
+      gb_run "${@:gb_n:2}" 0 1
+    done
   done
-  gb_try=$((gb_try + 1))
-  gb_run clear_worktree 'Deleting all tracked and untracked files due to source fetch failure' 0 1
-done
-
-gb_script_began=
-if [ "$gb_outcome" = success ]; then
-  gb_end_of "$gb_script_limit"
-  for gb_name in "${gb_steps[@]}"; do
-    gb_run "$gb_name" "Executing \"$gb_name\" stage of the job script" "$gb_end" 1
-    gb_script_began=${gb_script_began:-$gb_began}
-    [ "$gb_outcome" = success ] || break
-  done
-  [ "$gb_why" = canceled ] && gb_warn 'script canceled externally'
-elif [ "$gb_outcome" != failed ]; then
-  gb_done
-fi
-[ -n "$gb_script_began" ] || case $gb_outcome in canceled | timedout) gb_done ;; esac
-
-if [ -n "$gb_script_began" ] && [ "$gb_after" = 1 ]; then
+  case $gb_outcome in canceled | timedout) gb_done ;; esac
+}
+# gb_script NAME TITLE: after what prepares it, and the scripts before it, went well.
+gb_script() {
+  [ "$gb_outcome" = success ] || return
+  [ -n "$gb_script_end" ] || { gb_end_of "$gb_script_limit"; gb_script_end=$gb_end; }
+  gb_run "$1" "$2" "$gb_script_end" 1
+  gb_script_began=${gb_script_began:-$gb_began}
+  [ "$gb_why" != canceled ] || gb_warn 'script canceled externally'
+  [ -n "$gb_script_began" ] || case $gb_outcome in canceled | timedout) gb_done ;; esac
+}
+# gb_after NAME TITLE: once a script began.
+gb_after() {
+  local gb_reason
+  [ -n "$gb_script_began" ] || return
   gb_keep
   GB_JOB_STATUS=$gb_outcome
   gb_end_of "$gb_after_limit"
-  gb_run after_script 'Running after_script' "$gb_end" 0
+  gb_run "$1" "$2" "$gb_end" 0
   if [ "$gb_outcome" = success ]; then
     gb_restore
   elif [ "$gb_soft_after" = 1 ]; then
@@ -299,20 +304,25 @@ if [ -n "$gb_script_began" ] && [ "$gb_after" = 1 ]; then
   elif [ "${gb_kept[0]}" != success ]; then
     gb_restore
   fi
-fi
-
-gb_wanted=$gb_collect_failure
-[ "$gb_outcome" = success ] && gb_wanted=$gb_collect_success
-if [ "$gb_wanted" = 1 ]; then
+}
+# gb_save NAME TITLE ON_SUCCESS ON_FAILURE WHY: wanted when ON_... is 1; WHY is that of its failure.
+gb_save() {
+  local gb_wanted=$4
+  [ "$gb_outcome" != success ] || gb_wanted=$3
+  [ "$gb_wanted" = 1 ] || return
   gb_keep
   GB_JOB_STATUS=$gb_outcome
-  gb_run collect '' 0 0
+  gb_run "$1" "$2" 0 0
   if [ "$gb_why" != terminated ] || [ "${gb_kept[0]}" != success ]; then
-    [ "$gb_outcome" = success ] || gb_kept[1]=${gb_kept[1]:-collect_failed}
+    [ "$gb_outcome" = success ] || gb_kept[1]=${gb_kept[1]:-$5}
     gb_restore
   fi
-fi
-gb_done
+}
+
+gb_section prepare_script 'Preparing environment'
+printf 'Running on %s via %s...\n' "$HOSTNAME" "$gb_via"
+gb_section_end prepare_script
+
 )gb";
 
 std::string constant(std::string_view name, std::string_view value) {
@@ -331,6 +341,29 @@ std::string list(std::string_view name, const std::vector<std::string>& values) 
     return text + ")\n";
 }
 
+/// The line that runs the stage.
+std::string call(const Stage& stage) {
+    const auto name = " " + shellQuoted(stage.name) + " " + shellQuoted(stage.title);
+    const auto digit = [](bool wanted) { return std::string(wanted ? " 1" : " 0"); };
+    switch (stage.phase) {
+        case Stage::Phase::Prepare: {
+            auto text = "gb_prepare " + std::to_string(stage.attempts) + name;
+            for (const auto& repair : stage.repairs) {
+                text += " " + shellQuoted(repair.name) + " " + shellQuoted(repair.title);
+            }
+            return text + "\n";
+        }
+        case Stage::Phase::Script:
+            return "gb_script" + name + "\n";
+        case Stage::Phase::After:
+            return "gb_after" + name + "\n";
+        case Stage::Phase::Save:
+            break;
+    }
+    return "gb_save" + name + digit(stage.onSuccess) + digit(stage.onFailure) + " " +
+           shellQuoted(stage.why) + "\n";
+}
+
 }  // namespace
 
 std::string wrapperScript(const WrapperPlan& plan, const Settings& settings,
@@ -345,18 +378,16 @@ std::string wrapperScript(const WrapperPlan& plan, const Settings& settings,
     text += constant("gb_wall_time", context.wallTime.count());
     text += constant("gb_script_limit", settings.scriptTimeout.count());
     text += constant("gb_after_limit", settings.afterScriptTimeout.count());
-    text += constant("gb_attempts", settings.getSourcesAttempts);
-    text += list("gb_steps", plan.steps);
-    text += constant("gb_after", plan.hasAfterScript ? 1 : 0);
     text += constant("gb_soft_after", settings.afterScriptIgnoresErrors ? 1 : 0);
     text += list("gb_tarballs", plan.tarballs);
-    text += constant("gb_collect_success", plan.collectsOnSuccess ? 1 : 0);
-    text += constant("gb_collect_failure", plan.collectsOnFailure ? 1 : 0);
     text += constant("gb_sections", plan.sections ? 1 : 0);
     text += kPrologue;
     text += kRun;
-    text += kSequence;
-    return text;
+    text += kPhases;
+    for (const auto& stage : plan.stages) {
+        text += call(stage);
+    }
+    return text + "gb_done\n";
 }
 
 std::string loaderScript() {

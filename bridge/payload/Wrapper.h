@@ -3,19 +3,16 @@
 #include <string>
 #include <vector>
 
-#include "bridge/gitlab/JobDescription.h"
 #include "bridge/payload/JobScript.h"
 #include "bridge/payload/Settings.h"
+#include "bridge/payload/Stages.h"
 
 namespace gridbridge::payload {
 
 struct WrapperPlan {
-    std::string slug;                ///< The project folder below the builds folder.
-    std::vector<std::string> steps;  ///< Stage names in order.
-    bool hasAfterScript = false;
+    std::string slug;                   ///< The project folder below the builds folder.
+    std::vector<Stage> stages;          ///< By phase; within one in the order in which they run.
     std::vector<std::string> tarballs;  ///< In `out/`, that may appear.
-    bool collectsOnSuccess = false;
-    bool collectsOnFailure = false;
     bool sections = false;
 };
 

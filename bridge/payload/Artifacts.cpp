@@ -7,7 +7,8 @@
 #include "bridge/base/Fd.h"
 #include "bridge/payload/ArtifactPlan.h"
 #include "bridge/payload/JobScript.h"
-#include "bridge/payload/ZipFile.h"
+#include "bridge/payload/TarReader.h"
+#include "bridge/payload/ZipWriter.h"
 
 namespace gridbridge::payload {
 

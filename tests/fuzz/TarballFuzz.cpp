@@ -4,7 +4,8 @@
 #include <zlib.h>
 
 #include "bridge/base/Fd.h"
-#include "bridge/payload/ZipFile.h"
+#include "bridge/payload/TarReader.h"
+#include "bridge/payload/ZipWriter.h"
 #include "tests/fuzz/Fuzz.h"
 
 // Input: a tar archive, which is compressed here: hardly any other bytes have gzip's checksum.

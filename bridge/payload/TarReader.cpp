@@ -1,18 +1,16 @@
-#include "bridge/payload/ZipFile.h"
+#include "bridge/payload/TarReader.h"
 
 #include <archive.h>
 #include <archive_entry.h>
 
 #include <algorithm>
 #include <array>
-#include <clocale>
-#include <locale.h>
 #include <memory>
 #include <optional>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "bridge/payload/Utf8.h"
+#include "bridge/payload/Utf8Locale.h"
 
 namespace gridbridge::payload {
 
@@ -26,36 +24,10 @@ constexpr std::size_t kBlock = std::size_t{64} << 10;
 
 using Block = std::array<char, kBlock>;
 
-/// libarchive converts names by the thread's locale: in the C locale it loses all but ASCII.
-class Utf8Locale {
-public:
-    Utf8Locale() : before_(uselocale(utf8())) {}
-    Utf8Locale(const Utf8Locale&) = delete;
-    Utf8Locale& operator=(const Utf8Locale&) = delete;
-    ~Utf8Locale() { uselocale(before_); }
-
-private:
-    /// Null where the system has no such locale: then uselocale changes nothing.
-    static locale_t utf8() {
-        static const locale_t kUtf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr);
-        return kUtf8;
-    }
-
-    const locale_t before_;
-};
-
 struct ReadFree {
     void operator()(archive* a) const { archive_read_free(a); }
 };
-struct WriteFree {
-    void operator()(archive* a) const { archive_write_free(a); }
-};
-struct EntryFree {
-    void operator()(archive_entry* e) const { archive_entry_free(e); }
-};
 using Reader = std::unique_ptr<archive, ReadFree>;
-using Writer = std::unique_ptr<archive, WriteFree>;
-using Entry = std::unique_ptr<archive_entry, EntryFree>;
 
 /// The name as it goes into the zip; empty = the folder itself; nothing = it may not lead there.
 std::optional<std::string> safeName(std::string_view path) {
@@ -249,38 +221,6 @@ bool hasFileInNoFolder(const Members& members) {
     });
 }
 
-Entry headerOf(const std::string& name, const Member& member) {
-    Entry entry(archive_entry_new());
-    const bool folder = member.kind == Member::Kind::Folder;
-    archive_entry_set_pathname(entry.get(), (folder ? name + "/" : name).c_str());
-    archive_entry_set_filetype(entry.get(), folder                              ? AE_IFDIR
-                                            : member.kind == Member::Kind::Link ? AE_IFLNK
-                                                                                : AE_IFREG);
-    archive_entry_set_perm(entry.get(), static_cast<mode_t>(member.mode));
-    archive_entry_set_mtime(entry.get(), member.modifiedAt, 0);
-    archive_entry_set_size(entry.get(), member.size);
-    if (member.kind == Member::Kind::Link) {
-        archive_entry_set_symlink(entry.get(), member.target.c_str());
-    }
-    return entry;
-}
-
-bool writeContent(archive* out, const Member& member, int spool, Block& block) {
-    auto offset = member.offset;
-    auto left = member.size;
-    while (left > 0) {
-        const auto want = std::min<std::int64_t>(left, kBlock);
-        const auto got = pread(spool, block.data(), static_cast<std::size_t>(want), offset);
-        if (got <= 0 || archive_write_data(out, block.data(), static_cast<std::size_t>(got)) !=
-                            static_cast<la_ssize_t>(got)) {
-            return false;
-        }
-        offset += got;
-        left -= got;
-    }
-    return true;
-}
-
 }  // namespace
 
 Result<Members> readTarball(const Pieces& tarball, int spool,
@@ -292,24 +232,6 @@ Result<Members> readTarball(const Pieces& tarball, int spool,
         return hostile("a file in it lies below something that is no folder");
     }
     return members;
-}
-
-Result<void> writeZip(const Members& members, int spool, int zip) {
-    const Utf8Locale utf8;
-    const Writer out(archive_write_new());
-    const auto block = std::make_unique<Block>();
-    bool good = archive_write_set_format_zip(out.get()) == ARCHIVE_OK &&
-                archive_write_open_fd(out.get(), zip) == ARCHIVE_OK;
-    for (auto item = members.begin(); good && item != members.end(); ++item) {
-        const auto header = headerOf(item->first, item->second);
-        good = archive_write_header(out.get(), header.get()) == ARCHIVE_OK &&
-               writeContent(out.get(), item->second, spool, *block);
-    }
-    good = good && archive_write_close(out.get()) == ARCHIVE_OK;
-    if (!good) {
-        return transientError("the artifacts cannot be packed on the disk of the service");
-    }
-    return {};
 }
 
 }  // namespace gridbridge::payload

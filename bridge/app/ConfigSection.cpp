@@ -206,4 +206,10 @@ std::optional<std::uint64_t> parseSize(const std::string& text) {
     return bytes ? std::optional(static_cast<std::uint64_t>(*bytes)) : std::nullopt;
 }
 
+void take(int& target, std::optional<std::int64_t> value) {
+    if (value) {
+        target = static_cast<int>(*value);
+    }
+}
+
 }  // namespace gridbridge::app

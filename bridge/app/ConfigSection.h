@@ -17,6 +17,10 @@ namespace gridbridge::app {
 /// messages: whether it differs.
 using KeyChanges = std::vector<std::pair<std::string_view, bool>>;
 
+inline constexpr std::int64_t kMostJobs = 1'000'000;
+/// Between two looks at GitLab or at a batch system.
+inline constexpr std::chrono::seconds kLongestInterval{3600};
+
 /// Takes the values of one section with their bounds and reports what is wrong with them. A value
 /// that was reported is absent. The section and the lists must outlive it.
 class ConfigSection {
@@ -57,5 +61,8 @@ private:
     const RawSection& raw_;
     ConfigReading& reading_;
 };
+
+/// A value that is absent leaves the target as it is.
+void take(int& target, std::optional<std::int64_t> value);
 
 }  // namespace gridbridge::app

@@ -1,0 +1,14 @@
+#pragma once
+
+#include <string>
+
+#include "bridge/app/ConfigSection.h"
+
+namespace gridbridge::app {
+
+/// The section of the backend `name`; `config` holds what stands above it. What is wrong is
+/// reported to the section.
+BackendConfig takeBackend(ConfigSection& section, const std::string& name, const Config& config,
+                          const Host& host);
+
+}  // namespace gridbridge::app

@@ -22,7 +22,7 @@ std::string orElse(std::string text, const char* otherwise) {
     return text.empty() ? otherwise : text;
 }
 
-/// The address without `user:password@`.
+/// The address without `user:password@`: no secret may reach a command line or a file of git's.
 std::string withoutCredentials(const std::string& url) {
     const auto start = url.find("://");
     if (start == std::string::npos) {

@@ -30,17 +30,6 @@ std::string siteOf(std::string_view url) {
     return plain ? std::string(site) : std::string();
 }
 
-/// Without `user:password@`: no secret may reach a command line or a file of git's.
-std::string withoutCredentials(const std::string& url) {
-    const auto scheme = url.find("://");
-    if (scheme == std::string::npos) {
-        return url;
-    }
-    const auto host = scheme + 3;
-    const auto at = url.substr(0, url.find('/', host)).rfind('@');
-    return at == std::string::npos || at < host ? url : url.substr(0, host) + url.substr(at + 1);
-}
-
 /// The job token comes out of the environment when git asks for it, and is nowhere else.
 std::string credentials(const std::string& site, bool hasCa) {
     if (site.empty()) {
@@ -85,8 +74,7 @@ std::string initialise(const gitlab::GitInfo& git, bool hasSite) {
         text += "--object-format " + shellQuoted(git.objectFormat) + " ";
     }
     return text + "\"$GB_PROJECT_DIR\"\ncd -- \"$GB_PROJECT_DIR\"\ngit remote add origin " +
-           shellQuoted(withoutCredentials(git.repoUrl)) + "\n" +
-           printGreen("Created fresh repository.");
+           shellQuoted(git.repoUrl) + "\n" + printGreen("Created fresh repository.");
 }
 
 std::string fetch(const gitlab::GitInfo& git, const Settings& settings,
@@ -130,7 +118,7 @@ std::string checkout(const gitlab::GitInfo& git, const Settings& settings) {
 
 std::string sources(const gitlab::JobDescription& job, const Settings& settings,
                     const ScriptContext& context) {
-    const auto site = siteOf(withoutCredentials(job.git.repoUrl));
+    const auto site = siteOf(job.git.repoUrl);
     auto text = stageHead(settings.debugTrace) +
                 "export GIT_TERMINAL_PROMPT=0 GCM_INTERACTIVE=Never\n"
                 "export GIT_LFS_SKIP_SMUDGE=\"${GIT_LFS_SKIP_SMUDGE-1}\"\n" +

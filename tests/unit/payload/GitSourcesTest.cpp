@@ -105,8 +105,10 @@ TEST_F(GitSourcesTest, TokenIsInNoFileOfGitAndOnNoCommandLine) {
                              "ls -a \"$RUNNER_TEMP_PROJECT_DIR\"",
                              "grep -rl \"$CI_JOB_TOKEN\" \"$RUNNER_TEMP_PROJECT_DIR\" || echo tidy",
                              "git remote get-url origin"});
-    withRecorder.git.repoUrl = "http://gitlab-ci-token:" + token_ + "@" +
-                               withRecorder.git.repoUrl.substr(std::string("http://").size());
+    const auto asTold = gitlab::decodeJob(
+        R"({"id":1,"token":"x","git_info":{"repo_url":"http://gitlab-ci-token:)" + token_ + "@" +
+        withRecorder.git.repoUrl.substr(std::string("http://").size()) + "\"}}");
+    withRecorder.git.repoUrl = asTold->git.repoUrl;
     setVariable(withRecorder, "PATH", bin.string() + ":/usr/bin:/bin");
     ScriptRun run(withRecorder);
     run.run();

@@ -284,6 +284,12 @@ Decision endedByTheBatchSystem(Step& step) {
     return step.finish(verdict(step));
 }
 
+/// Who was to bring the outputs has not done so in the job's time. What has come by itself counts.
+bool neverBrought(const Step& step) {
+    return step.facts.collected && step.now >= step.fullDeadline() &&
+           step.facts.failing >= step.policy.settleTime;
+}
+
 Decision collecting(Step& step) {
     const Facts& facts = step.facts;
     if (!facts.end || !facts.end->valid) {
@@ -298,7 +304,7 @@ Decision collecting(Step& step) {
     }
     const bool collecting =
         facts.inFlight.has(Effect::Collect) || facts.inFlight.has(Effect::Upload);
-    if (hasCome(facts) || (facts.fetched && !collecting && step.due())) {
+    if (hasCome(facts) || neverBrought(step) || (facts.fetched && !collecting && step.due())) {
         if (!facts.hasUploads || isLate(facts.end->why)) {
             return step.finish(verdict(step));
         }

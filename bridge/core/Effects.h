@@ -43,8 +43,11 @@ public:
     void submit(BackendEntry& entry, ReadySubmission job);
     void startGathered();
     /// Packs and uploads the archives of a collected job; without its description that fails.
+    /// `statusAt`: when its status file was first seen; the backend's settle time later what it
+    /// states and is not here has failed.
     void upload(BackendEntry& entry, const store::JobRecord& job, Live& live,
-                const Result<std::shared_ptr<const gitlab::JobDescription>>& description);
+                const Result<std::shared_ptr<const gitlab::JobDescription>>& description,
+                SteadyTime statusAt);
     /// As few observe calls for `jobs` and their logs as the backend's batch limit allows.
     void look(BackendEntry& entry, std::vector<Look> jobs, bool poll);
     void probe(BackendEntry& entry);

@@ -140,7 +140,7 @@ struct Policy {
     std::string backendName;
     std::string backendType;
     std::string installation;        ///< For submission keys.
-    Millis settleTime{120000};       ///< For the log to reach the size the status file states.
+    Millis settleTime{120000};       ///< For log and outputs to reach what the status file states.
     Millis releaseGrace{60000};      ///< For the batch job to clean up after its status file.
     Millis overtime{60000};          ///< Beyond the deadline before we end a running job.
     Millis softCancelLimit{600000};  ///< For script and after_script after a cancel.

@@ -453,7 +453,8 @@ void Reconciler::carryOut(Effect effect, const JobRecord& job, Live& live) {
             // Nothing is packed for a server that is away, nor on a disk that is short of room.
             live.uploadWanted = conversation_.away(live) || capacity_.isHeld();
             return live.uploadWanted ? void()
-                                     : effects_.upload(backend, job, live, describe(job.row, live));
+                                     : effects_.upload(backend, job, live, describe(job.row, live),
+                                                       steadyOf(job.submission.statusAt));
         case Effect::Report:
             return startReport(job, live);
     }

@@ -36,6 +36,10 @@ private:
     void identify(const store::JobRecord& job, Live& live);
     void learn(JobRow row, Live& live);
     void followClock();
+    /// A stored moment on the clock that nobody sets; this step's without one.
+    SteadyTime steadyOf(std::optional<WallTime> at) const {
+        return steadyNow_ + (at.value_or(now_) - now_);
+    }
     /// Or while it could not write. Before any job is adopted.
     void followClockSetWhileDown();
     void noteUnwritable(const store::StoreError& error);

@@ -3,6 +3,7 @@
 #include "bridge/core/Conversation.h"
 #include "bridge/core/Effects.h"
 #include "bridge/core/Lines.h"
+#include "bridge/payload/ArtifactPlan.h"
 
 namespace gridbridge::core {
 
@@ -14,6 +15,7 @@ constexpr Millis kUploadLimit = std::chrono::hours(1);
 constexpr int kRefusals = 3;
 constexpr Millis kFirstPause{1000};
 constexpr Millis kLongestPause{60000};
+constexpr Millis kArrivalPause{5000};
 constexpr std::size_t kPiece = std::size_t{4} << 20;
 
 std::string explain(const gitlab::JobAnswer& answer) {
@@ -30,6 +32,10 @@ struct Attempt {
 /// All archives of one job, from its folder through the scratch folder to GitLab. Each run tries
 /// every artifact once, with bytes that are the same at each try, up to the first that does not
 /// pass. What is no verdict of GitLab's is tried again for as long as the job token lives.
+///
+/// What a job has packed is what its status file states. A part that is not here is waited for.
+/// What is not stated, or has grown since, was written by a process that outlived the script, or by
+/// another job of that account: the one is not read, the other is refused.
 struct Uploads {
     Clock& clock;
     folder::JobFolders& folders;
@@ -40,7 +46,7 @@ struct Uploads {
     store::JobRecord job;
     std::shared_ptr<const gitlab::JobDescription> description;
     ScriptEnd end;
-    Millis settleTime;
+    SteadyTime arrivesUntil;  ///< A part that is not here by then never comes.
     bool sections;
     UploadProgress progress;
     std::stop_token stop;
@@ -76,51 +82,75 @@ struct Uploads {
 private:
     bool success() const { return end.outcome == "success"; }
 
-    /// Read as the job's account, anew for each piece. A network file system may show it late.
+    /// Read as the job's account, anew for each piece; never more than is stated.
     payload::Pieces tarball(const std::string& name, std::int64_t size) {
         return [this, name, size, offset = std::int64_t{0}]() mutable -> Result<std::string> {
+            if (offset >= size) {
+                return std::string();
+            }
+            const auto limit = std::min<std::int64_t>(size - offset, kPiece);
             const folder::ReadRequest piece{
-                {job.submission.key, job.account}, name, offset, kPiece};
+                {job.submission.key, job.account}, name, offset, static_cast<std::size_t>(limit)};
             auto chunk = std::move(folders.read({&piece, 1}).front());
             if (!chunk) {
                 return chunk.error();
             }
-            if (chunk->bytes.empty() && offset < size) {
-                return incomplete(offset, size);
+            if (chunk->bytes.empty()) {
+                return transientError("what the job packed was cut while it was read");
             }
             offset += static_cast<std::int64_t>(chunk->bytes.size());
             return std::move(chunk).value().bytes;
         };
     }
 
-    /// Nothing is unpacked while the end of it is not there.
+    std::optional<std::int64_t> stated(std::size_t index) const {
+        const auto found = end.outputs.find(payload::tarballName(index));
+        return found == end.outputs.end() ? std::nullopt : std::optional(found->second);
+    }
+
+    /// False while a part of it may still come. A network file system may show it late.
+    Result<bool> isHere(std::size_t index) {
+        const auto size = stated(index);
+        if (!size) {
+            return true;  // The job packed nothing.
+        }
+        const folder::ReadRequest none{
+            {job.submission.key, job.account}, payload::tarballName(index), 0, 0};
+        const auto chunk = std::move(folders.read({&none, 1}).front());
+        if (!chunk) {
+            return chunk.error();
+        }
+        const auto what = [&] {
+            const auto& wanted = description->artifacts[index];
+            return "the artifact " + payload::planArtifact(*description, wanted).filename;
+        };
+        const auto of = std::to_string(chunk->size) + " of " + std::to_string(*size) + " bytes";
+        if (chunk->size > *size) {
+            return permanentError(what() + " was changed after the job had packed it: " + of);
+        }
+        if (chunk->size < *size && clock.steadyNow() >= arrivesUntil) {
+            return permanentError(what() + " is incomplete: " + of + " arrived");
+        }
+        return chunk->size == *size;
+    }
+
     Result<payload::PackedArtifact> pack(std::size_t index, const std::string& zip) {
         const auto name = payload::tarballName(index);
-        const auto stated = end.outputs.find(name);
-        const auto size = stated == end.outputs.end() ? 0 : stated->second;
-        if (size > 0) {
-            const folder::ReadRequest last{{job.submission.key, job.account}, name, size - 1, 1};
-            const auto chunk = std::move(folders.read({&last, 1}).front());
-            if (!chunk) {
-                return chunk.error();
-            }
-            if (chunk->bytes.empty()) {
-                return incomplete(chunk->size, size);
-            }
-        }
+        const auto size = stated(index).value_or(0);
         return payload::packArtifact(*description, index, tarball(name, size), zip);
     }
 
-    Error incomplete(std::int64_t there, std::int64_t size) {
-        const auto now = clock.steadyNow();
-        progress.shortSince = progress.shortSince.value_or(now);
-        const auto text = "of the artifacts that the job packed " + std::to_string(there) + " of " +
-                          std::to_string(size) + " bytes are there";
-        return now < *progress.shortSince + settleTime ? transientError(text)
-                                                       : permanentError(text);
+    /// Told only once it is over, as it is of the log.
+    Attempt awaited() const {
+        const auto left = std::chrono::ceil<Millis>(arrivesUntil - clock.steadyNow());
+        return {UploadOutcome::Later, std::clamp(left, Millis(1), kArrivalPause), {}};
     }
 
     Attempt one(std::size_t index) {
+        const auto here = isHere(index);
+        if (here.ok() && !*here) {
+            return awaited();
+        }
         const bool first = progress.tries++ == 0;
         Attempt attempt;
         if (first) {
@@ -133,7 +163,8 @@ private:
         }
         const std::string zip =
             scratch + "/" + job.submission.key.value + "." + std::to_string(index);
-        const auto packed = pack(index, zip);
+        const auto packed =
+            here.ok() ? pack(index, zip) : Result<payload::PackedArtifact>(here.error());
         if (!packed.ok()) {
             hear(attempt, packed.error());
         } else {
@@ -217,7 +248,8 @@ private:
 }  // namespace
 
 void Effects::upload(BackendEntry& entry, const store::JobRecord& job, Live& live,
-                     const Result<std::shared_ptr<const gitlab::JobDescription>>& description) {
+                     const Result<std::shared_ptr<const gitlab::JobDescription>>& description,
+                     SteadyTime statusAt) {
     if (!description.ok()) {
         return answers_.post({job.row, job.submission.attempt,
                               [line = errorLine(description.error().message)](Facts& facts, Live&) {
@@ -225,6 +257,8 @@ void Effects::upload(BackendEntry& entry, const store::JobRecord& job, Live& liv
                               }});
     }
     const auto end = scriptEnd(job.submission.status, job.submission.key.value);
+    // A log that was waited for in vain has taken nothing of the time that files have.
+    const int times = job.rawOffset < end.logBytes ? 2 : 1;
     live.inFlight.add(Effect::Upload);
     Uploads uploads{clock_,
                     entry.folders,
@@ -235,7 +269,7 @@ void Effects::upload(BackendEntry& entry, const store::JobRecord& job, Live& liv
                     job,
                     *description,
                     end,
-                    entry.policy.settleTime,
+                    statusAt + times * entry.policy.settleTime,
                     live.sections,
                     live.uploads,
                     {}};

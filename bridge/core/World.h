@@ -79,8 +79,7 @@ struct World {
 struct UploadProgress {
     std::size_t sent = 0;  ///< Artifacts that are through, or had nothing to send.
     int tries = 0;         ///< Of the one that follows; so is all below.
-    std::optional<SteadyTime> shortSince = {};  ///< When it was first seen that a part is missing.
-    bool packed = false;                        ///< The log tells what is in it.
+    bool packed = false;   ///< The log tells what is in it.
     int refusals = 0;
     std::optional<SteadyTime> notFoundSince = {};  ///< Nothing but a proxy's 404 since then.
     std::optional<gitlab::CallOutcome> told = {};  ///< The last failure that the log tells.

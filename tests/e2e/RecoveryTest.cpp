@@ -169,6 +169,35 @@ TEST_F(RecoveryEndToEnd, WhatAJobPutInTheWayOfItsArtifactsIsRemoved) {
     }
 }
 
+TEST_F(RecoveryEndToEnd, ArtifactThatIsSeenLateIsWaitedForAndUploaded) {
+    const auto go = folder.path / "go";
+    const auto late = folder.path / "late";
+    start();
+    const auto id = gitlab->addJob({.script = {"echo one > a.txt; echo begun; until [ -e " +
+                                               go.string() + " ]; do sleep 0.1; done"},
+                                    .variables = {{.key = "GIT_STRATEGY", .value = "none"}},
+                                    .artifacts = {{.paths = {"a.txt"}}}});
+    ASSERT_TRUE(gitlab->waitForTrace(id, "begun"));
+    EXPECT_EQ(service->stop(), 0);
+    auto key = service->sql("SELECT key FROM submission");
+    key.erase(key.find_last_not_of('\n') + 1);
+    const auto out = service->workDir() / key / "out";
+    writeFile(go, "");
+    ASSERT_TRUE(waitFor([&] { return std::filesystem::exists(out / "status"); }, "its end"));
+    std::filesystem::rename(out / "artifact.0.tar.gz", late);
+    service->start();
+    // Once it has looked it looks again within seconds.
+    const std::string waits =
+        "SELECT 'it waits' FROM job WHERE state = 'collecting' AND due_at BETWEEN "
+        "(strftime('%s') + 2) * 1000 AND (strftime('%s') + 7) * 1000";
+    ASSERT_TRUE(waitFor([&] { return service->sql(waits) == "it waits\n"; }, "the first look"));
+    std::filesystem::rename(late, out / "artifact.0.tar.gz");
+
+    const auto job = finished(id);
+    EXPECT_EQ(job.status, Status::Success);
+    EXPECT_EQ(job.artifacts.size(), 1U);
+}
+
 TEST_F(RecoveryEndToEnd, FolderReplacedByALinkLeadsNowhereAndEndsTheJobWithItsScript) {
     const auto elsewhere = folder.path / "elsewhere";
     std::filesystem::create_directory(elsewhere);

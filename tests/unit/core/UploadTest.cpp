@@ -52,9 +52,15 @@ std::string tarball(const std::string& name, const std::string& content) {
 class UploadTest : public CoreFixture {
 protected:
     UploadTest() {
-        const auto file = folder_.path() / "a.tar";
-        std::ofstream(file, std::ios::binary) << tarball("a.txt", "what the job has made\n");
-        folders_.output(payload::tarballName(0), file);
+        leave(whole_);
+        folders_.output(payload::tarballName(0), file_);
+    }
+    /// What is seen of the tarball in the job's folder.
+    void leave(const std::string& bytes) { std::ofstream(file_, std::ios::binary) << bytes; }
+    /// Its script ends, and packed a tarball of that many bytes.
+    void finish(int exitCode = 0, std::int64_t bytes = kWhole) {
+        backend_.finish(key(row_), exitCode,
+                        "output." + payload::tarballName(0) + "=" + std::to_string(bytes) + "\n");
     }
     void begin(const std::string& token = "token-1") {
         auto text = body(1);
@@ -71,14 +77,31 @@ protected:
         ASSERT_EQ(job(row_).state, State::Running);
     }
     std::vector<GitLab::Call> tries() const { return gitlab_.calls(Call::Upload, 1); }
+    void failed(const std::string& line, int exitCode = 1) {
+        EXPECT_EQ(job(row_).failureReason, "script_failure");
+        EXPECT_EQ(job(row_).exitCode, exitCode);
+        EXPECT_TRUE(tries().empty());
+        const auto trace = traceOf(row_);
+        EXPECT_THAT(trace, HasSubstr("ERROR: the artifact out.zip " + line));
+        EXPECT_EQ(trace.find("out.zip"), trace.rfind("out.zip")) << "it is told once";
+    }
+    void succeeded() {
+        EXPECT_EQ(job(row_).outcome, Outcome::Success);
+        EXPECT_EQ(tries().size(), 1U);
+        EXPECT_THAT(traceOf(row_), HasSubstr("a.txt: found 1 matching"));
+        EXPECT_THAT(traceOf(row_), Not(HasSubstr("out.zip"))) << "that it was waited for";
+    }
 
+    static constexpr std::int64_t kWhole = 2048;
+    const std::string whole_ = tarball("a.txt", "what the job has made\n");
+    const std::filesystem::path file_ = folder_.path() / "a.tar";
     JobRow row_{};
 };
 
 TEST_F(UploadTest, OutageOfGitLabFailsNoJobAndEveryTryHasTheSameBytes) {
     begin();
     gitlab_.answerNext(Call::Upload, JobAnswer{.message = "503"}, 20);
-    backend_.finish(key(row_));
+    finish();
     const auto since = clock_.steadyNow();
     pass(30min);
 
@@ -107,7 +130,7 @@ TEST_F(UploadTest, OutageOfGitLabFailsNoJobAndEveryTryHasTheSameBytes) {
 TEST_F(UploadTest, DescriptionThatDoesNotOpenAnyMoreFailsTheJobAndNotTheService) {
     begin();
     testing::Person(database()).execute("UPDATE job_secret SET payload = zeroblob(200)");
-    backend_.finish(key(row_));
+    finish();
 
     pass(kPoll);
 
@@ -121,7 +144,7 @@ TEST_F(UploadTest, DescriptionThatDoesNotOpenAnyMoreFailsTheJobAndNotTheService)
 TEST_F(UploadTest, WaitsOverARestart) {
     begin();
     gitlab_.answerNext(Call::Upload, JobAnswer{}, 3);
-    backend_.finish(key(row_));
+    finish();
     settle();
     ASSERT_EQ(job(row_).state, State::Collecting);
 
@@ -135,7 +158,7 @@ TEST_F(UploadTest, WaitsOverARestart) {
 TEST_F(UploadTest, NothingIsPackedForAServerThatIsAwayAndItFollowsAsSoonAsItIsBack) {
     begin();
     gitlab_.setAway(true);
-    backend_.finish(key(row_));
+    finish();
     pass(1h);
     EXPECT_LE(tries().size(), 8U);
     EXPECT_EQ(job(row_).state, State::Collecting);
@@ -146,61 +169,167 @@ TEST_F(UploadTest, NothingIsPackedForAServerThatIsAwayAndItFollowsAsSoonAsItIsBa
 }
 
 TEST_F(UploadTest, WaitsForAnArchiveThatIsNotAllThereYet) {
-    const auto file = folder_.path() / "a.tar";
-    const auto whole = tarball("a.txt", "what the job has made\n");
-    std::filesystem::resize_file(file, 600);
+    leave(whole_.substr(0, 600));
     begin();
-    backend_.finish(
-        key(row_), 0,
-        "output." + payload::tarballName(0) + "=" + std::to_string(whole.size()) + "\n");
+    finish();
     pass(30s);
     EXPECT_EQ(job(row_).state, State::Collecting);
     EXPECT_TRUE(tries().empty());
 
-    std::ofstream(file, std::ios::binary) << whole;
-    pass(60s);
+    leave(whole_);
+    pass(6s);
 
-    EXPECT_EQ(job(row_).outcome, Outcome::Success);
-    EXPECT_EQ(tries().size(), 1U);
-    EXPECT_THAT(traceOf(row_), HasSubstr("a.txt: found 1 matching"));
+    succeeded();
+}
+
+TEST_F(UploadTest, WaitsForAnArchiveThatIsNotThereAtAllYet) {
+    std::filesystem::remove(file_);
+    begin();
+    finish();
+    pass(110s);
+    EXPECT_EQ(job(row_).state, State::Collecting);
+
+    leave(whole_);
+    pass(6s);
+
+    succeeded();
 }
 
 TEST_F(UploadTest, WaitsForAnArchiveAlsoWhenTheLogHasNotComeInTime) {
-    const auto file = folder_.path() / "a.tar";
-    std::filesystem::resize_file(file, 600);
+    leave(whole_.substr(0, 600));
     begin();
-    const auto whole = tarball("a.txt", "what the job has made\n");
     backend_.replaceLog(key(row_), "a log that never comes\n");
-    backend_.finish(
-        key(row_), 0,
-        "output." + payload::tarballName(0) + "=" + std::to_string(whole.size()) + "\n");
+    finish();
     backend_.replaceLog(key(row_), "");
     pass(150s);
     EXPECT_EQ(job(row_).state, State::Collecting);
 
-    std::ofstream(file, std::ios::binary) << whole;
+    leave(whole_);
     pass(60s);
 
     EXPECT_EQ(job(row_).outcome, Outcome::Success);
 }
 
 TEST_F(UploadTest, AnArchiveThatNeverComesIsNoSuccess) {
+    std::filesystem::remove(file_);
     begin();
-    std::filesystem::remove(folder_.path() / "a.tar");
-    backend_.finish(key(row_), 0, "output." + payload::tarballName(0) + "=2048\n");
+    finish();
+    pass(110s);
+    EXPECT_EQ(job(row_).state, State::Collecting);
 
-    pass(5min);
+    pass(20s);
 
-    EXPECT_EQ(job(row_).outcome, Outcome::Failed);
+    failed("is incomplete: 0 of 2048 bytes arrived");
+}
+
+TEST_F(UploadTest, AnArchiveOfWhichAPartNeverComesIsNoSuccess) {
+    leave(whole_.substr(0, 600));
+    begin();
+    finish(0, std::int64_t{1} << 60);
+
+    pass(130s);
+
+    failed("is incomplete: 600 of 1152921504606846976 bytes arrived");
+}
+
+TEST_F(UploadTest, AnArchiveThatNeverComesLeavesAFailedJobItsExitCode) {
+    std::filesystem::remove(file_);
+    begin();
+    finish(3);
+
+    pass(130s);
+
+    failed("is incomplete: 0 of 2048 bytes arrived", 3);
+}
+
+TEST_F(UploadTest, RestartsNeitherProlongTheWaitForAnArchiveNorCutIt) {
+    std::filesystem::remove(file_);
+    begin();
+    finish();
+    for (int restarts = 0; restarts < 5; ++restarts) {
+        pass(20s);
+        restart();
+    }
+    pass(10s);
+    EXPECT_EQ(job(row_).state, State::Collecting);
+
+    pass(20s);
+
+    failed("is incomplete: 0 of 2048 bytes arrived");
+}
+
+TEST_F(UploadTest, AnArchiveThatCameWhileTheServiceWasAwayForLongIsUploaded) {
+    std::filesystem::remove(file_);
+    begin();
+    finish();
+    settle();
+    clock_.advance(10min);
+    leave(whole_);
+
+    restart();
+    pass(kPoll);
+
+    succeeded();
+}
+
+TEST_F(UploadTest, AClockThatIsSetDoesNotEndTheWaitForAnArchive) {
+    std::filesystem::remove(file_);
+    begin();
+    finish();
+    settle();
+    clock_.jumpWall(1h);
+    pass(60s);
+    EXPECT_EQ(job(row_).state, State::Collecting);
+
+    leave(whole_);
+    pass(6s);
+
+    succeeded();
+}
+
+TEST_F(UploadTest, WhereTheBatchSystemHasLostOutputsTheirSizesTellWhich) {
+    backend_.sayOfFiles(CollectOutcome::Never);
+    begin();
+    finish();
+    pass(kPoll);
+
+    succeeded();
+}
+
+TEST_F(UploadTest, AnArchiveThatTheBatchSystemHasLostIsNoSuccess) {
+    backend_.sayOfFiles(CollectOutcome::Never);
+    std::filesystem::remove(file_);
+    begin();
+    finish();
+    pass(130s);
+
+    failed("is incomplete: 0 of 2048 bytes arrived");
+}
+
+TEST_F(UploadTest, AnArchiveThatHasGrownIsNoneOfTheJobs) {
+    leave(whole_ + "more");
+    begin();
+    finish();
+    pass(kPoll);
+
+    failed("was changed after the job had packed it: 2052 of 2048 bytes");
+}
+
+TEST_F(UploadTest, AnArchiveThatTheJobDoesNotStateIsNotRead) {
+    begin();
+    backend_.finish(key(row_));
+    pass(kPoll);
+
+    EXPECT_EQ(job(row_).outcome, Outcome::Success);
     EXPECT_TRUE(tries().empty());
-    EXPECT_THAT(traceOf(row_), HasSubstr("0 of 2048 bytes are there"));
+    EXPECT_THAT(traceOf(row_), HasSubstr("ERROR: No files to upload"));
 }
 
 TEST_F(UploadTest, RefusalsAreAVerdict) {
     begin();
     JobAnswer refused{.outcome = CallOutcome::Rejected, .message = "400 Invalid Format"};
     gitlab_.answerNext(Call::Upload, refused, 100);
-    backend_.finish(key(row_));
+    finish();
     pass(1min);
 
     EXPECT_EQ(tries().size(), 3U);
@@ -211,7 +340,7 @@ TEST_F(UploadTest, RefusalsAreAVerdict) {
 TEST_F(UploadTest, ProxysNotFoundIsBelievedAfterAnHour) {
     begin();
     gitlab_.answerNext(Call::Upload, {.outcome = CallOutcome::NotGitLab, .message = "404"}, 1000);
-    backend_.finish(key(row_));
+    finish();
     pass(59min);
     EXPECT_EQ(job(row_).state, State::Collecting);
     pass(3min);
@@ -223,7 +352,7 @@ TEST_F(UploadTest, NothingIsTriedWithADeadToken) {
     // {"alg":"RS256"} and {"iat":1767225600,"exp":1767229500}: lives for 65 minutes.
     begin("glcbt-eyJhbGciOiJSUzI1NiJ9.eyJpYXQiOjE3NjcyMjU2MDAsImV4cCI6MTc2NzIyOTUwMH0.c2ln");
     gitlab_.answerNext(Call::Upload, JobAnswer{}, 1000);
-    backend_.finish(key(row_));
+    finish();
     pass(64min);
     EXPECT_EQ(job(row_).state, State::Collecting);
     pass(2min);

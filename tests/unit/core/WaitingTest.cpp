@@ -122,6 +122,28 @@ TEST_F(WaitingTest, OutputsThatAreNotThereAreAskedForAgainAfterAPause) {
     }
 }
 
+TEST_F(WaitingTest, OutputsThatNobodyBringsAreWaitedForUntilTheTimeoutIsOver) {
+    for (const auto& answer : {Result<CollectOutcome>(CollectOutcome::NotYet),
+                               Result<CollectOutcome>(transientError("down"))}) {
+        in(State::Collecting);
+        now = *job.deadline - 1s;
+        const auto answered = [&] {
+            ends("success", "", 0);
+            facts.collected = answer;
+            facts.failing = policy.settleTime;
+        };
+        answered();
+        go(1s);
+        EXPECT_EQ(job.state, State::Collecting);
+        answered();
+        facts.hasUploads = true;
+        EXPECT_TRUE(go().effects.has(Effect::Upload)) << "what has come counts";
+        answered();
+        go();
+        EXPECT_EQ(job.outcome, store::Outcome::Success) << "nothing was to come";
+    }
+}
+
 TEST_F(WaitingTest, EndIsNotHeldUpByABatchSystemThatDoesNotNoticeIt) {
     policy.capabilities.reportsUsage = true;
     in(State::Running);

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <fstream>
 
 #include "bridge/core/Conversation.h"
 #include "bridge/core/Effects.h"
@@ -178,12 +179,27 @@ private:
             }
             progress.packed = true;
             if (packed->entries > 0) {
-                send(attempt, index, {zip, packed->filename});
+                send(attempt, index,
+                     {[&](const Sink& sink) { return give(zip, sink); }, packed->filename});
             }
         }
         std::error_code ignored;
         std::filesystem::remove(zip, ignored);
         return attempt;
+    }
+
+    static Result<void> give(const std::string& zip, const Sink& sink) {
+        std::ifstream in(zip, std::ios::binary);
+        std::vector<char> piece(kPiece);
+        while (in.read(piece.data(), static_cast<std::streamsize>(piece.size())), in.gcount() > 0) {
+            if (!sink({piece.data(), static_cast<std::size_t>(in.gcount())})) {
+                return {};
+            }
+        }
+        return in.eof() ? Result<void>()
+                        : transientError(
+                              "the packed artifacts cannot be read on the disk of the "
+                              "service");
     }
 
     /// Nothing could be packed.

@@ -231,7 +231,7 @@ JobAnswer HttpRunnerApi::uploadArtifact(const CallContext& ctx, const JobCredent
         .method = "POST",
         .path = jobPath(job, "/artifacts" + query),
         .headers = {{"JOB-TOKEN", job.token.reveal()}, {"X-Request-Id", newRequestId()}},
-        .file = http::FilePart{upload.file, upload.filename}};
+        .file = http::FilePart{upload.filename, upload.content}};
     return perform(transport_, clock_, ctx, Call::Upload, request, job.token);
 }
 

@@ -2,7 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
-#include <filesystem>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -10,7 +10,9 @@
 #include <vector>
 
 #include "bridge/base/Clock.h"
+#include "bridge/base/Result.h"
 #include "bridge/base/Secret.h"
+#include "bridge/base/Sink.h"
 
 namespace gridbridge::http {
 class Transport;
@@ -108,7 +110,9 @@ struct FinalReport {
 };
 
 struct Upload {
-    std::filesystem::path file = {};
+    /// As http::FilePart: the same bytes at each call. When it fails the answer is Retry, or
+    /// Rejected for a permanent error, with the error's message.
+    std::function<Result<void>(const Sink&)> content = {};
     std::string filename = {};
     std::string type = {};
     std::string format = {};

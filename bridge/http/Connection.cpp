@@ -283,13 +283,16 @@ void Connection::sendWhole(Poco::Net::HTTPRequest& request,
     keptByServer_ = false;
     auto& out = sendRequest(request);
     const bool written = write(out) && out.flush();
-    // Poco keeps the cause here; the stream only knows that it is bad.
-    if (networkException() != nullptr) {
-        networkException()->rethrow();
-    }
-    if (!written || watch_.ended) {
+    if (!written || networkException() != nullptr || watch_.ended) {
+        // Poco ends a body in chunks when it drops the stream: nobody may take half for the whole.
+        ::shutdown(socket().impl()->sockfd(), SHUT_WR);
+        // It keeps the cause here; the stream only knows that it is bad.
+        if (networkException() != nullptr) {
+            networkException()->rethrow();
+        }
         throw Poco::IOException("the body could not be sent whole");
     }
+    flushRequest();
 }
 
 void Connection::forgetSendError() {

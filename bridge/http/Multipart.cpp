@@ -2,20 +2,12 @@
 
 #include <Poco/SHA1Engine.h>
 
-#include <algorithm>
-#include <cerrno>
-#include <fcntl.h>
 #include <ostream>
-#include <sys/stat.h>
-#include <system_error>
-#include <unistd.h>
-#include <vector>
 
 namespace gridbridge::http {
 
 namespace {
 
-constexpr std::size_t kPiece = std::size_t{64} << 10U;
 constexpr std::size_t kLongestName = 255;
 
 std::string printable(const std::string& filename) {
@@ -29,60 +21,36 @@ std::string printable(const std::string& filename) {
     return result;
 }
 
-/// Computed, so that no file that quotes this program contains it.
-std::string boundaryFor(const std::string& filename, std::int64_t length) {
+/// Computed, so that no file that quotes this program, or an upload of another job, contains it.
+std::string boundaryFor(const std::string& filename, const std::string& path) {
     Poco::SHA1Engine hash;
-    hash.update("boundary of " + filename + " of " + std::to_string(length) + " bytes");
+    hash.update("boundary of " + filename + " for " + path);
     return "gridbridge-" + Poco::DigestEngine::digestToHex(hash.digest());
-}
-
-Error unreadable(const FilePart& part, const std::string& why) {
-    return permanentError("cannot read " + printable(part.path.filename().string()) + ": " + why);
 }
 
 }  // namespace
 
-Result<Multipart> Multipart::open(const FilePart& part) {
-    Fd file(::open(part.path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
-    struct stat status {};
-    if (!file || ::fstat(file.get(), &status) != 0) {
-        return unreadable(part, std::generic_category().message(errno));
-    }
-    if (!S_ISREG(status.st_mode)) {
-        return unreadable(part, "it is not a regular file");
-    }
-    return Multipart(std::move(file), status.st_size, printable(part.filename));
-}
-
-Multipart::Multipart(Fd file, std::int64_t fileLength, const std::string& filename)
-    : file_(std::move(file)),
-      fileLength_(fileLength),
-      boundary_(boundaryFor(filename, fileLength)),
-      head_("--" + boundary_ + "\r\nContent-Disposition: form-data; name=\"file\"; filename=\"" +
-            filename + "\"\r\nContent-Type: application/octet-stream\r\n\r\n"),
-      tail_("\r\n--" + boundary_ + "--\r\n"),
-      length_(fileLength + static_cast<std::int64_t>(head_.size() + tail_.size())) {}
+Multipart::Multipart(const FilePart& part, const std::string& path)
+    : part_(part), boundary_(boundaryFor(part.filename, path)) {}
 
 std::string Multipart::contentType() const {
     return "multipart/form-data; boundary=" + boundary_;
 }
 
-bool Multipart::writeTo(std::ostream& out) const {
-    out << head_;
-    std::vector<char> piece(kPiece);
-    for (std::int64_t at = 0; at < fileLength_;) {
-        const auto wanted =
-            std::min<std::int64_t>(fileLength_ - at, static_cast<std::int64_t>(kPiece));
-        const auto got = ::pread(file_.get(), piece.data(), static_cast<std::size_t>(wanted), at);
-        if (got < 0 && errno == EINTR) {
-            continue;
-        }
-        if (got <= 0 || !out.write(piece.data(), got)) {
-            return false;
-        }
-        at += got;
+bool Multipart::writeTo(std::ostream& out) {
+    out << "--" << boundary_ << "\r\nContent-Disposition: form-data; name=\"file\"; filename=\""
+        << printable(part_.filename) << "\"\r\nContent-Type: application/octet-stream\r\n\r\n";
+    const auto written = part_.write([&](std::string_view bytes) {
+        return bool(out.write(bytes.data(), static_cast<std::streamsize>(bytes.size())));
+    });
+    if (!out.good()) {
+        return false;
     }
-    out << tail_;
+    if (!written) {
+        broken_ = written.error();
+        return false;
+    }
+    out << "\r\n--" << boundary_ << "--\r\n";
     return out.good();
 }
 

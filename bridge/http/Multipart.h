@@ -1,36 +1,31 @@
 #pragma once
 
-#include <cstdint>
 #include <iosfwd>
+#include <optional>
 #include <string>
 
-#include "bridge/base/Fd.h"
 #include "bridge/base/Result.h"
 #include "bridge/http/Transport.h"
 
 namespace gridbridge::http {
 
-/// A multipart/form-data body of one part `file`, read from an open file. The same file under the
-/// same name gives the same bytes. One thread at a time, one use.
+/// A multipart/form-data body of the one part `file`. Bytes that are the same, under the same name
+/// and for the same path, give the same body. One thread at a time.
 class Multipart {
 public:
-    /// Permanent when the file cannot be opened or is not a regular file; links are not followed.
-    static Result<Multipart> open(const FilePart& part);
+    /// `part` must outlive this. `path` is the request's.
+    Multipart(const FilePart& part, const std::string& path);
 
     std::string contentType() const;
-    std::int64_t length() const { return length_; }
-    /// False = the file has become shorter since open(), or `out` failed.
-    bool writeTo(std::ostream& out) const;
+    /// False = not everything was written: `out` failed, or the part did, and then broken() says
+    /// why.
+    bool writeTo(std::ostream& out);
+    const std::optional<Error>& broken() const { return broken_; }
 
 private:
-    Multipart(Fd file, std::int64_t fileLength, const std::string& filename);
-
-    Fd file_;
-    std::int64_t fileLength_ = 0;
+    const FilePart& part_;
     std::string boundary_;
-    std::string head_;
-    std::string tail_;
-    std::int64_t length_ = 0;
+    std::optional<Error> broken_;
 };
 
 }  // namespace gridbridge::http

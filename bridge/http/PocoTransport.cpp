@@ -49,18 +49,6 @@ std::string flaw(const Request& request) {
     return {};
 }
 
-/// The file's part, or nothing where the body is a text.
-Result<std::optional<Multipart>> bodyOf(const Request& request) {
-    if (!request.file) {
-        return std::optional<Multipart>();
-    }
-    auto opened = Multipart::open(*request.file);
-    if (!opened) {
-        return opened.error();
-    }
-    return std::optional<Multipart>(std::move(opened).value());
-}
-
 }  // namespace
 
 struct PocoTransport::Impl {
@@ -121,15 +109,15 @@ struct PocoTransport::Impl {
         }
         if (file) {
             to.setContentType(file->contentType());
-            to.setContentLength64(file->length());
+            to.setChunkedTransferEncoding(true);
         } else if (!from.body.empty() || (from.method != "GET" && from.method != "HEAD")) {
             to.setContentLength64(static_cast<Poco::Int64>(from.body.size()));
         }
     }
 
     /// `sent` tells how far it came when an exception leaves it.
-    Response exchange(Connection& connection, const Request& from,
-                      const std::optional<Multipart>& file, bool& sent) const {
+    Response exchange(Connection& connection, const Request& from, std::optional<Multipart>& file,
+                      bool& sent) const {
         Poco::Net::HTTPRequest request(from.method, server.root + from.path,
                                        Poco::Net::HTTPMessage::HTTP_1_1);
         address(request, from, file);
@@ -139,7 +127,7 @@ struct PocoTransport::Impl {
             });
             sent = true;
         } catch (const Poco::Exception&) {
-            if (!file || connection.cut() != Watch::Cut::None) {
+            if (!file || file->broken() || connection.cut() != Watch::Cut::None) {
                 throw;
             }
             // A proxy refuses a long upload and closes: its answer is worth more than the error.
@@ -217,9 +205,9 @@ Result<Response> PocoTransport::send(const CallContext& ctx, const Request& requ
     if (const auto why = flaw(request); !why.empty()) {
         return permanentError("the request cannot be sent: " + why);
     }
-    auto file = bodyOf(request);
-    if (!file) {
-        return file.error();
+    std::optional<Multipart> file;
+    if (request.file) {
+        file.emplace(*request.file, request.path);
     }
     std::unique_ptr<Connection> connection;
     auto cut = Watch::Cut::None;
@@ -240,11 +228,11 @@ Result<Response> PocoTransport::send(const CallContext& ctx, const Request& requ
                 Connection::open(impl_->server, impl_->proxy, impl_->tls, impl_->clock, ctx, cut);
         }
         connection->begin(ctx);
-        auto answer = impl_->exchange(*connection, request, *file, sent);
+        auto answer = impl_->exchange(*connection, request, file, sent);
         impl_->keep(std::move(connection));
         return impl_->judged(std::move(answer), request);
     } catch (const Poco::Exception& problem) {
-        return failed(problem.displayText());
+        return file && file->broken() ? *file->broken() : failed(problem.displayText());
     } catch (const Misconfigured& problem) {
         return Impl::misconfigured(failed(problem.what()));
     } catch (const std::exception& problem) {

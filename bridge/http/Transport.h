@@ -1,7 +1,7 @@
 #pragma once
 
 #include <cstddef>
-#include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -10,15 +10,18 @@
 
 #include "bridge/base/Clock.h"
 #include "bridge/base/Result.h"
+#include "bridge/base/Sink.h"
 
 namespace gridbridge::http {
 
 using Headers = std::vector<std::pair<std::string, std::string>>;
 
-/// One part `file` of a multipart body, streamed from a file.
+/// One part `file` of a multipart body of a length that nobody needs to know.
 struct FilePart {
-    std::filesystem::path path;
     std::string filename;  ///< As the server shall see it; quotes and line ends are replaced.
+    /// Gives all bytes to the sink, the same at each call, for as long as it takes them. An error =
+    /// there are no more though there should be: the server sees no whole body.
+    std::function<Result<void>(const Sink&)> write;
 };
 
 struct Request {
@@ -26,7 +29,8 @@ struct Request {
     std::string path;  ///< Below the base URL, with its query, already encoded.
     Headers headers = {};
     std::string body = {};
-    std::optional<FilePart> file = {};  ///< Then the body is multipart/form-data of this part.
+    std::optional<FilePart> file = {};  ///< Then the body is multipart/form-data of this part,
+                                        ///< sent in chunks as it is written.
     /// A request that must not be lost to a kept-alive connection the server has just closed
     /// goes over a new connection.
     bool newConnection = false;
@@ -51,9 +55,10 @@ public:
     virtual ~Transport() = default;
     /// Any HTTP answer, errors and redirects included, is a value: redirects are not followed.
     /// Transient = certainly not sent whole; Uncertain = sent, but no whole answer came before
-    /// `ctx.deadline` or the stop. What trust, a client's certificate or a proxy's password was
-    /// missing for is misconfigured: it comes and goes, as when a site renews its certificate late.
-    /// Messages carry no header, body or query.
+    /// `ctx.deadline` or the stop; an error of a part that is written comes back as it is. What
+    /// trust, a client's certificate or a proxy's password was missing for is misconfigured: it
+    /// comes and goes, as when a site renews its certificate late. Messages carry no header, body
+    /// or query.
     virtual Result<Response> send(const CallContext& ctx, const Request& request) = 0;
     /// The base URL without trailing slash and without credentials.
     virtual const std::string& baseUrl() const = 0;

@@ -2,9 +2,7 @@
 
 #include <algorithm>
 #include <deque>
-#include <fstream>
 #include <functional>
-#include <iterator>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -176,11 +174,20 @@ public:
     }
     gitlab::JobAnswer uploadArtifact(const CallContext&, const gitlab::JobCredentials& job,
                                      const gitlab::Upload& upload) override {
-        std::ifstream in(upload.file, std::ios::binary);
+        std::string bytes;
+        const auto written = upload.content([&](std::string_view piece) {
+            bytes += piece;
+            return true;
+        });
+        if (!written) {
+            const bool permanent = written.error().kind == ErrorKind::Permanent;
+            return {
+                .outcome = permanent ? gitlab::CallOutcome::Rejected : gitlab::CallOutcome::Retry,
+                .message = written.error().message};
+        }
         {
             const std::lock_guard lock(mutex_);
-            jobs_[job.id].uploads.emplace_back(std::istreambuf_iterator<char>(in),
-                                               std::istreambuf_iterator<char>());
+            jobs_[job.id].uploads.push_back(std::move(bytes));
         }
         return call({Verb::Upload, job.id, {}}, [](Job&) { return done(); });
     }

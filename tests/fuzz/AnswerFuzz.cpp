@@ -72,7 +72,9 @@ void tryJobCalls(gitlab::RunnerApi& api) {
     const gitlab::JobCredentials job{.id = 1, .token = Secret(kToken)};
     check(api.keepAlive({}, job));
     check(api.finish({}, job, {.success = true}));
-    const auto uploaded = api.uploadArtifact({}, job, {.file = "/x", .filename = "x"});
+    const auto uploaded = api.uploadArtifact(
+        {}, job,
+        {.content = [](const Sink& sink) { return sink("x"), Result<void>(); }, .filename = "x"});
     check(uploaded);
     const auto traced = api.appendTrace({}, job, 5, "bytes", false);
     check(traced);

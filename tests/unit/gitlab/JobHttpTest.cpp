@@ -1,5 +1,3 @@
-#include <filesystem>
-#include <fstream>
 #include <future>
 
 #include "tests/unit/gitlab/RunnerApiHttp.h"
@@ -236,25 +234,14 @@ TEST_F(JobHttpTest, ManyJobsAreServedAtOnceOverFewConnections) {
 
 class UploadHttpTest : public RunnerApiHttp {
 protected:
-    void SetUp() override {
-        folder = std::filesystem::path(::testing::TempDir()) /
-                 ("artifact-" +
-                  std::string(::testing::UnitTest::GetInstance()->current_test_info()->name()));
-        std::filesystem::create_directories(folder);
-    }
-    void TearDown() override {
-        RunnerApiHttp::TearDown();
-        std::filesystem::remove_all(folder);
-    }
     JobAnswer upload(const JobCredentials& job, const std::string& bytes) {
-        const auto path = folder / "archive.zip";
-        std::ofstream(path, std::ios::binary) << bytes;
-        return noted(api->uploadArtifact(context(), job,
-                                         {.file = path,
-                                          .filename = "bin.zip",
-                                          .type = "archive",
-                                          .format = "zip",
-                                          .expireIn = "1 week"}));
+        return noted(api->uploadArtifact(
+            context(), job,
+            {.content = [&](const Sink& sink) { return sink(bytes), Result<void>(); },
+             .filename = "bin.zip",
+             .type = "archive",
+             .format = "zip",
+             .expireIn = "1 week"}));
     }
     static fakegitlab::JobSpec withArchive() {
         return {.artifacts = {{.name = "bin", .paths = {"out/"}, .expireIn = "1 week"}}};
@@ -265,7 +252,6 @@ protected:
         end[20] = static_cast<char>(comment.size());
         return end;
     }
-    std::filesystem::path folder;
 };
 
 TEST_F(UploadHttpTest, ArchiveArrivesByteForByteAndTwiceIsOnce) {

@@ -12,6 +12,10 @@ using std::chrono::seconds;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
+Result<void> nothing(const Sink&) {
+    return {};
+}
+
 /// What servers and proxies can answer, beyond what the stand-in GitLab does.
 class RunnerApiTest : public ::testing::Test {
 protected:
@@ -33,7 +37,7 @@ protected:
     }
     JobAnswer upload(http::Response response) {
         transport.answers.emplace_back(std::move(response));
-        return api.uploadArtifact(context, job, {.file = "/f", .filename = "a.zip"});
+        return api.uploadArtifact(context, job, {.content = nothing, .filename = "a.zip"});
     }
     VerifyAnswer verify(http::Response response) {
         transport.answers.emplace_back(std::move(response));
@@ -390,7 +394,7 @@ TEST_F(RunnerApiTest, CureIsBehindTheOnlySemicolon) {
 
 TEST_F(RunnerApiTest, UploadNamesWhatItIsInTheQuery) {
     api.uploadArtifact(context, job,
-                       {.file = "/f",
+                       {.content = nothing,
                         .filename = "a.zip",
                         .type = "archive",
                         .format = "zip",

@@ -1,6 +1,3 @@
-#include <filesystem>
-#include <fstream>
-
 #include "tests/unit/http/TransportTest.h"
 
 namespace gridbridge::http {
@@ -168,25 +165,28 @@ TEST_F(ExchangeTest, ValueThatWouldAddAHeaderIsNotSent) {
 
 class UploadTest : public TransportTest {
 protected:
-    void SetUp() override {
-        folder = std::filesystem::path(::testing::TempDir()) /
-                 ("upload-" +
-                  std::string(::testing::UnitTest::GetInstance()->current_test_info()->name()));
-        std::filesystem::create_directories(folder);
+    using Content = std::function<Result<void>(const Sink&)>;
+
+    static Content giving(std::string bytes) {
+        return [bytes = std::move(bytes)](const Sink& sink) { return sink(bytes), Result<void>(); };
     }
-    void TearDown() override { std::filesystem::remove_all(folder); }
-    std::filesystem::path file(const std::string& bytes) const {
-        const auto path = folder / "bytes";
-        std::ofstream(path, std::ios::binary) << bytes;
-        return path;
+    Result<Response> upload(const Content& content, const std::string& name) {
+        return send({.method = "POST", .path = "/a?b=c", .file = FilePart{name, content}});
     }
-    Result<Response> upload(const std::filesystem::path& path, const std::string& name) {
-        return send({.method = "POST", .path = "/a", .file = FilePart{path, name}});
+    /// What the chunks of a whole request hold.
+    static std::string joined(const std::string& request) {
+        std::string body;
+        for (auto at = request.find("\r\n\r\n") + 4; at < request.size();) {
+            const auto size = std::stoul(request.substr(at, 16), nullptr, 16);
+            at = request.find("\r\n", at) + 2;
+            body += request.substr(at, size);
+            at += size + 2;
+        }
+        return body;
     }
-    std::filesystem::path folder;
 };
 
-TEST_F(UploadTest, FileIsOnePartAndTheSameFileGivesTheSameBytes) {
+TEST_F(UploadTest, ContentIsOnePartAndTheSameContentGivesTheSameBytes) {
     std::string first;
     std::string second;
     serve({[&](Peer& peer) {
@@ -200,30 +200,54 @@ TEST_F(UploadTest, FileIsOnePartAndTheSameFileGivesTheSameBytes) {
     for (std::size_t i = 0; i < bytes.size(); ++i) {
         bytes[i] = static_cast<char>(i * 7 % 251);
     }
-    const auto path = file(bytes);
+    const Content inPieces = [&](const Sink& sink) {
+        sink(bytes.substr(0, 100000));
+        sink(bytes.substr(100000));
+        return Result<void>();
+    };
 
-    ASSERT_TRUE(upload(path, "a\"b\r\nc/d.zip").ok());
-    ASSERT_TRUE(upload(path, "a\"b\r\nc/d.zip").ok());
+    ASSERT_TRUE(upload(inPieces, "a\"b\r\nc/d.zip").ok());
+    ASSERT_TRUE(upload(giving(bytes), "a\"b\r\nc/d.zip").ok());
 
-    EXPECT_EQ(first, second);
+    EXPECT_EQ(joined(first), joined(second));
     const auto mark = first.find("boundary=") + 9;
     const auto boundary = first.substr(mark, first.find("\r\n", mark) - mark);
     EXPECT_GE(boundary.size(), 40U);
-    EXPECT_EQ(first.substr(first.find("\r\n\r\n") + 4),
+    EXPECT_EQ(joined(first),
               "--" + boundary +
                   "\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a_b__c_d.zip\""
                   "\r\nContent-Type: application/octet-stream\r\n\r\n" +
                   bytes + "\r\n--" + boundary + "--\r\n");
 }
 
-TEST_F(UploadTest, UnreadableFileIsPermanentAndNothingIsSent) {
-    serve({});
-    std::filesystem::create_symlink(file("x"), folder / "link");
+TEST_F(UploadTest, ContentThatBreaksOffGivesItsErrorAndTheServerSeesNoWholeBody) {
+    std::string seen;
+    serve({[&](Peer& peer) { seen = peer.readRequest(); }});
+    const Content broken = [](const Sink& sink) -> Result<void> {
+        sink(std::string(100000, 'x'));
+        return permanentError("the archive is damaged");
+    };
 
-    expectError(upload(folder / "missing", "n"), ErrorKind::Permanent, "cannot read missing");
-    expectError(upload(folder / "link", "n"), ErrorKind::Permanent, "cannot read link");
-    expectError(upload(folder, "n"), ErrorKind::Permanent, "not a regular file");
-    EXPECT_EQ(server->connections(), 0U);
+    expectError(upload(broken, "n"), ErrorKind::Permanent, "the archive is damaged");
+
+    transport.reset();
+    server.reset();  // The peer has read to the end.
+    EXPECT_GE(seen.size(), 90000U);
+    EXPECT_EQ(seen.find("\r\n0\r\n"), std::string::npos) << seen.substr(seen.size() - 40);
+}
+
+TEST_F(UploadTest, ContentIsNotReadOnOnceTheConnectionIsBroken) {
+    serve({[](Peer&) {}});
+    int pieces = 0;
+    const Content endless = [&](const Sink& sink) {
+        while (sink(std::string(1000000, 'x'))) {
+            ++pieces;
+        }
+        return Result<void>();
+    };
+
+    expectError(upload(endless, "n"), ErrorKind::Transient, "POST");
+    EXPECT_LT(pieces, 1000);
 }
 
 TEST_F(UploadTest, EarlyRefusalOfALongUploadIsTheAnswer) {
@@ -231,7 +255,7 @@ TEST_F(UploadTest, EarlyRefusalOfALongUploadIsTheAnswer) {
         peer.send("HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 4\r\n\r\nbig!");
     }});
 
-    const auto answer = upload(file(std::string(std::size_t{32} << 20U, 'x')), "n");
+    const auto answer = upload(giving(std::string(std::size_t{32} << 20U, 'x')), "n");
 
     ASSERT_TRUE(answer.ok()) << answer.error().message;
     EXPECT_EQ(answer->status, 413);
@@ -241,7 +265,7 @@ TEST_F(UploadTest, EarlyRefusalOfALongUploadIsTheAnswer) {
 TEST_F(UploadTest, ConnectionBrokenDuringAnUploadIsTransient) {
     serve({[](Peer&) {}});
 
-    expectError(upload(file(std::string(std::size_t{32} << 20U, 'x')), "n"), ErrorKind::Transient,
+    expectError(upload(giving(std::string(std::size_t{32} << 20U, 'x')), "n"), ErrorKind::Transient,
                 "POST");
 }
 

@@ -21,7 +21,8 @@ public:
         socket_.setSendTimeout(Poco::Timespan(20, 0));
     }
 
-    /// Header and body (by Content-Length) of the next request; what came when the client closes.
+    /// Header and body (by Content-Length, or in chunks) of the next request; what came when the
+    /// client closes.
     std::string readRequest() {
         std::string text;
         while (text.find("\r\n\r\n") == std::string::npos && receive(text)) {
@@ -31,6 +32,10 @@ public:
         if (end != std::string::npos && field < end) {
             const auto wanted = end + 4 + std::stoul(text.substr(field + 16));
             while (text.size() < wanted && receive(text)) {
+            }
+        }
+        if (text.find("Transfer-Encoding: chunked") < end) {
+            while (!text.ends_with("\r\n0\r\n\r\n") && receive(text)) {
             }
         }
         return text;

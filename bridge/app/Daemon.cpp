@@ -72,7 +72,7 @@ public:
           trace_(config.stateDir / "traces"),
           control_(std::make_unique<Lane>("gitlab", kControlWidth, defect())),
           files_(std::make_unique<Lane>("files", kFilesWidth, defect())),
-          world_{{}, {}, *control_, *files_, hostName(), std::string(kVersion), scratch()},
+          world_{{}, {}, *control_, *files_, hostName(), std::string(kVersion)},
           housekeeper_(clock_, store_, trace_, *log_, config.retention),
           capacity_(config.concurrent, runnerLimits(config), backendLimits(config)),
           disk_(
@@ -134,15 +134,6 @@ private:
     std::function<void(const std::string&)> defect() {
         return
             [this](const std::string& text) { log_->error("defect in a call error=\"{}\"", text); };
-    }
-
-    /// Archives on their way to GitLab; what a killed service left there is made again.
-    std::string scratch() const {
-        const auto folder = config_.stateDir / "uploads";
-        std::filesystem::remove_all(folder);
-        std::filesystem::create_directories(folder);
-        std::filesystem::permissions(folder, std::filesystem::perms::owner_all);
-        return folder.string();
     }
 
     static std::map<std::string, int> runnerLimits(const Config& config) {

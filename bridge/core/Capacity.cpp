@@ -68,11 +68,6 @@ void Capacity::unwritable(bool now) {
     unwritable_ = now;
 }
 
-bool Capacity::isHeld() {
-    const std::lock_guard lock(mutex_);
-    return held_;
-}
-
 void Capacity::backendState(const std::string& backend, int waiting, bool healthy) {
     const std::lock_guard lock(mutex_);
     auto& there = backends_[backend];

@@ -34,9 +34,8 @@ public:
                const std::map<std::string, int>& backendLimits);
     /// A draining runner takes no place.
     void drain(const std::string& runner, bool draining);
-    /// While held nobody takes a place, and no archive is packed.
+    /// While held nobody takes a place.
     void hold(bool held);
-    bool isHeld();
     /// While the database or a trace cannot be written nobody takes a place.
     void unwritable(bool now);
     /// `waiting`: jobs that have not started there. `healthy`: its load is known and it is not

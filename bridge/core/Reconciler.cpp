@@ -450,8 +450,8 @@ void Reconciler::carryOut(Effect effect, const JobRecord& job, Live& live) {
         case Effect::Release:
             return effects_.gather(effect, backend, job, live);
         case Effect::Upload:
-            // Nothing is packed for a server that is away, nor on a disk that is short of room.
-            live.uploadWanted = conversation_.away(live) || capacity_.isHeld();
+            // Nothing is packed for a server that is away.
+            live.uploadWanted = conversation_.away(live);
             return live.uploadWanted ? void()
                                      : effects_.upload(backend, job, live, describe(job.row, live),
                                                        steadyOf(job.submission.statusAt));

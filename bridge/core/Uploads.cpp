@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <fstream>
 
 #include "bridge/core/Conversation.h"
 #include "bridge/core/Effects.h"
@@ -30,7 +29,7 @@ struct Attempt {
     std::vector<std::string> lines;
 };
 
-/// All archives of one job, from its folder through the scratch folder to GitLab. Each run tries
+/// All archives of one job, from its folder to GitLab, packed while they are sent. Each run tries
 /// every artifact once, with bytes that are the same at each try, up to the first that does not
 /// pass. What is no verdict of GitLab's is tried again for as long as the job token lives.
 ///
@@ -43,7 +42,6 @@ struct Uploads {
     gitlab::RunnerApi& api;
     gitlab::JobCredentials credentials;
     std::optional<SteadyTime> tokenDies;
-    std::string scratch;
     store::JobRecord job;
     std::shared_ptr<const gitlab::JobDescription> description;
     ScriptEnd end;
@@ -135,10 +133,9 @@ private:
         return chunk->size == *size;
     }
 
-    Result<payload::PackedArtifact> pack(std::size_t index, const std::string& zip) {
-        const auto name = payload::tarballName(index);
-        const auto size = stated(index).value_or(0);
-        return payload::packArtifact(*description, index, tarball(name, size), zip);
+    /// Anew at each call.
+    payload::Pieces tarball(std::size_t index) {
+        return tarball(payload::tarballName(index), stated(index).value_or(0));
     }
 
     /// Told only once it is over, as it is of the log.
@@ -162,47 +159,31 @@ private:
             attempt.lines.push_back(errorLine("the job token ended before GitLab took them"));
             return attempt;
         }
-        const std::string zip =
-            scratch + "/" + job.submission.key.value + "." + std::to_string(index);
-        const auto packed =
-            here.ok() ? pack(index, zip) : Result<payload::PackedArtifact>(here.error());
-        if (!packed.ok()) {
-            hear(attempt, packed.error());
-        } else {
-            for (const auto& line : packed->lines) {
-                if (!progress.packed) {
-                    attempt.lines.push_back(plainLine(line));
-                }
-            }
-            if (!progress.packed) {
-                progress.told.reset();
-            }
-            progress.packed = true;
-            if (packed->entries > 0) {
-                send(attempt, index,
-                     {[&](const Sink& sink) { return give(zip, sink); }, packed->filename});
-            }
+        if (!here.ok()) {
+            hear(attempt, here.error());
+        } else if (progress.surveyed || survey(attempt, index)) {
+            send(attempt, index);
         }
-        std::error_code ignored;
-        std::filesystem::remove(zip, ignored);
         return attempt;
     }
 
-    static Result<void> give(const std::string& zip, const Sink& sink) {
-        std::ifstream in(zip, std::ios::binary);
-        std::vector<char> piece(kPiece);
-        while (in.read(piece.data(), static_cast<std::streamsize>(piece.size())), in.gcount() > 0) {
-            if (!sink({piece.data(), static_cast<std::size_t>(in.gcount())})) {
-                return {};
-            }
+    /// Before anything is sent: GitLab sees nothing of what is damaged or hostile, and the log
+    /// tells first what was found. Whether there is something to send.
+    bool survey(Attempt& attempt, std::size_t index) {
+        const auto content = payload::surveyArtifact(*description, index, tarball(index));
+        if (!content) {
+            hear(attempt, content.error());
+            return false;
         }
-        return in.eof() ? Result<void>()
-                        : transientError(
-                              "the packed artifacts cannot be read on the disk of the "
-                              "service");
+        for (const auto& line : content->lines) {
+            attempt.lines.push_back(plainLine(line));
+        }
+        progress.told.reset();
+        progress.surveyed = true;
+        return content->entries > 0;
     }
 
-    /// Nothing could be packed.
+    /// There is nothing to send, or no more of it.
     void hear(Attempt& attempt, const Error& error) {
         if (error.kind == ErrorKind::Permanent) {
             attempt.outcome = UploadOutcome::Failed;
@@ -212,13 +193,25 @@ private:
         }
     }
 
-    void send(Attempt& attempt, std::size_t index, gitlab::Upload upload) {
+    void send(Attempt& attempt, std::size_t index) {
         const auto& wanted = description->artifacts[index];
-        upload.type = wanted.type;
-        upload.format = wanted.format;
-        upload.expireIn = wanted.expireIn;
+        std::optional<Error> broken;
+        const gitlab::Upload upload{
+            .content =
+                [&](const Sink& sink) {
+                    auto packed = payload::packArtifact(*description, index, tarball(index), sink);
+                    broken = packed ? std::nullopt : std::optional(packed.error());
+                    return packed;
+                },
+            .filename = payload::planArtifact(*description, wanted).filename,
+            .type = wanted.type,
+            .format = wanted.format,
+            .expireIn = wanted.expireIn};
         const auto answer =
             api.uploadArtifact({clock.steadyNow() + kUploadLimit, stop}, credentials, upload);
+        if (broken) {
+            return hear(attempt, *broken);
+        }
         const std::string what =
             "Uploading artifacts as \"" + upload.type + "\" to coordinator... ";
         if (answer.outcome == CallOutcome::Done) {
@@ -281,7 +274,6 @@ void Effects::upload(BackendEntry& entry, const store::JobRecord& job, Live& liv
                     world_.runners.at(live.runner)->api,
                     live.credentials,
                     live.tokenDies,
-                    world_.scratch,
                     job,
                     *description,
                     end,

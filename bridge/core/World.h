@@ -70,16 +70,15 @@ struct World {
     Lane& files;    ///< Artifacts.
     std::string host;
     std::string version;
-    std::string scratch;  ///< Folder for archives on their way to GitLab; private.
     std::string bootId = folder::currentBootId();  ///< The machine's own; other only in tests.
 };
 
 /// How far the uploads of a job have come since the start of the service. After a restart they
 /// begin anew, with the same bytes: GitLab takes them twice.
 struct UploadProgress {
-    std::size_t sent = 0;  ///< Artifacts that are through, or had nothing to send.
-    int tries = 0;         ///< Of the one that follows; so is all below.
-    bool packed = false;   ///< The log tells what is in it.
+    std::size_t sent = 0;   ///< Artifacts that are through, or had nothing to send.
+    int tries = 0;          ///< Of the one that follows; so is all below.
+    bool surveyed = false;  ///< The log tells what is in it.
     int refusals = 0;
     std::optional<SteadyTime> notFoundSince = {};  ///< Nothing but a proxy's 404 since then.
     std::optional<gitlab::CallOutcome> told = {};  ///< The last failure that the log tells.

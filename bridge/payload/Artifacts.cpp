@@ -1,10 +1,5 @@
-#include <algorithm>
-#include <cstdio>
-#include <fcntl.h>
-#include <unistd.h>
 #include <utility>
 
-#include "bridge/base/Fd.h"
 #include "bridge/payload/ArtifactPlan.h"
 #include "bridge/payload/JobScript.h"
 #include "bridge/payload/TarReader.h"
@@ -14,42 +9,44 @@ namespace gridbridge::payload {
 
 namespace {
 
+/// GitLab reads no longer directory of a zip (job-execution 6.4).
+constexpr std::int64_t kMostDirectory = std::int64_t{100} << 20;
+/// Of one entry in it, beside its name.
+constexpr std::int64_t kDirectoryEntry = 46 + 24;
+
 /// Which paths of the plan brought in how much.
 class Selection {
 public:
-    explicit Selection(const ArtifactPlan& plan) : plan_(plan) {}
+    explicit Selection(const ArtifactPlan& plan) : plan_(plan), counts_(plan.paths.size()) {}
 
-    bool wants(const std::string& name) const {
-        return plan_.untracked || std::any_of(plan_.paths.begin(), plan_.paths.end(),
-                                              [&](const ArtifactPlan::Path& path) {
-                                                  return path.glob && path.glob->matchesTree(name);
-                                              });
+    /// Whether it goes into the archive. Each name is asked about once.
+    bool takes(const std::string& name) {
+        bool any = false;
+        for (std::size_t i = 0; i < counts_.size(); ++i) {
+            const auto& glob = plan_.paths[i].glob;
+            if (glob && glob->matchesTree(name)) {
+                ++counts_[i];
+                any = true;
+            }
+        }
+        others_ += any ? 0 : 1;
+        entries_ += any || plan_.untracked ? 1 : 0;
+        return any || plan_.untracked;
     }
 
-    std::vector<std::string> report(const Members& members, const std::string& project) const {
+    std::int64_t entries() const { return entries_; }
+
+    std::vector<std::string> report(const std::string& project) const {
         std::vector<std::string> lines;
-        std::int64_t named = 0;
-        std::vector<std::int64_t> counts(plan_.paths.size());
-        for (const auto& [name, member] : members) {
-            bool any = false;
-            for (std::size_t i = 0; i < counts.size(); ++i) {
-                const auto& glob = plan_.paths[i].glob;
-                if (glob && glob->matchesTree(name)) {
-                    ++counts[i];
-                    any = true;
-                }
-            }
-            named += any ? 1 : 0;
-        }
-        for (std::size_t i = 0; i < counts.size(); ++i) {
-            lines.push_back(line(plan_.paths[i], counts[i], project));
+        for (std::size_t i = 0; i < counts_.size(); ++i) {
+            lines.push_back(line(plan_.paths[i], counts_[i], project));
         }
         if (plan_.untracked) {
-            const auto others = static_cast<std::int64_t>(members.size()) - named;
-            lines.push_back(others == 0 ? "WARNING: untracked: no files"
-                                        : "untracked: found " + std::to_string(others) + " files");
+            lines.push_back(others_ == 0
+                                ? "WARNING: untracked: no files"
+                                : "untracked: found " + std::to_string(others_) + " files");
         }
-        if (members.empty()) {
+        if (entries_ == 0) {
             lines.emplace_back("ERROR: No files to upload");
         }
         return lines;
@@ -72,59 +69,10 @@ private:
     }
 
     const ArtifactPlan& plan_;
+    std::vector<std::int64_t> counts_;
+    std::int64_t others_ = 0;
+    std::int64_t entries_ = 0;
 };
-
-/// A file without a name: nothing of it is left when the service is killed.
-Fd spoolBeside(const std::string& path) {
-    const auto name = path + ".spool";
-    Fd file(::open(name.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600));
-    ::unlink(name.c_str());
-    return file;
-}
-
-Result<void> writeWhole(const Members& members, const Fd& spool, const std::string& path) {
-    const auto part = path + ".part";
-    const Fd zip(::open(part.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600));
-    if (!zip) {
-        return transientError("the artifacts cannot be packed on the disk of the service");
-    }
-    auto written = writeZip(members, spool.get(), zip.get());
-    if (written && ::rename(part.c_str(), path.c_str()) != 0) {
-        written = transientError("the packed artifacts cannot be put in place");
-    }
-    if (!written) {
-        ::unlink(part.c_str());
-    }
-    return written;
-}
-
-/// What the selection takes of the tarball, written as a zip; nothing is written for nothing.
-Result<Members> zipOf(const Pieces& tarball, const Selection& selection, const std::string& zipPath,
-                      std::int64_t& unreadable) {
-    auto first = tarball();
-    if (!first) {
-        return first.error();
-    }
-    if (first->empty()) {
-        return Members();
-    }
-    const Pieces all = [&tarball, &first, begun = false]() mutable {
-        return std::exchange(begun, true) ? tarball() : std::move(first);
-    };
-    const auto spool = spoolBeside(zipPath);
-    if (!spool) {
-        return transientError("the artifacts cannot be unpacked on the disk of the service");
-    }
-    auto members = readTarball(
-        all, spool.get(), [&](const std::string& name) { return selection.wants(name); },
-        unreadable);
-    if (members && !members->empty()) {
-        if (auto written = writeWhole(*members, spool, zipPath); !written) {
-            return written.error();
-        }
-    }
-    return members;
-}
 
 }  // namespace
 
@@ -137,25 +85,70 @@ bool wantsUpload(const gitlab::ArtifactEntry& entry, bool success) {
            (entry.when == "always" || (entry.when == "on_failure" ? !success : success));
 }
 
-Result<PackedArtifact> packArtifact(const gitlab::JobDescription& job, std::size_t index,
-                                    const Pieces& tarball, const std::string& zipPath) {
+Result<ArtifactContent> surveyArtifact(const gitlab::JobDescription& job, std::size_t index,
+                                       const Pieces& tarball) {
     BRIDGE_CHECK(index < job.artifacts.size());
     const auto plan = planArtifact(job, job.artifacts[index]);
-    const Selection selection(plan);
-    PackedArtifact packed;
-    packed.filename = plan.filename;
-    std::int64_t unreadable = 0;
-    const auto members = zipOf(tarball, selection, zipPath, unreadable);
-    if (!members) {
-        return members.error();
+    Selection selection(plan);
+    TarReader reader(tarball);
+    std::int64_t directory = 0;
+    for (;;) {
+        const auto member = reader.next();
+        if (!member) {
+            return member.error();
+        }
+        if (!*member) {
+            break;
+        }
+        if (selection.takes((*member)->name)) {
+            directory += kDirectoryEntry + static_cast<std::int64_t>((*member)->name.size());
+        }
+        if (directory > kMostDirectory) {
+            return permanentError(
+                "the artifacts are too many files: GitLab takes no archive whose list of names is "
+                "longer than 100 MiB");
+        }
     }
-    packed.entries = static_cast<std::int64_t>(members->size());
-    packed.lines = selection.report(*members, job.projectPath);
-    if (unreadable > 0) {
-        packed.lines.push_back("WARNING: " + std::to_string(unreadable) +
-                               " files are left out: their names are not UTF-8");
+    ArtifactContent content;
+    content.filename = plan.filename;
+    content.entries = selection.entries();
+    content.lines = selection.report(job.projectPath);
+    if (reader.unreadable() > 0) {
+        content.lines.push_back("WARNING: " + std::to_string(reader.unreadable()) +
+                                " files are left out: their names are not UTF-8");
     }
-    return packed;
+    return content;
+}
+
+Result<void> packArtifact(const gitlab::JobDescription& job, std::size_t index,
+                          const Pieces& tarball, const Sink& sink) {
+    BRIDGE_CHECK(index < job.artifacts.size());
+    const auto plan = planArtifact(job, job.artifacts[index]);
+    Selection selection(plan);
+    TarReader reader(tarball);
+    ZipWriter zip(sink);
+    bool going = true;
+    while (going) {
+        const auto member = reader.next();
+        if (!member) {
+            return member.error();
+        }
+        if (!*member) {
+            break;
+        }
+        if (!selection.takes((*member)->name)) {
+            continue;
+        }
+        going = zip.begin(**member);
+        auto read = reader.content(
+            [&](std::string_view bytes) { return going = going && zip.write(bytes); });
+        if (!read) {
+            return read;
+        }
+    }
+    going = going && zip.finish();
+    return zip.broken() ? permanentError("the artifacts cannot be packed as a zip")
+                        : Result<void>();
 }
 
 }  // namespace gridbridge::payload

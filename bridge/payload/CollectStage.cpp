@@ -19,6 +19,7 @@ gb_find() {
 gb_match() {
   local gb_name
   gb_find "$1" | while IFS= read -r -d '' gb_name; do
+    gb_name=${gb_name%/}
     [[ ${gb_name#./} =~ $2 ]] && printf '%s\0' "$gb_name"
   done
 }
@@ -29,7 +30,8 @@ gb_untracked() {
 gb_pack() {
   local gb_list=$GB_CTL/list gb_to=$GB_OUT/artifact.$1.tar.gz gb_rc
   rm -rf -- "$gb_to" "$gb_to.part"
-  cat >"$gb_list"
+  # The service reads it as a stream, and knows by the order that nothing comes twice.
+  sort -zu >"$gb_list"
   [ -s "$gb_list" ] || return 0
   (
     ulimit -f 10485760
@@ -55,7 +57,9 @@ gb_pack() {
             }
             const auto& glob = *path.glob;
             if (glob.path()) {
-                text += "  gb_find " + shellQuoted("./" + *glob.path()) + "\n";
+                // One form of each name, or it comes twice.
+                text += "  gb_find " +
+                        shellQuoted(*glob.path() == "." ? "." : "./" + *glob.path()) + "\n";
             } else {
                 text += "  gb_match " +
                         shellQuoted(glob.folder().empty() ? "." : "./" + glob.folder()) + " " +

@@ -12,6 +12,7 @@
 
 #include "bridge/base/Clock.h"
 #include "bridge/base/Result.h"
+#include "bridge/base/Sink.h"
 #include "bridge/gitlab/JobDescription.h"
 
 namespace gridbridge::payload {
@@ -84,8 +85,9 @@ std::string tarballName(std::size_t index);
 /// Whether an artifact entry is uploaded for that outcome. Never for reports: not supported yet.
 bool wantsUpload(const gitlab::ArtifactEntry& entry, bool success);
 
-struct PackedArtifact {
-    std::int64_t entries = 0;        ///< Files and directories in the archive; 0 = nothing matched.
+/// What the service found in the node's tarball of one artifact entry.
+struct ArtifactContent {
+    std::int64_t entries = 0;        ///< Files and directories for GitLab; 0 = nothing matched.
     std::string filename;            ///< For the upload.
     std::vector<std::string> lines;  ///< Messages for the job's log, without colours.
 };
@@ -93,12 +95,16 @@ struct PackedArtifact {
 /// The next piece of a file at each call; empty = its end.
 using Pieces = std::function<Result<std::string>()>;
 
-/// Reads the node's tarball of entry `index` (empty = nothing was collected), matches it again, and
-/// writes a zip that is the same for the same input to `zipPath` (0600, whole or not at all; none
-/// when nothing matched). Needs room for the unpacked files beside it while it runs. Never
-/// extracts. Permanent error = the archive is hostile, damaged or too large; Transient = the
-/// service's own disk failed it; or what `tarball` gave.
-Result<PackedArtifact> packArtifact(const gitlab::JobDescription& job, std::size_t index,
-                                    const Pieces& tarball, const std::string& zipPath);
+/// Reads the node's tarball of entry `index` (empty = nothing was collected) to its end and matches
+/// it again. Permanent error = the archive is hostile, damaged or too large; or what `tarball`
+/// gave.
+Result<ArtifactContent> surveyArtifact(const gitlab::JobDescription& job, std::size_t index,
+                                       const Pieces& tarball);
+
+/// The zip of what surveyArtifact() counted, the same bytes for the same tarball, for as long as
+/// `sink` takes them. Nothing is extracted or kept: a tarball of any size costs the same memory,
+/// but for about 100 bytes for each entry. Errors as those of surveyArtifact().
+Result<void> packArtifact(const gitlab::JobDescription& job, std::size_t index,
+                          const Pieces& tarball, const Sink& sink);
 
 }  // namespace gridbridge::payload

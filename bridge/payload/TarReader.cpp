@@ -7,7 +7,8 @@
 #include <array>
 #include <memory>
 #include <optional>
-#include <unistd.h>
+#include <utility>
+#include <vector>
 
 #include "bridge/payload/Utf8.h"
 #include "bridge/payload/Utf8Locale.h"
@@ -16,8 +17,7 @@ namespace gridbridge::payload {
 
 namespace {
 
-/// GitLab refuses archives of more entries (its index grows too large).
-constexpr std::int64_t kMostEntries = 500'000;
+constexpr std::int64_t kMostEntries = 1'000'000;
 constexpr std::int64_t kMostBytes = std::int64_t{10} << 30;
 constexpr std::size_t kLongestPath = 4096;
 constexpr std::size_t kBlock = std::size_t{64} << 10;
@@ -54,6 +54,7 @@ std::optional<std::string> safeName(std::string_view path) {
     return std::string(path);
 }
 
+/// Without its name.
 std::optional<Member> memberOf(archive_entry* entry) {
     Member member;
     const auto type = archive_entry_filetype(entry);
@@ -76,19 +77,6 @@ std::optional<Member> memberOf(archive_entry* entry) {
     return member;
 }
 
-bool writeAll(int file, const char* bytes, std::size_t size, std::int64_t offset) {
-    while (size > 0) {
-        const auto written = pwrite(file, bytes, size, offset);
-        if (written <= 0) {
-            return false;
-        }
-        bytes += written;
-        size -= static_cast<std::size_t>(written);
-        offset += written;
-    }
-    return true;
-}
-
 Error damaged() {
     return permanentError("the artifact archive from the node is damaged");
 }
@@ -97,141 +85,174 @@ Error hostile(const char* what) {
     return permanentError(std::string("the artifact archive from the node is refused: ") + what);
 }
 
-class TarReader {
+/// Whoever unpacks "a" as a link and then "a/b" writes where the link leads.
+class NonFolders {
 public:
-    TarReader(int spool, const std::function<bool(const std::string&)>& wanted,
-              std::int64_t& unreadable)
-        : spool_(spool), wanted_(wanted), unreadable_(unreadable) {}
-
-    Result<Members> read(const Pieces& tarball) {
-        Feed feed{tarball, {}, {}};
-        auto members = readFrom(feed);
-        return feed.error ? Result<Members>(*feed.error) : std::move(members);
+    /// Names come in bytewise order.
+    bool areAbove(const std::string& name) {
+        // Whatever comes between "a" and what lies below it begins with "a" too ("a.txt"), so that
+        // only prefixes of the newest name can still have something below them.
+        while (!lengths_.empty() &&
+               name.compare(0, lengths_.back(), last_, 0, lengths_.back()) != 0) {
+            lengths_.pop_back();
+        }
+        last_ = name;
+        return std::any_of(lengths_.begin(), lengths_.end(), [&](std::size_t length) {
+            return length < name.size() && name[length] == '/';
+        });
     }
+    /// The name that was asked about last is of no folder.
+    void add() { lengths_.push_back(last_.size()); }
 
 private:
-    /// What libarchive reads from.
-    struct Feed {
-        const Pieces& next;
-        std::string piece;
-        std::optional<Error> error;
-    };
+    std::string last_;
+    std::vector<std::size_t> lengths_;  ///< Of prefixes of the last name, rising.
+};
+
+}  // namespace
+
+struct TarReader::Impl {
+    explicit Impl(Pieces pieces) : tarball(std::move(pieces)) {}
+
     static la_ssize_t feedNext(archive*, void* data, const void** bytes) {
-        auto& feed = *static_cast<Feed*>(data);
-        auto piece = feed.next();
-        if (!piece) {
-            feed.error = piece.error();
-            return -1;
+        auto& self = *static_cast<Impl*>(data);
+        if (!std::exchange(self.fresh, false)) {
+            auto piece = self.tarball();
+            if (!piece) {
+                self.error = piece.error();
+                return -1;
+            }
+            self.piece = std::move(piece).value();
         }
-        feed.piece = std::move(piece).value();
-        *bytes = feed.piece.data();
-        return static_cast<la_ssize_t>(feed.piece.size());
+        *bytes = self.piece.data();
+        return static_cast<la_ssize_t>(self.piece.size());
     }
 
-    Result<Members> readFrom(Feed& feed) {
-        archive_read_support_filter_gzip(archive_.get());
-        archive_read_support_format_tar(archive_.get());
-        if (archive_read_open(archive_.get(), &feed, nullptr, &feedNext, nullptr) != ARCHIVE_OK) {
-            return damaged();
+    /// False = there is nothing in it.
+    Result<bool> open() {
+        auto first = tarball();
+        if (!first) {
+            return first.error();
         }
-        archive_entry* entry = nullptr;
-        int state = ARCHIVE_OK;
-        while ((state = archive_read_next_header(archive_.get(), &entry)) != ARCHIVE_EOF) {
-            // A warning is about a name that cannot be converted.
-            if (state != ARCHIVE_OK && state != ARCHIVE_WARN) {
-                return damaged();
-            }
-            if (auto done = take(entry); !done) {
-                return done.error();
-            }
+        if (first->empty()) {
+            return false;
         }
-        return std::move(members_);
+        piece = std::move(first).value();
+        fresh = true;
+        archive_read_support_filter_gzip(reader.get());
+        archive_read_support_format_tar(reader.get());
+        if (archive_read_open(reader.get(), this, nullptr, &feedNext, nullptr) != ARCHIVE_OK) {
+            return cause();
+        }
+        return true;
     }
 
-    Result<void> take(archive_entry* entry) {
-        if (++entries_ > kMostEntries) {
-            return permanentError("the artifacts are more than 500000 files");
+    Error cause() const { return error ? *error : damaged(); }
+
+    /// Nothing = it is left out.
+    Result<std::optional<Member>> take(archive_entry* entry) {
+        if (++entries > kMostEntries) {
+            return permanentError("the artifacts are more than 1000000 files");
         }
         auto member = memberOf(entry);
         if (!member) {
             return hostile("it holds something other than files, folders and links");
         }
         // Also of what is left out: it costs the time to unpack it.
-        if (member->size < 0 || member->size > kMostBytes - bytes_) {
+        if (member->size < 0 || member->size > kMostBytes - bytes) {
             return permanentError("the artifacts are larger than 10 GiB");
         }
-        bytes_ += member->size;
+        bytes += member->size;
         const char* path = archive_entry_pathname(entry);
         if (path == nullptr || !isValidUtf8(path) || !isValidUtf8(member->target)) {
-            ++unreadable_;
-            return {};
+            ++unreadable;
+            return std::optional<Member>();
         }
-        const auto name = safeName(path);
+        auto name = safeName(path);
         if (!name) {
             return hostile("a name in it leads out of the project folder");
         }
-        if (name->empty() || !wanted_(*name)) {
-            return {};
+        if (name->empty()) {
+            return std::optional<Member>();
         }
-        member->offset = spooled_;
-        if (auto copied = copy(member->size); !copied) {
-            return copied;
+        if (*name <= last) {
+            return hostile("its names are not in the order in which they were packed");
         }
-        members_[*name] = std::move(*member);
-        return {};
+        if (nonFolders.areAbove(*name)) {
+            return hostile("a file in it lies below something that is no folder");
+        }
+        if (member->kind != Member::Kind::Folder) {
+            nonFolders.add();
+        }
+        last = *name;
+        member->name = std::move(*name);
+        left = member->size;
+        return member;
     }
 
-    Result<void> copy(std::int64_t size) {
-        while (size > 0) {
-            const auto got = archive_read_data(archive_.get(), block_->data(), block_->size());
-            if (got <= 0 || got > size) {
-                return damaged();
-            }
-            if (!writeAll(spool_, block_->data(), static_cast<std::size_t>(got), spooled_)) {
-                return transientError("the artifacts do not fit on the disk of the service");
-            }
-            spooled_ += got;
-            size -= got;
-        }
-        return {};
-    }
-
-    Reader archive_{archive_read_new()};
-    std::unique_ptr<Block> block_ = std::make_unique<Block>();
-    int spool_;
-    const std::function<bool(const std::string&)>& wanted_;
-    std::int64_t& unreadable_;
-    Members members_;
-    std::int64_t entries_ = 0;
-    std::int64_t bytes_ = 0;
-    std::int64_t spooled_ = 0;
+    Pieces tarball;
+    std::string piece;
+    bool fresh = false;  ///< The piece has not been given on yet.
+    std::optional<Error> error;
+    Reader reader{archive_read_new()};
+    bool opened = false;
+    std::string last;
+    NonFolders nonFolders;
+    std::int64_t entries = 0;
+    std::int64_t bytes = 0;
+    std::int64_t unreadable = 0;
+    std::int64_t left = 0;
+    std::unique_ptr<Block> block = std::make_unique<Block>();
 };
 
-/// Whoever unpacks "a" as a link and then "a/b" writes where the link leads.
-bool hasFileInNoFolder(const Members& members) {
-    return std::any_of(members.begin(), members.end(), [&](const auto& item) {
-        for (auto slash = item.first.rfind('/'); slash != std::string::npos && slash > 0;
-             slash = item.first.rfind('/', slash - 1)) {
-            const auto above = members.find(item.first.substr(0, slash));
-            if (above != members.end() && above->second.kind != Member::Kind::Folder) {
-                return true;
-            }
-        }
-        return false;
-    });
+TarReader::TarReader(Pieces tarball) : impl_(std::make_unique<Impl>(std::move(tarball))) {}
+
+TarReader::~TarReader() = default;
+
+std::int64_t TarReader::unreadable() const {
+    return impl_->unreadable;
 }
 
-}  // namespace
-
-Result<Members> readTarball(const Pieces& tarball, int spool,
-                            const std::function<bool(const std::string&)>& wanted,
-                            std::int64_t& unreadable) {
+Result<std::optional<Member>> TarReader::next() {
     const Utf8Locale utf8;
-    auto members = TarReader(spool, wanted, unreadable).read(tarball);
-    if (members && hasFileInNoFolder(*members)) {
-        return hostile("a file in it lies below something that is no folder");
+    if (!std::exchange(impl_->opened, true)) {
+        auto some = impl_->open();
+        if (!some) {
+            return some.error();
+        }
+        if (!*some) {
+            return std::optional<Member>();
+        }
     }
-    return members;
+    archive_entry* entry = nullptr;
+    int state = ARCHIVE_OK;
+    while ((state = archive_read_next_header(impl_->reader.get(), &entry)) != ARCHIVE_EOF) {
+        // A warning is about a name that cannot be converted.
+        if (state != ARCHIVE_OK && state != ARCHIVE_WARN) {
+            return impl_->cause();
+        }
+        auto member = impl_->take(entry);
+        if (!member || *member) {
+            return member;
+        }
+    }
+    return std::optional<Member>();
+}
+
+Result<void> TarReader::content(const Sink& sink) {
+    const Utf8Locale utf8;
+    auto& block = *impl_->block;
+    while (impl_->left > 0) {
+        const auto got = archive_read_data(impl_->reader.get(), block.data(), block.size());
+        if (got <= 0 || got > impl_->left) {
+            return impl_->cause();
+        }
+        impl_->left -= got;
+        if (!sink({block.data(), static_cast<std::size_t>(got)})) {
+            return {};
+        }
+    }
+    return {};
 }
 
 }  // namespace gridbridge::payload

@@ -1,23 +1,39 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
-#include <string>
+#include <memory>
+#include <optional>
 
 #include "bridge/base/Result.h"
+#include "bridge/base/Sink.h"
 #include "bridge/payload/JobScript.h"
-#include "bridge/payload/Members.h"
+#include "bridge/payload/Member.h"
 
 namespace gridbridge::payload {
 
-/// The files of a gzip-compressed tar archive that `wanted` accepts, their contents one after the
-/// other in `spool`. The last of several of one name counts. Permanent error when the archive is
-/// damaged, holds what no collection writes (hard links, devices, names that lead out), or is
-/// larger than 500,000 entries or 10 GiB unpacked; Transient when the spool cannot be written;
-/// an error of `tarball` as it is. Entries whose names are no UTF-8 are left out and counted in
-/// `unreadable`.
-Result<Members> readTarball(const Pieces& tarball, int spool,
-                            const std::function<bool(const std::string&)>& wanted,
-                            std::int64_t& unreadable);
+/// The files, folders and links of a gzip-compressed tar archive as the collection on a node writes
+/// it, one after the other, in constant memory. One thread at a time.
+class TarReader {
+public:
+    /// No bytes at all are an archive of nothing.
+    explicit TarReader(Pieces tarball);
+    ~TarReader();
+    TarReader(const TarReader&) = delete;
+    TarReader& operator=(const TarReader&) = delete;
+
+    /// The next one; nothing = the end. Permanent error when the archive is damaged, is larger than
+    /// 1,000,000 entries or 10 GiB unpacked, or holds what no collection writes: hard links,
+    /// devices, names that lead out, a name below something that is no folder, names that are not
+    /// in bytewise order or come twice. An error of the tarball as it is. Names that are no UTF-8
+    /// are left out and counted.
+    Result<std::optional<Member>> next();
+    /// The bytes of the file that next() gave, for as long as `sink` takes them.
+    Result<void> content(const Sink& sink);
+    std::int64_t unreadable() const;
+
+private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
 
 }  // namespace gridbridge::payload

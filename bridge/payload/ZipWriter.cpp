@@ -3,21 +3,15 @@
 #include <archive.h>
 #include <archive_entry.h>
 
-#include <algorithm>
-#include <array>
 #include <memory>
 #include <sys/stat.h>
-#include <unistd.h>
+#include <utility>
 
 #include "bridge/payload/Utf8Locale.h"
 
 namespace gridbridge::payload {
 
 namespace {
-
-constexpr std::size_t kBlock = std::size_t{64} << 10;
-
-using Block = std::array<char, kBlock>;
 
 struct WriteFree {
     void operator()(archive* a) const { archive_write_free(a); }
@@ -28,10 +22,10 @@ struct EntryFree {
 using Writer = std::unique_ptr<archive, WriteFree>;
 using Entry = std::unique_ptr<archive_entry, EntryFree>;
 
-Entry headerOf(const std::string& name, const Member& member) {
+Entry headerOf(const Member& member) {
     Entry entry(archive_entry_new());
     const bool folder = member.kind == Member::Kind::Folder;
-    archive_entry_set_pathname(entry.get(), (folder ? name + "/" : name).c_str());
+    archive_entry_set_pathname(entry.get(), (folder ? member.name + "/" : member.name).c_str());
     archive_entry_set_filetype(entry.get(), folder                              ? AE_IFDIR
                                             : member.kind == Member::Kind::Link ? AE_IFLNK
                                                                                 : AE_IFREG);
@@ -44,40 +38,56 @@ Entry headerOf(const std::string& name, const Member& member) {
     return entry;
 }
 
-bool writeContent(archive* out, const Member& member, int spool, Block& block) {
-    auto offset = member.offset;
-    auto left = member.size;
-    while (left > 0) {
-        const auto want = std::min<std::int64_t>(left, kBlock);
-        const auto got = pread(spool, block.data(), static_cast<std::size_t>(want), offset);
-        if (got <= 0 || archive_write_data(out, block.data(), static_cast<std::size_t>(got)) !=
-                            static_cast<la_ssize_t>(got)) {
-            return false;
-        }
-        offset += got;
-        left -= got;
-    }
-    return true;
-}
-
 }  // namespace
 
-Result<void> writeZip(const Members& members, int spool, int zip) {
+struct ZipWriter::Impl {
+    explicit Impl(Sink to) : sink(std::move(to)) {
+        // Without the second the last block would be filled with zeros.
+        good = archive_write_set_format_zip(writer.get()) == ARCHIVE_OK &&
+               archive_write_set_bytes_in_last_block(writer.get(), 1) == ARCHIVE_OK &&
+               archive_write_open(writer.get(), this, nullptr, &pass, nullptr) == ARCHIVE_OK;
+    }
+    static la_ssize_t pass(archive*, void* data, const void* bytes, std::size_t size) {
+        auto& self = *static_cast<Impl*>(data);
+        // When libarchive frees what is not finished it writes the rest.
+        self.taken = self.taken && self.sink({static_cast<const char*>(bytes), size});
+        return self.taken ? static_cast<la_ssize_t>(size) : -1;
+    }
+
+    Sink sink;
+    bool taken = true;
+    bool good = true;
+    Writer writer{archive_write_new()};
+};
+
+ZipWriter::ZipWriter(Sink sink) : impl_(std::make_unique<Impl>(std::move(sink))) {}
+
+ZipWriter::~ZipWriter() {
+    impl_->taken = false;
+}
+
+bool ZipWriter::begin(const Member& member) {
     const Utf8Locale utf8;
-    const Writer out(archive_write_new());
-    const auto block = std::make_unique<Block>();
-    bool good = archive_write_set_format_zip(out.get()) == ARCHIVE_OK &&
-                archive_write_open_fd(out.get(), zip) == ARCHIVE_OK;
-    for (auto item = members.begin(); good && item != members.end(); ++item) {
-        const auto header = headerOf(item->first, item->second);
-        good = archive_write_header(out.get(), header.get()) == ARCHIVE_OK &&
-               writeContent(out.get(), item->second, spool, *block);
-    }
-    good = good && archive_write_close(out.get()) == ARCHIVE_OK;
-    if (!good) {
-        return transientError("the artifacts cannot be packed on the disk of the service");
-    }
-    return {};
+    const auto header = headerOf(member);
+    impl_->good =
+        impl_->good && archive_write_header(impl_->writer.get(), header.get()) == ARCHIVE_OK;
+    return impl_->good;
+}
+
+bool ZipWriter::write(std::string_view bytes) {
+    impl_->good =
+        impl_->good && archive_write_data(impl_->writer.get(), bytes.data(), bytes.size()) ==
+                           static_cast<la_ssize_t>(bytes.size());
+    return impl_->good;
+}
+
+bool ZipWriter::finish() {
+    impl_->good = impl_->good && archive_write_close(impl_->writer.get()) == ARCHIVE_OK;
+    return impl_->good;
+}
+
+bool ZipWriter::broken() const {
+    return !impl_->good && impl_->taken;
 }
 
 }  // namespace gridbridge::payload

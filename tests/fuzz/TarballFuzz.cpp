@@ -1,9 +1,7 @@
 #include <array>
-#include <sys/mman.h>
 #include <utility>
 #include <zlib.h>
 
-#include "bridge/base/Fd.h"
 #include "bridge/payload/TarReader.h"
 #include "bridge/payload/ZipWriter.h"
 #include "tests/fuzz/Fuzz.h"
@@ -31,10 +29,6 @@ std::string compressed(std::string_view text) {
     return result;
 }
 
-Fd memory() {
-    return Fd(::memfd_create("fuzz", MFD_CLOEXEC));
-}
-
 bool leadsOut(std::string_view name) {
     return name.empty() || name.front() == '/' ||
            ("/" + std::string(name) + "/").find("/../") != std::string::npos;
@@ -44,23 +38,27 @@ bool leadsOut(std::string_view name) {
 
 void tryWith(std::string_view input) {
     std::string rest = compressed(input);
-    const payload::Pieces tarball = [&rest]() -> Result<std::string> {
-        return std::exchange(rest, {});
-    };
-    const Fd spool = memory();
-    std::int64_t unreadable = 0;
-    const auto members = payload::readTarball(
-        tarball, spool.get(), [](const std::string&) { return true; }, unreadable);
-    if (!members) {
-        return;
-    }
-    for (const auto& [name, member] : *members) {
+    payload::TarReader reader([&rest]() -> Result<std::string> { return std::exchange(rest, {}); });
+    std::size_t written = 0;
+    payload::ZipWriter zip([&](std::string_view bytes) { return written += bytes.size(), true; });
+    std::string last;
+    for (;;) {
+        const auto member = reader.next();
+        if (!member || !*member) {
+            require(!member || zip.finish(), "what was read is packed");
+            return;
+        }
+        const auto& [name, kind, mode, modifiedAt, size, target] = **member;
         require(!leadsOut(name), "no name leads out of the project");
-        require(member.size >= 0 && member.offset >= 0 && member.mode <= 07777U,
-                "numbers are sane");
+        require(last < name, "each name comes once, in order");
+        require(size >= 0 && mode <= 0777U, "numbers are sane");
+        last = name;
+        require(zip.begin(**member), "what was read is packed");
+        if (!reader.content([&](std::string_view bytes) { return zip.write(bytes); })) {
+            return;
+        }
+        require(!zip.broken(), "what was read is packed");
     }
-    const Fd zip = memory();
-    require(payload::writeZip(*members, spool.get(), zip.get()).ok(), "what was read is packed");
 }
 
 }  // namespace gridbridge::fuzz

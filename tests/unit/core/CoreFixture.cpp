@@ -28,15 +28,13 @@ struct CoreFixture::Core {
     Core(CoreFixture& test)
         : capacity(test.concurrent_, {{"pool", test.limit_}}, {{"batch", test.maxPending_}}),
           trace(test.folder_.path() / "traces"),
-          world{
-              {}, {}, *control, *files, "host", "0.0", (test.folder_.path() / "uploads").string()} {
+          world{{}, {}, *control, *files, "host", "0.0"} {
         Policy policy;
         policy.poll = kPoll;
         policy.capabilities = test.backend_.abilities;
         policy.backendName = "batch";
         policy.backendType = "scripted";
         policy.installation = test.store_->installation().id;
-        std::filesystem::create_directories(world.scratch);
         world.backends["batch"] = std::unique_ptr<BackendEntry>(
             new BackendEntry{"batch", test.backend_, test.folders_, policy, *reads, *effects});
         world.runners["pool"] = std::unique_ptr<RunnerEntry>(new RunnerEntry{

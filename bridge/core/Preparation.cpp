@@ -231,7 +231,11 @@ std::shared_ptr<const gitlab::Masker> Reconciler::masker(const JobRecord& job, L
 
 void Reconciler::makeMasker(const gitlab::JobDescription& job,
                             const Result<payload::JobScript>& script, Live& live) {
-    auto phrases = gitlab::tokenForms(job.token);
+    std::vector<Secret> phrases;
+    for (const auto& token : job.tokens()) {
+        const auto forms = gitlab::tokenForms(token);
+        phrases.insert(phrases.end(), forms.begin(), forms.end());
+    }
     if (script.ok()) {
         for (const auto& phrase : script->maskPhrases) {
             phrases.emplace_back(phrase);

@@ -15,8 +15,11 @@ constexpr int kAcknowledgements = 3;
 constexpr int kLargestExitCode = 32767;
 
 std::vector<Secret> secretsOf(const JobDescription& job, const Secret& runnerToken) {
-    auto secrets = tokenForms(job.token);
-    secrets.push_back(runnerToken);
+    std::vector<Secret> secrets = {runnerToken};
+    for (const auto& token : job.tokens()) {
+        const auto forms = tokenForms(token);
+        secrets.insert(secrets.end(), forms.begin(), forms.end());
+    }
     for (const auto& variable : job.variables) {
         if (variable.masked) {
             secrets.emplace_back(variable.value);

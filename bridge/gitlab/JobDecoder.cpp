@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <set>
 
 #include "bridge/gitlab/JobDescription.h"
 #include "bridge/gitlab/JsonFields.h"
@@ -95,11 +96,40 @@ std::vector<ArtifactEntry> artifacts(const JsonFields& from) {
 std::vector<Dependency> dependencies(const JsonFields& from) {
     std::vector<Dependency> result;
     for (const auto& each : from.objects("dependencies")) {
+        const auto file = each.object("artifacts_file");
         result.push_back({.id = each.number("id", 0),
                           .name = each.text("name"),
-                          .hasFile = each.filled("artifacts_file")});
+                          .token = Secret(each.text("token", kLongestToken)),
+                          .filename = file.text("filename"),
+                          .size = std::max<std::int64_t>(file.number("size", 0), 0)});
     }
     return result;
+}
+
+std::vector<CacheEntry> caches(const JsonFields& from) {
+    std::vector<CacheEntry> result;
+    for (const auto& each : from.objects("cache")) {
+        result.push_back({.key = each.text("key"),
+                          .untracked = each.flag("untracked", false),
+                          .paths = each.texts("paths"),
+                          .policy = orElse(each.text("policy"), "pull-push"),
+                          .when = orElse(each.text("when"), "on_success"),
+                          .fallbackKeys = each.texts("fallback_keys")});
+    }
+    return result;
+}
+
+Image imageOf(const JsonFields& from) {
+    if (from.isText("image")) {
+        return {.name = from.text("image")};
+    }
+    const auto image = from.object("image");
+    const auto docker = image.object("executor_opts").object("docker");
+    return {.name = image.text("name"),
+            .entrypoint = image.texts("entrypoint"),
+            .pullPolicy = image.texts("pull_policy"),
+            .platform = docker.text("platform"),
+            .user = docker.text("user")};
 }
 
 std::vector<RegistryCredential> registryCredentials(const JsonFields& from) {
@@ -171,11 +201,11 @@ JobDescription jobFrom(const JsonFields& all) {
     job.steps = scripts(all, "steps");
     job.hooks = scripts(all, "hooks");
     job.hasRun = all.filled("run");
-    job.imageName = all.isText("image") ? all.text("image") : all.object("image").text("name");
+    job.image = imageOf(all);
     job.hasServices = all.filled("services");
     job.hasSecrets = all.filled("secrets");
-    job.hasCache = all.filled("cache");
     job.artifacts = artifacts(all);
+    job.cache = caches(all);
     job.dependencies = dependencies(all);
     job.registryCredentials = registryCredentials(all);
     takeFeatures(job, all.object("features"));
@@ -203,6 +233,18 @@ const JobVariable* JobDescription::variable(std::string_view key) const {
     const auto found = std::find_if(variables.rbegin(), variables.rend(),
                                     [key](const JobVariable& each) { return each.key == key; });
     return found == variables.rend() ? nullptr : &*found;
+}
+
+std::vector<Secret> JobDescription::tokens() const {
+    // GitLab gives all dependencies the job's own token, older ones each its own.
+    std::vector<Secret> result = {token};
+    std::set<std::string_view> taken = {token.reveal()};
+    for (const auto& each : dependencies) {
+        if (taken.insert(each.token.reveal()).second) {
+            result.push_back(each.token);
+        }
+    }
+    return result;
 }
 
 Result<JobDescription> decodeJob(std::string_view body) {

@@ -54,10 +54,31 @@ struct ArtifactEntry {
     std::string format = "zip";
 };
 
+/// An earlier job whose archive this one wants.
 struct Dependency {
     std::int64_t id = 0;
-    std::string name;
-    bool hasFile = false;
+    std::string name = {};
+    Secret token = {};          ///< With which its archive is fetched.
+    std::string filename = {};  ///< Of its archive; empty = it has none.
+    std::int64_t size = 0;      ///< Bytes of its archive, as far as GitLab says so.
+};
+
+struct CacheEntry {
+    std::string key = {};
+    bool untracked = false;
+    std::vector<std::string> paths = {};
+    std::string policy = "pull-push";
+    std::string when = "on_success";
+    std::vector<std::string> fallbackKeys = {};
+};
+
+/// A container image.
+struct Image {
+    std::string name = {};                     ///< Empty = none.
+    std::vector<std::string> entrypoint = {};  ///< Empty = the image's own; one empty text = none.
+    std::vector<std::string> pullPolicy = {};  ///< In order of preference; empty = the runner's.
+    std::string platform = {};                 ///< Empty = the node's.
+    std::string user = {};                     ///< Name or number; empty = the image's.
 };
 
 /// How to log in to one container registry.
@@ -87,11 +108,11 @@ struct JobDescription {
     std::vector<Step> steps;
     std::vector<Step> hooks;  ///< `pre_get_sources_script`, `post_get_sources_script`.
     bool hasRun = false;      ///< The payload has `run:` steps.
-    std::string imageName;    ///< Empty = none.
+    Image image;
     bool hasServices = false;
     bool hasSecrets = false;
-    bool hasCache = false;
     std::vector<ArtifactEntry> artifacts;
+    std::vector<CacheEntry> cache;
     std::vector<Dependency> dependencies;
     std::vector<RegistryCredential> registryCredentials;
     bool traceSections = false;
@@ -100,6 +121,8 @@ struct JobDescription {
 
     /// The last variable of that name, unexpanded; nullptr when absent.
     const JobVariable* variable(std::string_view key) const;
+    /// The job's token and those of its dependencies, each once: none may stand in a log.
+    std::vector<Secret> tokens() const;
 };
 
 /// Decodes the body of a 201. `null`, absent and unknown fields are tolerated wherever the

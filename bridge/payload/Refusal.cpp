@@ -26,7 +26,7 @@ bool anyNul(const JobDescription& job) {
 
 std::optional<std::string> refusal(const JobDescription& job, const Variables& variables,
                                    const Settings& settings) {
-    if (!job.imageName.empty()) {
+    if (!job.image.name.empty()) {
         return "this runner cannot run jobs in container images: remove `image` or choose another "
                "runner by tags";
     }
@@ -45,7 +45,7 @@ std::optional<std::string> refusal(const JobDescription& job, const Variables& v
         return "GitLab sent no `script` for this job: there is nothing to run";
     }
     if (std::any_of(job.dependencies.begin(), job.dependencies.end(),
-                    [](const gitlab::Dependency& d) { return d.hasFile; })) {
+                    [](const gitlab::Dependency& d) { return !d.filename.empty(); })) {
         return "this runner cannot download artifacts of earlier jobs yet: set `dependencies: []`";
     }
     if (settings.submodules == SubmoduleStrategy::Unknown) {
@@ -66,7 +66,7 @@ std::optional<std::string> refusal(const JobDescription& job, const Variables& v
 }
 
 void warnOfUnsupported(const JobDescription& job, std::vector<std::string>& warnings) {
-    if (job.hasCache) {
+    if (!job.cache.empty()) {
         warnings.emplace_back("Cache is not supported by this runner, skipping");
     }
     const auto& entries = job.artifacts;

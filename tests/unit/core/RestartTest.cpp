@@ -329,6 +329,28 @@ TEST_F(RestartTest, LogThatCannotBeMaskedAnyMoreIsNotShown) {
     EXPECT_TRUE(job(row).reportedAt);
 }
 
+TEST_F(RestartTest, TokenOfADependencyStaysHidden) {
+    auto depends = body(1);
+    depends.insert(1, R"("dependencies":[{"id":7,"name":"build","token":"token-of-build"}],)");
+    const auto row =
+        store_->receive("pool", "https://gitlab.example.org", "batch", Secret(depends));
+    capacity().take("pool", "batch");
+    answers().post({row, 0, [](Facts&, Live&) {}});
+    settle();
+    backend_.run(key(row));
+    backend_.print(key(row), "first token-of-build\n");
+    pass(kPoll);
+    restart();
+    settle();
+    backend_.print(key(row), "then token-of-build\n");
+    backend_.finish(key(row));
+    pass(kPoll);
+
+    EXPECT_EQ(job(row).state, State::Done);
+    EXPECT_NE(traceOf(row).find("first [MASKED]\nthen [MASKED]\n"), std::string::npos)
+        << traceOf(row);
+}
+
 TEST_F(RestartTest, OpenJobsFoundAtStartKeepTheirPlaces) {
     running(1);
     claim(2);

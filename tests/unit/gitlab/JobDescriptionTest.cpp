@@ -28,13 +28,18 @@ constexpr auto kWhole = R"({
   "steps": [{"name": "script", "script": ["a", "b"], "when": "on_success"},
             {"name": "polish", "script": ["c"]}, {"name": "after_script", "script": null}],
   "hooks": [{"name": "pre_get_sources_script", "script": ["echo"]}],
-  "image": {"name": "el9:1", "entrypoint": null}, "services": [{"name": "postgres"}],
+  "image": {"name": "el9:1", "entrypoint": ["sh", "-c"], "pull_policy": ["always", "if-not-present"],
+            "executor_opts": {"docker": {"platform": "linux/arm64", "user": 1000}}},
+  "services": [{"name": "postgres"}],
   "artifacts": [{"name": "histos", "untracked": true, "paths": ["out/*"], "exclude": ["out/x"],
                  "when": "always", "expire_in": "1 week", "artifact_type": "junit", "artifact_format": "gzip"},
                 {"name": null, "paths": null, "when": null, "artifact_type": null}],
-  "cache": [{"key": "k"}],
-  "dependencies": [{"id": 7, "name": "build", "token": "t", "artifacts_file": {"filename": "a.zip", "size": 1}},
-                   {"id": 8, "name": "lint"}],
+  "cache": [{"key": "k-protected", "untracked": true, "paths": ["lib/", "bin"], "policy": "pull",
+             "when": "always", "fallback_keys": ["k-old", "k-older"]},
+            {"key": "plain", "policy": null, "when": null, "unprotect": false}],
+  "dependencies": [{"id": 7, "name": "build", "token": "t", "artifacts_file": {"filename": "a.zip", "size": 5368709120}},
+                   {"id": 8, "name": "lint", "token": "glcbt-64_secret", "artifacts_file": null},
+                   {"id": 9, "name": "docs", "token": "t"}],
   "features": {"trace_sections": true, "token_mask_prefixes": ["glpat-"], "failure_reasons": ["script_failure"]},
   "secrets": {"S": {"vault": {}}}, "run": "[]"
 })";
@@ -70,8 +75,7 @@ TEST(JobDescriptionTest, EveryFieldIsTaken) {
     EXPECT_EQ(job.git.depth, 20);
     EXPECT_EQ(job.git.objectFormat, "sha256");
     EXPECT_EQ(job.timeout, std::chrono::hours(24));
-    EXPECT_TRUE(job.hasRun && job.hasServices && job.hasSecrets && job.hasCache);
-    EXPECT_EQ(job.imageName, "el9:1");
+    EXPECT_TRUE(job.hasRun && job.hasServices && job.hasSecrets);
     EXPECT_TRUE(job.traceSections);
     EXPECT_THAT(job.failureReasons, ElementsAre("script_failure"));
     EXPECT_THAT(job.tokenMaskPrefixes, ElementsAre("glpat-"));
@@ -119,10 +123,53 @@ TEST(JobDescriptionTest, ArtifactsAndDependenciesHaveGitLabsDefaults) {
     EXPECT_EQ(job->artifacts[0].expireIn, "1 week");
     EXPECT_EQ(job->artifacts[1].type + job->artifacts[1].format + job->artifacts[1].when,
               "archivezipon_success");
-    ASSERT_EQ(job->dependencies.size(), 2U);
-    EXPECT_TRUE(job->dependencies[0].hasFile);
+    ASSERT_EQ(job->dependencies.size(), 3U);
+    EXPECT_EQ(job->dependencies[0].id, 7);
+    EXPECT_EQ(job->dependencies[0].name + "|" + job->dependencies[0].filename, "build|a.zip");
+    EXPECT_EQ(job->dependencies[0].token.reveal(), "t");
+    EXPECT_EQ(job->dependencies[0].size, 5368709120);
     EXPECT_EQ(job->dependencies[1].id, 8);
-    EXPECT_FALSE(job->dependencies[1].hasFile);
+    EXPECT_EQ(job->dependencies[1].filename, "");
+    EXPECT_EQ(job->dependencies[1].size, 0);
+}
+
+TEST(JobDescriptionTest, EveryTokenIsNamedOnceThoughDependenciesShareThem) {
+    const auto job = decodeJob(kWhole);
+
+    EXPECT_THAT(job->tokens(), ElementsAre(Secret("glcbt-64_secret"), Secret("t")));
+}
+
+TEST(JobDescriptionTest, CachesAreTakenWithGitLabsDefaults) {
+    const auto job = decodeJob(kWhole);
+
+    ASSERT_EQ(job->cache.size(), 2U);
+    EXPECT_EQ(job->cache[0].key + job->cache[0].policy + job->cache[0].when,
+              "k-protectedpullalways");
+    EXPECT_TRUE(job->cache[0].untracked);
+    EXPECT_THAT(job->cache[0].paths, ElementsAre("lib/", "bin"));
+    EXPECT_THAT(job->cache[0].fallbackKeys, ElementsAre("k-old", "k-older"));
+    EXPECT_EQ(job->cache[1].key + job->cache[1].policy + job->cache[1].when,
+              "plainpull-pushon_success");
+    EXPECT_FALSE(job->cache[1].untracked);
+    EXPECT_THAT(job->cache[1].fallbackKeys, IsEmpty());
+}
+
+TEST(JobDescriptionTest, ImageIsTakenInEveryFormThatGitLabHasSent) {
+    const auto whole = decodeJob(kWhole)->image;
+    EXPECT_EQ(whole.name + "|" + whole.platform + "|" + whole.user, "el9:1|linux/arm64|1000");
+    EXPECT_THAT(whole.entrypoint, ElementsAre("sh", "-c"));
+    EXPECT_THAT(whole.pullPolicy, ElementsAre("always", "if-not-present"));
+
+    const auto image = [](const std::string& text) {
+        return decodeJob(R"({"id":1,"token":"t","image":)" + text + "}")->image;
+    };
+    EXPECT_EQ(image(R"("debian:12")").name, "debian:12");
+    EXPECT_THAT(image(R"({"name":"x","entrypoint":""})").entrypoint, ElementsAre(""));
+    EXPECT_THAT(image(R"({"name":"x","entrypoint":[""]})").entrypoint, ElementsAre(""));
+    const auto plain = image(R"({"name":"x","entrypoint":null,"ports":[],"executor_opts":{},
+                                 "pull_policy":null})");
+    EXPECT_TRUE(plain.entrypoint.empty() && plain.pullPolicy.empty());
+    EXPECT_EQ(plain.platform + plain.user, "");
 }
 
 TEST(JobDescriptionTest, NullAndAbsentFieldsGiveAJobThatCanBeRun) {
@@ -145,9 +192,9 @@ TEST(JobDescriptionTest, NullAndAbsentFieldsGiveAJobThatCanBeRun) {
         EXPECT_TRUE(job->allowGitFetch);
         EXPECT_EQ(job->timeout, std::chrono::seconds(7200));
         EXPECT_EQ(job->git.objectFormat, "sha1");
-        EXPECT_FALSE(job->hasRun || job->hasServices || job->hasSecrets || job->hasCache ||
-                     job->traceSections);
-        EXPECT_TRUE(job->variables.empty() && job->steps.empty() && job->imageName.empty());
+        EXPECT_FALSE(job->hasRun || job->hasServices || job->hasSecrets || job->traceSections);
+        EXPECT_TRUE(job->variables.empty() && job->steps.empty() && job->cache.empty());
+        EXPECT_TRUE(job->image.name.empty() && job->dependencies.empty());
     }
 }
 
@@ -209,6 +256,14 @@ TEST(JobDescriptionTest, WhatCannotBeUnderstoodIsNamedWithoutItsValue) {
          "variables[1].masked is neither"},
         {R"({"id":1,"token":"t","steps":["hidden"]})", "steps[0] is not an object"},
         {R"({"id":1,"token":"t","git_info":{"depth":"hidden"}})", "git_info.depth is not a number"},
+        {R"({"id":1,"token":"t","dependencies":[{"id":2,"token":{"hidden":1}}]})",
+         "dependencies[0].token is not a text"},
+        {R"({"id":1,"token":"t","dependencies":[{"artifacts_file":{"size":"hidden"}}]})",
+         "dependencies[0].artifacts_file.size is not a number"},
+        {R"({"id":1,"token":"t","cache":[{"paths":[["hidden"]]}]})",
+         "cache[0].paths is not a text"},
+        {R"({"id":1,"token":"t","image":{"executor_opts":{"docker":"hidden"}}})",
+         "image.executor_opts.docker is not an object"},
         {R"(["hidden"])", "not one JSON object"},
         {R"({"id":1,"token":"hidden)", "not one JSON object"},
         {"hidden", "not one JSON object"},

@@ -296,6 +296,17 @@ TEST_F(JobTest, ServerThatHasMoreThanTheDumpIsContinued) {
     EXPECT_EQ(server->job(*id).lastChecksum, "");
 }
 
+TEST_F(JobTest, TokenOfADependencyIsHiddenInEveryForm) {
+    start();
+    auto job =
+        claim({.merge = R"({"dependencies":[{"id":7,"name":"build","token":"other/token"}]})"});
+
+    job.log() += "other/token other%2Ftoken Z2l0bGFiLWNpLXRva2VuOm90aGVyL3Rva2Vu\n";
+    job.setSuccess();
+
+    EXPECT_EQ(server->job(job.id()).trace, std::string(kGreeting) + "[MASKED] [MASKED] [MASKED]\n");
+}
+
 TEST_F(JobTest, SecretCutByADumpStaysHidden) {
     start();
     auto job = claim({.variables = {{.key = "KEY", .value = "hunter2-secret", .masked = true}}});

@@ -27,7 +27,7 @@ std::string refusal(const gitlab::JobDescription& job) {
 TEST(JobScriptTest, WhatTheRunnerCannotDoIsRefusedBeforeSubmission) {
     const auto job = jobWith({"true"});
     auto image = job;
-    image.imageName = "debian:12";
+    image.image.name = "debian:12";
     auto services = job;
     services.hasServices = true;
     auto secrets = job;
@@ -37,7 +37,7 @@ TEST(JobScriptTest, WhatTheRunnerCannotDoIsRefusedBeforeSubmission) {
     auto nothing = job;
     nothing.steps = {{"script", {}}, {"after_script", {"true"}}};
     auto dependency = job;
-    dependency.dependencies.push_back({.id = 1, .name = "build", .hasFile = true});
+    dependency.dependencies.push_back({.id = 1, .name = "build", .filename = "artifacts.zip"});
 
     EXPECT_EQ(refusal(job), "");
     EXPECT_THAT(refusal(image), HasSubstr("`image`"));
@@ -46,7 +46,7 @@ TEST(JobScriptTest, WhatTheRunnerCannotDoIsRefusedBeforeSubmission) {
     EXPECT_THAT(refusal(run), HasSubstr("`run`"));
     EXPECT_THAT(refusal(nothing), HasSubstr("no `script`"));
     EXPECT_THAT(refusal(dependency), HasSubstr("artifacts of earlier jobs"));
-    dependency.dependencies[0].hasFile = false;
+    dependency.dependencies[0].filename.clear();
     EXPECT_EQ(refusal(dependency), "");
 }
 
@@ -73,7 +73,7 @@ TEST(JobScriptTest, WhatIsLeftOutIsSaidInOneLineEach) {
     auto job = jobWith({"true"});
     EXPECT_THAT(makeScript(job, contextNow())->warnings, IsEmpty());
 
-    job.hasCache = true;
+    job.cache.push_back({.key = "default"});
     job.artifacts.push_back(archiveOf({"out/$NOT_KNOWN/x"}));
     job.artifacts[0].exclude = {"out/*.o"};
     for (const auto* type : {"junit", "dotenv"}) {

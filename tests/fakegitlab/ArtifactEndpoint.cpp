@@ -1,72 +1,21 @@
-#include <Poco/Net/MessageHeader.h>
-#include <Poco/Net/MultipartReader.h>
-#include <Poco/Net/NameValueCollection.h>
-#include <Poco/StreamCopier.h>
-
 #include <algorithm>
 #include <sstream>
 
+#include "tests/fakegitlab/ArtifactRules.h"
 #include "tests/fakegitlab/Endpoints.h"
 #include "tests/fakegitlab/Params.h"
+#include "tests/fakegitlab/Upload.h"
 
 namespace gridbridge::fakegitlab {
 
 namespace {
 
-/// The parts of a multipart body that matter.
-struct Upload {
-    bool hasFile = false;
-    std::string filename;
-    std::string bytes;
-    std::map<std::string, std::string> fields;
-};
-
 Upload uploadOf(const Request& request) {
-    Upload result;
-    std::string type;
-    Poco::Net::NameValueCollection parameters;
-    Poco::Net::MessageHeader::splitParameters(request.header("content-type"), type, parameters);
+    if (request.upload) {
+        return *request.upload;
+    }
     std::istringstream body(request.body);
-    Poco::Net::MultipartReader reader(body, parameters.get("boundary", "none"));
-    while (reader.hasNextPart()) {
-        Poco::Net::MessageHeader header;
-        reader.nextPart(header);
-        std::string disposition;
-        Poco::Net::NameValueCollection names;
-        Poco::Net::MessageHeader::splitParameters(header.get("Content-Disposition", ""),
-                                                  disposition, names);
-        std::string bytes;
-        Poco::StreamCopier::copyToString(reader.stream(), bytes);
-        if (names.get("name", "") == "file" && names.has("filename")) {
-            result.hasFile = true;
-            result.filename = names.get("filename");
-            result.bytes = std::move(bytes);
-        } else {
-            result.fields[names.get("name", "")] = std::move(bytes);
-        }
-    }
-    return result;
-}
-
-/// The format GitLab demands for a type; empty = unknown type.
-std::string formatFor(const std::string& type) {
-    static const std::map<std::string, std::vector<std::string>> kTypes = {
-        {"zip", {"archive", "lsif"}},
-        {"gzip",
-         {"metadata", "junit", "metrics", "metrics_referee", "network_referee", "dotenv",
-          "cobertura", "jacoco", "cluster_applications", "cyclonedx", "annotations",
-          "repository_xray"}},
-        {"raw",
-         {"trace", "sast", "secret_detection", "dependency_scanning", "container_scanning",
-          "cluster_image_scanning", "dast", "license_scanning", "accessibility", "codequality",
-          "performance", "browser_performance", "load_performance", "terraform", "requirements",
-          "requirements_v2", "coverage_fuzzing", "api_fuzzing"}}};
-    for (const auto& [format, types] : kTypes) {
-        if (std::find(types.begin(), types.end(), type) != types.end()) {
-            return format;
-        }
-    }
-    return {};
+    return readUpload(body, request.header("content-type"), request.body.size());
 }
 
 void checkStrictly(State& state, const JobState& job, const Request& request,
@@ -80,7 +29,7 @@ void checkStrictly(State& state, const JobState& job, const Request& request,
     if (artifact.filename.empty() || artifact.filename.find('/') != std::string::npos) {
         state.violate(job, "artifact file name '" + artifact.filename + "'");
     }
-    const auto starts = [&](std::string_view magic) { return artifact.bytes.starts_with(magic); };
+    const auto starts = [&](std::string_view magic) { return upload.head.starts_with(magic); };
     if (artifact.format == "zip" && !starts("PK\x03\x04") && !starts("PK\x05\x06")) {
         state.violate(job, "artifact " + artifact.filename + " is not a zip archive");
     }
@@ -99,6 +48,56 @@ void checkStrictly(State& state, const JobState& job, const Request& request,
 
 Reply stored() {
     return jsonReply(201, "201");
+}
+
+/// 307 to where the upload has to go.
+Reply moved(State& state, const Request& request) {
+    const auto& to = state.options.movedUploadsStay || state.storageUrl.empty()
+                         ? state.url
+                         : state.storageUrl + state.options.root;
+    Reply reply{.status = 307, .fault = true};
+    reply.headers.emplace_back(
+        "Location", to + request.path.substr(state.options.root.size()) + "?" + request.query);
+    return reply;
+}
+
+Artifact artifactOf(const Request& request, Upload& upload) {
+    const auto parameter = [&](const std::string& name, const std::string& otherwise) {
+        const auto field = upload.fields.find(name);
+        return queryValue(request.query, name)
+            .value_or(field == upload.fields.end() ? otherwise : field->second);
+    };
+    return {.type = parameter("artifact_type", "archive"),
+            .format = parameter("artifact_format", "zip"),
+            .filename = upload.filename,
+            .size = upload.size,
+            .sha256 = upload.sha256,
+            .bytes = std::move(upload.bytes),
+            .expireIn = parameter("expire_in", "")};
+}
+
+Reply store(State& state, JobState& job, Artifact artifact) {
+    for (const auto& other : job.artifacts) {
+        if (other.type == artifact.type) {
+            return other.sha256 == artifact.sha256
+                       ? stored()
+                       : messageReply(400, "another artifact of the same type already exists");
+        }
+    }
+    const auto problem =
+        artifact.type == "dotenv" ? dotenvProblem(artifact.size, artifact.bytes) : std::string();
+    if (!problem.empty()) {
+        auto reply = messageReply(400, problem);
+        reply.users = true;
+        return reply;
+    }
+    state.event("job " + std::to_string(job.id) + " " + job.spec.name + ": artifact " +
+                artifact.filename + ", " + std::to_string(artifact.size) + " bytes");
+    if (artifact.size > state.options.keepArtifactsBelow) {
+        artifact.bytes.clear();
+    }
+    job.artifacts.push_back(std::move(artifact));
+    return stored();
 }
 
 std::string partOf(const std::string& bytes, const std::string& range, Reply& reply) {
@@ -123,6 +122,9 @@ const Artifact* archiveOf(const JobState* job) {
 }
 
 Reply fileReply(const Artifact& archive) {
+    if (archive.bytes.size() != archive.size) {
+        return messageReply(500, "the archive was not kept");
+    }
     Reply reply;
     reply.headers.emplace_back("Content-Type", "application/octet-stream");
     reply.headers.emplace_back("Content-Disposition",
@@ -135,42 +137,26 @@ Reply fileReply(const Artifact& archive) {
 
 Reply uploadArtifact(State& state, const Request& request, JobId id) {
     const bool multipart = request.header("content-type").starts_with("multipart/form-data");
+    if (!request.atStorage && state.faults.strikes(FaultKind::UploadMoved, Call::Upload)) {
+        return moved(state, request);
+    }
     const auto [job, refusal] = accessJob(state, id, jobToken(state, request, id), false);
     if (job == nullptr) {
         return refusal;
     }
     auto upload = multipart ? uploadOf(request) : Upload{};
-    if (!upload.hasFile) {
-        return missing("file is missing");
+    if (!upload.hasFile || !upload.whole) {
+        return missing(upload.hasFile ? "file is invalid" : "file is missing");
     }
-    const auto parameter = [&](const std::string& name, const std::string& otherwise) {
-        const auto field = upload.fields.find(name);
-        return queryValue(request.query, name)
-            .value_or(field == upload.fields.end() ? otherwise : field->second);
-    };
-    Artifact artifact{.type = parameter("artifact_type", "archive"),
-                      .format = parameter("artifact_format", "zip"),
-                      .filename = upload.filename,
-                      .bytes = std::move(upload.bytes),
-                      .expireIn = parameter("expire_in", "")};
+    auto artifact = artifactOf(request, upload);
     if (formatFor(artifact.type) != artifact.format) {
         return messageReply(400, "Invalid artifact type or format");
     }
-    if (artifact.bytes.size() > state.options.artifactLimit) {
+    if (artifact.size > limitFor(artifact.type, state.options.artifactLimit)) {
         return messageReply(413);
     }
     checkStrictly(state, *job, request, artifact, upload);
-    for (const auto& other : job->artifacts) {
-        if (other.type == artifact.type) {
-            return other.bytes == artifact.bytes
-                       ? stored()
-                       : messageReply(400, "another artifact of the same type already exists");
-        }
-    }
-    state.event("job " + std::to_string(id) + " " + job->spec.name + ": artifact " +
-                artifact.filename + ", " + std::to_string(artifact.bytes.size()) + " bytes");
-    job->artifacts.push_back(std::move(artifact));
-    return stored();
+    return store(state, *job, std::move(artifact));
 }
 
 Reply downloadArtifact(State& state, const Request& request, JobId id) {
@@ -188,9 +174,11 @@ Reply downloadArtifact(State& state, const Request& request, JobId id) {
     }
     if (state.options.directDownload &&
         queryValue(request.query, "direct_download").value_or("") == "true") {
-        Reply reply;
-        reply.status = 302;
-        reply.headers.emplace_back("Location", state.storageUrl + "/storage/" + std::to_string(id));
+        auto& signature = state.job(id)->storageSignature;
+        signature = state.newHex(32);
+        Reply reply{.status = 302};
+        reply.headers.emplace_back("Location", state.storageUrl + "/storage/" + std::to_string(id) +
+                                                   "?X-Amz-Signature=" + signature);
         return reply;
     }
     return fileReply(*archive);
@@ -198,14 +186,21 @@ Reply downloadArtifact(State& state, const Request& request, JobId id) {
 
 Reply serveStorage(State& state, const Request& request) {
     constexpr std::string_view kPrefix = "/storage/";
-    if (request.has("job-token") || request.has("private-token")) {
-        state.violate("a token was sent to the object storage");
+    for (const auto* secret : {"job-token", "private-token", "authorization", "cookie"}) {
+        if (request.has(secret)) {
+            state.violate(std::string("a token was sent to the object storage: ") + secret);
+        }
     }
     const auto digits =
         request.path.starts_with(kPrefix) ? request.path.substr(kPrefix.size()) : std::string("0");
-    const auto* archive = archiveOf(state.job(std::atoll(digits.c_str())));
+    const auto* job = state.job(std::atoll(digits.c_str()));
+    const auto* archive = archiveOf(job);
     if (archive == nullptr) {
         return messageReply(404);
+    }
+    if (job->storageSignature.empty() ||
+        queryValue(request.query, "X-Amz-Signature") != job->storageSignature) {
+        return messageReply(403);
     }
     auto reply = fileReply(*archive);
     if (request.header("range").starts_with("bytes=")) {

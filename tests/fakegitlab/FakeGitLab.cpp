@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "bridge/base/Check.h"
+#include "tests/fakegitlab/ArtifactRules.h"
 #include "tests/fakegitlab/Repositories.h"
 #include "tests/fakegitlab/Router.h"
 #include "tests/fakegitlab/Server.h"
@@ -56,17 +57,18 @@ struct FakeGitLab::Impl {
             return;
         }
         const auto keepAlive = state.options.keepAlive;
+        const auto keep = std::max(state.options.keepArtifactsBelow, kDotenvLimit);
         storage = std::make_unique<Server>(
             [this](const Request& request) {
                 auto marked = request;
                 marked.atStorage = true;
                 return router.handle(marked);
             },
-            std::uint16_t{0}, keepAlive);
+            std::uint16_t{0}, keepAlive, keep);
         const std::lock_guard lock(state.mutex);
         server = std::make_unique<Server>(
             [this](const Request& request) { return router.handle(request); }, state.options.port,
-            keepAlive, state.options.tls);
+            keepAlive, keep, state.options.tls);
         state.url = local(server->port()) + state.options.root;
         if (!state.options.tls.certificate.empty()) {
             state.url.replace(0, 4, "https");

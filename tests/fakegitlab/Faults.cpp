@@ -24,7 +24,9 @@ constexpr std::array<std::string_view, kFaultKinds> kNames = {"claim-answer-lost
                                                               "504",
                                                               "408",
                                                               "403",
-                                                              "sign-in"};
+                                                              "sign-in",
+                                                              "upload-moved",
+                                                              "download-cut"};
 
 bool canHit(FaultKind kind, Call at) {
     switch (kind) {
@@ -39,7 +41,10 @@ bool canHit(FaultKind kind, Call at) {
         case FaultKind::FinalAnswerLost:
             return at == Call::PutFinal;
         case FaultKind::UploadAnswerLost:
+        case FaultKind::UploadMoved:
             return at == Call::Upload;
+        case FaultKind::DownloadCut:
+            return at == Call::Download;
         case FaultKind::TokenAnswerLost:
             return at == Call::Runners;
         case FaultKind::Conflict:

@@ -32,8 +32,10 @@ enum class FaultKind {
     RequestTimeout,     ///< 408
     ProxyForbidden,     ///< 403 with a proxy's text.
     ProxySignIn,        ///< 200 of a login that lets nothing through.
+    UploadMoved,        ///< 307 to where the artifact is taken.
+    DownloadCut,        ///< Half of the archive arrives.
 };
-inline constexpr std::size_t kFaultKinds = 21;
+inline constexpr std::size_t kFaultKinds = 23;
 
 /// The kinds of calls that faults can be aimed at. Any = all of a job's calls and claims.
 enum class Call { Any, Claim, PutRunning, PutFinal, Patch, Upload, Download, Runners, Git, Other };

@@ -221,7 +221,7 @@ Array::Ptr dependencies(State& state, const JobState& job) {
             if (artifact.type == "archive") {
                 auto file = newObject();
                 file->set("filename", artifact.filename);
-                file->set("size", artifact.bytes.size());
+                file->set("size", artifact.size);
                 o->set("artifacts_file", file);
             }
         }

@@ -52,27 +52,35 @@ protected:
     /// nullopt = the connection closed without a whole answer.
     std::optional<RawAnswer> send(const std::string& method, const std::string& path,
                                   const Headers& headers, const std::string& body) {
-        Poco::Net::HTTPClientSession session("127.0.0.1", server->port());
+        return sendTo(server->port(), method, "/api/v4/" + path, headers, body);
+    }
+    std::optional<RawAnswer> sendTo(std::uint16_t port, const std::string& method,
+                                    const std::string& target, const Headers& headers,
+                                    const std::string& body) {
+        Poco::Net::HTTPClientSession session("127.0.0.1", port);
         session.setTimeout(Poco::Timespan(20, 0));
-        Poco::Net::HTTPRequest request(method, "/api/v4/" + path, Poco::Net::HTTPRequest::HTTP_1_1);
+        Poco::Net::HTTPRequest request(method, target, Poco::Net::HTTPRequest::HTTP_1_1);
         request.setContentLength64(static_cast<Poco::Int64>(body.size()));
         for (const auto& [name, value] : headers) {
             request.set(name, value);
         }
         try {
             session.sendRequest(request) << body;
-            Poco::Net::HTTPResponse response;
-            auto& in = session.receiveResponse(response);
-            RawAnswer answer;
-            answer.status = static_cast<int>(response.getStatus());
-            Poco::StreamCopier::copyToString(in, answer.body);
-            for (const auto& [name, value] : response) {
-                answer.headers[name] = value;
-            }
-            return answer;
+            return received(session);
         } catch (const Poco::Exception&) {
             return std::nullopt;
         }
+    }
+    static RawAnswer received(Poco::Net::HTTPClientSession& session) {
+        Poco::Net::HTTPResponse response;
+        auto& in = session.receiveResponse(response);
+        RawAnswer answer;
+        answer.status = static_cast<int>(response.getStatus());
+        Poco::StreamCopier::copyToString(in, answer.body);
+        for (const auto& [name, value] : response) {
+            answer.headers[name] = value;
+        }
+        return answer;
     }
     RawAnswer call(const std::string& method, const std::string& path, const Headers& headers,
                    const std::string& body) {

@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "tests/fakegitlab/Params.h"
+#include "tests/fakegitlab/Upload.h"
 
 namespace gridbridge::fakegitlab {
 
@@ -103,16 +104,19 @@ Reply Router::handle(const Request& request) {
     if (state_.away || state_.stopping) {
         return dropped();
     }
-    if (request.atStorage) {
-        return serveStorage(state_, request);
+    const auto target = targetOf(request);
+    if (request.atStorage && request.method == "GET") {
+        auto reply = serveStorage(state_, request);
+        faultAfter(Call::Download, reply);
+        record(request, target, reply);
+        return reply;
     }
     state_.reapNowAndThen();
-    const auto target = targetOf(request);
     if (auto* job = callersJob(request, target)) {
         arrival(*job, request, target);
     }
     const auto limit = state_.options.proxyLimit;
-    auto reply = limit > 0 && request.body.size() > limit
+    auto reply = limit > 0 && request.bodyBytes() > limit
                      ? proxys(413)
                      : faultBefore(target.call).value_or(Reply{.status = 0});
     if (reply.status == 0) {
@@ -274,7 +278,7 @@ void Router::faultAfter(Call call, Reply& reply) {
         strikes(201, FaultKind::UploadAnswerLost) || strikes(201, FaultKind::TokenAnswerLost)) {
         reply.delivery = Delivery::Dropped;
         reply.fault = true;
-    } else if (strikes(201, FaultKind::ClaimAnswerCut)) {
+    } else if (strikes(201, FaultKind::ClaimAnswerCut) || strikes(200, FaultKind::DownloadCut)) {
         reply.delivery = Delivery::Cut;
         reply.fault = true;
     }
@@ -299,7 +303,7 @@ void Router::departure(const Request& request, const Target& target, const Reply
             job->toldEnd = state_.now();
         }
     }
-    if (reply.status == 400 && (about || target.call == Call::Claim)) {
+    if (reply.status == 400 && !reply.users && (about || target.call == Call::Claim)) {
         state_.violate(request.method + " " + request.path + " was answered 400 " + reply.body);
     }
 }
@@ -311,8 +315,9 @@ void Router::record(const Request& request, const Target& target, const Reply& r
                         .query = request.query,
                         .headers = request.headers,
                         .body = {},
-                        .bodyBytes = request.body.size(),
-                        .bodyHash = std::hash<std::string>{}(request.body),
+                        .bodyBytes = request.bodyBytes(),
+                        .bodyHash = request.upload ? request.upload->bodyHash
+                                                   : std::hash<std::string>{}(request.body),
                         .job = target.job,
                         .status = reply.status,
                         .delivery = reply.delivery,

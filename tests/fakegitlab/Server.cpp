@@ -18,6 +18,8 @@
 #include <iterator>
 #include <mutex>
 
+#include "tests/fakegitlab/Upload.h"
+
 namespace gridbridge::fakegitlab {
 
 namespace {
@@ -26,7 +28,7 @@ constexpr int kMostConnections = 256;
 /// Two hours: reading a request never gives up before a test does.
 constexpr int kReadTimeoutSeconds = 7200;
 
-Request received(Poco::Net::HTTPServerRequest& from) {
+Request received(Poco::Net::HTTPServerRequest& from, std::uint64_t keep) {
     Request request;
     request.method = from.getMethod();
     // Not Poco::URI(target): "//api" would become a host.
@@ -37,8 +39,25 @@ Request received(Poco::Net::HTTPServerRequest& from) {
     for (const auto& [name, value] : from) {
         request.headers[Poco::toLower(name)] = value;
     }
-    request.body.assign(std::istreambuf_iterator<char>(from.stream()), {});
+    const auto& type = request.header("content-type");
+    if (type.starts_with("multipart/form-data")) {
+        request.upload = std::make_shared<const Upload>(readUpload(from.stream(), type, keep));
+    } else {
+        request.body.assign(std::istreambuf_iterator<char>(from.stream()), {});
+    }
     return request;
+}
+
+/// The client died while it sent: a server sees no request then.
+bool isCut(const Request& request, Poco::Net::HTTPServerRequest& from) {
+    if (from.hasContentLength()) {
+        return static_cast<std::uint64_t>(from.getContentLength64()) > request.bodyBytes();
+    }
+    // Of a body in chunks only the socket tells whether it ended or was torn off.
+    auto& socket = dynamic_cast<Poco::Net::HTTPServerRequestImpl&>(from).socket();
+    return request.upload && !request.upload->whole &&
+           socket.poll(Poco::Timespan(0), Poco::Net::Socket::SELECT_READ) &&
+           socket.available() == 0;
 }
 
 void send(const Reply& reply, Poco::Net::HTTPServerRequest& request,
@@ -113,8 +132,10 @@ private:
 }  // namespace
 
 struct Server::Impl {
-    Impl(Handler call, std::uint16_t port, Millis keepAlive, const ServerTls& tls)
+    Impl(Handler call, std::uint16_t port, Millis keepAlive, std::uint64_t kept,
+         const ServerTls& tls)
         : handler(std::move(call)),
+          keep(kept),
           pool("fakegitlab", 2, kMostConnections),
           files(tls),
           context(contextOf(tls)),
@@ -160,11 +181,10 @@ struct Server::Impl {
         explicit Worker(Impl& impl) : impl_(impl) {}
         void handleRequest(Poco::Net::HTTPServerRequest& request,
                            Poco::Net::HTTPServerResponse& response) override {
-            const auto whole = received(request);
-            if (request.hasContentLength() &&
-                static_cast<std::uint64_t>(request.getContentLength64()) > whole.body.size()) {
+            const auto whole = received(request, impl_.keep);
+            if (isCut(whole, request)) {
                 send({.delivery = Delivery::Dropped}, request, response);
-                return;  // the client died: a server sees no request
+                return;
             }
             const auto reply = impl_.handler(whole);
             if (reply.delay.count() > 0) {
@@ -190,6 +210,7 @@ struct Server::Impl {
     };
 
     Handler handler;
+    const std::uint64_t keep;
     std::atomic<bool> away = false;
     std::atomic<int> accepted = 0;
     std::mutex mutex;
@@ -202,8 +223,9 @@ struct Server::Impl {
     Poco::Net::HTTPServer server;
 };
 
-Server::Server(Handler handler, std::uint16_t port, Millis keepAlive, const ServerTls& tls)
-    : impl_(std::make_unique<Impl>(std::move(handler), port, keepAlive, tls)) {}
+Server::Server(Handler handler, std::uint16_t port, Millis keepAlive, std::uint64_t keep,
+               const ServerTls& tls)
+    : impl_(std::make_unique<Impl>(std::move(handler), port, keepAlive, keep, tls)) {}
 
 Server::~Server() = default;
 

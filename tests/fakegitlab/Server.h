@@ -14,9 +14,11 @@ public:
     using Handler = std::function<Reply(const Request&)>;
 
     /// Listens when it returns; `port` 0 = the system chooses. `handler` is called from many
-    /// threads. Idle connections are closed after `keepAlive`.
+    /// threads. Idle connections are closed after `keepAlive`. Multipart bodies come as
+    /// Request::upload, with files of up to `keep` bytes.
     /// Throws Poco::Exception when the port is taken or the files of `tls` cannot be used.
-    Server(Handler handler, std::uint16_t port, Millis keepAlive, const ServerTls& tls = {});
+    Server(Handler handler, std::uint16_t port, Millis keepAlive, std::uint64_t keep,
+           const ServerTls& tls = {});
     ~Server();
     Server(const Server&) = delete;
     Server& operator=(const Server&) = delete;

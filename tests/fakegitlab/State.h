@@ -55,6 +55,7 @@ struct JobState {
     bool debugTrace = false;
     std::vector<Artifact> artifacts = {};
     bool artifactsExpired = false;
+    std::string storageSignature = {};  ///< Of the address at the object storage; empty = none.
 
     WallTime pendingAt = {};
     std::optional<WallTime> claimedAt = {};

@@ -1,5 +1,7 @@
 #include "tests/fakegitlab/Types.h"
 
+#include "tests/fakegitlab/Upload.h"
+
 namespace gridbridge::fakegitlab {
 
 std::string_view nameOf(Status status) {
@@ -30,6 +32,10 @@ const std::string& Request::header(const std::string& name) const {
     static const std::string kNone;
     const auto found = headers.find(name);
     return found == headers.end() ? kNone : found->second;
+}
+
+std::uint64_t Request::bodyBytes() const {
+    return upload ? upload->bodyBytes : body.size();
 }
 
 std::string Reply::header(std::string_view name) const {

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -135,11 +136,15 @@ struct Options {
     std::string weakAccessToken = {};         ///< One that may not make or reset runners: 403.
     Millis longPoll{0};                       ///< 0 = no long polling.
     bool directDownload = false;              ///< 302 to a second server for direct_download=true.
+    /// Where the fault UploadMoved leads: true = to this server again, false = to the second one.
+    bool movedUploadsStay = false;
     /// Live logs: a final report with a checksum gets 202 until so long after the first one.
     std::optional<Millis> liveTrace = {};
     Seconds traceUpdateInterval{3};
     std::uint64_t traceLimitMiB = 100;
-    std::uint64_t artifactLimit = std::uint64_t{100} << 20;
+    std::uint64_t artifactLimit = std::uint64_t{100} << 20;  ///< Some types have less.
+    /// Larger artifacts are kept as size and SHA-256 alone, and cost no memory while they come.
+    std::uint64_t keepArtifactsBelow = std::uint64_t{64} << 20;
     Millis noUpdatesAfter = std::chrono::minutes(30);
     Millis timeoutReserve = std::chrono::minutes(15);  ///< Server kills at timeout + this.
     Millis slowAnswer{300};                            ///< Delay of the fault SlowAnswer.
@@ -163,7 +168,9 @@ struct Artifact {
     std::string type = {};
     std::string format = {};
     std::string filename = {};
-    std::string bytes = {};
+    std::uint64_t size = 0;
+    std::string sha256 = {};  ///< Lower-case hex.
+    std::string bytes = {};   ///< Empty above Options::keepArtifactsBelow.
     std::string expireIn = {};
 };
 
@@ -215,18 +222,23 @@ struct JobSnapshot {
     std::vector<RequestRecord> requests = {};
 };
 
+struct Upload;
+
 /// One HTTP request without the transport. Header names in lower case.
 struct Request {
     std::string method = {};
     std::string path = {};   ///< Decoded, without query.
     std::string query = {};  ///< Raw, without `?`.
     std::map<std::string, std::string> headers = {};
-    std::string body = {};
+    std::string body = {};  ///< Empty when it is in `upload`.
+    /// A multipart body that was read as it came; null = it is in `body`.
+    std::shared_ptr<const Upload> upload = {};
     bool atStorage = false;  ///< Came in at the second server (object storage).
 
     /// Empty when absent.
     const std::string& header(const std::string& name) const;
     bool has(const std::string& name) const { return headers.count(name) > 0; }
+    std::uint64_t bodyBytes() const;
 };
 
 struct Reply {
@@ -236,6 +248,7 @@ struct Reply {
     Delivery delivery = Delivery::Whole;
     Millis delay{0};     ///< The answer leaves so much later.
     bool fault = false;  ///< Injected, not the answer of the rules.
+    bool users = false;  ///< A 400 for what a user's file holds: no breach by the client.
     JobId claimed = 0;   ///< The job that a 201 to jobs/request hands out.
 
     /// Empty when absent.

@@ -1,7 +1,7 @@
 # Tests of the stand-in GitLab; included by tests/CMakeLists.txt.
 bridge_test(fakegitlab_test LABEL contract
-  SOURCES fakegitlab/ArtifactTest.cpp fakegitlab/ClaimTest.cpp fakegitlab/FaultTest.cpp
-    fakegitlab/RunnersTest.cpp fakegitlab/TraceTest.cpp fakegitlab/UpdateTest.cpp
+  SOURCES fakegitlab/ArtifactTest.cpp fakegitlab/ClaimTest.cpp fakegitlab/DownloadTest.cpp
+    fakegitlab/FaultTest.cpp fakegitlab/RunnersTest.cpp fakegitlab/TraceTest.cpp fakegitlab/UpdateTest.cpp
   DEPS gridbridge::fakegitlab Poco::Net Poco::JSON)
 add_test(NAME fakegitlab.program
   COMMAND "${CMAKE_CURRENT_SOURCE_DIR}/fakegitlab/program.sh" $<TARGET_FILE:fakegitlab>)

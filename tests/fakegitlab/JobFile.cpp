@@ -130,18 +130,28 @@ toml::table parsed(const std::filesystem::path& path) {
     }
 }
 
+/// A table of names and texts.
+template <typename Take>
+void readTexts(Table& table, const char* name, const std::string& where, Take take) {
+    const auto* texts = table.table(name);
+    if (texts == nullptr) {
+        return;
+    }
+    for (const auto& [key, node] : *texts) {
+        const auto value = node.template value_exact<std::string>();
+        if (!value) {
+            throw std::runtime_error(where + ": " + std::string(key.str()) + " in " + name +
+                                     " must be a text");
+        }
+        take(std::string(key.str()), *value);
+    }
+}
+
 /// Short form `[variables] A = "b"` and long form `[[variable]] key = …`.
 void readVariables(Table& job, const std::string& where, JobSpec& spec) {
-    if (const auto* plain = job.table("variables")) {
-        for (const auto& [key, node] : *plain) {
-            const auto value = node.value_exact<std::string>();
-            if (!value) {
-                throw std::runtime_error(where + ": variable " + std::string(key.str()) +
-                                         " must be a text");
-            }
-            spec.variables.push_back({.key = std::string(key.str()), .value = *value});
-        }
-    }
+    readTexts(job, "variables", where, [&](const std::string& key, const std::string& value) {
+        spec.variables.push_back({.key = key, .value = value});
+    });
     job.tables("variable", [&](Table& entry) {
         Variable variable;
         entry.text("key", variable.key);
@@ -171,7 +181,9 @@ void readLists(Table& job, JobSpec& spec) {
         CacheSpec cache;
         entry.text("key", cache.key);
         entry.texts("paths", cache.paths);
+        entry.flag("untracked", cache.untracked);
         entry.text("policy", cache.policy);
+        entry.text("when", cache.when);
         entry.texts("fallback_keys", cache.fallbackKeys);
         spec.cache.push_back(std::move(cache));
     });
@@ -185,6 +197,8 @@ void readSpec(Table& job, JobSpec& spec) {
     job.text("ref_type", spec.refType);
     job.text("user", spec.userLogin);
     job.text("image", spec.image);
+    job.texts("image_entrypoint", spec.imageEntrypoint);
+    job.texts("image_pull_policy", spec.imagePullPolicy);
     job.number("git_depth", spec.gitDepth);
     job.flag("allow_git_fetch", spec.allowGitFetch);
     job.flag("merge_request", spec.mergeRequest);
@@ -215,6 +229,12 @@ void readSpec(Table& job, JobSpec& spec) {
     }
 }
 
+void readContents(Table& expect, const char* name, const std::string& where,
+                  std::map<std::string, std::string>& into) {
+    readTexts(expect, name, where,
+              [&](const std::string& key, const std::string& value) { into[key] = value; });
+}
+
 Expectation readExpectation(const toml::table& table, const std::string& where) {
     Expectation result;
     Table expect(table, where);
@@ -228,6 +248,8 @@ Expectation readExpectation(const toml::table& table, const std::string& where) 
     expect.optional(
         "artifacts", result.artifacts,
         [&](const char* key, std::vector<std::string>& into) { expect.texts(key, into); });
+    readContents(expect, "files", where, result.files);
+    readContents(expect, "reports", where, result.reports);
     expect.finish();
     return result;
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -16,6 +17,10 @@ struct Expectation {
     std::optional<int> exitCode = {};
     std::vector<std::string> logContains = {};
     std::optional<std::vector<std::string>> artifacts = {};  ///< File names, in any order.
+    /// What the archive holds, by the names of its members: the text, or `sha256:` and its hash.
+    /// Members that are not named here are not looked at.
+    std::map<std::string, std::string> files = {};
+    std::map<std::string, std::string> reports = {};  ///< The same of reports, by their type.
 };
 
 /// One `*.toml` of a job folder; README.md in this folder documents its keys.

@@ -32,6 +32,10 @@ Array::Ptr texts(const std::vector<std::string>& values) {
     return result;
 }
 
+Var textsOrNull(const std::vector<std::string>& values) {
+    return values.empty() ? kNull : Var(texts(values));
+}
+
 Var textOrNull(const std::string& value) {
     return value.empty() ? kNull : Var(value);
 }
@@ -159,6 +163,16 @@ Object::Ptr image(const std::string& name, bool service) {
     return o;
 }
 
+Var imageOf(const JobSpec& spec) {
+    if (spec.image.empty()) {
+        return kNull;
+    }
+    auto o = image(spec.image, false);
+    o->set("entrypoint", textsOrNull(spec.imageEntrypoint));
+    o->set("pull_policy", textsOrNull(spec.imagePullPolicy));
+    return o;
+}
+
 Array::Ptr services(const JobSpec& spec) {
     Array::Ptr result = new Array;
     for (const auto& name : spec.services) {
@@ -178,7 +192,7 @@ Var artifacts(const JobSpec& spec) {
         if (artifact.type == "archive") {
             o->set("untracked", artifact.untracked);
         }
-        o->set("paths", artifact.paths.empty() ? kNull : Var(texts(artifact.paths)));
+        o->set("paths", textsOrNull(artifact.paths));
         if (!artifact.exclude.empty()) {
             o->set("exclude", texts(artifact.exclude));
         }
@@ -196,10 +210,10 @@ Array::Ptr caches(const JobSpec& spec) {
     for (const auto& cache : spec.cache) {
         auto o = newObject();
         o->set("key", cache.key);
-        o->set("untracked", false);
+        o->set("untracked", cache.untracked);
         o->set("paths", texts(cache.paths));
         o->set("policy", cache.policy);
-        o->set("when", "on_success");
+        o->set("when", cache.when);
         o->set("fallback_keys", texts(cache.fallbackKeys));
         result->add(o);
     }
@@ -269,7 +283,7 @@ Object::Ptr wholePayload(State& state, const JobState& job) {
     o->set("variables", variables(state, job));
     o->set("steps", steps(job));
     o->set("hooks", hooks(job.spec));
-    o->set("image", job.spec.image.empty() ? kNull : Var(image(job.spec.image, false)));
+    o->set("image", imageOf(job.spec));
     o->set("services", services(job.spec));
     o->set("artifacts", artifacts(job.spec));
     o->set("cache", caches(job.spec));

@@ -7,6 +7,9 @@
 #include <iomanip>
 #include <sstream>
 
+#include "tests/fakegitlab/Sha256.h"
+#include "tests/fakegitlab/Unpack.h"
+
 namespace gridbridge::fakegitlab {
 
 namespace {
@@ -68,6 +71,69 @@ Object::Ptr jobJson(const JobResult& job) {
     return o;
 }
 
+const Artifact* artifactOfType(const JobSnapshot& seen, const std::string& type) {
+    const auto found = std::find_if(seen.artifacts.begin(), seen.artifacts.end(),
+                                    [&](const auto& artifact) { return artifact.type == type; });
+    return found == seen.artifacts.end() ? nullptr : &*found;
+}
+
+/// How `content` differs from what the job file wants; nothing when it does not.
+void compareContent(const std::string& what, const std::string& content, const std::string& wanted,
+                    std::vector<std::string>& problems) {
+    constexpr std::string_view kHash = "sha256:";
+    constexpr std::size_t kShown = 200;
+    if (wanted.starts_with(kHash)) {
+        const auto hash = Sha256::of(content);
+        if (hash != wanted.substr(kHash.size())) {
+            problems.push_back(what + " has SHA-256 " + hash);
+        }
+    } else if (content != wanted) {
+        problems.push_back(what + " is '" + content.substr(0, kShown) + "' instead of '" +
+                           wanted.substr(0, kShown) + "'");
+    }
+}
+
+void compareFiles(const JobSnapshot& seen, const std::map<std::string, std::string>& wanted,
+                  std::vector<std::string>& problems) {
+    if (wanted.empty()) {
+        return;
+    }
+    const auto* archive = artifactOfType(seen, "archive");
+    const auto files = archive == nullptr ? std::nullopt : unzipped(archive->bytes);
+    if (!files) {
+        problems.emplace_back(archive == nullptr ? "there is no archive"
+                                                 : "the archive cannot be read");
+        return;
+    }
+    for (const auto& [name, content] : wanted) {
+        const auto found = files->find(name);
+        if (found == files->end()) {
+            problems.push_back("the archive lacks " + name);
+        } else {
+            compareContent(name, found->second, content, problems);
+        }
+    }
+}
+
+void compareReports(const JobSnapshot& seen, const std::map<std::string, std::string>& wanted,
+                    std::vector<std::string>& problems) {
+    for (const auto& [type, content] : wanted) {
+        const auto* report = artifactOfType(seen, type);
+        if (report == nullptr) {
+            problems.push_back("there is no report of type " + type);
+            continue;
+        }
+        const bool kept = report->bytes.size() == report->size;
+        const auto text =
+            report->format == "gzip" ? gunzipped(report->bytes) : std::optional(report->bytes);
+        if (kept && text) {
+            compareContent("the report " + type, *text, content, problems);
+        } else {
+            problems.push_back("the report " + type + " cannot be read");
+        }
+    }
+}
+
 }  // namespace
 
 bool Summary::ok() const {
@@ -108,6 +174,8 @@ std::vector<std::string> differences(const JobSnapshot& seen, const Expectation&
         std::sort(wanted.begin(), wanted.end());
         compare("artifacts", joined(namesOf(seen.artifacts)), joined(wanted));
     }
+    compareFiles(seen, expect.files, result);
+    compareReports(seen, expect.reports, result);
     return result;
 }
 

@@ -55,7 +55,9 @@ struct ArtifactSpec {
 struct CacheSpec {
     std::string key = "default-non_protected";
     std::vector<std::string> paths = {};
+    bool untracked = false;
     std::string policy = "pull-push";
+    std::string when = "on_success";
     std::vector<std::string> fallbackKeys = {};
 };
 
@@ -78,8 +80,11 @@ struct JobSpec {
     std::vector<std::string> postGetSources = {};
     std::vector<Variable> variables = {};  ///< After the server's own, so they win.
     std::vector<std::string> tags = {};
-    std::string image = {};                  ///< Empty = null.
-    std::vector<std::string> services = {};  ///< Image names.
+    std::string image = {};  ///< Empty = null.
+    /// Of the image, when there is one. Empty = null; one empty text = no entrypoint.
+    std::vector<std::string> imageEntrypoint = {};
+    std::vector<std::string> imagePullPolicy = {};  ///< Empty = null.
+    std::vector<std::string> services = {};         ///< Image names.
     std::vector<ArtifactSpec> artifacts = {};
     std::vector<CacheSpec> cache = {};
     std::vector<JobId> dependencies = {};

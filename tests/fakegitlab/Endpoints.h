@@ -3,6 +3,7 @@
 #include <mutex>
 #include <string>
 
+#include "tests/fakegitlab/Repositories.h"
 #include "tests/fakegitlab/State.h"
 
 namespace gridbridge::fakegitlab {
@@ -17,6 +18,10 @@ Reply uploadArtifact(State& state, const Request& request, JobId id);
 Reply downloadArtifact(State& state, const Request& request, JobId id);
 /// Object storage: what a 302 of downloadArtifact leads to.
 Reply serveStorage(State& state, const Request& request);
+/// Git LFS of a project, already authorized: the batch call for downloads and the objects. `path` =
+/// what follows `GROUP/PROJECT.git/`.
+Reply serveLfs(const State& state, const Repositories& repositories, const Request& request,
+               const std::string& project, const std::string& path);
 /// `path` = what follows `/api/v4/`: `runners…` or `user/runners`.
 Reply runnersApi(State& state, const Request& request, const std::string& path);
 

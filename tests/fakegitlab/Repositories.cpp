@@ -1,6 +1,7 @@
 #include "tests/fakegitlab/Repositories.h"
 
 #include <algorithm>
+#include <fstream>
 #include <sstream>
 #include <stdexcept>
 
@@ -13,6 +14,14 @@ namespace {
 
 constexpr auto kNoRepositorySha = "8a1f0c1f7e5f4d3b2a190f8e7d6c5b4a39281706";
 
+/// What `git lfs clean` does: the file goes into the store, its pointer to standard output.
+constexpr auto kLfsClean =
+    "set -e; store=$GIT_DIR/lfs/objects; mkdir -p \"$store\"; new=$(mktemp \"$store/new.XXXXXX\");"
+    " cat >\"$new\"; oid=$(sha256sum <\"$new\" | cut -c1-64); size=$(($(wc -c <\"$new\")));"
+    " folder=$store/$(echo $oid | cut -c1-2)/$(echo $oid | cut -c3-4); mkdir -p \"$folder\";"
+    " mv \"$new\" \"$folder/$oid\"; echo version https://git-lfs.github.com/spec/v1;"
+    " echo oid sha256:$oid; echo size $size";
+
 std::map<std::string, std::string> gitEnvironment() {
     return {{"HOME", "/nonexistent"},
             {"GIT_CONFIG_NOSYSTEM", "1"},
@@ -22,13 +31,17 @@ std::map<std::string, std::string> gitEnvironment() {
             {"GIT_AUTHOR_EMAIL", "ada@example.org"},
             {"GIT_COMMITTER_NAME", "Ada Example"},
             {"GIT_COMMITTER_EMAIL", "ada@example.org"},
-            {"GIT_CONFIG_COUNT", "3"},
+            {"GIT_CONFIG_COUNT", "5"},
             {"GIT_CONFIG_KEY_0", "safe.directory"},
             {"GIT_CONFIG_VALUE_0", "*"},
             {"GIT_CONFIG_KEY_1", "uploadpack.allowAnySHA1InWant"},
             {"GIT_CONFIG_VALUE_1", "true"},
             {"GIT_CONFIG_KEY_2", "uploadpack.allowFilter"},
-            {"GIT_CONFIG_VALUE_2", "true"}};
+            {"GIT_CONFIG_VALUE_2", "true"},
+            {"GIT_CONFIG_KEY_3", "filter.lfs.clean"},
+            {"GIT_CONFIG_VALUE_3", kLfsClean},
+            {"GIT_CONFIG_KEY_4", "filter.lfs.required"},
+            {"GIT_CONFIG_VALUE_4", "true"}};
 }
 
 std::string firstLine(const std::string& text) {
@@ -137,6 +150,21 @@ GitPoint Repositories::pointFor(const std::string& project, const std::string& r
     }
     point.pipeline = pipeline;
     return point;
+}
+
+std::optional<std::string> Repositories::lfsObject(const std::string& project,
+                                                   const std::string& oid) const {
+    constexpr std::size_t kDigits = 64;
+    if (oid.size() != kDigits || oid.find_first_not_of("0123456789abcdef") != std::string::npos) {
+        return std::nullopt;
+    }
+    std::ifstream in(
+        pathOf(project) / "lfs" / "objects" / oid.substr(0, 2) / oid.substr(2, 2) / oid,
+        std::ios::binary);
+    if (!in) {
+        return std::nullopt;
+    }
+    return std::string{std::istreambuf_iterator<char>(in), {}};
 }
 
 Reply Repositories::serve(const Request& request, const std::string& path) const {

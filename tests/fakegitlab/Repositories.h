@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "tests/fakegitlab/State.h"
@@ -19,12 +20,16 @@ public:
 
     bool has(const std::string& project) const;
     /// Puts the files of `directory` as a new commit on top of `ref` and returns its sha.
-    /// Makes the repository when it is not there. Throws std::runtime_error when git fails.
+    /// Makes the repository when it is not there. Files to which .gitattributes give `filter=lfs`
+    /// become pointers and LFS objects; git-lfs is not needed.
+    /// Throws std::runtime_error when git fails.
     std::string commit(const std::string& project, const std::filesystem::path& directory,
                        const std::string& ref = "main");
     /// The newest commit of `ref`, with a pipeline whose `refs/pipelines/<id>` is set. Projects
     /// without a repository get a commit that nobody can fetch.
     GitPoint pointFor(const std::string& project, const std::string& ref);
+    /// The bytes of an LFS object, from the repository's own store `lfs/objects`; nullopt = none.
+    std::optional<std::string> lfsObject(const std::string& project, const std::string& oid) const;
     /// One request of git's smart HTTP protocol, already authorized; path without the root.
     Reply serve(const Request& request, const std::string& path) const;
 

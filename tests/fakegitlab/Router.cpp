@@ -263,6 +263,10 @@ Reply Router::git(const Request& request, const Target& target,
     if (!repositories_.has(project)) {
         return messageReply(404);
     }
+    const auto path = target.path.substr(project.size() + sizeof("/.git/") - 1);
+    if (path.starts_with("info/lfs/") || path.starts_with("gitlab-lfs/")) {
+        return serveLfs(state_, repositories_, request, project, path);
+    }
     lock.unlock();
     auto reply = repositories_.serve(request, target.path);
     lock.lock();

@@ -1,17 +1,102 @@
-// Conformance cases of artifacts.
+// Conformance cases of artifacts. What GitLab got is looked into with another program, `unzip`.
+#include <gmock/gmock.h>
+
 #include "tests/e2e/LifeEndToEnd.h"
+#include "tests/e2e/Program.h"
 
 namespace gridbridge::testing {
 namespace {
 
 using fakegitlab::JobSnapshot;
 using fakegitlab::Status;
+using ::testing::ElementsAre;
+using ::testing::UnorderedElementsAre;
+using ::testing::UnorderedElementsAreArray;
+
+/// The archive that GitLab got of a job, unpacked into a folder.
+class Unpacked {
+public:
+    Unpacked(const JobSnapshot& job, const std::filesystem::path& place)
+        : folder(place / ("unpacked" + std::to_string(job.id))) {
+        if (job.artifacts.size() != 1) {
+            ADD_FAILURE() << job.artifacts.size() << " archives";
+            return;
+        }
+        bytes_ = job.artifacts[0].bytes;
+        const auto zip = place / (std::to_string(job.id) + ".zip");
+        writeFile(zip, bytes_);
+        // -^ keeps a line's end in a name.
+        const auto ended = runProgram({"/usr/bin/env", "LC_ALL=C.UTF-8", "unzip", "-q", "-^",
+                                       zip.string(), "-d", folder.string()});
+        EXPECT_EQ(ended.exitCode, 0) << ended;
+    }
+
+    /// Relative paths; those of folders end with a slash.
+    std::vector<std::string> names() const {
+        std::vector<std::string> found;
+        for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
+            const bool isFolder = entry.is_directory() && !entry.is_symlink();
+            found.push_back(entry.path().lexically_relative(folder).string() +
+                            (isFolder ? "/" : ""));
+        }
+        return found;
+    }
+    /// General purpose flags of an entry, as its header in the index of the zip has them.
+    unsigned flags(const std::string& name) const {
+        constexpr std::size_t kHeader = 46;
+        for (auto at = bytes_.find("PK\1\2"); at != std::string::npos;
+             at = bytes_.find("PK\1\2", at + 1)) {
+            if (bytes_.compare(at + kHeader, name.size(), name) == 0) {
+                return static_cast<unsigned char>(bytes_.at(at + 8)) |
+                       static_cast<unsigned>(static_cast<unsigned char>(bytes_.at(at + 9))) << 8U;
+            }
+        }
+        ADD_FAILURE() << "no entry " << name;
+        return 0;
+    }
+
+    const std::filesystem::path folder;
+
+private:
+    std::string bytes_;
+};
 
 std::vector<fakegitlab::RequestRecord> uploads(const JobSnapshot& job) {
     std::vector<fakegitlab::RequestRecord> found;
     std::copy_if(job.requests.begin(), job.requests.end(), std::back_inserter(found),
                  [](const auto& request) { return request.method == "POST"; });
     return found;
+}
+
+TEST_F(LifeEndToEnd, Case63GlobsSelectAsDoublestarDoes) {
+    const std::string tree =
+        "mkdir -p a/b/c b x/y; touch a/1.txt a/b/c/2.txt a/b.log b/1.log b/n.txt top.txt "
+        ".hidden.txt x/y/3.txt x.log x1 a.log";
+    const struct {
+        std::string glob;
+        std::vector<std::string> files;  ///< And the folders that match themselves.
+    } kGlobs[] = {
+        {"**/*.txt", {".hidden.txt", "a/1.txt", "a/b/c/2.txt", "b/n.txt", "top.txt", "x/y/3.txt"}},
+        {"a/**", {"a/", "a/1.txt", "a/b.log", "a/b/", "a/b/c/", "a/b/c/2.txt"}},
+        {"{a,b}/*.log", {"a/b.log", "b/1.log"}},
+        {"[!x]*",
+         {".hidden.txt", "a.log", "a/", "a/1.txt", "a/b.log", "a/b/", "a/b/c/", "a/b/c/2.txt", "b/",
+          "b/1.log", "b/n.txt", "top.txt"}},
+    };
+    for (const auto& [glob, files] : kGlobs) {
+        const auto job = run({.script = {tree}, .artifacts = {{.paths = {glob}}}});
+        EXPECT_EQ(job.status, Status::Success) << glob;
+        // The index, since unzip makes the folders above a file as well.
+        ASSERT_EQ(job.artifacts.size(), 1U) << glob;
+        const auto zip = folder.path / "globs.zip";
+        writeFile(zip, job.artifacts[0].bytes);
+        EXPECT_THAT(linesOf(runProgram({"/usr/bin/zipinfo", "-1", zip.string()}).out),
+                    UnorderedElementsAreArray(files))
+            << glob;
+        EXPECT_TRUE(says(job, glob + ": found " + std::to_string(files.size()) +
+                                  " matching artifact files and directories"))
+            << glob;
+    }
 }
 
 TEST_F(LifeEndToEnd, Case64NothingMatchesAndTheJobStillSucceeds) {
@@ -21,6 +106,65 @@ TEST_F(LifeEndToEnd, Case64NothingMatchesAndTheJobStillSucceeds) {
     EXPECT_TRUE(says(job, "no matching files"));
     EXPECT_TRUE(says(job, "No files to upload"));
     EXPECT_TRUE(job.artifacts.empty());
+}
+
+TEST_F(LifeEndToEnd, Case65PathsOutsideTheProjectAreIgnoredWithALine) {
+    const auto secret = folder.path / "secret";
+    writeFile(secret, "of the service");
+
+    const auto job = run({.script = {"echo x > ../x; echo kept > kept.txt"},
+                          .artifacts = {{.paths = {"../x", secret.string(), "kept.txt"}}}});
+    const auto none = run({.script = {"echo x > ../x"}, .artifacts = {{.paths = {"../x"}}}});
+
+    const std::string outside =
+        "WARNING: processPath: artifact path is not a subpath of project directory: ";
+    EXPECT_EQ(job.status, Status::Success);
+    EXPECT_TRUE(says(job, "\n" + outside + "../x\n"));
+    EXPECT_TRUE(says(job, "\n" + outside + secret.string() + "\n"));
+    EXPECT_THAT(Unpacked(job, folder.path).names(), ElementsAre("kept.txt"));
+    EXPECT_EQ(none.status, Status::Success);
+    EXPECT_TRUE(says(none, "\n" + outside + "../x\n"));
+    EXPECT_TRUE(none.artifacts.empty());
+}
+
+TEST_F(LifeEndToEnd, Case66LinksModesNamesAndFoldersArriveAndPipesDoNot) {
+    const std::string umlaut = "out/\xC3\xA4.txt";
+    const auto job =
+        run({.script = {"umask 022; mkdir -p out/empty; echo hi > out/run; chmod 755 out/run",
+                        "ln -s run out/link; ln -s /etc/passwd out/away",
+                        "echo utf8 > " + umlaut + "; echo plain > out/plain.txt",
+                        "echo newline > $'out/new\\nline'; mkfifo out/pipe"},
+             .artifacts = {{.paths = {"out/"}}}});
+
+    EXPECT_EQ(job.status, Status::Success);
+    const Unpacked got(job, folder.path);
+    EXPECT_THAT(got.names(),
+                UnorderedElementsAre("out/", "out/away", "out/empty/", "out/link", "out/new\nline",
+                                     "out/plain.txt", "out/run", umlaut));
+    EXPECT_EQ(std::filesystem::read_symlink(got.folder / "out/link"), "run");
+    EXPECT_EQ(std::filesystem::read_symlink(got.folder / "out/away"), "/etc/passwd");
+    const auto mode = [&](const char* name) {
+        return static_cast<unsigned>(std::filesystem::status(got.folder / name).permissions());
+    };
+    EXPECT_EQ(mode("out/run"), 0755U);
+    EXPECT_EQ(mode("out/plain.txt"), 0644U);
+    EXPECT_EQ(readFile(got.folder / umlaut), "utf8\n");
+    EXPECT_EQ(readFile(got.folder / "out/new\nline"), "newline\n");
+    EXPECT_EQ(got.flags(umlaut) & 0x800U, 0x800U);
+}
+
+TEST_F(LifeEndToEnd, Case67UntrackedFilesAreThoseThatGitIgnoresAsWell) {
+    repository({{".gitignore", "*.o\n"}, {"main.txt", "tracked\n"}});
+
+    const auto job = run({.script = {"ls main.txt", "git check-ignore made.o",
+                                     "echo o > made.o; mkdir sub; echo new > sub/new.txt"},
+                          .variables = {{.key = "GIT_STRATEGY", .value = "clone"}},
+                          .artifacts = {{.untracked = true}}});
+
+    EXPECT_EQ(job.status, Status::Success);
+    EXPECT_TRUE(says(job, "\nuntracked: found 2 files\n"));
+    EXPECT_THAT(Unpacked(job, folder.path).names(),
+                UnorderedElementsAre("made.o", "sub/", "sub/new.txt"));
 }
 
 TEST_F(LifeEndToEnd, Case68ArtifactsAreUploadedExactlyWhenTheyShould) {
@@ -131,6 +275,51 @@ TEST_F(LifeEndToEnd, Case71TooLargeAnArtifactFailsTheJob) {
     EXPECT_EQ(job.status, Status::Failed);
     EXPECT_EQ(job.failureReason, "script_failure");
     EXPECT_EQ(job.exitCode, 1);
+}
+
+TEST_F(LifeEndToEnd, Case73ArchiveHasTheLastPartOfItsName) {
+    const std::pair<std::string, std::string> kNames[] = {{"$CI_JOB_NAME/x", "x.zip"},
+                                                          {"x/$CI_JOB_NAME", "test.zip"},
+                                                          {"$SET_TO_NOTHING", "default.zip"},
+                                                          {"", "artifacts.zip"}};
+    for (const auto& [name, filename] : kNames) {
+        const auto job = run({.name = "test",
+                              .script = {"touch a.txt"},
+                              .variables = {{.key = "SET_TO_NOTHING", .value = ""}},
+                              .artifacts = {{.name = name, .paths = {"a.txt"}}}});
+        ASSERT_EQ(job.artifacts.size(), 1U) << name;
+        EXPECT_EQ(job.artifacts[0].filename, filename) << name;
+    }
+}
+
+TEST_F(LifeEndToEnd, Case77LinkInPlaceOfAPackedArtifactIsNotFollowed) {
+    const auto go = folder.path / "go";
+    start();
+    const auto id =
+        gitlab->addJob({.script = {"echo of-the-service > a.txt; echo begun; until [ -e " +
+                                   go.string() + " ]; do sleep 0.1; done"},
+                        .variables = {{.key = "GIT_STRATEGY", .value = "none"}},
+                        .artifacts = {{.paths = {"a.txt"}}}});
+    ASSERT_TRUE(gitlab->waitForTrace(id, "begun"));
+    EXPECT_EQ(service->stop(), 0);
+    auto key = service->sql("SELECT key FROM submission");
+    key.erase(key.find_last_not_of('\n') + 1);
+    const auto out = service->workDir() / key / "out";
+    writeFile(go, "");
+    ASSERT_TRUE(waitFor([&] { return std::filesystem::exists(out / "status"); }, "its end"));
+    // A process that outlived the script does this. What it leads to would be taken as a file: it
+    // is what the job packed, byte for byte.
+    const auto elsewhere = service->stateDir() / "of-the-service.tar.gz";
+    std::filesystem::rename(out / "artifact.0.tar.gz", elsewhere);
+    std::filesystem::create_symlink(elsewhere, out / "artifact.0.tar.gz");
+    service->start();
+
+    const auto job = finished(id);
+    EXPECT_EQ(job.status, Status::Failed);
+    EXPECT_EQ(job.failureReason, "script_failure");
+    EXPECT_TRUE(says(job, "artifact.0.tar.gz is, or lies behind, a link\n"));
+    EXPECT_TRUE(uploads(job).empty());
+    EXPECT_TRUE(std::filesystem::exists(elsewhere));
 }
 
 }  // namespace

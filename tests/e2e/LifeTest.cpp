@@ -261,13 +261,23 @@ TEST_F(LifeEndToEnd, Case51ScriptThatKillsItself) {
     EXPECT_TRUE(says(job, "after ran"));
 }
 
-TEST_F(LifeEndToEnd, WhatIsNotSupportedYetFailsWithOneLineBeforeItIsSubmitted) {
-    const auto image = run({.image = "debian:12"});
-    const auto services = run({.services = {"postgres:16"}});
-
-    for (const auto& job : {image, services}) {
-        EXPECT_EQ(job.status, Status::Failed);
-        EXPECT_TRUE(says(job, "ERROR: Job failed (system failure): "));
+TEST_F(LifeEndToEnd, Case79WhatIsNotSupportedFailsWithOneClearLineBeforeItIsSubmitted) {
+    const std::pair<fakegitlab::JobSpec, const char*> kJobs[] = {
+        {{.image = "debian:12"},
+         "this runner cannot run jobs in container images: remove `image` or choose another runner "
+         "by tags"},
+        {{.services = {"postgres:16"}},
+         "this runner cannot start `services`: remove them or choose another runner by tags"},
+        {{.merge = R"({"secrets":{"KEY":{"vault":{"path":"a"}}}})"},
+         "this runner cannot fetch `secrets`: remove them or choose another runner by tags"},
+        {{.merge = R"({"run":[{"name":"one","script":"true"}]})"},
+         "this runner cannot execute `run` steps: use `script`"},
+    };
+    for (const auto& [spec, why] : kJobs) {
+        const auto job = run(spec);
+        EXPECT_EQ(job.status, Status::Failed) << why;
+        EXPECT_EQ(job.failureReason, "runner_configuration_error") << why;
+        EXPECT_EQ(lastLine(job), std::string("ERROR: Job failed (system failure): ") + why);
     }
     EXPECT_EQ(service->sql("SELECT count(*) FROM submission"), "0\n");
 }

@@ -1,4 +1,4 @@
-// Conformance cases 28 and 56 to 59: what GitLab shows of a log.
+// Conformance cases 28 and 55 to 59: what GitLab shows of a log.
 #include <regex>
 #include <set>
 #include <sstream>
@@ -53,6 +53,37 @@ TEST_F(LogEndToEnd, Case28DebugTraceCanBeForbidden) {
     EXPECT_TRUE(says(job, "WARNING: CI_DEBUG_TRACE: usage is disabled on this Runner\n"));
     EXPECT_FALSE(says(job, "+ true first\n"));
     EXPECT_FALSE(job.debugTrace);
+}
+
+TEST_F(LogEndToEnd, Case55MaskedValuesAreHiddenHoweverTheyArePrinted) {
+    start();
+    const auto go = folder.path / "go";
+    const std::string wait = "until [ -e " + go.string() + " ]; do sleep 0.1; done";
+    const auto id = gitlab->addJob(
+        {.script = {"echo \"plain $KEY.\"", "echo \"longer $LONGER.\"",
+                    "echo \"overlapping ${KEY}${OTHER:9}.\"",
+                    "printf 'split %s' \"${KEY:0:9}\"; " + wait + "; echo \"${KEY:9}.\"",
+                    "printf 'end %s' \"$KEY\""},
+         .variables = {{.key = "GIT_STRATEGY", .value = "none"},
+                       {.key = "KEY", .value = "hunter2-topsecret", .masked = true},
+                       {.key = "LONGER", .value = "my-hunter2-topsecret-key", .masked = true},
+                       {.key = "OTHER", .value = "topsecret-tail", .masked = true}}});
+    // The first half has been read, and is not shown.
+    ASSERT_TRUE(gitlab->waitForTrace(id, "\nsplit "));
+    EXPECT_FALSE(says(gitlab->job(id), "\nsplit h"));
+    writeFile(go, "");
+
+    const auto job = finished(id);
+    EXPECT_EQ(job.status, Status::Success);
+    for (const auto* line :
+         {"\nplain [MASKED].\n", "\nlonger [MASKED].\n", "\noverlapping [MASKED].\n",
+          "\nsplit [MASKED].\n", "\nend [MASKED]"}) {
+        EXPECT_TRUE(says(job, line)) << line << plain(job.trace);
+    }
+    for (const auto* part : {"hunter2", "topsecret", "my-", "-key", "-tail"}) {
+        EXPECT_FALSE(says(job, part)) << part;
+    }
+    isWholeAtGitLab(job);
 }
 
 TEST_F(LogEndToEnd, Case56TokensAndParametersOfUrlsAreMasked) {

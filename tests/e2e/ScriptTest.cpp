@@ -1,5 +1,8 @@
 // Conformance cases of the step script, variables, sections and header: job in GitLab, real
 // executable, real batch job.
+#include <set>
+#include <sstream>
+
 #include "tests/e2e/Service.h"
 
 namespace gridbridge::testing {
@@ -23,6 +26,23 @@ protected:
         EXPECT_EQ(lastLine(job), "ERROR: Job failed: exit code " + std::to_string(code));
     }
 };
+
+/// Every byte that a text of GitLab can have: UTF-8 knows no C0, C1 and F5 to FF.
+std::string everyByte() {
+    std::string text;
+    for (int byte = 0x01; byte < 0x80; ++byte) {
+        text += static_cast<char>(byte);
+    }
+    for (int byte = 0x80; byte < 0xC0; ++byte) {
+        text += {'\xC3', static_cast<char>(byte)};
+    }
+    for (int byte = 0xC2; byte < 0xF5; ++byte) {
+        text += static_cast<char>(byte);
+        text += byte == 0xE0 ? "\xA0" : byte == 0xF0 ? "\x90" : "\x80";
+        text += byte < 0xE0 ? "" : byte < 0xF0 ? "\x80" : "\x80\x80";
+    }
+    return text;
+}
 
 TEST_F(ScriptEndToEnd, Case01TrueSucceeds) {
     const auto job = script({"true"});
@@ -109,6 +129,74 @@ TEST_F(ScriptEndToEnd, Case14QuotesAndUtf8AreEchoedAsTheyAre) {
 
 TEST_F(ScriptEndToEnd, Case15HereDocument) {
     EXPECT_TRUE(says(script({"cat <<X\nhere $((1+1))\nX"}), "\nhere 2\n"));
+}
+
+TEST_F(ScriptEndToEnd, Case16EveryByteOfAValueArrives) {
+    const auto value = everyByte();
+    ASSERT_EQ(std::set<char>(value.begin(), value.end()).size(), 242U);
+    std::string dump;
+    for (const char byte : value) {
+        constexpr auto kDigits = "0123456789abcdef";
+        const auto bits = static_cast<unsigned char>(byte);
+        dump += {kDigits[bits >> 4U], kDigits[bits & 15U]};
+    }
+
+    const auto job = withVariables({{.key = "V", .value = value, .raw = true}},
+                                   {"printf %s \"$V\" | od -An -v -tx1 | tr -d ' \\n'; echo ."});
+
+    EXPECT_EQ(job.status, Status::Success);
+    EXPECT_TRUE(says(job, "\n" + dump + ".\n"));
+}
+
+TEST_F(ScriptEndToEnd, Case17ValuesAreNeverShellCode) {
+    const auto names = folder.path / "delimiters";
+    const auto mark = (folder.path / "pwned").string();
+    // Every here-document in what is staged for a job.
+    const auto first =
+        script({R"(sed -n "s/.*<<-\?['\"]\?\([A-Za-z_][A-Za-z0-9_-]*\).*/\1/p" "$GB_IN"/* > )" +
+                names.string()});
+    ASSERT_EQ(first.status, Status::Success);
+    std::string evil = "'; touch " + mark + "; '\"; touch " + mark + "; $(touch " + mark +
+                       ") `touch " + mark + "`";
+    std::istringstream delimiters(readFile(names) + "EOF\n");
+    int count = 0;
+    for (std::string delimiter; std::getline(delimiters, delimiter); ++count) {
+        evil += "\n" + delimiter + "\ntouch " + mark;
+    }
+    EXPECT_GE(count, 2);
+
+    const auto job = withVariables({{.key = "V", .value = evil, .raw = true},
+                                    {.key = "W", .value = evil},
+                                    {.key = "F", .value = evil, .raw = true, .file = true}},
+                                   {"printf '<%s>\\n' \"$V\"", "cat \"$F\"; echo '|'"});
+
+    EXPECT_EQ(job.status, Status::Success);
+    EXPECT_TRUE(says(job, "\n<" + evil + ">\n"));
+    EXPECT_TRUE(says(job, "\n" + evil + "|\n"));
+    EXPECT_FALSE(std::filesystem::exists(mark));
+}
+
+TEST_F(ScriptEndToEnd, Case18NamesThatNoShellTakesAreSkippedWithALine) {
+    const auto job = withVariables({{.key = "A-B", .value = "1"},
+                                    {.key = "1X", .value = "1"},
+                                    {.key = "UID", .value = "4711"},
+                                    {.key = "GOOD", .value = "arrives"}},
+                                   {"echo good=$GOOD", "[ \"$UID\" = \"$(id -u)\" ] && echo mine",
+                                    "env | grep -E '^(A-B|1X)=' || echo none"});
+
+    EXPECT_EQ(job.status, Status::Success);
+    EXPECT_TRUE(says(job,
+                     "\nWARNING: variable \"A-B\" is skipped: "
+                     "its name is not valid in a shell\n"));
+    EXPECT_TRUE(says(job,
+                     "\nWARNING: variable \"1X\" is skipped: "
+                     "its name is not valid in a shell\n"));
+    EXPECT_TRUE(says(job,
+                     "\nWARNING: variable \"UID\" is skipped: "
+                     "the shell does not allow to set it\n"));
+    EXPECT_TRUE(says(job, "\ngood=arrives\n"));
+    EXPECT_TRUE(says(job, "\nmine\n"));
+    EXPECT_TRUE(says(job, "\nnone\n"));
 }
 
 TEST_F(ScriptEndToEnd, Case19RawValueIsNotExpanded) {

@@ -21,9 +21,20 @@ std::unique_ptr<http::Transport> transportTo(const RunnerConfig& runner, const C
 }
 
 std::vector<std::string> features() {
-    return {"variables",      "artifacts",         "refspecs",         "masking",
-            "raw_variables",  "multi_build_steps", "return_exit_code", "trace_reset",
-            "trace_checksum", "trace_size",        "cancelable",       "cancel_gracefully"};
+    return {"variables",
+            "artifacts",
+            "upload_multiple_artifacts",
+            "upload_raw_artifacts",
+            "refspecs",
+            "masking",
+            "raw_variables",
+            "multi_build_steps",
+            "return_exit_code",
+            "trace_reset",
+            "trace_checksum",
+            "trace_size",
+            "cancelable",
+            "cancel_gracefully"};
 }
 
 std::string systemId(const store::Installation& installation) {

@@ -1,6 +1,7 @@
 // The parts of the reconciler that need the secret description of a job.
 #include "bridge/core/Lines.h"
 #include "bridge/core/Reconciler.h"
+#include "bridge/payload/ArtifactPlan.h"
 
 namespace gridbridge::core {
 
@@ -108,7 +109,7 @@ void Reconciler::learn(JobRow row, Live& live) {
         live.wallTime = granted->resources.wallTime;
     }
     for (const auto& artifact : description.artifacts) {
-        live.hasUploads = live.hasUploads || artifact.type == "archive";
+        live.hasUploads = live.hasUploads || payload::isCollected(artifact);
     }
 }
 

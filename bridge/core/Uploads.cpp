@@ -57,7 +57,7 @@ struct Uploads {
         const auto begin = clock.wallNow();
         for (; progress.sent < description->artifacts.size(); progress = {progress.sent + 1}) {
             const auto& wanted = description->artifacts[progress.sent];
-            if (wanted.type != "archive" || !payload::wantsUpload(wanted, success())) {
+            if (!payload::wantsUpload(wanted, success())) {
                 continue;
             }
             auto attempt = one(progress.sent);

@@ -80,19 +80,20 @@ ArtifactPlan::Path planPath(const Variables& variables, const std::string& text)
     return path;
 }
 
-std::string filenameOf(const Variables& variables, const std::string& name) {
+std::string filenameOf(const Variables& variables, const gitlab::ArtifactEntry& entry) {
     constexpr std::size_t kLongestName = 200;
-    if (name.empty()) {
-        return "artifacts.zip";
+    const std::string ending = entry.format == "zip" ? ".zip" : entry.format == "gzip" ? ".gz" : "";
+    if (entry.name.empty()) {
+        return "artifacts" + ending;
     }
-    auto text = oneLine(plainText(expanded(variables, name)));
+    auto text = oneLine(plainText(expanded(variables, entry.name)));
     while (text.ends_with('/')) {
         text.pop_back();
     }
     text = text.substr(text.rfind('/') + 1).substr(0, kLongestName);
     std::replace_if(
         text.begin(), text.end(), [](char c) { return c == '"' || c == '\\'; }, '_');
-    return (text.empty() || text == "." || text == ".." ? "default" : text) + ".zip";
+    return (text.empty() || text == "." || text == ".." ? "default" : text) + ending;
 }
 
 std::vector<std::string> unknownNames(const Variables& variables, std::string_view text) {
@@ -114,8 +115,8 @@ std::vector<std::string> unknownNames(const Variables& variables, std::string_vi
 
 }  // namespace
 
-bool isArchive(const gitlab::ArtifactEntry& entry) {
-    return entry.type == "archive" && entry.format == "zip" &&
+bool isCollected(const gitlab::ArtifactEntry& entry) {
+    return (entry.format == "zip" || entry.format == "gzip" || entry.format == "raw") &&
            (entry.untracked || !entry.paths.empty());
 }
 
@@ -123,7 +124,7 @@ ArtifactPlan planArtifact(const gitlab::JobDescription& job, const gitlab::Artif
     const Variables variables(job);
     ArtifactPlan plan;
     plan.untracked = entry.untracked;
-    plan.filename = filenameOf(variables, entry.name);
+    plan.filename = filenameOf(variables, entry);
     for (const auto& text : entry.paths) {
         plan.paths.push_back(planPath(variables, text));
         for (auto& name : unknownNames(variables, text)) {

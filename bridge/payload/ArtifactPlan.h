@@ -25,8 +25,8 @@ struct ArtifactPlan {
     std::vector<std::string> unknownNames;
 };
 
-/// Whether entries of that kind are collected at all: the archive is, reports are not yet.
-bool isArchive(const gitlab::ArtifactEntry& entry);
+/// Whether there is anything to collect for it, in a format that is known: zip, gzip or raw.
+bool isCollected(const gitlab::ArtifactEntry& entry);
 
 ArtifactPlan planArtifact(const gitlab::JobDescription& job, const gitlab::ArtifactEntry& entry);
 

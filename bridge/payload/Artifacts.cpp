@@ -2,8 +2,9 @@
 
 #include "bridge/payload/ArtifactPlan.h"
 #include "bridge/payload/JobScript.h"
+#include "bridge/payload/Packer.h"
+#include "bridge/payload/Shell.h"
 #include "bridge/payload/TarReader.h"
-#include "bridge/payload/ZipWriter.h"
 
 namespace gridbridge::payload {
 
@@ -74,6 +75,12 @@ private:
     std::int64_t entries_ = 0;
 };
 
+std::unique_ptr<Packer> packerFor(const gitlab::ArtifactEntry& entry, const Sink& sink) {
+    return entry.format == "zip"    ? zipPacker(sink)
+           : entry.format == "gzip" ? gzipPacker(sink)
+                                    : rawPacker(sink);
+}
+
 }  // namespace
 
 std::string tarballName(std::size_t index) {
@@ -81,14 +88,15 @@ std::string tarballName(std::size_t index) {
 }
 
 bool wantsUpload(const gitlab::ArtifactEntry& entry, bool success) {
-    return isArchive(entry) &&
+    return isCollected(entry) &&
            (entry.when == "always" || (entry.when == "on_failure" ? !success : success));
 }
 
 Result<ArtifactContent> surveyArtifact(const gitlab::JobDescription& job, std::size_t index,
                                        const Pieces& tarball) {
     BRIDGE_CHECK(index < job.artifacts.size());
-    const auto plan = planArtifact(job, job.artifacts[index]);
+    const auto& entry = job.artifacts[index];
+    const auto plan = planArtifact(job, entry);
     Selection selection(plan);
     TarReader reader(tarball);
     std::int64_t directory = 0;
@@ -100,9 +108,16 @@ Result<ArtifactContent> surveyArtifact(const gitlab::JobDescription& job, std::s
         if (!*member) {
             break;
         }
-        if (selection.takes((*member)->name)) {
-            directory += kDirectoryEntry + static_cast<std::int64_t>((*member)->name.size());
+        if (!selection.takes((*member)->name)) {
+            continue;
         }
+        if (entry.format != "zip" && (*member)->kind != Member::Kind::File) {
+            return permanentError("the \"" + oneLine((*member)->name) + "\" is not a regular file");
+        }
+        if (entry.format == "raw" && selection.entries() > 1) {
+            return permanentError("only one file can be sent as raw");
+        }
+        directory += kDirectoryEntry + static_cast<std::int64_t>((*member)->name.size());
         if (directory > kMostDirectory) {
             return permanentError(
                 "the artifacts are too many files: GitLab takes no archive whose list of names is "
@@ -126,7 +141,7 @@ Result<void> packArtifact(const gitlab::JobDescription& job, std::size_t index,
     const auto plan = planArtifact(job, job.artifacts[index]);
     Selection selection(plan);
     TarReader reader(tarball);
-    ZipWriter zip(sink);
+    const auto packer = packerFor(job.artifacts[index], sink);
     bool going = true;
     while (going) {
         const auto member = reader.next();
@@ -139,16 +154,15 @@ Result<void> packArtifact(const gitlab::JobDescription& job, std::size_t index,
         if (!selection.takes((*member)->name)) {
             continue;
         }
-        going = zip.begin(**member);
+        going = packer->begin(**member);
         auto read = reader.content(
-            [&](std::string_view bytes) { return going = going && zip.write(bytes); });
+            [&](std::string_view bytes) { return going = going && packer->write(bytes); });
         if (!read) {
             return read;
         }
     }
-    going = going && zip.finish();
-    return zip.broken() ? permanentError("the artifacts cannot be packed as a zip")
-                        : Result<void>();
+    going = going && packer->finish();
+    return packer->broken() ? permanentError("the artifacts cannot be packed") : Result<void>();
 }
 
 }  // namespace gridbridge::payload

@@ -139,7 +139,7 @@ private:
         script_.outputs = {"log", "status"};
         for (std::size_t i = 0; i < job_.artifacts.size(); ++i) {
             const auto& entry = job_.artifacts[i];
-            if (!isArchive(entry)) {
+            if (!isCollected(entry)) {
                 continue;
             }
             entries.push_back({i, wantsUpload(entry, true), wantsUpload(entry, false),

@@ -82,7 +82,7 @@ Result<Status> parseStatus(std::string_view text, std::string_view nonce);
 /// The node's tarball of the job's artifact entry `index`, in `out/`.
 std::string tarballName(std::size_t index);
 
-/// Whether an artifact entry is uploaded for that outcome. Never for reports: not supported yet.
+/// Whether an artifact entry, an archive or a report, is uploaded for that outcome.
 bool wantsUpload(const gitlab::ArtifactEntry& entry, bool success);
 
 /// What the service found in the node's tarball of one artifact entry.
@@ -101,9 +101,10 @@ using Pieces = std::function<Result<std::string>()>;
 Result<ArtifactContent> surveyArtifact(const gitlab::JobDescription& job, std::size_t index,
                                        const Pieces& tarball);
 
-/// The zip of what surveyArtifact() counted, the same bytes for the same tarball, for as long as
-/// `sink` takes them. Nothing is extracted or kept: a tarball of any size costs the same memory,
-/// but for about 100 bytes for each entry. Errors as those of surveyArtifact().
+/// What surveyArtifact() counted, as the zip, the gzip stream or the file that GitLab wants, the
+/// same bytes for the same tarball, for as long as `sink` takes them. Nothing is extracted or kept:
+/// a tarball of any size costs the same memory, but for about 100 bytes for each entry. Errors as
+/// those of surveyArtifact().
 Result<void> packArtifact(const gitlab::JobDescription& job, std::size_t index,
                           const Pieces& tarball, const Sink& sink);
 

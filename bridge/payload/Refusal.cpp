@@ -71,9 +71,9 @@ void warnOfUnsupported(const JobDescription& job, std::vector<std::string>& warn
     }
     const auto& entries = job.artifacts;
     if (std::any_of(entries.begin(), entries.end(), [](const gitlab::ArtifactEntry& entry) {
-            return entry.type != "archive" || entry.format != "zip";
+            return entry.format != "zip" && entry.format != "gzip" && entry.format != "raw";
         })) {
-        warnings.emplace_back("artifacts:reports is not supported by this runner, skipping");
+        warnings.emplace_back("artifacts of an unknown format are not uploaded by this runner");
     }
     if (std::any_of(entries.begin(), entries.end(),
                     [](const gitlab::ArtifactEntry& entry) { return !entry.exclude.empty(); })) {

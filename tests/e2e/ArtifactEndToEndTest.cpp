@@ -3,6 +3,7 @@
 
 #include "tests/e2e/LifeEndToEnd.h"
 #include "tests/e2e/Program.h"
+#include "tests/fakegitlab/Unpack.h"
 
 namespace gridbridge::testing {
 namespace {
@@ -320,6 +321,66 @@ TEST_F(LifeEndToEnd, Case77LinkInPlaceOfAPackedArtifactIsNotFollowed) {
     EXPECT_TRUE(says(job, "artifact.0.tar.gz is, or lies behind, a link\n"));
     EXPECT_TRUE(uploads(job).empty());
     EXPECT_TRUE(std::filesystem::exists(elsewhere));
+}
+
+TEST_F(LifeEndToEnd, Case69FilesOfAReportAreOneGzipStreamInTheOrderOfTheirPaths) {
+    const auto job = run({.script = {"mkdir b a", "echo one >b/x.xml", "echo two >a/x.xml",
+                                     "echo VERSION=1.2 >build.env", "echo whole >all.txt"},
+                          .afterScript = {"echo late >b/y.xml"},
+                          .artifacts = {{.name = "everything", .paths = {"all.txt"}},
+                                        {.name = "junit.xml",
+                                         .paths = {"*/*.xml"},
+                                         .when = "always",
+                                         .type = "junit",
+                                         .format = "gzip"},
+                                        {.name = ".env",
+                                         .paths = {"build.env"},
+                                         .when = "always",
+                                         .type = "dotenv",
+                                         .format = "gzip"}}});
+
+    EXPECT_EQ(job.status, Status::Success) << plain(job.trace);
+    ASSERT_EQ(job.artifacts.size(), 3U);
+    EXPECT_EQ(job.artifacts[0].filename, "everything.zip");
+    EXPECT_EQ(job.artifacts[1].type + " " + job.artifacts[1].filename, "junit junit.xml.gz");
+    EXPECT_EQ(fakegitlab::gunzipped(job.artifacts[1].bytes), "two\none\nlate\n");
+    EXPECT_EQ(job.artifacts[2].type + " " + job.artifacts[2].filename, "dotenv .env.gz");
+    EXPECT_EQ(fakegitlab::gunzipped(job.artifacts[2].bytes), "VERSION=1.2\n");
+    EXPECT_TRUE(says(job, "Uploading artifacts as \"junit\" to coordinator... 201 Created"));
+}
+
+/// GitLab reads dotenv reports as they come, and refuses what it cannot understand.
+TEST_F(LifeEndToEnd, Case69DotenvThatGitLabRefusesFailsTheJob) {
+    const auto job =
+        run({.script = {"echo '# a comment' >build.env"},
+             .artifacts = {
+                 {.paths = {"build.env"}, .when = "always", .type = "dotenv", .format = "gzip"}}});
+
+    EXPECT_EQ(job.status, Status::Failed);
+    EXPECT_EQ(job.failureReason, "script_failure");
+    EXPECT_TRUE(says(job, "Invalid Format")) << plain(job.trace);
+}
+
+TEST_F(LifeEndToEnd, Case70RawReportIsOneFile) {
+    const auto report = [](const std::string& script) {
+        return fakegitlab::JobSpec{.script = {script},
+                                   .artifacts = {{.name = "gl-sast-report.json",
+                                                  .paths = {"*.json"},
+                                                  .when = "always",
+                                                  .type = "sast",
+                                                  .format = "raw"}}};
+    };
+    const auto two = run(report("touch a.json b.json"));
+    EXPECT_EQ(two.status, Status::Failed);
+    EXPECT_EQ(two.failureReason, "script_failure");
+    EXPECT_TRUE(says(two, "ERROR: only one file can be sent as raw")) << plain(two.trace);
+    EXPECT_TRUE(two.artifacts.empty());
+
+    const auto one = run(report("printf '{}' >a.json"));
+    EXPECT_EQ(one.status, Status::Success) << plain(one.trace);
+    ASSERT_EQ(one.artifacts.size(), 1U);
+    EXPECT_EQ(one.artifacts[0].filename, "gl-sast-report.json");
+    EXPECT_EQ(one.artifacts[0].bytes, "{}");
 }
 
 }  // namespace

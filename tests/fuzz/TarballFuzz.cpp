@@ -2,8 +2,8 @@
 #include <utility>
 #include <zlib.h>
 
+#include "bridge/payload/Packer.h"
 #include "bridge/payload/TarReader.h"
-#include "bridge/payload/ZipWriter.h"
 #include "tests/fuzz/Fuzz.h"
 
 // Input: a tar archive, which is compressed here: hardly any other bytes have gzip's checksum.
@@ -40,12 +40,13 @@ void tryWith(std::string_view input) {
     std::string rest = compressed(input);
     payload::TarReader reader([&rest]() -> Result<std::string> { return std::exchange(rest, {}); });
     std::size_t written = 0;
-    payload::ZipWriter zip([&](std::string_view bytes) { return written += bytes.size(), true; });
+    const auto zip =
+        payload::zipPacker([&](std::string_view bytes) { return written += bytes.size(), true; });
     std::string last;
     for (;;) {
         const auto member = reader.next();
         if (!member || !*member) {
-            require(!member || zip.finish(), "what was read is packed");
+            require(!member || zip->finish(), "what was read is packed");
             return;
         }
         const auto& [name, kind, mode, modifiedAt, size, target] = **member;
@@ -53,11 +54,11 @@ void tryWith(std::string_view input) {
         require(last < name, "each name comes once, in order");
         require(size >= 0 && mode <= 0777U, "numbers are sane");
         last = name;
-        require(zip.begin(**member), "what was read is packed");
-        if (!reader.content([&](std::string_view bytes) { return zip.write(bytes); })) {
+        require(zip->begin(**member), "what was read is packed");
+        if (!reader.content([&](std::string_view bytes) { return zip->write(bytes); })) {
             return;
         }
-        require(!zip.broken(), "what was read is packed");
+        require(!zip->broken(), "what was read is packed");
     }
 }
 

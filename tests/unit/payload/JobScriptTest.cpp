@@ -79,14 +79,14 @@ TEST(JobScriptTest, WhatIsLeftOutIsSaidInOneLineEach) {
     for (const auto* type : {"junit", "dotenv"}) {
         job.artifacts.push_back(archiveOf({"report.xml"}));
         job.artifacts.back().type = type;
-        job.artifacts.back().format = "gzip";
+        job.artifacts.back().format = "of-tomorrow";
     }
 
     EXPECT_THAT(
         makeScript(job, contextNow())->warnings,
         UnorderedElementsAre(
             "Cache is not supported by this runner, skipping",
-            "artifacts:reports is not supported by this runner, skipping",
+            "artifacts of an unknown format are not uploaded by this runner",
             "artifacts:exclude is not supported by this runner, nothing is excluded",
             "artifacts:paths: $NOT_KNOWN is not known before the job runs and is taken as empty"));
 }
@@ -108,7 +108,7 @@ TEST(JobScriptTest, LoaderIsSmallAndHoldsNeitherSecretsNorNames) {
 TEST(JobScriptTest, OutputsAreTheLogTheStatusAndTheTarballOfEachArchive) {
     auto job = jobWith({"true"});
     job.artifacts.push_back(archiveOf({"junit.xml"}));
-    job.artifacts.back().type = "junit";
+    job.artifacts.back().format = "of-tomorrow";
     job.artifacts.push_back(archiveOf({"out"}));
     job.artifacts.push_back(archiveOf({}));
 
@@ -152,7 +152,7 @@ TEST(JobScriptTest, UploadIsWantedForTheOutcomesOfWhen) {
     EXPECT_EQ(wanted("on_failure"), std::pair(false, true));
     EXPECT_EQ(wanted("always"), std::pair(true, true));
     EXPECT_EQ(wanted(""), std::pair(true, false));
-    entry.type = "junit";
+    entry.format = "of-tomorrow";
     EXPECT_EQ(wanted("always"), std::pair(false, false));
 }
 

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "bridge/payload/ArtifactPlan.h"
+#include "bridge/payload/ClonePath.h"
 #include "bridge/payload/Refusal.h"
 #include "bridge/payload/Settings.h"
 #include "bridge/payload/Shell.h"
@@ -66,7 +67,7 @@ std::string slugOf(const JobDescription& job) {
 
 Settings settingsOf(const JobDescription& job, const ScriptContext& context,
                     const Variables& variables, std::vector<std::string>& warnings) {
-    auto settings = readSettings(variables, job.allowGitFetch, job.timeout, warnings);
+    auto settings = readSettings(variables, job, warnings);
     if (settings.debugTrace && context.debugTraceDisabled) {
         settings.debugTrace = false;
         warnings.emplace_back("CI_DEBUG_TRACE: usage is disabled on this Runner");
@@ -81,8 +82,12 @@ public:
 
     Result<JobScript> build() {
         const auto settings = settingsOf(job_, context_, variables_, script_.warnings);
-        if (const auto why = refusal(job_, variables_, settings)) {
+        if (const auto why = refusal(job_)) {
             return permanentError(*why);
+        }
+        const auto place = clonePath(variables_);
+        if (!place) {
+            return place.error();
         }
         warnOfUnsupported(job_, script_.warnings);
         const auto environment = variables_.environmentFile(script_.warnings);
@@ -94,7 +99,7 @@ public:
         addSteps(settings);
         addCollection();
         addFiles(plan_.stages);
-        plan_.slug = slugOf(job_);
+        plan_.slug = place->empty() ? slugOf(job_) : *place;
         plan_.sections = job_.traceSections;
         add("job.sh", wrapperScript(plan_, settings, context_));
         script_.loader = loaderScript();

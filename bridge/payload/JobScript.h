@@ -59,7 +59,7 @@ std::map<std::string, std::string> variablesNamed(const gitlab::JobDescription& 
                                                   std::string_view prefix);
 
 /// Generates the script. Pure. Permanent error = the job cannot run here; its text is the one
-/// line for the job's log (image, services, secrets, run, dependencies, submodules).
+/// line for the job's log (image, services, secrets, run, dependencies, GIT_CLONE_PATH).
 Result<JobScript> makeScript(const gitlab::JobDescription& job, const ScriptContext& context);
 
 /// The wrapper's verdict, from the status file (job-execution 11.2).

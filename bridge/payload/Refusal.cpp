@@ -24,8 +24,7 @@ bool anyNul(const JobDescription& job) {
 
 }  // namespace
 
-std::optional<std::string> refusal(const JobDescription& job, const Variables& variables,
-                                   const Settings& settings) {
+std::optional<std::string> refusal(const JobDescription& job) {
     if (!job.image.name.empty()) {
         return "this runner cannot run jobs in container images: remove `image` or choose another "
                "runner by tags";
@@ -47,17 +46,6 @@ std::optional<std::string> refusal(const JobDescription& job, const Variables& v
     if (std::any_of(job.dependencies.begin(), job.dependencies.end(),
                     [](const gitlab::Dependency& d) { return !d.filename.empty(); })) {
         return "this runner cannot download artifacts of earlier jobs yet: set `dependencies: []`";
-    }
-    if (settings.submodules == SubmoduleStrategy::Unknown) {
-        return "unknown GIT_SUBMODULE_STRATEGY: it must be none, normal or recursive";
-    }
-    const bool checksOut = settings.gitCheckout && settings.gitStrategy != GitStrategy::None &&
-                           settings.gitStrategy != GitStrategy::Empty;
-    if (checksOut && settings.submodules != SubmoduleStrategy::None) {
-        return "this runner cannot check out submodules yet: set GIT_SUBMODULE_STRATEGY to none";
-    }
-    if (!variables.setting("GIT_CLONE_PATH").empty()) {
-        return "setting GIT_CLONE_PATH is not allowed on this runner";
     }
     if (anyNul(job)) {
         return "the script contains a NUL byte, which no shell can read";

@@ -5,14 +5,11 @@
 #include <vector>
 
 #include "bridge/gitlab/JobDescription.h"
-#include "bridge/payload/Settings.h"
-#include "bridge/payload/Variables.h"
 
 namespace gridbridge::payload {
 
 /// One line for the job's log when the job cannot run here; nothing = it can.
-std::optional<std::string> refusal(const gitlab::JobDescription& job, const Variables& variables,
-                                   const Settings& settings);
+std::optional<std::string> refusal(const gitlab::JobDescription& job);
 
 /// Adds a line for the job's log for each thing that is left out of a job that runs.
 void warnOfUnsupported(const gitlab::JobDescription& job, std::vector<std::string>& warnings);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <limits>
 #include <optional>
 
 #include "bridge/payload/Shell.h"
@@ -93,18 +94,24 @@ public:
         return false;
     }
 
-    int attempts(const std::string& name) {
+    long long number(const std::string& name, long long fallback) {
         const auto value = variables_.setting(name);
         if (value.empty()) {
-            return 1;
+            return fallback;
         }
         long long number = 0;
         const auto* last = value.data() + value.size();
         const auto [end, error] = std::from_chars(value.data(), last, number);
         if (error != std::errc() || end != last) {
-            warn(name + ": expected int got \"" + oneLine(value) + "\", using default value: 1");
-            return 1;
+            warn(name + ": expected int got \"" + oneLine(value) +
+                 "\", using default value: " + std::to_string(fallback));
+            return fallback;
         }
+        return number;
+    }
+
+    int attempts(const std::string& name) {
+        const auto number = this->number(name, 1);
         const auto clamped = static_cast<int>(std::clamp(number, 1LL, 10LL));
         if (clamped != number) {
             warn(name + ": number of attempts out of the range [1, 10], clamping to: " +
@@ -166,7 +173,21 @@ public:
         if (value == "normal") {
             return SubmoduleStrategy::Normal;
         }
-        return value == "recursive" ? SubmoduleStrategy::Recursive : SubmoduleStrategy::Unknown;
+        if (value == "recursive") {
+            return SubmoduleStrategy::Recursive;
+        }
+        warn("GIT_SUBMODULE_STRATEGY: expected either 'normal', 'recursive' or 'none' got \"" +
+             oneLine(value) + "\"");
+        return SubmoduleStrategy::Unknown;
+    }
+
+    int submoduleDepth(int ofRepository) {
+        return static_cast<int>(std::clamp<long long>(number("GIT_SUBMODULE_DEPTH", ofRepository),
+                                                      0, std::numeric_limits<int>::max()));
+    }
+
+    std::vector<std::string> list(const std::string& name) {
+        return words(variables_.setting(name));
     }
 
     /// Empty when the value is `none`.
@@ -187,23 +208,30 @@ private:
 
 }  // namespace
 
-Settings readSettings(const Variables& variables, bool allowGitFetch,
-                      std::chrono::seconds jobTimeout, std::vector<std::string>& warnings) {
+Settings readSettings(const Variables& variables, const gitlab::JobDescription& job,
+                      std::vector<std::string>& warnings) {
     Reader read(variables, warnings);
     Settings settings;
     settings.debugTrace = read.flag("CI_DEBUG_TRACE", false);
     settings.timestamps = read.flag("FF_TIMESTAMPS", false);
-    settings.gitStrategy = read.strategy(allowGitFetch);
+    settings.gitStrategy = read.strategy(job.allowGitFetch);
     settings.gitCheckout = read.flag("GIT_CHECKOUT", true);
     settings.gitCleanFlags = read.flags("GIT_CLEAN_FLAGS", settings.gitCleanFlags);
     settings.gitFetchFlags = read.flags("GIT_FETCH_EXTRA_FLAGS", settings.gitFetchFlags);
     settings.submodules = read.submodules();
+    settings.submodulePaths = read.list("GIT_SUBMODULE_PATHS");
+    settings.submoduleUpdateFlags = read.list("GIT_SUBMODULE_UPDATE_FLAGS");
+    settings.submoduleDepth = read.submoduleDepth(job.git.depth);
+    settings.submoduleForceHttps = read.flag("GIT_SUBMODULE_FORCE_HTTPS", false);
+    settings.sshHost = variables.setting("CI_SERVER_SHELL_SSH_HOST");
+    settings.sshPort = variables.setting("CI_SERVER_SHELL_SSH_PORT");
+    settings.lfs = !read.flag("GIT_LFS_SKIP_SMUDGE", false);
     settings.getSourcesAttempts = read.attempts("GET_SOURCES_ATTEMPTS");
     settings.afterScriptIgnoresErrors = read.flag("AFTER_SCRIPT_IGNORE_ERRORS", true);
     settings.scriptTimeout =
-        read.limit("RUNNER_SCRIPT_TIMEOUT", settings.scriptTimeout, jobTimeout);
+        read.limit("RUNNER_SCRIPT_TIMEOUT", settings.scriptTimeout, job.timeout);
     settings.afterScriptTimeout =
-        read.limit("RUNNER_AFTER_SCRIPT_TIMEOUT", settings.afterScriptTimeout, jobTimeout);
+        read.limit("RUNNER_AFTER_SCRIPT_TIMEOUT", settings.afterScriptTimeout, job.timeout);
     return settings;
 }
 

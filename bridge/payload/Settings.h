@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "bridge/gitlab/JobDescription.h"
 #include "bridge/payload/Variables.h"
 
 namespace gridbridge::payload {
@@ -20,6 +21,13 @@ struct Settings {
     std::vector<std::string> gitCleanFlags = {"-ffdx"};  ///< Empty = no clean.
     std::vector<std::string> gitFetchFlags = {"--prune", "--quiet"};
     SubmoduleStrategy submodules = SubmoduleStrategy::None;
+    std::vector<std::string> submodulePaths = {};  ///< Pathspecs; empty = all.
+    std::vector<std::string> submoduleUpdateFlags = {};
+    int submoduleDepth = 0;  ///< 0 = whole history.
+    bool submoduleForceHttps = false;
+    std::string sshHost = {};  ///< Of GitLab's SSH addresses; empty = as in its web address.
+    std::string sshPort = {};
+    bool lfs = true;  ///< Files of Git LFS are fetched.
     int getSourcesAttempts = 1;
     bool afterScriptIgnoresErrors = true;
     std::chrono::seconds scriptTimeout{0};  ///< 0 = as long as the job.
@@ -28,7 +36,7 @@ struct Settings {
 
 /// Never fails: what cannot be understood adds GitLab's line (without `WARNING: `) to `warnings`
 /// and leaves the default.
-Settings readSettings(const Variables& variables, bool allowGitFetch,
-                      std::chrono::seconds jobTimeout, std::vector<std::string>& warnings);
+Settings readSettings(const Variables& variables, const gitlab::JobDescription& job,
+                      std::vector<std::string>& warnings);
 
 }  // namespace gridbridge::payload

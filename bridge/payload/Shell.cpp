@@ -14,6 +14,14 @@ std::string shellQuoted(std::string_view text) {
     return word + "'";
 }
 
+std::string quotedWords(const std::vector<std::string>& words) {
+    std::string text;
+    for (const auto& word : words) {
+        text += " " + shellQuoted(word);
+    }
+    return text;
+}
+
 std::string_view trimmed(std::string_view text) {
     constexpr std::string_view kSpace = " \t\n\v\f\r";
     const auto begin = text.find_first_not_of(kSpace);

@@ -2,11 +2,15 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace gridbridge::payload {
 
 /// One word of a bash script that stands for exactly these bytes (none may be NUL).
 std::string shellQuoted(std::string_view text);
+
+/// The same for each of them, a blank before each.
+std::string quotedWords(const std::vector<std::string>& words);
 
 /// Without white space at both ends.
 std::string_view trimmed(std::string_view text);

@@ -1,8 +1,10 @@
 #include <algorithm>
 
+#include "bridge/payload/Lfs.h"
 #include "bridge/payload/Shell.h"
 #include "bridge/payload/StageText.h"
 #include "bridge/payload/Stages.h"
+#include "bridge/payload/Submodules.h"
 
 namespace gridbridge::payload {
 
@@ -15,6 +17,14 @@ const std::vector<std::string>& hook(const gitlab::JobDescription& job, std::str
     return found == job.hooks.end() ? none : found->script;
 }
 
+/// Needs no quoting in git's configuration.
+bool isPlain(std::string_view text) {
+    return std::all_of(text.begin(), text.end(), [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+               std::string_view(":/.-_[]").find(c) != std::string_view::npos;
+    });
+}
+
 /// `scheme://host[:port]` of an HTTP address; empty for any other, or one that needs quoting.
 std::string siteOf(std::string_view url) {
     const auto scheme = url.find("://");
@@ -23,23 +33,48 @@ std::string siteOf(std::string_view url) {
         return {};
     }
     const auto site = url.substr(0, url.find('/', scheme + 3));
-    const bool plain = std::all_of(site.begin(), site.end(), [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-               std::string_view(":/.-_[]").find(c) != std::string_view::npos;
-    });
-    return plain ? std::string(site) : std::string();
+    return isPlain(site) ? std::string(site) : std::string();
+}
+
+/// GitLab's SSH addresses are taken for its HTTP addresses, for which there are credentials.
+std::string sshAsHttp(const gitlab::JobDescription& job, const Settings& settings,
+                      const std::string& site) {
+    // GitLab need not be at the root of its site.
+    const std::string_view url = job.git.repoUrl;
+    const auto project = "/" + job.projectPath + ".git";
+    const auto base =
+        url.ends_with(project) ? std::string(url.substr(0, url.size() - project.size())) : site;
+    auto host = settings.sshHost;
+    if (host.empty()) {
+        host = site.substr(site.find("://") + 3);
+        const auto port = host.rfind(':');
+        host = host.substr(0, host.find(']', port) == std::string::npos ? port : host.npos);
+    }
+    if (!isPlain(base) || !isPlain(host) || !isPlain(settings.sshPort)) {
+        return {};
+    }
+    auto text = "[url \"" + base + "/\"]\n\tinsteadOf = git@" + host +
+                ":\n\tinsteadOf = ssh://git@" + host + "/\n";
+    if (!settings.sshPort.empty()) {
+        text += "\tinsteadOf = ssh://git@" + host + ":" + settings.sshPort + "/\n";
+    }
+    return text;
 }
 
 /// The job token comes out of the environment when git asks for it, and is nowhere else.
-std::string credentials(const std::string& site, bool hasCa) {
+std::string credentials(const gitlab::JobDescription& job, const Settings& settings,
+                        const std::string& site, bool hasCa) {
     if (site.empty()) {
         return {};
     }
-    const std::string config = "[credential \"" + site + "\"]\n" +
-                               "\thelper =\n"
-                               "\thelper = \"!f(){ test \\\"$1\\\" = get && "
-                               "printf \\\"password=%s\\\\n\\\" \\\"$CI_JOB_TOKEN\\\"; }; f\"\n"
-                               "\tusername = gitlab-ci-token\n";
+    std::string config = "[credential \"" + site + "\"]\n" +
+                         "\thelper =\n"
+                         "\thelper = \"!f(){ test \\\"$1\\\" = get && "
+                         "printf \\\"password=%s\\\\n\\\" \\\"$CI_JOB_TOKEN\\\"; }; f\"\n"
+                         "\tusername = gitlab-ci-token\n";
+    if (settings.submoduleForceHttps) {
+        config += sshAsHttp(job, settings, site);
+    }
     std::string text = "printf '%s' " + shellQuoted(config) + " >\"$GB_HOME_DIR/.gitconfig\"\n";
     if (hasCa) {
         text += "git config -f \"$GB_HOME_DIR/.gitconfig\" " +
@@ -81,19 +116,14 @@ std::string fetch(const gitlab::GitInfo& git, const Settings& settings,
                   const ScriptContext& context) {
     std::string text = "git -c http.userAgent=" + shellQuoted("gridbridge " + context.version) +
                        " fetch origin --no-recurse-submodules";
-    for (const auto& refspec : git.refspecs) {
-        text += " " + shellQuoted(refspec);
-    }
+    text += quotedWords(git.refspecs);
     if (git.depth > 0) {
         text += " --depth " + std::to_string(git.depth);
     }
-    for (const auto& flag : settings.gitFetchFlags) {
-        text += " " + shellQuoted(flag);
-    }
-    return text + "\n";
+    return text + quotedWords(settings.gitFetchFlags) + "\n";
 }
 
-std::string checkout(const gitlab::GitInfo& git, const Settings& settings) {
+std::string checkout(const gitlab::GitInfo& git, const Settings& settings, bool hasCredentials) {
     if (!settings.gitCheckout) {
         return printGreen("Skipping Git checkout");
     }
@@ -101,19 +131,16 @@ std::string checkout(const gitlab::GitInfo& git, const Settings& settings) {
                                   " as detached HEAD (ref is " + oneLine(git.ref) + ")...");
     text += "git -c submodule.recurse=false checkout -f -q " + shellQuoted(git.sha) + "\n";
     if (!settings.gitCleanFlags.empty()) {
-        text += "git clean";
-        for (const auto& flag : settings.gitCleanFlags) {
-            text += " " + shellQuoted(flag);
-        }
-        text += "\n";
+        text += "git clean" + quotedWords(settings.gitCleanFlags) + "\n";
     }
-    text +=
-        "if [ \"$GIT_LFS_SKIP_SMUDGE\" = 1 ] && git grep -q 'filter=lfs' -- '*.gitattributes'; "
-        "then\n"
-        "  printf '\\033[0;33mWARNING: %s\\033[0;m\\n' "
-        "'this runner does not fetch files from Git LFS: they are left as pointers'\n"
-        "fi\n";
-    return text + printGreen("Skipping Git submodules setup");
+    if (settings.lfs) {
+        text += lfsPull();
+    }
+    return text + submoduleSetup(settings, hasCredentials);
+}
+
+std::string failing(const std::string& why) {
+    return "printf '\\033[31;1mERROR: %s\\033[0;m\\n' " + shellQuoted(why) + "\nexit 1\n";
 }
 
 std::string sources(const gitlab::JobDescription& job, const Settings& settings,
@@ -122,7 +149,7 @@ std::string sources(const gitlab::JobDescription& job, const Settings& settings,
     auto text = stageHead(settings.debugTrace) +
                 "export GIT_TERMINAL_PROMPT=0 GCM_INTERACTIVE=Never\n"
                 "export GIT_LFS_SKIP_SMUDGE=\"${GIT_LFS_SKIP_SMUDGE-1}\"\n" +
-                credentials(site, !context.tlsCa.empty());
+                credentials(job, settings, site, !context.tlsCa.empty());
     const bool empty = settings.gitStrategy == GitStrategy::Empty;
     if (empty || settings.gitStrategy == GitStrategy::None) {
         text += printGreen(empty ? "Skipping Git repository setup and creating an empty build "
@@ -132,13 +159,19 @@ std::string sources(const gitlab::JobDescription& job, const Settings& settings,
         return text + printGreen("Skipping Git checkout") +
                printGreen("Skipping Git submodules setup");
     }
+    if (const auto why = submoduleFault(settings); !why.empty()) {
+        return text + failing(why);
+    }
+    if (settings.lfs && settings.gitCheckout) {
+        text += lfsFilters();
+    }
     text += emptyProject() + "cd -- \"$GB_BUILDS_DIR\"\n";
     text += scriptItems(hook(job, "pre_get_sources_script"));
     text += printGreen(job.git.depth > 0 ? "Fetching changes with git depth set to " +
                                                std::to_string(job.git.depth) + "..."
                                          : "Fetching changes...");
     text += initialise(job.git, !site.empty());
-    text += fetch(job.git, settings, context) + checkout(job.git, settings);
+    text += fetch(job.git, settings, context) + checkout(job.git, settings, !site.empty());
     return text + scriptItems(hook(job, "post_get_sources_script"));
 }
 

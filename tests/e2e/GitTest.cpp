@@ -20,6 +20,22 @@ protected:
         start();
         return finished(gitlab->addJob(std::move(spec)));
     }
+    /// A commit of `project` with this file, and when `name` is not empty a submodule of that name
+    /// at the commit `sha`, whose address is `url`; its sha.
+    std::string commitWith(const std::string& project, const std::string& file,
+                           const std::string& name = {}, const std::string& url = {},
+                           const std::string& sha = {}) {
+        const auto tree = folder.path / "trees" / project;
+        writeFile(tree / file, "text of " + file + "\n");
+        if (!name.empty()) {
+            writeFile(tree / ".gitmodules",
+                      "[submodule \"" + name + "\"]\n\tpath = " + name + "\n\turl = " + url + "\n");
+            // What git takes for a repository whose newest commit is that one.
+            EXPECT_EQ(std::system(("git init -q " + (tree / name).string()).c_str()), 0);
+            writeFile(tree / name / ".git/HEAD", sha + "\n");
+        }
+        return gitlab->commit(project, tree);
+    }
 };
 
 TEST_F(GitEndToEnd, Case29ShallowCloneOfThePipelinesCommit) {
@@ -99,12 +115,70 @@ TEST_F(GitEndToEnd, Case34FetchWithoutCheckout) {
     EXPECT_TRUE(says(job, "Skipping Git checkout"));
 }
 
+TEST_F(GitEndToEnd, Case35SubmodulesOfSubmodulesComeFromOtherProjectsWithTheJobsToken) {
+    const auto deep = commitWith("tools/deep", "deep.txt");
+    const auto lib = commitWith("physics/lib", "lib.txt", "deep", "../../tools/deep.git", deep);
+    commitWith("physics/detector", "main.txt", "lib", "../lib.git", lib);
+    const std::string look =
+        "grep -rqF \"$CI_JOB_TOKEN\" .git \"$RUNNER_TEMP_PROJECT_DIR\" \"$HOME\" && echo found || "
+        "echo clean";
+    const JobSpec spec{
+        .gitDepth = 1,
+        .script = {"cat lib/lib.txt lib/deep/deep.txt", "git submodule status --recursive", look,
+                   "echo \"$CI_JOB_TOKEN\" >.git/modules/lib/modules/deep/planted", look},
+        .variables = {{.key = "GIT_SUBMODULE_STRATEGY", .value = "recursive"}}};
+
+    auto mayRead = spec;
+    mayRead.readable = {"physics/lib", "tools/deep"};
+    const auto job = withGit(mayRead);
+    const auto stranger = withGit(spec);
+
+    EXPECT_EQ(job.status, Status::Success);
+    EXPECT_TRUE(
+        says(job, "Updating/initializing submodules recursively with git depth set to 1...\n"));
+    EXPECT_TRUE(says(job, "\nUpdated submodules\n"));
+    EXPECT_TRUE(says(job, "\ntext of lib.txt\ntext of deep.txt\n"));
+    EXPECT_TRUE(says(job, "\n " + lib + " lib"));
+    EXPECT_TRUE(says(job, "\n " + deep + " lib/deep"));
+    EXPECT_TRUE(says(job, "\nclean\n"));
+    EXPECT_TRUE(says(job, "\nfound\n"));
+    EXPECT_EQ(stranger.status, Status::Failed);
+    EXPECT_EQ(stranger.failureReason, "script_failure");
+    EXPECT_FALSE(says(stranger, "text of"));
+}
+
 TEST_F(GitEndToEnd, Case36UnknownSubmoduleStrategyFailsTheJob) {
     const auto job = withGit({.script = {"echo never"},
                               .variables = {{.key = "GIT_SUBMODULE_STRATEGY", .value = "foo"}}});
     EXPECT_EQ(job.status, Status::Failed);
-    EXPECT_TRUE(says(job, "unknown GIT_SUBMODULE_STRATEGY"));
+    EXPECT_EQ(job.failureReason, "script_failure");
+    EXPECT_TRUE(says(job,
+                     "WARNING: GIT_SUBMODULE_STRATEGY: expected either 'normal', 'recursive' or "
+                     "'none' got \"foo\"\n"));
+    EXPECT_TRUE(says(job, "ERROR: unknown GIT_SUBMODULE_STRATEGY\n"));
+    const auto stages = sections(job.trace);
+    EXPECT_EQ(stages.back(), "-get_sources");
     EXPECT_FALSE(says(job, "never"));
+}
+
+TEST_F(GitEndToEnd, ClonePathBelowTheBuildsFolderIsTheProjectsFolder) {
+    const auto path = [](const std::string& value) {
+        return std::vector<fakegitlab::Variable>{{.key = "GIT_CLONE_PATH", .value = value}};
+    };
+    const auto job =
+        withGit({.script = {"cat \"$CI_BUILDS_DIR/go/src/detector/main.txt\"", "echo out >out.txt"},
+                 .variables = path("$CI_BUILDS_DIR/go/src/$CI_PROJECT_NAME"),
+                 .artifacts = {{.paths = {"out.txt"}}}});
+    const auto outside =
+        withGit({.script = {"echo never"}, .variables = path("$CI_BUILDS_DIR/../elsewhere")});
+
+    EXPECT_EQ(job.status, Status::Success);
+    EXPECT_TRUE(says(job, "\ntwo\n"));
+    EXPECT_EQ(job.artifacts.size(), 1U);
+    EXPECT_EQ(outside.status, Status::Failed);
+    EXPECT_EQ(outside.failureReason, "runner_configuration_error");
+    EXPECT_TRUE(says(outside, "the GIT_CLONE_PATH has to be within $CI_BUILDS_DIR"));
+    EXPECT_FALSE(says(outside, "never"));
 }
 
 TEST_F(GitEndToEnd, Case37SourcesAreTriedAgainInACleanFolderAndOnlyFailureArtifactsFollow) {

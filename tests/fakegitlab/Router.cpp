@@ -4,6 +4,7 @@
 #include <Poco/DateTimeFormat.h>
 #include <Poco/DateTimeFormatter.h>
 
+#include <algorithm>
 #include <charconv>
 #include <sstream>
 
@@ -253,8 +254,12 @@ Reply Router::git(const Request& request, const Target& target,
                   std::unique_lock<std::mutex>& lock) {
     const auto project = target.path.substr(1, target.path.find(".git/") - 1);
     const auto* job = state_.jobOfToken(basicPassword(request.header("authorization")));
+    const auto reads = [&](const JobSpec& spec) {
+        return spec.project == project ||
+               std::count(spec.readable.begin(), spec.readable.end(), project) > 0;
+    };
     const bool allowed = job != nullptr && State::isExecuting(*job) && !state_.tokenExpired(*job) &&
-                         job->spec.project == project;
+                         reads(job->spec);
     if (!allowed) {
         auto reply = messageReply(401);
         reply.headers.emplace_back("WWW-Authenticate", "Basic realm=\"GitLab\"");

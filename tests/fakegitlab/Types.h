@@ -89,6 +89,7 @@ struct JobSpec {
     std::vector<CacheSpec> cache = {};
     std::vector<JobId> dependencies = {};
     std::vector<std::string> needsFeatures = {};  ///< More gates, e.g. `return_exit_code`.
+    std::vector<std::string> readable = {};       ///< Other projects that its token may fetch.
     std::string userLogin = "ada";
     TokenForm token = TokenForm::Opaque;
 

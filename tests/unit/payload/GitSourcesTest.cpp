@@ -2,67 +2,24 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
-#include <optional>
 
-#include "tests/fakegitlab/FakeGitLab.h"
-#include "tests/unit/payload/ScriptRun.h"
+#include "tests/unit/payload/GitJobs.h"
 
 namespace gridbridge::payload {
 namespace {
 
-using fakegitlab::FakeGitLab;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-constexpr auto kProject = "physics/detector";
-
-/// A real repository of three commits behind a server that wants the token of a running job.
-class GitSourcesTest : public ::testing::Test {
+/// The repository of physics/detector has three commits.
+class GitSourcesTest : public GitJobs {
 protected:
     void SetUp() override {
-        std::string pattern = std::filesystem::temp_directory_path() / "git-test.XXXXXX";
-        top_ = mkdtemp(pattern.data());
-        fakegitlab::Options options;
-        options.repositories = top_ / "repositories";
-        server_.emplace(clock_, options);
-        server_->addRunner("glrt-test");
-        std::filesystem::create_directories(top_ / "work/sub");
+        GitJobs::SetUp();
         for (int n = 1; n <= 3; ++n) {
-            { std::ofstream(top_ / "work/sub/file.txt") << "version " << n << "\n"; }
-            sha_ = server_->commit(kProject, top_ / "work");
+            sha_ = commit(kProject, {{"sub/file.txt", "version " + std::to_string(n) + "\n"}});
         }
-        const auto id = server_->addJob({.project = kProject});
-        server_->handle({.method = "POST",
-                         .path = "/api/v4/jobs/request",
-                         .headers = {{"content-type", "application/json"}},
-                         .body = R"({"token":"glrt-test","info":{"features":{}}})"});
-        token_ = server_->job(id).token;
-        ASSERT_FALSE(token_.empty());
     }
-    void TearDown() override {
-        server_.reset();
-        std::filesystem::remove_all(top_);
-    }
-
-    gitlab::JobDescription job(std::vector<std::string> script) {
-        auto job = jobWith(std::move(script));
-        job.variables.clear();
-        job.token = Secret(token_);
-        job.variables.push_back({.key = "CI_JOB_TOKEN", .value = token_, .masked = true});
-        job.projectPath = kProject;
-        job.git.repoUrl = server_->url() + "/" + kProject + ".git";
-        job.git.ref = "main";
-        job.git.sha = sha_;
-        job.git.refspecs = {"+refs/heads/main:refs/remotes/origin/main"};
-        job.git.depth = 1;
-        return job;
-    }
-
-    SystemClock clock_;
-    std::filesystem::path top_;
-    std::optional<FakeGitLab> server_;
-    std::string sha_;
-    std::string token_;
 };
 
 TEST_F(GitSourcesTest, ShallowCloneChecksOutTheCommitDetached) {
@@ -93,14 +50,6 @@ TEST_F(GitSourcesTest, DepthZeroFetchesTheWholeHistory) {
 }
 
 TEST_F(GitSourcesTest, TokenIsInNoFileOfGitAndOnNoCommandLine) {
-    // A git in front of the real one writes down how it was called.
-    const auto bin = top_ / "bin";
-    std::filesystem::create_directories(bin);
-    {
-        std::ofstream(bin / "git") << "#!/bin/sh\necho \"$@\" >>\"$GB_OUT/argv\"\n"
-                                      "exec /usr/bin/git \"$@\"\n";
-    }
-    std::filesystem::permissions(bin / "git", std::filesystem::perms(0755));
     auto withRecorder = job({"grep -rc \"$CI_JOB_TOKEN\" .git ~ | grep -v ':0$' || echo clean",
                              "ls -a \"$RUNNER_TEMP_PROJECT_DIR\"",
                              "grep -rl \"$CI_JOB_TOKEN\" \"$RUNNER_TEMP_PROJECT_DIR\" || echo tidy",
@@ -109,7 +58,7 @@ TEST_F(GitSourcesTest, TokenIsInNoFileOfGitAndOnNoCommandLine) {
         R"({"id":1,"token":"x","git_info":{"repo_url":"http://gitlab-ci-token:)" + token_ + "@" +
         withRecorder.git.repoUrl.substr(std::string("http://").size()) + "\"}}");
     withRecorder.git.repoUrl = asTold->git.repoUrl;
-    setVariable(withRecorder, "PATH", bin.string() + ":/usr/bin:/bin");
+    putBefore(withRecorder, "git", "echo \"$@\" >>\"$GB_OUT/argv\"\n");
     ScriptRun run(withRecorder);
     run.run();
 
@@ -163,6 +112,23 @@ TEST_F(GitSourcesTest, StrategiesNoneAndEmptyGiveAnEmptyFolder) {
     }
 }
 
+TEST_F(GitSourcesTest, ClonePathIsTheProjectsFolderForAllStages) {
+    auto elsewhere = job({"pwd", "cat \"$GO_FILE\"", "echo out >out.txt", "ls \"$CI_BUILDS_DIR\""});
+    elsewhere.steps.push_back({"after_script", {"echo \"after in $PWD\""}});
+    elsewhere.artifacts.push_back(archiveOf({"$CI_PROJECT_DIR/out.txt"}));
+    setVariable(elsewhere, "NAME", "it's here");
+    setVariable(elsewhere, "GIT_CLONE_PATH", "$CI_BUILDS_DIR/go/../src/$NAME/");
+    setVariable(elsewhere, "GO_FILE", "$CI_PROJECT_DIR/sub/file.txt");
+    ScriptRun run(elsewhere);
+    run.run();
+
+    EXPECT_EQ(run.status().outcome, "success") << run.log();
+    EXPECT_THAT(run.text(), HasSubstr("/builds/src/it's here\n$ "));
+    EXPECT_THAT(run.text(), HasSubstr("\nversion 3\n"));
+    EXPECT_THAT(run.text(), HasSubstr("\nsrc\n"));
+    EXPECT_TRUE(run.exists("out/artifact.0.tar.gz"));
+}
+
 TEST_F(GitSourcesTest, HooksRunAroundTheSources) {
     auto hooked = job({"echo script"});
     hooked.hooks = {{"pre_get_sources_script", {"echo before-sources", "pwd"}},
@@ -213,14 +179,84 @@ TEST_F(GitSourcesTest, UnreachableRepositoryIsTriedAgainAndFailsWithoutScript) {
     EXPECT_TRUE(run.exists("out/artifact.0.tar.gz"));
 }
 
-TEST_F(GitSourcesTest, LfsPointersAreWarnedOf) {
-    { std::ofstream(top_ / "work/.gitattributes") << "*.bin filter=lfs diff=lfs merge=lfs\n"; }
-    sha_ = server_->commit(kProject, top_ / "work");
-    ScriptRun run(job({"true"}));
+class LfsTest : public GitJobs {
+protected:
+    /// Both have a file that a git-lfs says to hold what it was given as a password.
+    void SetUp() override {
+        GitJobs::SetUp();
+        const std::map<std::string, std::string> files = {
+            {".gitattributes", "*.bin filter=lfs diff=lfs merge=lfs\n"}, {"a.bin", "a\n"}};
+        addSubmodule(kProject, "lib", commit("physics/lib", files));
+        commit(kProject, files);
+        sha_ = commit(kProject,
+                      {{".gitmodules", "[submodule \"lib\"]\npath = lib\nurl = ../lib.git\n"}});
+    }
+    /// Its git-lfs shows that git tells it the password of the origin.
+    gitlab::JobDescription withLfs() {
+        auto pulling = job({"cat a.bin lib/a.bin"});
+        setVariable(pulling, "GIT_SUBMODULE_STRATEGY", "normal");
+        putBefore(pulling, "git-lfs",
+                  "if [ \"$1\" = pull ]; then\n"
+                  "  url=$(git remote get-url origin)\n"
+                  "  [ ! -e \"$GB_OUT/ill\" ] || [ \"${url##*/}\" != lib.git ] || exit 3\n"
+                  "  told=$(printf 'url=%s\\n\\n' \"$url/info/lfs\" | git credential fill)\n"
+                  "  case $told in *\"password=$CI_JOB_TOKEN\") echo \"got $url\" >a.bin ;; esac\n"
+                  "  exit\nfi\n");
+        return pulling;
+    }
+};
+
+TEST_F(LfsTest, FilesAreFetchedWithTheTokenInSubmodulesToo) {
+    ScriptRun run(withLfs());
     run.run();
 
     EXPECT_EQ(run.status().outcome, "success") << run.log();
-    EXPECT_THAT(run.text(), HasSubstr("WARNING: this runner does not fetch files from Git LFS"));
+    EXPECT_THAT(run.text(), HasSubstr("\ngot " + server_->url() + "/physics/detector.git\ngot " +
+                                      server_->url() + "/physics/lib.git\n"));
+    EXPECT_THAT(run.text(), Not(HasSubstr("WARNING")));
+}
+
+TEST_F(LfsTest, NothingIsFetchedWhenTheJobSaysSo) {
+    auto skipping = withLfs();
+    setVariable(skipping, "GIT_LFS_SKIP_SMUDGE", "1");
+    ScriptRun run(skipping);
+    run.run();
+
+    EXPECT_EQ(run.status().outcome, "success") << run.log();
+    EXPECT_THAT(run.text(), Not(HasSubstr("\ngot ")));
+    EXPECT_THAT(run.text(), Not(HasSubstr("WARNING")));
+}
+
+TEST_F(LfsTest, FailureInASubmoduleFailsTheSources) {
+    ScriptRun run(withLfs());
+    std::ofstream(run.folder() / "out/ill").put('\n');
+    run.run();
+
+    EXPECT_EQ(run.status().outcome, "failed") << run.log();
+    EXPECT_EQ(run.status().stage, "get_sources");
+}
+
+TEST_F(LfsTest, FailureFailsTheSourcesWithItsCode) {
+    auto failing = job({"echo never"});
+    putBefore(failing, "git-lfs", "[ \"$1\" != pull ] || exit 3\n");
+    ScriptRun run(failing);
+    run.run();
+
+    EXPECT_EQ(run.status().stage, "get_sources");
+    EXPECT_EQ(run.status().exitCode, 3);
+    EXPECT_THAT(run.text(), Not(HasSubstr("never")));
+}
+
+TEST_F(LfsTest, PointersAreWarnedOfWhereGitLfsIsNotInstalled) {
+    auto without = job({"cat a.bin"});
+    putBefore(without, "git", "[ \"$1\" != lfs ] || exit 1\n");
+    setVariable(without, "GIT_CONFIG_NOSYSTEM", "1");
+    ScriptRun run(without);
+    run.run();
+
+    EXPECT_EQ(run.status().outcome, "success") << run.log();
+    EXPECT_THAT(run.text(), HasSubstr("WARNING: git-lfs is not installed on this node: files of "
+                                      "Git LFS are left as pointers\n"));
 }
 
 }  // namespace

@@ -50,22 +50,41 @@ TEST(JobScriptTest, WhatTheRunnerCannotDoIsRefusedBeforeSubmission) {
     EXPECT_EQ(refusal(dependency), "");
 }
 
-TEST(JobScriptTest, SubmodulesAreRefusedWhereTheyWouldBeCheckedOut) {
+/// The one line about a job with that GIT_CLONE_PATH.
+std::string refusalOfPath(const std::string& path) {
     auto job = jobWith({"true"});
-    setVariable(job, "GIT_SUBMODULE_STRATEGY", "recursive");
-    EXPECT_EQ(refusal(job), "");
-    setVariable(job, "GIT_STRATEGY", "fetch");
-    EXPECT_THAT(refusal(job), HasSubstr("submodules"));
-    setVariable(job, "GIT_CHECKOUT", "false");
-    EXPECT_EQ(refusal(job), "");
-    setVariable(job, "GIT_SUBMODULE_STRATEGY", "foo");
-    EXPECT_THAT(refusal(job), HasSubstr("unknown GIT_SUBMODULE_STRATEGY"));
+    setVariable(job, "GIT_CLONE_PATH", path);
+    return refusal(job);
 }
 
-TEST(JobScriptTest, ClonePathAndNulInTheScriptAreRefused) {
-    auto path = jobWith({"true"});
-    setVariable(path, "GIT_CLONE_PATH", "$CI_BUILDS_DIR/x");
-    EXPECT_THAT(refusal(path), HasSubstr("GIT_CLONE_PATH"));
+TEST(JobScriptTest, ClonePathThatLeadsElsewhereIsRefusedWithoutSayingIt) {
+    for (const auto* path : {"/builds/secret", "secret", "$CI_BUILDS_DIR", "$CI_BUILDS_DIR/",
+                             "$CI_BUILDS_DIR/.", "$CI_BUILDS_DIR/..", "$CI_BUILDS_DIR/../secret",
+                             "$CI_BUILDS_DIR/a/../../secret", "$CI_PROJECT_DIR/secret",
+                             "/x$CI_BUILDS_DIR/secret", "$CI_BUILDS_DIR/$CI_JOB_STATUS/secret"}) {
+        EXPECT_THAT(refusalOfPath(path), HasSubstr("GIT_CLONE_PATH has to be within")) << path;
+        EXPECT_THAT(refusalOfPath(path), Not(HasSubstr("secret"))) << path;
+    }
+    for (const auto* path :
+         {"", "$CI_BUILDS_DIR/x", "$CI_BUILDS_DIR//a/./../b c", "$CI_BUILDS_DIR/a/../b/"}) {
+        EXPECT_EQ(refusalOfPath(path), "") << path;
+    }
+}
+
+TEST(JobScriptTest, ClonePathThatNoFolderCanHaveIsRefused) {
+    const std::string builds = "$CI_BUILDS_DIR/";
+    const std::string name(250, 'n');
+    std::string deep;
+    for (int n = 0; n < 600; ++n) {
+        deep += "a/";
+    }
+    EXPECT_EQ(refusalOfPath(builds + std::string(2000, '/') + name + "/" + name), "");
+    EXPECT_THAT(refusalOfPath(builds + name + "n"), HasSubstr("too long"));
+    EXPECT_THAT(refusalOfPath(builds + name + "n/a"), HasSubstr("too long"));
+    EXPECT_THAT(refusalOfPath(builds + deep), HasSubstr("too long"));
+}
+
+TEST(JobScriptTest, NulInTheScriptIsRefused) {
     EXPECT_THAT(refusal(jobWith({std::string("a\0b", 3)})), HasSubstr("NUL"));
 }
 

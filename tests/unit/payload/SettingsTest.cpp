@@ -20,11 +20,14 @@ struct Read {
 Read settingsOf(const std::vector<std::pair<std::string, std::string>>& variables,
                 bool allowGitFetch = true) {
     gitlab::JobDescription job;
+    job.allowGitFetch = allowGitFetch;
+    job.timeout = hours(1);
+    job.git.depth = 20;
     for (const auto& [key, value] : variables) {
         job.variables.push_back({.key = key, .value = value});
     }
     Read read;
-    read.settings = readSettings(Variables(job), allowGitFetch, hours(1), read.warnings);
+    read.settings = readSettings(Variables(job), job, read.warnings);
     return read;
 }
 
@@ -129,6 +132,25 @@ TEST(SettingsTest, UnknownStrategyIsFetchWithALine) {
     EXPECT_EQ(read.settings.gitStrategy, GitStrategy::Fetch);
     EXPECT_THAT(read.warnings, ElementsAre("GIT_STRATEGY: expected either 'clone', 'fetch', 'none' "
                                            "or 'empty' got \"x\", using default value 'fetch'"));
+}
+
+TEST(SettingsTest, SubmodulesAreAsDeepAsTheRepositoryUnlessTheJobSaysOtherwise) {
+    EXPECT_EQ(settingsOf({}).settings.submoduleDepth, 20);
+    EXPECT_EQ(settingsOf({{"GIT_SUBMODULE_DEPTH", "0"}}).settings.submoduleDepth, 0);
+    EXPECT_EQ(settingsOf({{"GIT_SUBMODULE_DEPTH", "3"}}).settings.submoduleDepth, 3);
+    EXPECT_EQ(settingsOf({{"GIT_SUBMODULE_DEPTH", "-3"}}).settings.submoduleDepth, 0);
+    const auto read = settingsOf({{"GIT_SUBMODULE_DEPTH", "all"}});
+    EXPECT_EQ(read.settings.submoduleDepth, 20);
+    EXPECT_THAT(
+        read.warnings,
+        ElementsAre("GIT_SUBMODULE_DEPTH: expected int got \"all\", using default value: 20"));
+}
+
+TEST(SettingsTest, UnknownSubmoduleStrategyIsSaid) {
+    const auto read = settingsOf({{"GIT_SUBMODULE_STRATEGY", "foo"}});
+    EXPECT_EQ(read.settings.submodules, SubmoduleStrategy::Unknown);
+    EXPECT_THAT(read.warnings, ElementsAre("GIT_SUBMODULE_STRATEGY: expected either 'normal', "
+                                           "'recursive' or 'none' got \"foo\""));
 }
 
 TEST(SettingsTest, FlagsAreSplitAtWhiteSpaceAndNoneMeansNothing) {

@@ -259,5 +259,42 @@ TEST_F(LfsTest, PointersAreWarnedOfWhereGitLfsIsNotInstalled) {
                                       "Git LFS are left as pointers\n"));
 }
 
+/// The real git-lfs of a node on which nobody made it known to all.
+TEST_F(LfsTest, RealFilesArriveAndTheTokenStaysOutOfFilesAndArguments) {
+    const std::string look =
+        "grep -rlF \"$CI_JOB_TOKEN\" . ~ \"$RUNNER_TEMP_PROJECT_DIR\" || echo clean";
+    auto real = job(
+        {"cat a.bin lib/a.bin", look, "echo \"$CI_JOB_TOKEN\" >>.git/modules/lib/config", look});
+    setVariable(real, "GIT_SUBMODULE_STRATEGY", "normal");
+    setVariable(real, "GIT_CONFIG_NOSYSTEM", "1");
+    putBefore(real, "git", "echo \"git $*\" >>\"$GB_OUT/argv\"\n");
+    setVariable(real, "GIT_TRACE", (top_ / "trace").string());
+    ScriptRun run(real);
+    run.run();
+
+    EXPECT_EQ(run.status().outcome, "success") << run.log();
+    EXPECT_THAT(run.text(), HasSubstr("\na\na\n"));
+    EXPECT_THAT(run.text(), HasSubstr("\nclean\n"));
+    EXPECT_THAT(run.text(), HasSubstr("\n./.git/modules/lib/config\n"));
+    std::ifstream in(top_ / "trace");
+    const auto argv = run.file("out/argv") + std::string(std::istreambuf_iterator<char>(in), {});
+    EXPECT_THAT(argv, HasSubstr("lfs pull"));
+    EXPECT_THAT(argv, Not(HasSubstr(token_)));
+}
+
+TEST_F(LfsTest, TokenGoesToNoOtherSiteThatARepositoryNames) {
+    fakegitlab::FakeGitLab elsewhere(clock_);
+    sha_ = commit(kProject, {{".lfsconfig", "[lfs]\nurl = " + elsewhere.url() + "/lfs\n"}});
+    ScriptRun run(job({"echo never"}));
+    run.run();
+
+    EXPECT_EQ(run.status().stage, "get_sources") << run.log();
+    const auto requests = elsewhere.requests();
+    ASSERT_FALSE(requests.empty()) << run.log();
+    for (const auto& request : requests) {
+        EXPECT_EQ(request.headers.count("authorization"), 0U);
+    }
+}
+
 }  // namespace
 }  // namespace gridbridge::payload

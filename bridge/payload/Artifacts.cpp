@@ -75,6 +75,14 @@ private:
     std::int64_t entries_ = 0;
 };
 
+/// Why GitLab's form for this entry cannot hold the member, the `count`th; empty = it can.
+std::string unfit(const gitlab::ArtifactEntry& entry, const Member& member, std::int64_t count) {
+    if (entry.format != "zip" && member.kind != Member::Kind::File) {
+        return "the \"" + oneLine(member.name) + "\" is not a regular file";
+    }
+    return entry.format == "raw" && count > 1 ? "only one file can be sent as raw" : "";
+}
+
 std::unique_ptr<Packer> packerFor(const gitlab::ArtifactEntry& entry, const Sink& sink) {
     return entry.format == "zip"    ? zipPacker(sink)
            : entry.format == "gzip" ? gzipPacker(sink)
@@ -111,11 +119,8 @@ Result<ArtifactContent> surveyArtifact(const gitlab::JobDescription& job, std::s
         if (!selection.takes((*member)->name)) {
             continue;
         }
-        if (entry.format != "zip" && (*member)->kind != Member::Kind::File) {
-            return permanentError("the \"" + oneLine((*member)->name) + "\" is not a regular file");
-        }
-        if (entry.format == "raw" && selection.entries() > 1) {
-            return permanentError("only one file can be sent as raw");
+        if (auto why = unfit(entry, **member, selection.entries()); !why.empty()) {
+            return permanentError(std::move(why));
         }
         directory += kDirectoryEntry + static_cast<std::int64_t>((*member)->name.size());
         if (directory > kMostDirectory) {

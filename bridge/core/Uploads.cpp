@@ -16,7 +16,7 @@ constexpr int kRefusals = 3;
 constexpr Millis kFirstPause{1000};
 constexpr Millis kLongestPause{60000};
 constexpr Millis kArrivalPause{5000};
-constexpr std::size_t kPiece = std::size_t{4} << 20;
+constexpr std::size_t kPiece = std::size_t{256} << 10;
 
 std::string explain(const gitlab::JobAnswer& answer) {
     return answer.message.empty() ? "no answer" : answer.message;
@@ -86,6 +86,9 @@ private:
         return [this, name, size, offset = std::int64_t{0}]() mutable -> Result<std::string> {
             if (offset >= size) {
                 return std::string();
+            }
+            if (stop.stop_requested()) {
+                return transientError("the service is stopping");
             }
             const auto limit = std::min<std::int64_t>(size - offset, kPiece);
             const folder::ReadRequest piece{

@@ -281,17 +281,24 @@ void Connection::connect(const SocketAddress&) {
 void Connection::sendWhole(Poco::Net::HTTPRequest& request,
                            const std::function<bool(std::ostream&)>& write) {
     keptByServer_ = false;
+    halfSent_ = true;
     auto& out = sendRequest(request);
+    // Poco ends a body in chunks when it drops the stream: nobody may take half for the whole.
+    const std::unique_ptr<Connection, void (*)(Connection*)> unlessWhole(
+        this, [](Connection* self) {
+            if (self->halfSent_) {
+                ::shutdown(self->socket().impl()->sockfd(), SHUT_WR);
+            }
+        });
     const bool written = write(out) && out.flush();
-    if (!written || networkException() != nullptr || watch_.ended) {
-        // Poco ends a body in chunks when it drops the stream: nobody may take half for the whole.
-        ::shutdown(socket().impl()->sockfd(), SHUT_WR);
-        // It keeps the cause here; the stream only knows that it is bad.
-        if (networkException() != nullptr) {
-            networkException()->rethrow();
-        }
+    // It keeps the cause here; the stream only knows that it is bad.
+    if (networkException() != nullptr) {
+        networkException()->rethrow();
+    }
+    if (!written || watch_.ended) {
         throw Poco::IOException("the body could not be sent whole");
     }
+    halfSent_ = false;
     flushRequest();
 }
 
@@ -343,7 +350,7 @@ Response Connection::receiveWhole() {
 }
 
 bool Connection::reusable() {
-    if (!keptByServer_ || watch_.ended || !connected() || buffered() != 0) {
+    if (!keptByServer_ || halfSent_ || watch_.ended || !connected() || buffered() != 0) {
         return false;
     }
     // Not Socket::poll, which makes an epoll descriptor each time.

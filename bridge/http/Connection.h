@@ -81,6 +81,7 @@ private:
 
     Watch& watch_;  ///< Lives in the socket, which the session holds.
     bool keptByServer_ = false;
+    bool halfSent_ = false;  ///< A request is, and nothing can follow it.
     bool certificateWanted_ = false;
 };
 

@@ -12,8 +12,8 @@ namespace {
 
 /// GitLab reads no longer directory of a zip (job-execution 6.4).
 constexpr std::int64_t kMostDirectory = std::int64_t{100} << 20;
-/// Of one entry in it, beside its name.
-constexpr std::int64_t kDirectoryEntry = 46 + 24;
+/// Of one entry in it, beside its name; a folder's has a slash.
+constexpr std::int64_t kDirectoryEntry = 46 + 24 + 1;
 
 /// Which paths of the plan brought in how much.
 class Selection {
@@ -89,6 +89,47 @@ std::unique_ptr<Packer> packerFor(const gitlab::ArtifactEntry& entry, const Sink
                                     : rawPacker(sink);
 }
 
+/// Gives what goes to GitLab to `take`, one after the other, for as long as that says so. Each time
+/// anew it is looked at whether it fits: the job's account may have changed the tarball meanwhile.
+Result<void> each(const gitlab::ArtifactEntry& entry, TarReader& reader, Selection& selection,
+                  const std::function<Result<bool>(const Member&)>& take) {
+    std::int64_t directory = 0;
+    for (;;) {
+        const auto member = reader.next();
+        if (!member) {
+            return member.error();
+        }
+        if (!*member) {
+            return {};
+        }
+        if (!selection.takes((*member)->name)) {
+            continue;
+        }
+        if (auto why = unfit(entry, **member, selection.entries()); !why.empty()) {
+            return permanentError(std::move(why));
+        }
+        directory += kDirectoryEntry + static_cast<std::int64_t>((*member)->name.size());
+        if (directory > kMostDirectory) {
+            return permanentError(
+                "the artifacts are too many files: GitLab takes no archive whose list of names is "
+                "longer than 100 MiB");
+        }
+        const auto going = take(**member);
+        if (!going) {
+            return going.error();
+        }
+        if (!*going) {
+            return {};
+        }
+    }
+}
+
+void warn(std::vector<std::string>& lines, std::int64_t count, const char* why) {
+    if (count > 0) {
+        lines.push_back("WARNING: " + std::to_string(count) + " files are left out: " + why);
+    }
+}
+
 }  // namespace
 
 std::string tarballName(std::size_t index) {
@@ -107,36 +148,17 @@ Result<ArtifactContent> surveyArtifact(const gitlab::JobDescription& job, std::s
     const auto plan = planArtifact(job, entry);
     Selection selection(plan);
     TarReader reader(tarball);
-    std::int64_t directory = 0;
-    for (;;) {
-        const auto member = reader.next();
-        if (!member) {
-            return member.error();
-        }
-        if (!*member) {
-            break;
-        }
-        if (!selection.takes((*member)->name)) {
-            continue;
-        }
-        if (auto why = unfit(entry, **member, selection.entries()); !why.empty()) {
-            return permanentError(std::move(why));
-        }
-        directory += kDirectoryEntry + static_cast<std::int64_t>((*member)->name.size());
-        if (directory > kMostDirectory) {
-            return permanentError(
-                "the artifacts are too many files: GitLab takes no archive whose list of names is "
-                "longer than 100 MiB");
-        }
+    const auto whole =
+        each(entry, reader, selection, [](const Member&) -> Result<bool> { return true; });
+    if (!whole) {
+        return whole.error();
     }
     ArtifactContent content;
     content.filename = plan.filename;
     content.entries = selection.entries();
     content.lines = selection.report(job.projectPath);
-    if (reader.unreadable() > 0) {
-        content.lines.push_back("WARNING: " + std::to_string(reader.unreadable()) +
-                                " files are left out: their names are not UTF-8");
-    }
+    warn(content.lines, reader.unreadable(), "their names are not UTF-8");
+    warn(content.lines, reader.behindLinks(), "they lie below a link, not a folder");
     return content;
 }
 
@@ -148,23 +170,15 @@ Result<void> packArtifact(const gitlab::JobDescription& job, std::size_t index,
     TarReader reader(tarball);
     const auto packer = packerFor(job.artifacts[index], sink);
     bool going = true;
-    while (going) {
-        const auto member = reader.next();
-        if (!member) {
-            return member.error();
-        }
-        if (!*member) {
-            break;
-        }
-        if (!selection.takes((*member)->name)) {
-            continue;
-        }
-        going = packer->begin(**member);
-        auto read = reader.content(
-            [&](std::string_view bytes) { return going = going && packer->write(bytes); });
-        if (!read) {
-            return read;
-        }
+    auto packed =
+        each(job.artifacts[index], reader, selection, [&](const Member& member) -> Result<bool> {
+            going = packer->begin(member);
+            auto read = reader.content(
+                [&](std::string_view bytes) { return going = going && packer->write(bytes); });
+            return read ? Result<bool>(going) : read.error();
+        });
+    if (!packed) {
+        return packed;
     }
     going = going && packer->finish();
     return packer->broken() ? permanentError("the artifacts cannot be packed") : Result<void>();

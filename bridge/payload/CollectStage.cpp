@@ -20,22 +20,24 @@ gb_match() {
   local gb_name
   gb_find "$1" | while IFS= read -r -d '' gb_name; do
     gb_name=${gb_name%/}
+    # A link that a path leads through brings what is behind it, and not itself.
+    [ "$gb_name" = "${1%/}" ] && [ -L "$gb_name" ] && continue
     [[ ${gb_name#./} =~ $2 ]] && printf '%s\0' "$gb_name"
   done
 }
 gb_untracked() {
   local gb_name
-  git ls-files -o -z | while IFS= read -r -d '' gb_name; do printf './%s\0' "$gb_name"; done
+  git ls-files -o -z | while IFS= read -r -d '' gb_name; do printf './%s\0' "${gb_name%/}"; done
 }
 gb_pack() {
   local gb_list=$GB_CTL/list gb_to=$GB_OUT/artifact.$1.tar.gz gb_rc
   rm -rf -- "$gb_to" "$gb_to.part"
   # The service reads it as a stream, and knows by the order that nothing comes twice.
-  sort -zu >"$gb_list"
+  sort -zu -T "$GB_CTL" >"$gb_list" || return 1
   [ -s "$gb_list" ] || return 0
   (
     ulimit -f 10485760
-    tar --format=posix --hard-dereference --null --no-recursion -T "$gb_list" -cf - |
+    tar --format=gnu --hard-dereference --null --no-recursion -T "$gb_list" -cf - |
       gzip -1 >"$gb_to.part"
     gb_rc=("${PIPESTATUS[@]}")
     # 1 = a file changed while it was read: what was read is kept.

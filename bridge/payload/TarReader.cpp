@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "bridge/payload/Gunzip.h"
 #include "bridge/payload/Utf8.h"
 #include "bridge/payload/Utf8Locale.h"
 
@@ -20,6 +21,9 @@ namespace {
 constexpr std::int64_t kMostEntries = 1'000'000;
 constexpr std::int64_t kMostBytes = std::int64_t{10} << 30;
 constexpr std::size_t kLongestPath = 4096;
+constexpr std::int64_t kLatest = 0xffffffff;  ///< Of what a zip can say.
+/// For headers between two files: names are short, and nothing else of any length is written there.
+constexpr std::int64_t kHeaders = std::int64_t{1} << 20;
 constexpr std::size_t kBlock = std::size_t{64} << 10;
 
 using Block = std::array<char, kBlock>;
@@ -58,12 +62,13 @@ std::optional<std::string> safeName(std::string_view path) {
 std::optional<Member> memberOf(archive_entry* entry) {
     Member member;
     const auto type = archive_entry_filetype(entry);
-    if (archive_entry_hardlink(entry) != nullptr ||
+    if (archive_entry_hardlink(entry) != nullptr || archive_entry_sparse_count(entry) > 0 ||
         (type != AE_IFREG && type != AE_IFDIR && type != AE_IFLNK)) {
         return std::nullopt;
     }
     member.mode = static_cast<unsigned>(archive_entry_perm(entry)) & 0777U;
-    member.modifiedAt = archive_entry_mtime(entry);
+    // A time beyond what a zip can say would end libarchive, which writes it as a date.
+    member.modifiedAt = std::clamp<std::int64_t>(archive_entry_mtime(entry), 0, kLatest);
     if (type == AE_IFDIR) {
         member.kind = Member::Kind::Folder;
     } else if (type == AE_IFLNK) {
@@ -85,7 +90,7 @@ Error hostile(const char* what) {
     return permanentError(std::string("the artifact archive from the node is refused: ") + what);
 }
 
-/// Whoever unpacks "a" as a link and then "a/b" writes where the link leads.
+/// Below which nothing can lie.
 class NonFolders {
 public:
     /// Names come in bytewise order.
@@ -114,32 +119,47 @@ private:
 struct TarReader::Impl {
     explicit Impl(Pieces pieces) : tarball(std::move(pieces)) {}
 
-    static la_ssize_t feedNext(archive*, void* data, const void** bytes) {
-        auto& self = *static_cast<Impl*>(data);
-        if (!std::exchange(self.fresh, false)) {
-            auto piece = self.tarball();
-            if (!piece) {
-                self.error = piece.error();
-                return -1;
-            }
-            self.piece = std::move(piece).value();
+    /// No more than the file that was given last and some headers: libarchive keeps what belongs to
+    /// a header in memory, and its size and that of the file need not be what they are said to be.
+    Result<std::string_view> read() {
+        auto piece = tarball.next();
+        if (piece) {
+            allowed -= static_cast<std::int64_t>(piece->size());
         }
-        *bytes = self.piece.data();
-        return static_cast<la_ssize_t>(self.piece.size());
+        return piece && allowed < 0 ? hostile("it holds more than its files") : piece;
+    }
+
+    /// Nothing may be thrown through libarchive.
+    static la_ssize_t feedNext(archive*, void* data, const void** bytes) noexcept {
+        auto& self = *static_cast<Impl*>(data);
+        try {
+            if (self.first.empty()) {
+                auto more = self.read();
+                if (!more) {
+                    self.error = more.error();
+                    return -1;
+                }
+                self.first = *more;
+            }
+        } catch (const std::exception& problem) {
+            self.error = transientError(problem.what());
+            return -1;
+        }
+        const auto piece = std::exchange(self.first, {});
+        *bytes = piece.data();
+        return static_cast<la_ssize_t>(piece.size());
     }
 
     /// False = there is nothing in it.
     Result<bool> open() {
-        auto first = tarball();
-        if (!first) {
-            return first.error();
+        auto some = read();
+        if (!some) {
+            return some.error();
         }
-        if (first->empty()) {
+        if (some->empty()) {
             return false;
         }
-        piece = std::move(first).value();
-        fresh = true;
-        archive_read_support_filter_gzip(reader.get());
+        first = *some;
         archive_read_support_format_tar(reader.get());
         if (archive_read_open(reader.get(), this, nullptr, &feedNext, nullptr) != ARCHIVE_OK) {
             return cause();
@@ -163,6 +183,7 @@ struct TarReader::Impl {
             return permanentError("the artifacts are larger than 10 GiB");
         }
         bytes += member->size;
+        allowed = member->size + kHeaders;
         const char* path = archive_entry_pathname(entry);
         if (path == nullptr || !isValidUtf8(path) || !isValidUtf8(member->target)) {
             ++unreadable;
@@ -179,7 +200,9 @@ struct TarReader::Impl {
             return hostile("its names are not in the order in which they were packed");
         }
         if (nonFolders.areAbove(*name)) {
-            return hostile("a file in it lies below something that is no folder");
+            ++behindLinks;
+            last = std::move(*name);
+            return std::optional<Member>();
         }
         if (member->kind != Member::Kind::Folder) {
             nonFolders.add();
@@ -190,9 +213,9 @@ struct TarReader::Impl {
         return member;
     }
 
-    Pieces tarball;
-    std::string piece;
-    bool fresh = false;  ///< The piece has not been given on yet.
+    Gunzip tarball;
+    std::string_view first;  ///< What is to be given on next; empty = what comes then.
+    std::int64_t allowed = kHeaders;
     std::optional<Error> error;
     Reader reader{archive_read_new()};
     bool opened = false;
@@ -201,6 +224,7 @@ struct TarReader::Impl {
     std::int64_t entries = 0;
     std::int64_t bytes = 0;
     std::int64_t unreadable = 0;
+    std::int64_t behindLinks = 0;
     std::int64_t left = 0;
     std::unique_ptr<Block> block = std::make_unique<Block>();
 };
@@ -211,6 +235,10 @@ TarReader::~TarReader() = default;
 
 std::int64_t TarReader::unreadable() const {
     return impl_->unreadable;
+}
+
+std::int64_t TarReader::behindLinks() const {
+    return impl_->behindLinks;
 }
 
 Result<std::optional<Member>> TarReader::next() {

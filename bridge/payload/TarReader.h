@@ -23,13 +23,15 @@ public:
 
     /// The next one; nothing = the end. Permanent error when the archive is damaged, is larger than
     /// 1,000,000 entries or 10 GiB unpacked, or holds what no collection writes: hard links,
-    /// devices, names that lead out, a name below something that is no folder, names that are not
-    /// in bytewise order or come twice. An error of the tarball as it is. Names that are no UTF-8
-    /// are left out and counted.
+    /// devices, sparse files, names that lead out, are not in bytewise order or come twice, more
+    /// than its files. An error of the tarball as it is. Names that are no UTF-8, and what lies
+    /// below something that is no folder, are left out and counted.
     Result<std::optional<Member>> next();
     /// The bytes of the file that next() gave, for as long as `sink` takes them.
     Result<void> content(const Sink& sink);
     std::int64_t unreadable() const;
+    /// Whoever unpacks "a" as a link and then "a/b" would write where the link leads.
+    std::int64_t behindLinks() const;
 
 private:
     struct Impl;

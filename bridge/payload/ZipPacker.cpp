@@ -68,9 +68,14 @@ public:
     bool broken() const override { return !good_ && taken_; }
 
 private:
-    static la_ssize_t pass(archive*, void* data, const void* bytes, std::size_t size) {
+    /// Nothing may be thrown through libarchive.
+    static la_ssize_t pass(archive*, void* data, const void* bytes, std::size_t size) noexcept {
         auto& self = *static_cast<ZipPacker*>(data);
-        self.taken_ = self.taken_ && self.sink_({static_cast<const char*>(bytes), size});
+        try {
+            self.taken_ = self.taken_ && self.sink_({static_cast<const char*>(bytes), size});
+        } catch (const std::exception&) {
+            self.taken_ = false;
+        }
         return self.taken_ ? static_cast<la_ssize_t>(size) : -1;
     }
 

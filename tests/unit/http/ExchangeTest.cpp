@@ -1,3 +1,5 @@
+#include <future>
+
 #include "tests/unit/http/TransportTest.h"
 
 namespace gridbridge::http {
@@ -221,8 +223,8 @@ TEST_F(UploadTest, ContentIsOnePartAndTheSameContentGivesTheSameBytes) {
 }
 
 TEST_F(UploadTest, ContentThatBreaksOffGivesItsErrorAndTheServerSeesNoWholeBody) {
-    std::string seen;
-    serve({[&](Peer& peer) { seen = peer.readRequest(); }});
+    std::promise<std::string> received;
+    serve({[&](Peer& peer) { received.set_value(peer.readRequest()); }});
     const Content broken = [](const Sink& sink) -> Result<void> {
         sink(std::string(100000, 'x'));
         return permanentError("the archive is damaged");
@@ -230,8 +232,9 @@ TEST_F(UploadTest, ContentThatBreaksOffGivesItsErrorAndTheServerSeesNoWholeBody)
 
     expectError(upload(broken, "n"), ErrorKind::Permanent, "the archive is damaged");
 
-    transport.reset();
-    server.reset();  // The peer has read to the end.
+    auto whole = received.get_future();
+    ASSERT_EQ(whole.wait_for(std::chrono::seconds(20)), std::future_status::ready);
+    const auto seen = whole.get();
     EXPECT_GE(seen.size(), 90000U);
     EXPECT_EQ(seen.find("\r\n0\r\n"), std::string::npos) << seen.substr(seen.size() - 40);
 }

@@ -162,11 +162,11 @@ std::string sources(const gitlab::JobDescription& job, const Settings& settings,
     if (const auto why = submoduleFault(settings); !why.empty()) {
         return text + failing(why);
     }
-    if (settings.lfs && settings.gitCheckout) {
-        text += lfsFilters();
-    }
     text += emptyProject() + "cd -- \"$GB_BUILDS_DIR\"\n";
     text += scriptItems(hook(job, "pre_get_sources_script"));
+    if (settings.lfs && settings.gitCheckout) {
+        text += lfsFilters();  // Perhaps that has installed it.
+    }
     text += printGreen(job.git.depth > 0 ? "Fetching changes with git depth set to " +
                                                std::to_string(job.git.depth) + "..."
                                          : "Fetching changes...");
@@ -190,7 +190,8 @@ Stage getSourcesStage(const gitlab::JobDescription& job, const Settings& setting
             .name = "get_sources",
             .title = "Getting source from Git repository",
             .text = sources(job, settings, context),
-            .attempts = settings.getSourcesAttempts,
+            // What is wrong in the variables stays wrong.
+            .attempts = submoduleFault(settings).empty() ? settings.getSourcesAttempts : 1,
             .repairs = {
                 {.phase = Stage::Phase::Prepare,
                  .name = "clear_worktree",

@@ -11,11 +11,13 @@ namespace {
 
 /// For all commands on submodules. Their addresses come from a file of the repository: git takes
 /// none that names a folder or a command of the node, but gits before 2.38 and a node's own
-/// configuration may. A HOME of the job's own hides the credentials.
+/// configuration may, and old gits could be led to a hook. A HOME of the job's own hides the
+/// credentials.
 std::string submoduleCommand(bool hasCredentials) {
     return std::string("gb_submodule() {\n  git") +
            (hasCredentials ? " -c include.path=\"$GB_HOME_DIR/.gitconfig\"" : "") +
-           " -c protocol.file.allow=user -c protocol.ext.allow=never submodule \"$@\"\n}\n";
+           " -c protocol.file.allow=user -c protocol.ext.allow=never -c core.hooksPath=/dev/null "
+           "submodule \"$@\"\n}\n";
 }
 
 std::string updateCommand(int depth, const Settings& settings, const std::string& deep,

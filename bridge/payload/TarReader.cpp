@@ -184,8 +184,13 @@ struct TarReader::Impl {
         }
         bytes += member->size;
         allowed = member->size + kHeaders;
+        return placed(entry, std::move(*member));
+    }
+
+    /// With its name, if it has one that may be.
+    Result<std::optional<Member>> placed(archive_entry* entry, Member member) {
         const char* path = archive_entry_pathname(entry);
-        if (path == nullptr || !isValidUtf8(path) || !isValidUtf8(member->target)) {
+        if (path == nullptr || !isValidUtf8(path) || !isValidUtf8(member.target)) {
             ++unreadable;
             return std::optional<Member>();
         }
@@ -204,13 +209,13 @@ struct TarReader::Impl {
             last = std::move(*name);
             return std::optional<Member>();
         }
-        if (member->kind != Member::Kind::Folder) {
+        if (member.kind != Member::Kind::Folder) {
             nonFolders.add();
         }
         last = *name;
-        member->name = std::move(*name);
-        left = member->size;
-        return member;
+        member.name = std::move(*name);
+        left = member.size;
+        return std::optional<Member>(std::move(member));
     }
 
     Gunzip tarball;

@@ -11,4 +11,4 @@ bridge_test(core_test LABEL unit
     unit/core/TogetherTest.cpp unit/core/TokenRotationTest.cpp unit/core/TraceTest.cpp
     unit/core/UploadTest.cpp
     unit/core/VerdictTest.cpp unit/core/WaitingTest.cpp
-  DEPS gridbridge::core SQLite::SQLite3)
+  DEPS gridbridge::core SQLite::SQLite3 ZLIB::ZLIB)

@@ -282,6 +282,23 @@ TEST_F(LfsTest, RealFilesArriveAndTheTokenStaysOutOfFilesAndArguments) {
     EXPECT_THAT(argv, Not(HasSubstr(token_)));
 }
 
+TEST_F(LfsTest, AddressesThatAreNotPlainWebAddressesAreNotAskedForFiles) {
+    for (const auto* settings :
+         {"[lfs]\nurl = file:///srv/other.git\n", "[lfs]\nurl = ssh://git@elsewhere/x\n",
+          "[remote \"origin\"]\nlfsurl = file:///srv/other.git\n",
+          "[lfs]\nurl = \"https://x%0Ahost=gitlab.example.org@elsewhere/lfs\"\n"}) {
+        sha_ = commit(kProject, {{".lfsconfig", settings}});
+        auto hostile = job({"echo never"});
+        putBefore(hostile, "git-lfs", "[ \"$1\" != pull ] || touch \"$GB_OUT/pulled\"\n");
+        ScriptRun run(hostile);
+        run.run();
+
+        EXPECT_EQ(run.status().stage, "get_sources") << run.log();
+        EXPECT_THAT(run.text(), HasSubstr("ERROR: .lfsconfig names an address that is not plain"));
+        EXPECT_FALSE(run.exists("out/pulled")) << settings;
+    }
+}
+
 TEST_F(LfsTest, TokenGoesToNoOtherSiteThatARepositoryNames) {
     fakegitlab::FakeGitLab elsewhere(clock_);
     sha_ = commit(kProject, {{".lfsconfig", "[lfs]\nurl = " + elsewhere.url() + "/lfs\n"}});

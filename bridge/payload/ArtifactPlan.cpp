@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "bridge/payload/Paths.h"
 #include "bridge/payload/Shell.h"
 #include "bridge/payload/Variables.h"
 
@@ -34,29 +35,6 @@ std::optional<std::string> belowProject(Value value) {
     return underProject && absolute ? text.substr(1) : text;
 }
 
-/// Without `.`, `..` and doubled slashes; `.` for the folder itself, nothing when it leads out.
-std::optional<std::string> cleaned(std::string_view path) {
-    std::vector<std::string_view> parts;
-    while (!path.empty()) {
-        const auto end = std::min(path.find('/'), path.size());
-        const auto part = path.substr(0, end);
-        path.remove_prefix(std::min(end + 1, path.size()));
-        if (part == "..") {
-            if (parts.empty()) {
-                return std::nullopt;
-            }
-            parts.pop_back();
-        } else if (!part.empty() && part != ".") {
-            parts.push_back(part);
-        }
-    }
-    std::string text;
-    for (const auto part : parts) {
-        text += (text.empty() ? "" : "/") + std::string(part);
-    }
-    return text.empty() ? "." : text;
-}
-
 ArtifactPlan::Path planPath(const Variables& variables, const std::string& text) {
     ArtifactPlan::Path path;
     path.shown = oneLine(text);
@@ -66,7 +44,7 @@ ArtifactPlan::Path planPath(const Variables& variables, const std::string& text)
         return path;
     }
     const auto below = belowProject(value);
-    const auto clean = below ? cleaned(*below) : std::nullopt;
+    const auto clean = below ? cleanedPath(*below) : std::nullopt;
     if (!clean || clean->find('\0') != std::string::npos) {
         path.problem =
             "WARNING: processPath: artifact path is not a subpath of project directory: " +

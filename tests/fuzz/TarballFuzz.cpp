@@ -1,9 +1,8 @@
-#include <array>
 #include <utility>
-#include <zlib.h>
 
 #include "bridge/payload/Packer.h"
 #include "bridge/payload/TarReader.h"
+#include "tests/fakes/Gzip.h"
 #include "tests/fuzz/Fuzz.h"
 
 // Input: a tar archive, which is compressed here: hardly any other bytes have gzip's checksum.
@@ -11,23 +10,6 @@
 namespace gridbridge::fuzz {
 
 namespace {
-
-std::string compressed(std::string_view text) {
-    constexpr int kGzip = 15 + 16;
-    z_stream stream{};
-    require(deflateInit2(&stream, Z_BEST_SPEED, Z_DEFLATED, kGzip, 8, Z_DEFAULT_STRATEGY) == Z_OK,
-            "zlib starts");
-    std::string result(deflateBound(&stream, text.size()), '\0');
-    std::string from(text);
-    stream.next_in = reinterpret_cast<Bytef*>(from.data());
-    stream.avail_in = static_cast<uInt>(from.size());
-    stream.next_out = reinterpret_cast<Bytef*>(result.data());
-    stream.avail_out = static_cast<uInt>(result.size());
-    require(deflate(&stream, Z_FINISH) == Z_STREAM_END, "zlib compresses");
-    result.resize(stream.total_out);
-    deflateEnd(&stream);
-    return result;
-}
 
 bool leadsOut(std::string_view name) {
     return name.empty() || name.front() == '/' ||
@@ -37,7 +19,7 @@ bool leadsOut(std::string_view name) {
 }  // namespace
 
 void tryWith(std::string_view input) {
-    std::string rest = compressed(input);
+    std::string rest = testing::gzip(input);
     payload::TarReader reader([&rest]() -> Result<std::string> { return std::exchange(rest, {}); });
     std::size_t written = 0;
     const auto zip =

@@ -2,8 +2,8 @@
 
 #include <cstdio>
 #include <fstream>
-#include <zlib.h>
 
+#include "tests/fakes/Gzip.h"
 #include "tests/unit/core/CoreFixture.h"
 
 namespace gridbridge::core {
@@ -18,21 +18,6 @@ using ::testing::Each;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using Call = testing::FakeRunnerApi::Verb;
-
-std::string gzip(std::string text) {
-    constexpr int kGzip = 15 + 16;
-    z_stream stream{};
-    EXPECT_EQ(deflateInit2(&stream, 0, Z_DEFLATED, kGzip, 8, Z_DEFAULT_STRATEGY), Z_OK);
-    std::string result(deflateBound(&stream, text.size()), '\0');
-    stream.next_in = reinterpret_cast<Bytef*>(text.data());
-    stream.avail_in = static_cast<uInt>(text.size());
-    stream.next_out = reinterpret_cast<Bytef*>(result.data());
-    stream.avail_out = static_cast<uInt>(result.size());
-    EXPECT_EQ(deflate(&stream, Z_FINISH), Z_STREAM_END);
-    result.resize(stream.total_out);
-    deflateEnd(&stream);
-    return result;
-}
 
 /// One file in a tarball of 2048 bytes, packed without being made smaller.
 std::string tarball(const std::string& name, const std::string& content) {
@@ -64,7 +49,7 @@ std::string tarball(const std::string& name, const std::string& content) {
     constexpr std::size_t kFrame = 23;
     auto text = header + content;
     text.resize(2048 - kFrame, '\0');
-    return gzip(text);
+    return testing::gzip(text, 0);
 }
 
 /// A job with one artifact, whose script ends well.

@@ -12,9 +12,9 @@
 #include <random>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <zlib.h>
 
 #include "bridge/base/Fd.h"
+#include "tests/fakes/Gzip.h"
 #include "tests/unit/payload/ScriptRun.h"
 
 namespace gridbridge::payload {
@@ -49,22 +49,6 @@ inline std::map<std::string, Zipped> unzipped(const std::filesystem::path& path,
     archive_read_free(in);
     setlocale(LC_CTYPE, "C");
     return found;
-}
-
-inline std::string gzip(const std::string& text) {
-    constexpr int kGzip = 15 + 16;
-    z_stream stream{};
-    EXPECT_EQ(deflateInit2(&stream, 6, Z_DEFLATED, kGzip, 8, Z_DEFAULT_STRATEGY), Z_OK);
-    std::string from = text;
-    std::string result(deflateBound(&stream, text.size()), '\0');
-    stream.next_in = reinterpret_cast<Bytef*>(from.data());
-    stream.avail_in = static_cast<uInt>(from.size());
-    stream.next_out = reinterpret_cast<Bytef*>(result.data());
-    stream.avail_out = static_cast<uInt>(result.size());
-    EXPECT_EQ(deflate(&stream, Z_FINISH), Z_STREAM_END);
-    result.resize(stream.total_out);
-    deflateEnd(&stream);
-    return result;
 }
 
 /// Bytes that do not compress.

@@ -4,6 +4,7 @@
 namespace gridbridge::payload {
 namespace {
 
+using gridbridge::testing::gzip;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 

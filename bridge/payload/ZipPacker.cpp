@@ -46,7 +46,7 @@ public:
                 archive_write_open(writer_.get(), this, nullptr, &pass, nullptr) == ARCHIVE_OK;
     }
     ~ZipPacker() override {
-        // libarchive writes the rest of what is not finished when it frees it.
+        // libarchive ends what is not finished when it frees it.
         taken_ = false;
     }
 
@@ -54,21 +54,22 @@ public:
         const Utf8Locale utf8;
         const auto header = headerOf(member);
         good_ = good_ && archive_write_header(writer_.get(), header.get()) == ARCHIVE_OK;
-        return good_;
+        return good_ && taken_;
     }
     bool write(std::string_view bytes) override {
         good_ = good_ && archive_write_data(writer_.get(), bytes.data(), bytes.size()) ==
                              static_cast<la_ssize_t>(bytes.size());
-        return good_;
+        return good_ && taken_;
     }
     bool finish() override {
         good_ = good_ && archive_write_close(writer_.get()) == ARCHIVE_OK;
-        return good_;
+        return good_ && taken_;
     }
-    bool broken() const override { return !good_ && taken_; }
+    bool broken() const override { return !good_; }
 
 private:
-    /// Nothing may be thrown through libarchive.
+    /// Nothing may be thrown through libarchive, and it is never told that nobody takes what it
+    /// gives: it would not free what it compresses with.
     static la_ssize_t pass(archive*, void* data, const void* bytes, std::size_t size) noexcept {
         auto& self = *static_cast<ZipPacker*>(data);
         try {
@@ -76,7 +77,7 @@ private:
         } catch (const std::exception&) {
             self.taken_ = false;
         }
-        return self.taken_ ? static_cast<la_ssize_t>(size) : -1;
+        return static_cast<la_ssize_t>(size);
     }
 
     Sink sink_;

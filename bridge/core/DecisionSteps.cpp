@@ -423,8 +423,11 @@ void release(Step& step) {
     const bool gone = submission.batchState == "ended" || provenAbsent(step) || proven;
     if (gone || submission.cause == "refused") {
         submission.endedAt = submission.endedAt.value_or(step.now);
-        // What failed is not tried again at every look.
-        if (!step.facts.inFlight.has(Effect::Release) && (step.facts.failures == 0 || step.due())) {
+        // A marker that is taken late makes the folder anew. What failed is not tried again at
+        // every look.
+        const bool busy =
+            step.facts.inFlight.has(Effect::Mark) || step.facts.inFlight.has(Effect::Release);
+        if (!busy && (step.facts.failures == 0 || step.due())) {
             step.decision.effects.add(Effect::Release);
             step.wait(step.policy.poll);
         }

@@ -24,15 +24,20 @@ namespace {
 /// A fork bomb is hunted so often; what outlives it is the next caller's.
 constexpr int kKillRounds = 10;
 
-/// As far as the system's longest environment.
-std::string readProcFile(const std::string& path) {
+/// A program that loads is waited for so long: some tenths of a second.
+constexpr int kExecLooks = 10000;
+
+/// As far as the system's longest environment. Nothing when it may not be opened.
+std::optional<std::string> readProcFile(const std::string& path) {
     constexpr std::size_t kLongest = std::size_t{8} << 20;
     const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!file) {
+        return std::nullopt;
+    }
     std::string text;
     std::array<char, 4096> buffer{};
     ssize_t got = 0;
-    while (file && text.size() < kLongest &&
-           (got = ::read(file.get(), buffer.data(), buffer.size())) > 0) {
+    while (text.size() < kLongest && (got = ::read(file.get(), buffer.data(), buffer.size())) > 0) {
         text.append(buffer.data(), static_cast<std::size_t>(got));
     }
     return text;
@@ -68,10 +73,20 @@ bool belongsTo(pid_t pid, uid_t owner) {
     return ::stat(("/proc/" + std::to_string(pid)).c_str(), &info) == 0 && info.st_uid == owner;
 }
 
+/// Within an exec a process shows no environment for a moment: it is looked at again.
 bool wasStartedWith(pid_t pid, std::string_view variable) {
-    const auto environment = readProcFile("/proc/" + std::to_string(pid) + "/environ");
-    const auto at = ('\0' + environment + '\0').find('\0' + std::string(variable) + '\0');
-    return at != std::string::npos;
+    const auto path = "/proc/" + std::to_string(pid) + "/environ";
+    auto environment = readProcFile(path);
+    for (int look = 0; look < kExecLooks && environment && environment->empty(); ++look) {
+        const auto stat = readProcessStat(pid);
+        if (!stat || stat->hasNoEnvironment) {
+            return false;
+        }
+        ::sched_yield();
+        environment = readProcFile(path);
+    }
+    return environment && ('\0' + *environment + '\0').find('\0' + std::string(variable) + '\0') !=
+                              std::string::npos;
 }
 
 /// A first look, at a third of the cost: whoever it passes is looked at again, strictly.
@@ -116,9 +131,11 @@ std::optional<ProcessStat> parseProcessStat(std::string_view text) {
         fields.push_back(rest.substr(start, end - start));
         rest = end == std::string_view::npos ? std::string_view() : rest.substr(end);
     }
-    constexpr std::size_t kState = 0;        // field 3
-    constexpr std::size_t kSession = 3;      // field 6
-    constexpr std::size_t kStartTicks = 19;  // field 22
+    constexpr std::size_t kState = 0;            // field 3
+    constexpr std::size_t kSession = 3;          // field 6
+    constexpr std::size_t kStartTicks = 19;      // field 22
+    constexpr std::size_t kMemory = 20;          // field 23
+    constexpr std::size_t kEnvironmentEnd = 48;  // field 51
     if (fields.size() <= kStartTicks || fields[kState].size() != 1) {
         return std::nullopt;
     }
@@ -127,15 +144,19 @@ std::optional<ProcessStat> parseProcessStat(std::string_view text) {
     if (!session || !ticks) {
         return std::nullopt;
     }
-    return ProcessStat{fields[kState].front(), *session, *ticks};
+    const bool none =
+        fields.size() <= kEnvironmentEnd || fields[kMemory] == "0" ||
+        (fields[kEnvironmentEnd] != "0" && fields[kEnvironmentEnd] == fields[kEnvironmentEnd - 1]);
+    return ProcessStat{fields[kState].front(), *session, *ticks, none};
 }
 
 std::optional<ProcessStat> readProcessStat(pid_t pid) {
-    return parseProcessStat(readProcFile("/proc/" + std::to_string(pid) + "/stat"));
+    const auto text = readProcFile("/proc/" + std::to_string(pid) + "/stat");
+    return text ? parseProcessStat(*text) : std::nullopt;
 }
 
 std::string currentBootId() {
-    auto id = readProcFile("/proc/sys/kernel/random/boot_id");
+    auto id = readProcFile("/proc/sys/kernel/random/boot_id").value_or("");
     id.resize(id.find_last_not_of('\n') + 1);
     if (id.empty()) {
         throw std::runtime_error("cannot read /proc/sys/kernel/random/boot_id");

@@ -13,9 +13,10 @@ namespace gridbridge::folder {
 
 /// What /proc/<pid>/stat says about a process (man 5 proc).
 struct ProcessStat {
-    char state = '?';              ///< Z and X: dead, not yet reaped.
-    pid_t session = 0;             ///< Pid of the process that leads, or led, its session.
-    std::uint64_t startTicks = 0;  ///< Clock ticks from boot to its start.
+    char state = '?';               ///< Z and X: dead, not yet reaped.
+    pid_t session = 0;              ///< Pid of the process that leads, or led, its session.
+    std::uint64_t startTicks = 0;   ///< Clock ticks from boot to its start.
+    bool hasNoEnvironment = false;  ///< It was given none, is dead, or of the kernel.
     bool operator==(const ProcessStat&) const = default;
 };
 

@@ -86,6 +86,17 @@ TEST_F(AbsenceTest, AnAbsentJobIsReleasedOnlyAtTheSecondLookAGraceLater) {
     EXPECT_TRUE(go().effects.has(Effect::Release));
 }
 
+TEST_F(AbsenceTest, NothingIsFreedWhileTheStartMarkerIsBeingTaken) {
+    in(State::Reporting);
+    job.reportedAt = now;
+    sees(BatchState::Ended);
+    facts.inFlight.add(Effect::Mark);
+    EXPECT_FALSE(go().effects.has(Effect::Release)) << "the marker would make the folder anew";
+    facts.marked = Result<bool>(false);
+
+    EXPECT_TRUE(go().effects.has(Effect::Release));
+}
+
 TEST_F(AbsenceTest, JobSeenAgainIsNotLost) {
     in(State::Running);
     job.submission.absentSince = now - 1h;

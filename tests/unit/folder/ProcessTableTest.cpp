@@ -14,13 +14,17 @@ constexpr const char* kRest =
 TEST(ProcessTableTest, ReadsStateSessionAndStart) {
     const auto stat = parseProcessStat(std::string("4321 (bash)") + kRest);
 
-    EXPECT_EQ(stat, (ProcessStat{.state = 'S', .session = 77, .startTicks = 1506701}));
+    EXPECT_EQ(stat,
+              (ProcessStat{
+                  .state = 'S', .session = 77, .startTicks = 1506701, .hasNoEnvironment = true}));
 }
 
 TEST(ProcessTableTest, AProgramsNameCannotForgeFields) {
     const auto stat = parseProcessStat(std::string("4321 (a) Z 1 1 1 (b c)\n") + kRest);
 
-    EXPECT_EQ(stat, (ProcessStat{.state = 'S', .session = 77, .startTicks = 1506701}));
+    EXPECT_EQ(stat,
+              (ProcessStat{
+                  .state = 'S', .session = 77, .startTicks = 1506701, .hasNoEnvironment = true}));
 }
 
 TEST(ProcessTableTest, WhatIsNoSuchLineIsNothing) {

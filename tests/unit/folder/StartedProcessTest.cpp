@@ -151,6 +151,23 @@ TEST_P(StartedProcessTest, ASignalReachesADaemonThatLeftTheSession) {
     waitFor(*process);
 }
 
+TEST_P(StartedProcessTest, ADaemonIsFoundEvenBetweenTwoPrograms) {
+    for (int daemon = 0; daemon < 200; ++daemon) {
+        std::filesystem::remove(out(ref(), "child"));
+        const auto process = startScript(
+            ref(),
+            "echo 'exec sh \"$0\"' >out/again; "
+            "setsid bash -c 'echo $$ >out/part; mv out/part out/child; exec sh out/again' & wait");
+        ASSERT_TRUE(process.ok());
+        ASSERT_TRUE(waitUntil([&] { return std::filesystem::exists(out(ref(), "child")); }, 20s));
+
+        ASSERT_TRUE(folders_.signal(ref(), *process, SIGKILL).ok());
+
+        ASSERT_TRUE(waitUntil([&] { return isGone(child()); }, 10s)) << "after " << daemon;
+        waitFor(*process);
+    }
+}
+
 TEST_P(StartedProcessTest, AProcessThatOnlyHasTheNumberIsLeftAlone) {
     const auto process = startFamily();
     auto later = process;

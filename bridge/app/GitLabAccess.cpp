@@ -23,6 +23,7 @@ std::unique_ptr<http::Transport> transportTo(const RunnerConfig& runner, const C
 std::vector<std::string> features() {
     return {"variables",
             "artifacts",
+            "artifacts_exclude",
             "upload_multiple_artifacts",
             "upload_raw_artifacts",
             "refspecs",

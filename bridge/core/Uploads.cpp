@@ -105,19 +105,23 @@ private:
         };
     }
 
-    std::optional<std::int64_t> stated(std::size_t index) const {
-        const auto found = end.outputs.find(payload::tarballName(index));
+    std::optional<std::int64_t> stated(const std::string& name) const {
+        const auto found = end.outputs.find(name);
         return found == end.outputs.end() ? std::nullopt : std::optional(found->second);
     }
 
     /// False while a part of it may still come. A network file system may show it late.
     Result<bool> isHere(std::size_t index) {
-        const auto size = stated(index);
+        auto here = isHere(index, payload::namesName(index));
+        return here && *here ? isHere(index, payload::tarballName(index)) : here;
+    }
+
+    Result<bool> isHere(std::size_t index, const std::string& name) {
+        const auto size = stated(name);
         if (!size) {
             return true;  // The job packed nothing.
         }
-        const folder::ReadRequest none{
-            {job.submission.key, job.account}, payload::tarballName(index), 0, 0};
+        const folder::ReadRequest none{{job.submission.key, job.account}, name, 0, 0};
         const auto chunk = std::move(folders.read({&none, 1}).front());
         if (!chunk) {
             return chunk.error();
@@ -138,7 +142,31 @@ private:
 
     /// Anew at each call.
     payload::Pieces tarball(std::size_t index) {
-        return tarball(payload::tarballName(index), stated(index).value_or(0));
+        const auto name = payload::tarballName(index);
+        return tarball(name, stated(name).value_or(0));
+    }
+
+    /// What the node tells of the entry beside its tarball, if it does.
+    Result<std::optional<std::string>> names(std::size_t index) {
+        const auto name = payload::namesName(index);
+        const auto size = stated(name);
+        if (!size) {
+            return std::optional<std::string>();
+        }
+        if (*size > static_cast<std::int64_t>(payload::kLargestNames)) {
+            return permanentError("what the node tells about the artifacts is too long");
+        }
+        std::string text;
+        for (auto pieces = tarball(name, *size);;) {
+            auto piece = pieces();
+            if (!piece) {
+                return piece.error();
+            }
+            if (piece->empty()) {
+                return std::optional<std::string>(std::move(text));
+            }
+            text += *piece;
+        }
     }
 
     /// Told only once it is over, as it is of the log.
@@ -173,11 +201,16 @@ private:
     /// Before anything is sent: GitLab sees nothing of what is damaged or hostile, and the log
     /// tells first what was found. Whether there is something to send.
     bool survey(Attempt& attempt, std::size_t index) {
-        const auto content = payload::surveyArtifact(*description, index, tarball(index));
+        auto told = names(index);
+        const auto content =
+            told ? payload::surveyArtifact(*description, index, *told, tarball(index))
+                 : Result<payload::ArtifactContent>(told.error());
         if (!content) {
             hear(attempt, content.error());
             return false;
         }
+        progress.names = *std::move(told);
+        progress.filename = content->filename;
         for (const auto& line : content->lines) {
             attempt.lines.push_back(plainLine(line));
         }
@@ -202,11 +235,12 @@ private:
         const gitlab::Upload upload{
             .content =
                 [&](const Sink& sink) {
-                    auto packed = payload::packArtifact(*description, index, tarball(index), sink);
+                    auto packed = payload::packArtifact(*description, index, progress.names,
+                                                        tarball(index), sink);
                     broken = packed ? std::nullopt : std::optional(packed.error());
                     return packed;
                 },
-            .filename = payload::planArtifact(*description, wanted).filename,
+            .filename = progress.filename,
             .type = wanted.type,
             .format = wanted.format,
             .expireIn = wanted.expireIn};

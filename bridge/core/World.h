@@ -79,6 +79,8 @@ struct UploadProgress {
     std::size_t sent = 0;   ///< Artifacts that are through, or had nothing to send.
     int tries = 0;          ///< Of the one that follows; so is all below.
     bool surveyed = false;  ///< The log tells what is in it.
+    std::string filename = {};
+    std::optional<std::string> names = {};  ///< What the node told of it beside the tarball.
     int refusals = 0;
     std::optional<SteadyTime> notFoundSince = {};  ///< Nothing but a proxy's 404 since then.
     std::optional<gitlab::CallOutcome> told = {};  ///< The last failure that the log tells.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "bridge/payload/Expansion.h"
 #include "bridge/payload/Paths.h"
 #include "bridge/payload/Shell.h"
 #include "bridge/payload/Variables.h"
@@ -17,54 +18,69 @@ Value expanded(const Variables& variables, const std::string& text) {
     return variables.expand(text, budget);
 }
 
-/// The path below the project folder; nothing when it is elsewhere on the node.
-std::optional<std::string> belowProject(Value value) {
+/// A text of the entry with nothing left to expand.
+struct Expanded {
+    std::string text;
+    std::optional<std::string> below;  ///< As a path below the project folder, if it leads there.
+};
+
+/// As far as the service can do it.
+Expanded expandedHere(const Variables& variables, const std::string& text) {
+    auto value = expanded(variables, text);
+    Expanded result{plainText(value), std::nullopt};
     const bool underProject =
         !value.empty() && value.front() == Piece{true, std::string(kProjectDir)};
     if (underProject) {
         value.erase(value.begin());
     }
     if (std::any_of(value.begin(), value.end(), [](const Piece& piece) { return piece.late; })) {
-        return std::nullopt;
+        return result;
     }
-    const auto text = plainText(value);
-    const bool absolute = text.starts_with('/');
-    if (underProject ? !absolute && !text.empty() : absolute) {
-        return std::nullopt;
+    const auto rest = plainText(value);
+    if (underProject ? rest.empty() || rest.starts_with('/') : !rest.starts_with('/')) {
+        result.below = rest;
     }
-    return underProject && absolute ? text.substr(1) : text;
+    return result;
 }
 
-ArtifactPlan::Path planPath(const Variables& variables, const std::string& text) {
+/// What the node, where the project folder is `project`, made of it.
+Expanded expandedThere(std::string text, const std::string& project) {
+    const auto rest = text.substr(text.starts_with(project) ? project.size() : 0);
+    const bool absolute = text.starts_with('/');
+    const bool inside = rest.size() < text.size() && (rest.empty() || rest.starts_with('/'));
+    return {std::move(text), inside || !absolute ? std::optional(rest) : std::nullopt};
+}
+
+ArtifactPlan::Path planPath(const std::string& text, const Expanded& value) {
     ArtifactPlan::Path path;
     path.shown = oneLine(text);
-    const auto value = expanded(variables, text);
-    if (value.empty()) {
+    if (value.text.empty()) {
         path.problem = "WARNING: No matching files. Path is empty.";
         return path;
     }
-    const auto below = belowProject(value);
-    const auto clean = below ? cleanedPath(*below) : std::nullopt;
+    const auto clean = value.below ? cleanedPath(*value.below) : std::nullopt;
     if (!clean || clean->find('\0') != std::string::npos) {
         path.problem =
             "WARNING: processPath: artifact path is not a subpath of project directory: " +
             path.shown;
+        path.outside = true;
         return path;
     }
-    path.glob = Glob::parse(*clean == "." ? "**" : *clean);
+    path.glob = Glob::parse(*clean);
     if (!path.glob) {
         path.problem = "WARNING: " + path.shown + ": syntax error in pattern";
     }
     return path;
 }
 
-std::string filenameOf(const Variables& variables, const gitlab::ArtifactEntry& entry) {
+/// `name` is expanded; GitLab's own default stands where the job gives none.
+std::string filenameOf(const gitlab::ArtifactEntry& entry, const std::string& name) {
     constexpr std::size_t kLongestName = 200;
     const std::string ending = entry.format == "zip" ? ".zip" : entry.format == "gzip" ? ".gz" : "";
     if (entry.name.empty()) {
         return "artifacts" + ending;
     }
-    auto text = oneLine(plainText(expanded(variables, entry.name)));
+    auto text = oneLine(name);
     while (text.ends_with('/')) {
         text.pop_back();
     }
@@ -74,21 +90,50 @@ std::string filenameOf(const Variables& variables, const gitlab::ArtifactEntry& 
     return (text.empty() || text == "." || text == ".." ? "default" : text) + ending;
 }
 
-std::vector<std::string> unknownNames(const Variables& variables, std::string_view text) {
-    std::vector<std::string> names;
-    for (auto at = text.find('$'); at != std::string_view::npos; at = text.find('$', at + 1)) {
-        auto rest = text.substr(at + 1);
-        rest.remove_prefix(rest.starts_with('{') ? 1 : 0);
-        const auto end = std::find_if_not(rest.begin(), rest.end(), [](char c) {
-            return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                   c == '_';
-        });
-        const std::string name(rest.begin(), end);
-        if (!name.empty() && !variables.has(name)) {
-            names.push_back(oneLine(name));
-        }
+/// The texts of textsOf(), expanded, as a plan.
+ArtifactPlan planOf(const gitlab::ArtifactEntry& entry, const std::vector<Expanded>& texts) {
+    ArtifactPlan plan;
+    auto next = texts.begin();
+    plan.untracked = entry.untracked;
+    plan.filename = filenameOf(entry, next->text);
+    for (const auto& text : entry.paths) {
+        plan.paths.push_back(planPath(text, *++next));
+        // The project folder itself: all that is in it.
+        auto& glob = plan.paths.back().glob;
+        glob = glob && glob->path() == "." ? Glob::parse("**") : std::move(glob);
     }
-    return names;
+    for (const auto& text : entry.exclude) {
+        plan.excluded.push_back(planPath(text, *++next));
+    }
+    plan.excludedOnNode.resize(plan.excluded.size());
+    return plan;
+}
+
+/// What stands before each NUL; nothing when there is more or less than so many times that.
+std::optional<std::vector<std::string>> fieldsOf(std::string_view text, std::size_t count) {
+    std::vector<std::string> fields;
+    while (!text.empty() && fields.size() < count) {
+        const auto end = text.find('\0');
+        if (end == std::string_view::npos) {
+            return std::nullopt;
+        }
+        fields.emplace_back(text.substr(0, end));
+        text.remove_prefix(end + 1);
+    }
+    return text.empty() && fields.size() == count ? std::optional(fields) : std::nullopt;
+}
+
+/// A count as the node writes it; nothing for all else.
+std::optional<std::int64_t> countOf(const std::string& text) {
+    constexpr std::size_t kMostDigits = 12;
+    const bool digits =
+        std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
+    return digits && !text.empty() && text.size() <= kMostDigits ? std::optional(std::stoll(text))
+                                                                 : std::nullopt;
+}
+
+Error strangeNames() {
+    return permanentError("what the node tells about the artifacts cannot be understood");
 }
 
 }  // namespace
@@ -98,18 +143,66 @@ bool isCollected(const gitlab::ArtifactEntry& entry) {
            (entry.untracked || !entry.paths.empty());
 }
 
+std::vector<std::string> textsOf(const gitlab::ArtifactEntry& entry) {
+    std::vector<std::string> texts = {entry.name};
+    texts.insert(texts.end(), entry.paths.begin(), entry.paths.end());
+    texts.insert(texts.end(), entry.exclude.begin(), entry.exclude.end());
+    return texts;
+}
+
+bool isExpandedOnNode(const gitlab::ArtifactEntry& entry) {
+    const auto texts = textsOf(entry);
+    return std::any_of(texts.begin(), texts.end(), hasReference);
+}
+
+bool hasNames(const gitlab::ArtifactEntry& entry) {
+    return !entry.exclude.empty() || isExpandedOnNode(entry);
+}
+
 ArtifactPlan planArtifact(const gitlab::JobDescription& job, const gitlab::ArtifactEntry& entry) {
     const Variables variables(job);
-    ArtifactPlan plan;
-    plan.untracked = entry.untracked;
-    plan.filename = filenameOf(variables, entry);
-    for (const auto& text : entry.paths) {
-        plan.paths.push_back(planPath(variables, text));
-        for (auto& name : unknownNames(variables, text)) {
-            plan.unknownNames.push_back(std::move(name));
+    std::vector<Expanded> texts;
+    for (const auto& text : textsOf(entry)) {
+        texts.push_back(expandedHere(variables, text));
+    }
+    return planOf(entry, texts);
+}
+
+Result<ArtifactPlan> planArtifact(const gitlab::JobDescription& job,
+                                  const gitlab::ArtifactEntry& entry, std::string_view names) {
+    BRIDGE_CHECK(hasNames(entry));
+    const Variables variables(job);
+    const auto asked = textsOf(entry);
+    const auto told = isExpandedOnNode(entry) ? asked.size() : 0;
+    const auto fields = names.size() > kLargestNames
+                            ? std::nullopt
+                            : fieldsOf(names, 1 + told + entry.exclude.size());
+    if (!fields || !fields->front().starts_with('/')) {
+        return strangeNames();
+    }
+    std::vector<Expanded> texts;
+    for (std::size_t i = 0; i < asked.size(); ++i) {
+        texts.push_back(hasReference(asked[i]) ? expandedThere(fields->at(1 + i), fields->front())
+                                               : expandedHere(variables, asked[i]));
+    }
+    auto plan = planOf(entry, texts);
+    for (std::size_t i = 0; i < entry.exclude.size(); ++i) {
+        const auto count = countOf(fields->at(1 + told + i));
+        if (!count) {
+            return strangeNames();
         }
+        plan.excludedOnNode[i] = *count;
     }
     return plan;
+}
+
+std::optional<std::size_t> ArtifactPlan::excludedBy(std::string_view name) const {
+    for (std::size_t i = 0; i < excluded.size() && !excluded[i].outside; ++i) {
+        if (excluded[i].glob && excluded[i].glob->matches(name)) {
+            return i;
+        }
+    }
+    return std::nullopt;
 }
 
 }  // namespace gridbridge::payload

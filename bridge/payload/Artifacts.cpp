@@ -18,21 +18,31 @@ constexpr std::int64_t kDirectoryEntry = 46 + 24 + 1;
 /// Which paths of the plan brought in how much.
 class Selection {
 public:
-    explicit Selection(const ArtifactPlan& plan) : plan_(plan), counts_(plan.paths.size()) {}
+    explicit Selection(const ArtifactPlan& plan)
+        : plan_(plan), counts_(plan.paths.size()), excluded_(plan.excludedOnNode) {}
 
     /// Whether it goes into the archive. Each name is asked about once.
     bool takes(const std::string& name) {
-        bool any = false;
+        fitting_.clear();
         for (std::size_t i = 0; i < counts_.size(); ++i) {
             const auto& glob = plan_.paths[i].glob;
             if (glob && glob->matchesTree(name)) {
-                ++counts_[i];
-                any = true;
+                fitting_.push_back(i);
             }
         }
-        others_ += any ? 0 : 1;
-        entries_ += any || plan_.untracked ? 1 : 0;
-        return any || plan_.untracked;
+        if (fitting_.empty() && !plan_.untracked) {
+            return false;
+        }
+        if (const auto pattern = plan_.excludedBy(name)) {
+            ++excluded_[*pattern];
+            return false;
+        }
+        for (const auto path : fitting_) {
+            ++counts_[path];
+        }
+        others_ += fitting_.empty() ? 1 : 0;
+        ++entries_;
+        return true;
     }
 
     std::int64_t entries() const { return entries_; }
@@ -46,6 +56,12 @@ public:
             lines.push_back(others_ == 0
                                 ? "WARNING: untracked: no files"
                                 : "untracked: found " + std::to_string(others_) + " files");
+        }
+        for (std::size_t i = 0; i < excluded_.size(); ++i) {
+            if (excluded_[i] > 0) {
+                lines.push_back(plan_.excluded[i].shown + ": excluded " +
+                                std::to_string(excluded_[i]) + " files");
+            }
         }
         if (entries_ == 0) {
             lines.emplace_back("ERROR: No files to upload");
@@ -71,6 +87,8 @@ private:
 
     const ArtifactPlan& plan_;
     std::vector<std::int64_t> counts_;
+    std::vector<std::int64_t> excluded_;
+    std::vector<std::size_t> fitting_;  ///< Paths, for the name that is looked at.
     std::int64_t others_ = 0;
     std::int64_t entries_ = 0;
 };
@@ -124,6 +142,11 @@ Result<void> each(const gitlab::ArtifactEntry& entry, TarReader& reader, Selecti
     }
 }
 
+Result<ArtifactPlan> planWith(const gitlab::JobDescription& job, const gitlab::ArtifactEntry& entry,
+                              const std::optional<std::string>& names) {
+    return names ? planArtifact(job, entry, *names) : planArtifact(job, entry);
+}
+
 void warn(std::vector<std::string>& lines, std::int64_t count, const char* why) {
     if (count > 0) {
         lines.push_back("WARNING: " + std::to_string(count) + " files are left out: " + why);
@@ -136,17 +159,25 @@ std::string tarballName(std::size_t index) {
     return "artifact." + std::to_string(index) + ".tar.gz";
 }
 
+std::string namesName(std::size_t index) {
+    return "artifact." + std::to_string(index) + ".names";
+}
+
 bool wantsUpload(const gitlab::ArtifactEntry& entry, bool success) {
     return isCollected(entry) &&
            (entry.when == "always" || (entry.when == "on_failure" ? !success : success));
 }
 
 Result<ArtifactContent> surveyArtifact(const gitlab::JobDescription& job, std::size_t index,
+                                       const std::optional<std::string>& names,
                                        const Pieces& tarball) {
     BRIDGE_CHECK(index < job.artifacts.size());
     const auto& entry = job.artifacts[index];
-    const auto plan = planArtifact(job, entry);
-    Selection selection(plan);
+    const auto plan = planWith(job, entry, names);
+    if (!plan) {
+        return plan.error();
+    }
+    Selection selection(*plan);
     TarReader reader(tarball);
     const auto whole =
         each(entry, reader, selection, [](const Member&) -> Result<bool> { return true; });
@@ -154,7 +185,7 @@ Result<ArtifactContent> surveyArtifact(const gitlab::JobDescription& job, std::s
         return whole.error();
     }
     ArtifactContent content;
-    content.filename = plan.filename;
+    content.filename = plan->filename;
     content.entries = selection.entries();
     content.lines = selection.report(job.projectPath);
     warn(content.lines, reader.unreadable(), "their names are not UTF-8");
@@ -163,10 +194,14 @@ Result<ArtifactContent> surveyArtifact(const gitlab::JobDescription& job, std::s
 }
 
 Result<void> packArtifact(const gitlab::JobDescription& job, std::size_t index,
-                          const Pieces& tarball, const Sink& sink) {
+                          const std::optional<std::string>& names, const Pieces& tarball,
+                          const Sink& sink) {
     BRIDGE_CHECK(index < job.artifacts.size());
-    const auto plan = planArtifact(job, job.artifacts[index]);
-    Selection selection(plan);
+    const auto plan = planWith(job, job.artifacts[index], names);
+    if (!plan) {
+        return plan.error();
+    }
+    Selection selection(*plan);
     TarReader reader(tarball);
     const auto packer = packerFor(job.artifacts[index], sink);
     bool going = true;

@@ -107,6 +107,7 @@ public:
 
     Chain chain;
     std::string expression;
+    bool exact = true;
 
 private:
     bool step() {
@@ -118,7 +119,7 @@ private:
         if (c == '?') {
             ++at_;
             chain.push_back({.ranges = {{U'/', U'/'}}, .negated = true});
-            expression += "[^/]{1,4}";
+            anyCharacter();
             return true;
         }
         if (c == '[') {
@@ -134,9 +135,17 @@ private:
         return true;
     }
 
+    /// However many bytes it has.
+    void anyCharacter() {
+        expression += "[^/]{1,4}";
+        exact = false;
+    }
+
     void literal(char32_t c) {
         chain.push_back({.ranges = {{c, c}}});
         const auto bytes = bytesOf(c);
+        // A byte that is no character here may be a part of one in a path.
+        exact = exact && isValidUtf8(bytes);
         if (bytes.size() == 1 &&
             std::string_view("\\.^$+()|[]{}*?").find(bytes[0]) != std::string_view::npos) {
             expression += '\\';
@@ -192,7 +201,6 @@ private:
         State state;
         state.negated = body.size() > at_ && (body[at_] == '^' || body[at_] == '!');
         at_ += std::size_t{state.negated};
-        std::string simple;
         while (at_ < body.size()) {
             const auto low = classCharacter(body);
             auto high = low;
@@ -206,7 +214,11 @@ private:
         if (state.ranges.empty()) {
             return false;
         }
-        expression += classExpression(state);
+        if (const auto text = classExpression(state); !text.empty()) {
+            expression += text;
+        } else {
+            anyCharacter();
+        }
         state.neverSlash = true;
         chain.push_back(std::move(state));
         return true;
@@ -217,7 +229,7 @@ private:
         return nextCodePoint(body, at_);
     }
 
-    /// Classes of plain letters and digits as they are; for the rest the service decides.
+    /// Of classes of plain letters and digits; empty for the rest, of which the service decides.
     static std::string classExpression(const State& state) {
         const auto plain = [](char32_t c) {
             return (c >= U'a' && c <= U'z') || (c >= U'A' && c <= U'Z') || (c >= U'0' && c <= U'9');
@@ -226,7 +238,7 @@ private:
         for (const auto& range : state.ranges) {
             if (state.negated || !plain(range.low) || !plain(range.high) ||
                 range.low > range.high) {
-                return "[^/]{1,4}";
+                return {};
             }
             text += bytesOf(range.low) + "-" + bytesOf(range.high);
         }
@@ -252,6 +264,7 @@ std::optional<Glob> Glob::parse(std::string_view pattern) {
             return std::nullopt;
         }
         glob.expression_ += (glob.alternatives_.empty() ? "" : "|") + compiler.expression;
+        glob.exact_ = glob.exact_ && compiler.exact;
         glob.alternatives_.push_back(std::move(compiler.chain));
     }
     glob.expression_ = "(" + glob.expression_ + ")";

@@ -24,6 +24,8 @@ public:
     /// A POSIX extended regular expression, to be anchored, for the C locale: fits whatever
     /// `matches` does, and little more (where a character has several bytes).
     const std::string& expression() const { return expression_; }
+    /// Whether `expression` fits nothing but what `matches` does.
+    bool exact() const { return exact_; }
     /// The path that the pattern is, when nothing in it is special.
     const std::optional<std::string>& path() const { return path_; }
     /// The part of the pattern before its first special component, with its `/`; may be empty.
@@ -58,6 +60,7 @@ private:
 
     std::vector<Chain> alternatives_;
     std::string expression_;
+    bool exact_ = true;
     std::string folder_;
     std::optional<std::string> path_;
 };

@@ -5,6 +5,7 @@
 
 #include "bridge/payload/ArtifactPlan.h"
 #include "bridge/payload/ClonePath.h"
+#include "bridge/payload/Expansion.h"
 #include "bridge/payload/Refusal.h"
 #include "bridge/payload/Settings.h"
 #include "bridge/payload/Shell.h"
@@ -139,6 +140,11 @@ private:
         }
     }
 
+    void addOutput(const std::string& name) {
+        plan_.outputs.push_back(name);
+        script_.outputs.push_back(name);
+    }
+
     void addCollection() {
         std::vector<CollectedEntry> entries;
         script_.outputs = {"log", "status"};
@@ -147,14 +153,18 @@ private:
             if (!isCollected(entry)) {
                 continue;
             }
-            entries.push_back({i, wantsUpload(entry, true), wantsUpload(entry, false),
+            entries.push_back({i, wantsUpload(entry, true), wantsUpload(entry, false), entry,
                                planArtifact(job_, entry)});
-            plan_.tarballs.push_back(tarballName(i));
-            script_.outputs.push_back(tarballName(i));
-            for (const auto& name : entries.back().plan.unknownNames) {
-                script_.warnings.push_back(
-                    "artifacts:paths: $" + name +
-                    " is not known before the job runs and is taken as empty");
+            addOutput(tarballName(i));
+            if (hasNames(entry)) {
+                addOutput(namesName(i));
+            }
+            for (const auto& text : textsOf(entry)) {
+                if (hasReference(text) && nodeText(text).partlyLiteral) {
+                    script_.warnings.push_back("artifacts: " + oneLine(text) +
+                                               ": a part of it is no expansion of a variable that "
+                                               "this runner knows and is taken as it is");
+                }
             }
         }
         plan_.stages.push_back(collectStage(entries));

@@ -40,7 +40,7 @@ struct ScriptFile {
 struct JobScript {
     std::vector<ScriptFile> inputs;
     std::string loader;                    ///< See BatchJob::loader.
-    std::vector<std::string> outputs;      ///< `log`, `status`, and tarballs that may appear.
+    std::vector<std::string> outputs;      ///< `log`, `status`, and what may appear of artifacts.
     std::vector<std::string> maskPhrases;  ///< Expanded values of masked variables.
     std::vector<std::string> warnings;  ///< One log line each: what is not supported and skipped.
 };
@@ -81,6 +81,8 @@ Result<Status> parseStatus(std::string_view text, std::string_view nonce);
 
 /// The node's tarball of the job's artifact entry `index`, in `out/`.
 std::string tarballName(std::size_t index);
+/// What the node tells about that entry beside it, if anything: see ArtifactPlan.
+std::string namesName(std::size_t index);
 
 /// Whether an artifact entry, an archive or a report, is uploaded for that outcome.
 bool wantsUpload(const gitlab::ArtifactEntry& entry, bool success);
@@ -96,9 +98,10 @@ struct ArtifactContent {
 using Pieces = std::function<Result<std::string>()>;
 
 /// Reads the node's tarball of entry `index` (empty = nothing was collected) to its end and matches
-/// it again. Permanent error = the archive is hostile, damaged or too large; or what `tarball`
-/// gave.
+/// it again. `names` is what the file namesName() holds, if the node wrote one. Permanent error =
+/// what the node wrote is hostile, damaged or too large; or what `tarball` gave.
 Result<ArtifactContent> surveyArtifact(const gitlab::JobDescription& job, std::size_t index,
+                                       const std::optional<std::string>& names,
                                        const Pieces& tarball);
 
 /// What surveyArtifact() counted, as the zip, the gzip stream or the file that GitLab wants, the
@@ -106,6 +109,7 @@ Result<ArtifactContent> surveyArtifact(const gitlab::JobDescription& job, std::s
 /// a tarball of any size costs the same memory, but for about 100 bytes for each entry. Errors as
 /// those of surveyArtifact().
 Result<void> packArtifact(const gitlab::JobDescription& job, std::size_t index,
-                          const Pieces& tarball, const Sink& sink);
+                          const std::optional<std::string>& names, const Pieces& tarball,
+                          const Sink& sink);
 
 }  // namespace gridbridge::payload

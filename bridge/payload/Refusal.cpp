@@ -63,11 +63,6 @@ void warnOfUnsupported(const JobDescription& job, std::vector<std::string>& warn
         })) {
         warnings.emplace_back("artifacts of an unknown format are not uploaded by this runner");
     }
-    if (std::any_of(entries.begin(), entries.end(),
-                    [](const gitlab::ArtifactEntry& entry) { return !entry.exclude.empty(); })) {
-        warnings.emplace_back(
-            "artifacts:exclude is not supported by this runner, nothing is excluded");
-    }
 }
 
 }  // namespace gridbridge::payload

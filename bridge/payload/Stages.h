@@ -42,7 +42,8 @@ struct CollectedEntry {
     std::size_t index = 0;  ///< In the job's artifacts.
     bool onSuccess = false;
     bool onFailure = false;
-    ArtifactPlan plan;
+    gitlab::ArtifactEntry entry;
+    ArtifactPlan plan;  ///< Of it, as the service knows it before the job runs.
 };
 Stage collectStage(const std::vector<CollectedEntry>& entries);
 

@@ -44,7 +44,6 @@ public:
     /// Replaces references by the rules of job-execution 2.3: once, from unexpanded values.
     /// Takes the length of the result from `budget`; a result that needs more is cut and leaves 0.
     Value expand(std::string_view text, std::size_t& budget) const;
-    bool has(std::string_view key) const { return last_.count(std::string(key)) > 0; }
     /// Of the last variable of that name, expanded; empty when absent.
     std::string setting(std::string_view key) const;
 

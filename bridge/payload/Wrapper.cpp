@@ -102,7 +102,7 @@ gb_finish() {
   }
   printf -v text 'version=1\nnonce=%s\noutcome=%s\nwhy=%s\nstage=%s\nexit_code=%s\nhost=%s\n' \
     "$gb_nonce" "$gb_outcome" "$gb_why" "$gb_stage" "$gb_code" "${HOSTNAME//[!A-Za-z0-9._-]/}"
-  for name in "${gb_tarballs[@]}"; do
+  for name in "${gb_outputs[@]}"; do
     [ -f "$gb_out/$name" ] && text+="output.$name=$(($(wc -c <"$gb_out/$name")))"$'\n'
   done
   # A job may have put something else there that never ends.
@@ -379,7 +379,7 @@ std::string wrapperScript(const WrapperPlan& plan, const Settings& settings,
     text += constant("gb_script_limit", settings.scriptTimeout.count());
     text += constant("gb_after_limit", settings.afterScriptTimeout.count());
     text += constant("gb_soft_after", settings.afterScriptIgnoresErrors ? 1 : 0);
-    text += list("gb_tarballs", plan.tarballs);
+    text += list("gb_outputs", plan.outputs);
     text += constant("gb_sections", plan.sections ? 1 : 0);
     text += kPrologue;
     text += kRun;

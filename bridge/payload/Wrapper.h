@@ -10,9 +10,9 @@
 namespace gridbridge::payload {
 
 struct WrapperPlan {
-    std::string slug;                   ///< The project folder below the builds folder.
-    std::vector<Stage> stages;          ///< By phase; within one in the order in which they run.
-    std::vector<std::string> tarballs;  ///< In `out/`, that may appear.
+    std::string slug;                  ///< The project folder below the builds folder.
+    std::vector<Stage> stages;         ///< By phase; within one in the order in which they run.
+    std::vector<std::string> outputs;  ///< In `out/`, that may appear.
     bool sections = false;
 };
 

@@ -323,6 +323,20 @@ TEST_F(LifeEndToEnd, Case77LinkInPlaceOfAPackedArtifactIsNotFollowed) {
     EXPECT_TRUE(std::filesystem::exists(elsewhere));
 }
 
+TEST_F(LifeEndToEnd, Case61PathsWithoutWhatIsExcludedByWhatTheScriptHasSet) {
+    const auto job =
+        run({.script = {"mkdir -p build/sub", "touch build/a.o build/a.txt build/sub/b.o",
+                        "echo KIND=o >>$GITLAB_ENV"},
+             .artifacts = {
+                 {.name = "all but $KIND", .paths = {"build"}, .exclude = {"build/**/*.$KIND"}}}});
+
+    EXPECT_EQ(job.status, Status::Success) << plain(job.trace);
+    EXPECT_THAT(Unpacked(job, folder.path).names(),
+                UnorderedElementsAre("build/", "build/a.txt", "build/sub/"));
+    EXPECT_EQ(job.artifacts[0].filename, "all but o.zip");
+    EXPECT_TRUE(says(job, "build/**/*.$KIND: excluded 2 files")) << plain(job.trace);
+}
+
 TEST_F(LifeEndToEnd, Case69FilesOfAReportAreOneGzipStreamInTheOrderOfTheirPaths) {
     const auto job = run({.script = {"mkdir b a", "echo one >b/x.xml", "echo two >a/x.xml",
                                      "echo VERSION=1.2 >build.env", "echo whole >all.txt"},

@@ -45,6 +45,49 @@ TEST_F(ArtifactsTest, GlobsSelectAsOnTheService) {
     EXPECT_THAT(names(), ElementsAre("a/b/y.txt", "a/x.txt", "c/x.txt", "it's.dat", "r.txt"));
 }
 
+TEST_F(ArtifactsTest, WhatTheNodeCouldNotExcludeTheServiceDoes) {
+    const auto tar = tarball({{"a.o", "1"}, {"a.txt", "1"}, {"d", "", AE_IFDIR}, {"d/x", "1"}});
+    job_.artifacts = {archiveOf({"."})};
+    job_.artifacts[0].exclude = {"?.o", "d", "[", "", "../x", "a.txt"};
+
+    const auto packed = packFirst([&] { return piecesOf(tar); });
+    ASSERT_TRUE(packed) << packed.error().message;
+    EXPECT_THAT(names(), ElementsAre("a.txt", "d/x"));
+    EXPECT_THAT(packed->lines, ElementsAre(".: found 2 matching artifact files and directories",
+                                           "?.o: excluded 1 files", "d: excluded 1 files"));
+}
+
+TEST_F(ArtifactsTest, WhatIsExcludedIsCountedWhereverItWas) {
+    auto entry = archiveOf({"build/"});
+    entry.exclude = {"build/*.o", "build/?.tmp"};
+
+    const auto packed = runAndPackEntry(
+        {"mkdir build", "cd build", "touch a.o b.o c.txt d.tmp \"$(printf '\\303\\244')\".tmp"},
+        entry);
+
+    ASSERT_TRUE(packed) << packed.error().message;
+    EXPECT_THAT(names(), ElementsAre("build/", "build/c.txt"));
+    EXPECT_THAT(packed->lines,
+                ElementsAre("build/: found 2 matching artifact files and directories",
+                            "build/*.o: excluded 2 files", "build/?.tmp: excluded 2 files"));
+}
+
+TEST_F(ArtifactsTest, TextsAreExpandedWithWhatTheScriptHasSet) {
+    auto entry = archiveOf({"$OUT/", "${NOTHING:-other}/*.txt", "$CI_PROJECT_DIR/abs"});
+    entry.name = "$OUT-$CI_JOB_NAME";
+    entry.exclude = {"$OUT/$SKIP"};
+    setVariable(job_, "CI_JOB_NAME", "build");
+
+    const auto packed =
+        runAndPackEntry({"echo OUT=made >>\"$GITLAB_ENV\"", "echo SKIP='*.o' >>\"$GITLAB_ENV\"",
+                         "mkdir made other", "touch made/a.o made/b other/c.txt abs"},
+                        entry);
+
+    ASSERT_TRUE(packed) << packed.error().message;
+    EXPECT_THAT(names(), ElementsAre("abs", "made/", "made/b", "other/c.txt"));
+    EXPECT_EQ(packed->filename, "made-build.zip");
+}
+
 TEST_F(ArtifactsTest, PathsAreExpandedFromTheJobsVariables) {
     setVariable(job_, "DIR", "out");
     setVariable(job_, "CI_JOB_NAME", "build all");
@@ -90,7 +133,7 @@ TEST_F(ArtifactsTest, ArchiveIsNamedAfterTheLastPartOfItsName) {
     const auto nameFor = [&](const std::string& name) {
         job_.artifacts = {archiveOf({"x"})};
         job_.artifacts[0].name = name;
-        return surveyArtifact(job_, 0, [] { return Result<std::string>(""); })->filename;
+        return surveyArtifact(job_, 0, {}, [] { return Result<std::string>(""); })->filename;
     };
     EXPECT_EQ(nameFor(""), "artifacts.zip");
     EXPECT_EQ(nameFor("$CI_JOB_NAME"), "build all.zip");
@@ -163,7 +206,7 @@ TEST_F(ArtifactsTest, NoMoreIsReadOnceNobodyTakesTheZip) {
     job_.artifacts = {archiveOf({"."})};
     int pieces = 0;
     const auto packed = packArtifact(
-        job_, 0, [&, next = piecesOf(tar)]() mutable { return ++pieces, next(); },
+        job_, 0, {}, [&, next = piecesOf(tar)]() mutable { return ++pieces, next(); },
         [](std::string_view) { return false; });
 
     EXPECT_TRUE(packed);
@@ -185,8 +228,8 @@ TEST_F(ArtifactsTest, AFileOfTheNodeThatCannotBeReadAnyMoreIsToldAsItIs) {
         const Pieces away = [next = piecesOf(tar), left = good]() mutable -> Result<std::string> {
             return left-- > 0 ? next() : transientError("away");
         };
-        const auto surveyed = surveyArtifact(job_, 0, away);
-        const auto packed = packArtifact(job_, 0, away, [](std::string_view) { return true; });
+        const auto surveyed = surveyArtifact(job_, 0, {}, away);
+        const auto packed = packArtifact(job_, 0, {}, away, [](std::string_view) { return true; });
 
         ASSERT_FALSE(surveyed);
         EXPECT_EQ(surveyed.error().message, "away");

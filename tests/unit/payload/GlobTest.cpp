@@ -1,11 +1,16 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <array>
 #include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <random>
+#include <unistd.h>
 
+#include "bridge/base/Fd.h"
 #include "bridge/payload/Glob.h"
 #include "bridge/payload/Shell.h"
+#include "tests/unit/payload/ScriptRun.h"
 
 namespace gridbridge::payload {
 namespace {
@@ -80,34 +85,148 @@ TEST(GlobTest, PatternsFitAsDoublestarSays) {
     }
 }
 
-/// Which of the cases bash finds fitting with the expressions that the node gets.
-std::string bashVerdicts() {
+std::string inBash(const std::string& script, std::size_t mostBytes) {
+    std::string file = std::filesystem::temp_directory_path() / "glob-test.XXXXXX";
+    const Fd out(mkstemp(file.data()));
+    EXPECT_EQ(write(out.get(), script.data(), script.size()), static_cast<ssize_t>(script.size()));
+    FILE* pipe = popen(("bash " + shellQuoted(file)).c_str(), "r");
+    std::string text(mostBytes + 1, '\0');
+    text.resize(fread(text.data(), 1, text.size(), pipe));
+    pclose(pipe);
+    std::filesystem::remove(file);
+    return text;
+}
+
+/// Which of the cases bash finds fitting with the expressions that the node gets: '0' = fits.
+std::string bashVerdicts(const std::vector<Case>& list) {
     std::string script = "export LC_ALL=C\n";
-    for (const auto& [pattern, path, fits] : cases()) {
+    for (const auto& [pattern, path, fits] : list) {
         script += "r=" + shellQuoted("^" + Glob::parse(pattern)->expression() + "$") + "; [[ " +
                   shellQuoted(path) + " =~ $r ]]; printf %s $?\n";
     }
-    const auto command = "bash -c " + shellQuoted(script);
-    FILE* pipe = popen(command.c_str(), "r");
-    std::array<char, 1024> buffer{};
-    const auto size = fread(buffer.data(), 1, buffer.size(), pipe);
-    pclose(pipe);
-    return {buffer.data(), size};
+    return inBash(script, list.size());
 }
 
-TEST(GlobTest, ExpressionOfTheNodeMissesNothingAndAgreesOnPlainPatterns) {
-    const auto verdicts = bashVerdicts();
+/// The functions of a node that expands patterns itself, without what comes before and after.
+std::string functionsOfTheNode() {
+    auto job = jobWith({"true"});
+    job.artifacts = {archiveOf({"$A"})};
+    job.artifacts[0].when = "always";
+    const auto made = makeScript(job, contextNow());
+    for (const auto& file : made->inputs) {
+        if (file.name == "collect.sh") {
+            const auto begin = file.content.find("gb_find() {");
+            return file.content.substr(begin, file.content.find("\n(\n") - begin) + "\n";
+        }
+    }
+    return {};
+}
 
-    ASSERT_EQ(verdicts.size(), cases().size()) << verdicts;
+/// Patterns that only the node knows: misses nothing, and has nothing too much where it says so.
+void expectNodeMissesNothing(const std::vector<Case>& list) {
+    auto script = "export LC_ALL=C\n" + functionsOfTheNode();
+    for (const auto& [pattern, path, fits] : list) {
+        script += "gb_glob " + shellQuoted(pattern) +
+                  " || printf malformed\nr=\"^($gb_fits)$\"; [[ " + shellQuoted(path) +
+                  " =~ $r ]]; printf %s%s $? $gb_exact\n";
+    }
+    const auto verdicts = inBash(script, 2 * list.size());
+    ASSERT_EQ(verdicts.size(), 2 * list.size()) << verdicts;
+    std::size_t exact = 0;
+    for (std::size_t i = 0; i < list.size(); ++i) {
+        const auto& [pattern, path, fits] = list[i];
+        exact += std::size_t{verdicts[2 * i + 1] == '1'};
+        if (fits || verdicts[2 * i + 1] == '1') {
+            EXPECT_EQ(verdicts[2 * i] == '0', fits) << pattern << " on " << path;
+        }
+    }
+    EXPECT_GE(exact, list.size() / 4);
+}
+
+/// The node misses nothing, and has nothing too much where the pattern says that it is exact.
+void expectSameVerdicts(const std::vector<Case>& list) {
+    const auto verdicts = bashVerdicts(list);
+    ASSERT_EQ(verdicts.size(), list.size()) << verdicts;
     for (std::size_t i = 0; i < verdicts.size(); ++i) {
-        const auto& [pattern, path, fits] = cases()[i];
+        const auto& [pattern, path, fits] = list[i];
         ASSERT_THAT(verdicts[i], ::testing::AnyOf('0', '1')) << pattern;
-        // Classes other than of letters and digits are decided by the service alone.
-        const bool exact = pattern.find('[') == std::string::npos;
-        if (fits || exact) {
+        if (fits || Glob::parse(pattern)->exact()) {
             EXPECT_EQ(verdicts[i] == '0', fits) << pattern << " on " << path;
         }
     }
+}
+
+TEST(GlobTest, ExpressionOfTheNodeMissesNothingAndAgreesOnPlainPatterns) {
+    expectSameVerdicts(cases());
+}
+
+TEST(GlobTest, Case62NodeAndServiceGiveTheSameVerdictOnTheTable) {
+    const std::vector<Case> table = {
+        {"**/*.txt", "a.txt", true},
+        {"**/*.txt", "x/.y/a.txt", true},
+        {"**/*.txt", "x/a.txt/b", false},
+        {"a/**/z", "a/z", true},
+        {"a/**/z", "a/b/c/z", true},
+        {"a/**/z", "a/bz", false},
+        {"a/**", "a", true},
+        {"a/**", "a/b/.c", true},
+        {"a/**", "ab/c", false},
+        {"**", "a/b/c", true},
+        {"*.o", ".o", true},
+        {"*.o", "a/b.o", false},
+        {"abc**", "abc/d", false},
+        {"abc**", "abcd.e", true},
+        {"[a-c]/x", "b/x", true},
+        {"[a-c]/x", "d/x", false},
+        {"{a,b{c,d}}/x", "bd/x", true},
+        {"{a,b{c,d}}/x", "b/x", false},
+        {"a{,/b}", "a/b", true},
+        {"\\[a\\]\\*", "[a]*", true},
+        {"a+b.(c)|^$", "a+b.(c)|^$", true},
+        {"a.c", "abc", false},
+        // Of more than one byte, or of a class: only the service knows exactly.
+        {"?.c", "\xe2\x82\xac.c", true},
+        {"[!x]*", "\xc3\xa4/", false},
+    };
+    ASSERT_EQ(table.size(), 24U);
+    for (std::size_t i = 0; i < table.size(); ++i) {
+        const auto glob = Glob::parse(table[i].pattern);
+        ASSERT_TRUE(glob) << table[i].pattern;
+        EXPECT_EQ(glob->matches(table[i].path), table[i].fits) << table[i].pattern;
+        EXPECT_EQ(glob->exact(), i < 22) << table[i].pattern;
+    }
+    expectSameVerdicts(table);
+    expectNodeMissesNothing(table);
+}
+
+TEST(GlobTest, ExpressionOfTheNodeMissesNothingOfAThousandMadeUpPatterns) {
+    const std::vector<std::string> pieces = {"a",     "b",      "/",        "/",    "*",    "**",
+                                             "**/",   "/**",    "?",        "[ab]", "[!a]", "{a,b}",
+                                             "{,a/}", "{**,b}", "\xc3\xa4", "\\*",  ".",    "\n"};
+    const std::vector<std::string> parts = {"a", "b", "/",    "a/b", "\xc3\xa4",
+                                            ".", "*", "\xa4", "\n"};
+    std::mt19937 random(62);
+    const auto some = [&random](const std::vector<std::string>& from) {
+        std::string text;
+        for (auto n = 1 + random() % 4; n > 0; --n) {
+            text += from[random() % from.size()];
+        }
+        return text;
+    };
+    std::vector<Case> list;
+    std::size_t fitting = 0;
+    while (list.size() < 1000) {
+        const auto pattern = some(pieces);
+        const auto path = some(parts);
+        const bool fits = Glob::parse(pattern)->matches(path);
+        // Most fit nothing: one in two is to do so.
+        if (fits || list.size() <= 2 * fitting) {
+            fitting += std::size_t{fits};
+            list.push_back({pattern, path, fits});
+        }
+    }
+    expectSameVerdicts(list);
+    expectNodeMissesNothing(list);
 }
 
 TEST(GlobTest, FolderBringsInWhatItHolds) {

@@ -72,7 +72,7 @@ TEST_F(ArtifactsTest, EndlessManyFilesAreRefusedThoughNoneIsWanted) {
         return packed;
     };
 
-    const auto content = surveyArtifact(job_, 0, endless);
+    const auto content = surveyArtifact(job_, 0, {}, endless);
 
     ASSERT_FALSE(content);
     EXPECT_EQ(content.error().kind, ErrorKind::Permanent);
@@ -114,7 +114,7 @@ TEST_F(ArtifactsTest, EndlessHeadersAreRefusedBeforeTheyFillTheMemory) {
         job_.artifacts = {archiveOf({"."})};
         int pieces = 0;
         const auto content = surveyArtifact(
-            job_, 0, [&]() -> Result<std::string> { return ++pieces == 1 ? start : endless; });
+            job_, 0, {}, [&]() -> Result<std::string> { return ++pieces == 1 ? start : endless; });
 
         ASSERT_FALSE(content);
         EXPECT_EQ(content.error().kind, ErrorKind::Permanent);
@@ -137,7 +137,7 @@ TEST_F(ArtifactsTest, WhatIsPackedIsLookedAtAsIfItWereNew) {
     job_.artifacts = {archiveOf({"."})};
     job_.artifacts[0].format = "raw";
     std::string bytes;
-    const auto packed = packArtifact(job_, 0, piecesOf(tar), [&](std::string_view piece) {
+    const auto packed = packArtifact(job_, 0, {}, piecesOf(tar), [&](std::string_view piece) {
         bytes += piece;
         return true;
     });

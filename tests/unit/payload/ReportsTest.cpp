@@ -36,13 +36,14 @@ protected:
                 return piece;
             });
         };
-        auto content = surveyArtifact(job, 0, tarball());
+        auto content = surveyArtifact(job, 0, {}, tarball());
         if (content) {
             for (auto* bytes : {&first, &second}) {
-                const auto packed = packArtifact(job, 0, tarball(), [&](std::string_view piece) {
-                    *bytes += piece;
-                    return true;
-                });
+                const auto packed =
+                    packArtifact(job, 0, {}, tarball(), [&](std::string_view piece) {
+                        *bytes += piece;
+                        return true;
+                    });
                 EXPECT_TRUE(packed) << packed.error().message;
             }
         }

@@ -9,7 +9,9 @@
 #include <Poco/Net/StreamSocket.h>
 #include <Poco/Net/StreamSocketImpl.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <istream>
 #include <ostream>
 #include <poll.h>
@@ -32,6 +34,44 @@ const Poco::Timespan kSlice(100 * Poco::Timespan::MILLISECONDS);
 /// For one of several addresses of a host that swallows packets.
 constexpr auto kConnectLimit = std::chrono::seconds(30);
 constexpr int kMostHeaders = 200;
+constexpr std::size_t kPiece = std::size_t{64} << 10U;
+/// Of a line between chunks.
+constexpr std::size_t kLongestLine = 4096;
+constexpr auto kCutShort = "the answer is cut short";
+
+/// Takes the body of an answer as it comes, to its sink or into memory. Throws when it is too
+/// long, or nobody takes more.
+class Intake {
+public:
+    /// Without a `sink` it fills `body`.
+    Intake(const BodySink* sink, std::string& body) : sink_(sink), body_(body) {}
+
+    bool mustBeWhole() const { return sink_ != nullptr; }
+    std::int64_t taken() const { return taken_; }
+    /// The whole length, before anything is taken; negative = not known.
+    void announce(std::int64_t length) const {
+        if (sink_ == nullptr && length > static_cast<std::int64_t>(kLargestAnswer)) {
+            throw Poco::Net::MessageException("the answer is larger than 64 MiB");
+        }
+        if (sink_ != nullptr && length > sink_->limit) {
+            throw TooLong("the answer is longer than " + std::to_string(sink_->limit) + " bytes");
+        }
+    }
+    void take(std::string_view piece) {
+        taken_ += static_cast<std::int64_t>(piece.size());
+        announce(taken_);
+        if (sink_ == nullptr) {
+            body_.append(piece);
+        } else if (!sink_->write(piece)) {
+            throw Poco::IOException("the rest of the answer was not taken");
+        }
+    }
+
+private:
+    const BodySink* sink_;
+    std::string& body_;
+    std::int64_t taken_ = 0;
+};
 
 /// `transfer` may time out after a slice; tries again until the watch ends it.
 template <typename Transfer>
@@ -311,7 +351,56 @@ void Connection::forgetSendError() {
     watch_.ended = false;
 }
 
-Response Connection::receiveWhole() {
+std::string Connection::readLine() {
+    std::string line;
+    for (int c = get(); c != '\n'; c = get()) {
+        if (c == std::char_traits<char>::eof() || line.size() == kLongestLine) {
+            throw Poco::Net::MessageException(kCutShort);
+        }
+        line += static_cast<char>(c);
+    }
+    if (line.ends_with('\r')) {
+        line.pop_back();
+    }
+    return line;
+}
+
+std::uint64_t Connection::chunkSize() {
+    const auto line = readLine();
+    std::uint64_t size = 0;
+    const auto* end = line.data() + line.size();
+    const auto [stop, error] = std::from_chars(line.data(), end, size, 16);
+    // Behind it stands what extends the protocol, or blanks.
+    if (error != std::errc{} || (stop != end && *stop != ';' && *stop != ' ')) {
+        throw Poco::Net::MessageException(kCutShort);
+    }
+    return size;
+}
+
+void Connection::readChunks(const Sink& sink) {
+    std::vector<char> piece(kPiece);
+    for (auto left = chunkSize(); left > 0; left = chunkSize()) {
+        while (left > 0) {
+            const auto wanted = std::min<std::uint64_t>(left, piece.size());
+            const int got = read(piece.data(), static_cast<std::streamsize>(wanted));
+            if (got <= 0) {
+                throw Poco::Net::MessageException(kCutShort);
+            }
+            sink({piece.data(), static_cast<std::size_t>(got)});
+            left -= static_cast<std::uint64_t>(got);
+        }
+        if (!readLine().empty()) {
+            throw Poco::Net::MessageException(kCutShort);
+        }
+    }
+    for (int trailers = 0; !readLine().empty(); ++trailers) {
+        if (trailers == kMostHeaders) {
+            throw Poco::Net::MessageException(kCutShort);
+        }
+    }
+}
+
+Response Connection::receiveWhole(const BodySink* sink) {
     Poco::Net::HTTPResponse header;
     header.setFieldLimit(kMostHeaders);
     auto& in = receiveResponse(header);
@@ -320,27 +409,29 @@ Response Connection::receiveWhole() {
     if (result.status < 100 || result.status > 599) {
         throw Poco::Net::MessageException("the status is no HTTP status");
     }
-    const bool chunked = header.getChunkedTransferEncoding();
-    const auto promised = chunked ? -1 : header.getContentLength64();
-    if (promised > static_cast<std::int64_t>(kLargestAnswer)) {
-        throw Poco::Net::MessageException("the answer is larger than 64 MiB");
-    }
-    std::vector<char> piece(std::size_t{64} << 10U);
-    while (in.read(piece.data(), static_cast<std::streamsize>(piece.size())), in.gcount() > 0) {
-        result.body.append(piece.data(), static_cast<std::size_t>(in.gcount()));
-        if (result.body.size() > kLargestAnswer) {
-            throw Poco::Net::MessageException("the answer is larger than 64 MiB");
-        }
-    }
-    if (networkException() != nullptr) {
-        networkException()->rethrow();
-    }
     const bool bodiless = result.status == 204 || result.status == 304;
+    const bool chunked = header.getChunkedTransferEncoding() && !bodiless;
+    const auto promised = chunked || bodiless ? -1 : header.getContentLength64();
     const bool untilClose = !chunked && promised < 0 && !bodiless;
-    const bool tooShort =
-        promised >= 0 && !bodiless && result.body.size() != static_cast<std::size_t>(promised);
-    if (in.bad() || tooShort || (watch_.ended && !untilClose)) {
-        throw Poco::Net::MessageException("the answer is cut short");
+    Intake intake(result.status / 100 == 2 ? sink : nullptr, result.body);
+    if (untilClose && intake.mustBeWhole()) {
+        throw Poco::Net::MessageException("the answer does not say how long it is");
+    }
+    intake.announce(promised);
+    if (chunked) {
+        readChunks([&](std::string_view piece) { return intake.take(piece), true; });
+    } else {
+        std::vector<char> piece(kPiece);
+        while (in.read(piece.data(), static_cast<std::streamsize>(piece.size())), in.gcount() > 0) {
+            intake.take({piece.data(), static_cast<std::size_t>(in.gcount())});
+        }
+        if (networkException() != nullptr) {
+            networkException()->rethrow();
+        }
+        const bool tooShort = promised >= 0 && intake.taken() != promised;
+        if (in.bad() || tooShort || (watch_.ended && !untilClose)) {
+            throw Poco::Net::MessageException(kCutShort);
+        }
     }
     for (const auto& [name, value] : header) {
         result.headers.emplace_back(name, value);

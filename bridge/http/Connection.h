@@ -8,6 +8,8 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <stdexcept>
+#include <string>
 
 #include "bridge/base/Clock.h"
 #include "bridge/http/BaseUrl.h"
@@ -38,6 +40,12 @@ private:
     Cut cut_ = Cut::None;
 };
 
+/// The body of an answer is longer than its sink allows; `what()` says so.
+class TooLong : public std::runtime_error {
+public:
+    using std::runtime_error::runtime_error;
+};
+
 /// Adds the name and the password that `proxy` is to be given, if there are any.
 void authorize(Poco::Net::HTTPRequest& request, const Proxy& proxy);
 
@@ -64,8 +72,8 @@ public:
                    const std::function<bool(std::ostream&)>& write);
     /// After a failed sendWhole: a server may have refused a long body with an answer.
     void forgetSendError();
-    /// The whole answer, or an exception.
-    Response receiveWhole();
+    /// The whole answer, or an exception. `sink`, or null, takes the body of a success.
+    Response receiveWhole(const BodySink* sink);
 
     /// Another request may follow: the server keeps the connection and has said no more.
     bool reusable();
@@ -76,6 +84,11 @@ private:
     Connection(const Poco::Net::StreamSocket& socket, Watch& watch);
     /// Has the proxy at the other end connect the socket to `server`.
     void askForTunnel(const BaseUrl& server, const Proxy& proxy);
+    /// Poco takes a chunk without a size for the end.
+    void readChunks(const Sink& sink);
+    std::uint64_t chunkSize();
+    /// Up to the end of the line, which must be there.
+    std::string readLine();
     void connect(const Poco::Net::SocketAddress& address) override;
     bool mustReconnect() const override { return false; }
 

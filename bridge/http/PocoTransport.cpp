@@ -10,6 +10,7 @@
 #include "bridge/http/BaseUrl.h"
 #include "bridge/http/Connection.h"
 #include "bridge/http/Multipart.h"
+#include "bridge/http/Target.h"
 #include "bridge/http/Tls.h"
 
 namespace gridbridge::http {
@@ -53,8 +54,9 @@ std::string flaw(const Request& request) {
 
 struct PocoTransport::Impl {
     Impl(const std::string& url, const Clock& theClock, std::string agent,
-         const TransportOptions& options)
+         TransportOptions theOptions)
         : server(parseBaseUrl(url)),
+          options(std::move(theOptions)),
           proxy(proxyTo(server, options.environment)),
           clock(theClock),
           userAgent(std::move(agent)) {
@@ -130,16 +132,17 @@ struct PocoTransport::Impl {
             if (!file || file->broken() || connection.cut() != Watch::Cut::None) {
                 throw;
             }
-            // A proxy refuses a long upload and closes: its answer is worth more than the error.
-            return refusal(connection);
+            // Who refuses a long upload, or sends it elsewhere, closes: that answer is worth more
+            // than the error.
+            return earlyAnswer(connection);
         }
-        return connection.receiveWhole();
+        return connection.receiveWhole(from.sink ? &*from.sink : nullptr);
     }
 
-    static Response refusal(Connection& connection) {
+    static Response earlyAnswer(Connection& connection) {
         connection.forgetSendError();
-        auto answer = connection.receiveWhole();
-        if (answer.status < 400) {
+        auto answer = connection.receiveWhole(nullptr);
+        if (answer.status < 300) {
             throw Poco::IOException("the connection broke during the upload");
         }
         return answer;
@@ -183,6 +186,7 @@ struct PocoTransport::Impl {
     }
 
     BaseUrl server;
+    TransportOptions options;
     std::optional<Proxy> proxy;
     const Clock& clock;
     std::string userAgent;
@@ -199,6 +203,25 @@ PocoTransport::~PocoTransport() = default;
 
 const std::string& PocoTransport::baseUrl() const {
     return impl_->server.text;
+}
+
+Result<std::unique_ptr<Transport>> PocoTransport::to(const std::string& url) const {
+    BaseUrl server;
+    try {
+        server = parseBaseUrl(url);
+    } catch (const std::invalid_argument& problem) {
+        return permanentError(problem.what());
+    }
+    auto options = impl_->options;
+    if (!isSameHost(server, impl_->server)) {
+        options.tls = {.ca = options.tls.ca};
+    }
+    try {
+        return std::unique_ptr<Transport>(
+            std::make_unique<PocoTransport>(url, impl_->clock, impl_->userAgent, options));
+    } catch (const std::exception& problem) {
+        return Impl::misconfigured(transientError(oneLine(problem.what())));
+    }
 }
 
 Result<Response> PocoTransport::send(const CallContext& ctx, const Request& request) {
@@ -233,6 +256,8 @@ Result<Response> PocoTransport::send(const CallContext& ctx, const Request& requ
         return impl_->judged(std::move(answer), request);
     } catch (const Poco::Exception& problem) {
         return file && file->broken() ? *file->broken() : failed(problem.displayText());
+    } catch (const TooLong& problem) {
+        return permanentError(failed(problem.what()).message);
     } catch (const Misconfigured& problem) {
         return Impl::misconfigured(failed(problem.what()));
     } catch (const std::exception& problem) {

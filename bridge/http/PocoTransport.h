@@ -29,6 +29,7 @@ public:
 
     Result<Response> send(const CallContext& ctx, const Request& request) override;
     const std::string& baseUrl() const override;
+    Result<std::unique_ptr<Transport>> to(const std::string& url) const override;
 
 private:
     struct Impl;

@@ -27,6 +27,9 @@ public:
         return response_;
     }
     const std::string& baseUrl() const override { return url_; }
+    Result<std::unique_ptr<http::Transport>> to(const std::string&) const override {
+        return std::unique_ptr<http::Transport>(std::make_unique<OneAnswer>(response_));
+    }
 
 private:
     const http::Response response_;

@@ -1,6 +1,7 @@
 #include "tests/simulation/Network.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace gridbridge::simulation {
 
@@ -47,6 +48,11 @@ Result<http::Response> Network::send(const CallContext& ctx, const http::Request
     if (claim && reply.status == 201) {
         claims_.insert(reply.claimed);
         lastClaim_ = reply.claimed;
+    }
+    if (request.sink && reply.status / 100 == 2) {
+        if (!request.sink->write(std::exchange(reply.body, {}))) {
+            return uncertainError("the rest of the answer was not taken");
+        }
     }
     return http::Response{reply.status, reply.headers, reply.body};
 }

@@ -24,6 +24,10 @@ public:
 
     Result<http::Response> send(const CallContext& ctx, const http::Request& request) override;
     const std::string& baseUrl() const override { return url_; }
+    /// There is no other server.
+    Result<std::unique_ptr<http::Transport>> to(const std::string&) const override {
+        return permanentError("only GitLab is reached");
+    }
 
     void hang(double rate) { hangs_ = rate; }
     /// Jobs whose whole 201 has reached the program.

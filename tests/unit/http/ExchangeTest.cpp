@@ -265,6 +265,20 @@ TEST_F(UploadTest, EarlyRefusalOfALongUploadIsTheAnswer) {
     EXPECT_EQ(answer->body, "big!");
 }
 
+TEST_F(UploadTest, EarlyRedirectOfALongUploadIsTheAnswer) {
+    serve({[](Peer& peer) {
+        peer.send(
+            "HTTP/1.1 307 Moved\r\nLocation: https://h/x\r\nConnection: close\r\n"
+            "Content-Length: 0\r\n\r\n");
+    }});
+
+    const auto answer = upload(giving(std::string(std::size_t{32} << 20U, 'x')), "n");
+
+    ASSERT_TRUE(answer.ok()) << answer.error().message;
+    EXPECT_EQ(answer->status, 307);
+    EXPECT_EQ(answer->header("Location"), "https://h/x");
+}
+
 TEST_F(UploadTest, ConnectionBrokenDuringAnUploadIsTransient) {
     serve({[](Peer&) {}});
 

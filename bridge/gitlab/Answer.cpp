@@ -22,20 +22,6 @@ constexpr auto kRequestId = "X-Request-Id";
 constexpr std::size_t kLongestRequestId = 64;
 constexpr auto kBetween = "; is there a proxy or a login before it?";
 
-/// Printable, short, and without `secret`.
-std::string harmless(std::string text, const Secret& secret) {
-    const auto& hidden = secret.reveal();
-    for (auto at = text.find(hidden); !hidden.empty() && at != std::string::npos;
-         at = text.find(hidden, at)) {
-        text.replace(at, hidden.size(), "[MASKED]");
-    }
-    text.resize(std::min(text.size(), kLongestSaid));
-    for (auto& c : text) {
-        c = c < ' ' || c == '\x7f' ? ' ' : c;
-    }
-    return text;
-}
-
 /// `message` or `error` of GitLab's error bodies; empty when there is none.
 std::string saidIn(const http::Response& response) {
     if (response.body.size() > kLargestErrorBody) {
@@ -110,6 +96,19 @@ std::optional<seconds> untilDate(const std::string& text, WallTime now) {
 
 }  // namespace
 
+std::string harmless(std::string text, const Secret& secret) {
+    const auto& hidden = secret.reveal();
+    for (auto at = text.find(hidden); !hidden.empty() && at != std::string::npos;
+         at = text.find(hidden, at)) {
+        text.replace(at, hidden.size(), "[MASKED]");
+    }
+    text.resize(std::min(text.size(), kLongestSaid));
+    for (auto& c : text) {
+        c = c < ' ' || c == '\x7f' ? ' ' : c;
+    }
+    return text;
+}
+
 std::string describe(const std::string& baseUrl, const http::Request& request,
                      const http::Response& response, const Secret& secret) {
     const auto path = request.path.substr(0, request.path.find('?'));
@@ -153,10 +152,13 @@ bool isWebPage(const http::Response& response) {
     return ::strncasecmp(type.c_str(), kHtml.data(), kHtml.size()) == 0;
 }
 
+bool isGitLabs(const http::Response& response) {
+    return saidIn(response).starts_with(std::to_string(response.status) + " ");
+}
+
 bool isRefusal(const http::Response& response) {
-    const auto said = saidIn(response);
-    return response.status == 422 ? !said.empty()
-                                  : response.status == 403 && said.starts_with("403 ");
+    return response.status == 422 ? !saidIn(response).empty()
+                                  : response.status == 403 && isGitLabs(response);
 }
 
 bool isBareStatus(const http::Response& response) {

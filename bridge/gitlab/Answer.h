@@ -20,8 +20,14 @@ std::string describe(const std::string& baseUrl, const http::Request& request,
 /// What GitLab's logs call the call: the server's own id where it sent one, else ours.
 std::string requestId(const http::Request& request, const http::Response& response);
 
+/// Printable, at most 200 characters, and without `secret`.
+std::string harmless(std::string text, const Secret& secret);
+
 /// A web page: the answer of a proxy or a login, never of GitLab's API.
 bool isWebPage(const http::Response& response);
+
+/// GitLab's own error: the text of its JSON body begins with the status.
+bool isGitLabs(const http::Response& response);
 
 /// GitLab's own 403 or 422 with its JSON body (protocol 0.3): a proxy's says nothing of tokens and
 /// jobs. At a 403 the body's text begins with the status.

@@ -7,6 +7,7 @@
 
 #include "bridge/base/Check.h"
 #include "bridge/gitlab/Answer.h"
+#include "bridge/gitlab/Redirects.h"
 #include "bridge/gitlab/RunnerApi.h"
 #include "bridge/http/Transport.h"
 
@@ -151,9 +152,10 @@ JobStatus lifeAfter(Call call, const JobAnswer& answer) {
     return answer.serverStatus == "canceling" ? JobStatus::Canceling : JobStatus::Alive;
 }
 
-JobAnswer perform(http::Transport& transport, const Clock& clock, const CallContext& ctx, Call call,
-                  const http::Request& request, const Secret& token) {
-    const auto sent = transport.send(ctx, request);
+/// What the answer to `request` says.
+JobAnswer judged(const Moved& moved, const Clock& clock, Call call, const http::Request& request,
+                 const Secret& token) {
+    const auto& sent = moved.answer;
     if (!sent) {
         const bool permanent = sent.error().kind == ErrorKind::Permanent;
         return {.outcome = permanent ? CallOutcome::Rejected : CallOutcome::Retry,
@@ -172,9 +174,17 @@ JobAnswer perform(http::Transport& transport, const Clock& clock, const CallCont
         answer.retryAfter = answer.updateInterval.value_or(seconds(1));
     }
     if (answer.outcome != CallOutcome::Done && answer.outcome != CallOutcome::Deferred) {
-        answer.message = describe(transport.baseUrl(), request, *sent, token);
+        answer.message = describe(moved.baseUrl, request, *sent, token);
+        if (!moved.stayed.empty()) {
+            answer.message += "; " + moved.stayed;
+        }
     }
     return answer;
+}
+
+JobAnswer perform(http::Transport& transport, const Clock& clock, const CallContext& ctx, Call call,
+                  const http::Request& request, const Secret& token) {
+    return judged({transport.send(ctx, request), transport.baseUrl()}, clock, call, request, token);
 }
 
 }  // namespace
@@ -232,7 +242,8 @@ JobAnswer HttpRunnerApi::uploadArtifact(const CallContext& ctx, const JobCredent
         .path = jobPath(job, "/artifacts" + query),
         .headers = {{"JOB-TOKEN", job.token.reveal()}, {"X-Request-Id", newRequestId()}},
         .file = http::FilePart{upload.filename, upload.content}};
-    return perform(transport_, clock_, ctx, Call::Upload, request, job.token);
+    return judged(sendWithToken(transport_, ctx, request), clock_, Call::Upload, request,
+                  job.token);
 }
 
 }  // namespace gridbridge::gitlab

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <map>
 #include <optional>
 #include <string>
@@ -119,6 +120,30 @@ struct Upload {
     std::string expireIn = {};
 };
 
+enum class DownloadOutcome {
+    Done,          ///< The sink has the whole archive. Of any other outcome it may have anything.
+    NotFound,      ///< 404 of GitLab itself: expired, erased or never there.
+    Forbidden,     ///< 403 of GitLab itself: the asking job has no right to it.
+    Unauthorized,  ///< 401 of GitLab itself: the token is dead, as when the asking job has ended.
+    NotGitLab,     ///< A proxy's refusal or page, or one of the object storage: as CallOutcome's.
+    Retry,         ///< 429, 5xx, network, an answer that was cut: the call may be repeated.
+    Refused,       ///< Too long, or a redirect that is not followed: repeating cannot help.
+    Stopped,       ///< The sink took no more.
+};
+struct DownloadAnswer {
+    DownloadOutcome outcome = DownloadOutcome::Retry;
+    std::optional<std::chrono::seconds> retryAfter = {};
+    std::string message = {};  ///< One line: why, when not Done. No query of an address is in it.
+};
+
+struct Download {
+    Sink sink = {};  ///< As http::BodySink: the bytes as they come, zip, tar.zst or gzip.
+    std::int64_t limit = std::numeric_limits<std::int64_t>::max();  ///< Bytes; more is Refused.
+    /// GitLab may send the caller to its object storage. For the first try: the storage may be
+    /// out of reach where GitLab is not.
+    bool direct = true;
+};
+
 /// The calls of the runner protocol with named outcomes (protocol sections 1 to 6). Stateless;
 /// safe for concurrent use; no call is repeated inside. Nothing is thrown.
 class RunnerApi {
@@ -135,8 +160,17 @@ public:
                                   std::int64_t offset, std::string_view bytes, bool debug) = 0;
     virtual JobAnswer finish(const CallContext& ctx, const JobCredentials& job,
                              const FinalReport& report) = 0;
+    /// A 307 or 308 is followed, and the same bytes are sent again, to the same host alone: the
+    /// token is given to no other, nor without TLS to one that was asked over it.
     virtual JobAnswer uploadArtifact(const CallContext& ctx, const JobCredentials& job,
                                      const Upload& upload) = 0;
+    /// The archive of the job `dependency.id`, by the token that the asking job's entry of it
+    /// holds, which is good while that job runs. Each call gives it from the beginning: the caller
+    /// empties what the sink filled before. Up to three redirects of GitLab to its storage are
+    /// followed, never from https to http; a token is sent to none of them.
+    virtual DownloadAnswer downloadArtifact(const CallContext& ctx,
+                                            const JobCredentials& dependency,
+                                            const Download& download) = 0;
 };
 
 /// RunnerApi over HTTP. `transport` must outlive it.
@@ -153,6 +187,8 @@ public:
                      const FinalReport& report) override;
     JobAnswer uploadArtifact(const CallContext& ctx, const JobCredentials& job,
                              const Upload& upload) override;
+    DownloadAnswer downloadArtifact(const CallContext& ctx, const JobCredentials& dependency,
+                                    const Download& download) override;
 
 private:
     http::Transport& transport_;

@@ -60,10 +60,8 @@ protected:
         const char* wanted = std::getenv("GRIDBRIDGE_STORM");
         return wanted == nullptr ? Size{} : Size{40, 25, 5, true};
     }
-    /// A 307 is a refusal to the service as yet, and it downloads nothing.
-    static bool canMeet(FaultKind kind) {
-        return kind != FaultKind::UploadMoved && kind != FaultKind::DownloadCut;
-    }
+    /// The service downloads nothing as yet.
+    static bool canMeet(FaultKind kind) { return kind != FaultKind::DownloadCut; }
     std::vector<FaultKind> missing() const {
         std::vector<FaultKind> kinds;
         for (const auto& [kind, count] : gitlab->faults()) {

@@ -18,7 +18,7 @@ namespace gridbridge::testing {
 /// what comes for jobs it has ended, and writes down every call. Safe for concurrent use.
 class FakeRunnerApi final : public gitlab::RunnerApi {
 public:
-    enum class Verb { Verify, Claim, KeepAlive, Trace, Finish, Upload };
+    enum class Verb { Verify, Claim, KeepAlive, Trace, Finish, Upload, Download };
     struct Call {
         Verb verb;
         std::int64_t job;
@@ -53,6 +53,16 @@ public:
     void answerClaims(gitlab::ClaimAnswer answer, int times) {
         const std::lock_guard lock(mutex_);
         claims_.insert(claims_.end(), static_cast<std::size_t>(times), answer);
+    }
+    /// What downloads of the job get; without one it is not found.
+    void keepArchive(std::int64_t id, std::string bytes) {
+        const std::lock_guard lock(mutex_);
+        archives_[id] = std::move(bytes);
+    }
+    /// The next downloads are answered so, and what they get is half of the archive.
+    void answerDownloads(gitlab::DownloadAnswer answer, int times = 1) {
+        const std::lock_guard lock(mutex_);
+        downloads_.insert(downloads_.end(), static_cast<std::size_t>(times), std::move(answer));
     }
     /// While it is away, calls about jobs get no answer and change nothing.
     void setAway(bool away) {
@@ -192,6 +202,40 @@ public:
         return call({Verb::Upload, job.id, {}}, [](Job&) { return done(); });
     }
 
+    gitlab::DownloadAnswer downloadArtifact(const CallContext&,
+                                            const gitlab::JobCredentials& dependency,
+                                            const gitlab::Download& download) override {
+        using gitlab::DownloadOutcome;
+        gate(Verb::Download).pass();
+        gitlab::DownloadAnswer answer{.outcome = DownloadOutcome::Done};
+        std::string bytes;
+        {
+            const std::lock_guard lock(mutex_);
+            calls_.push_back({Verb::Download, dependency.id, clock_.steadyNow()});
+            const auto found = archives_.find(dependency.id);
+            if (away_) {
+                return {.message = "nobody answers"};
+            }
+            if (!downloads_.empty()) {
+                answer = std::move(downloads_.front());
+                downloads_.pop_front();
+            } else if (found == archives_.end()) {
+                return {.outcome = DownloadOutcome::NotFound, .message = "404 Not Found"};
+            }
+            bytes = found == archives_.end() ? "" : found->second;
+        }
+        if (answer.outcome != DownloadOutcome::Done) {
+            bytes.resize(bytes.size() / 2);
+        }
+        if (static_cast<std::int64_t>(bytes.size()) > download.limit) {
+            return {.outcome = DownloadOutcome::Refused, .message = "too long"};
+        }
+        return bytes.empty() || download.sink(bytes)
+                   ? answer
+                   : gitlab::DownloadAnswer{.outcome = DownloadOutcome::Stopped,
+                                            .message = "not taken"};
+    }
+
     static gitlab::JobAnswer done() {
         gitlab::JobAnswer answer;
         answer.outcome = gitlab::CallOutcome::Done;
@@ -233,6 +277,8 @@ private:
     std::map<std::int64_t, Job> jobs_;
     std::map<Verb, std::deque<gitlab::JobAnswer>> scripted_;
     std::map<Verb, Gate> gates_;
+    std::map<std::int64_t, std::string> archives_;
+    std::deque<gitlab::DownloadAnswer> downloads_;
     int lost_ = 0;
     bool away_ = false;
     std::size_t bodyLimit_ = std::size_t{1} << 30U;

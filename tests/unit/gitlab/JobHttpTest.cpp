@@ -269,6 +269,23 @@ TEST_F(UploadHttpTest, ArchiveArrivesByteForByteAndTwiceIsOnce) {
     EXPECT_EQ(artifacts[0].type + artifacts[0].format + artifacts[0].expireIn, "archivezip1 week");
 }
 
+TEST_F(UploadHttpTest, UploadThatIsSentElsewhereArrivesThereWithinTheCall) {
+    for (const bool stays : {true, false}) {
+        start({.root = "/gitlab", .movedUploadsStay = stays});
+        const auto job = running(withArchive());
+        server->failNext(FaultKind::UploadMoved);
+
+        const auto answer = upload(job, zip());
+
+        EXPECT_EQ(answer.outcome, CallOutcome::Done) << answer.message;
+        EXPECT_EQ(server->faults().at(FaultKind::UploadMoved), 1U);
+        const auto artifacts = server->job(job.id).artifacts;
+        ASSERT_EQ(artifacts.size(), 1U);
+        EXPECT_EQ(artifacts[0].bytes, zip());
+        EXPECT_THAT(server->violations(), ::testing::IsEmpty());
+    }
+}
+
 TEST_F(UploadHttpTest, RefusedUploadIsNotRepeated) {
     start({.artifactLimit = 30, .callsAfterEnd = 1});
     const auto job = running(withArchive());

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <charconv>
+#include <utility>
 
 #include "bridge/gitlab/Answer.h"
 #include "bridge/gitlab/JsonFields.h"
@@ -23,8 +24,12 @@ const std::string kToken = "glrt-secret";
 class OneAnswer final : public http::Transport {
 public:
     explicit OneAnswer(http::Response response) : response_(std::move(response)) {}
-    Result<http::Response> send(const CallContext&, const http::Request&) override {
-        return response_;
+    Result<http::Response> send(const CallContext&, const http::Request& request) override {
+        auto answer = response_;
+        if (request.sink && answer.status / 100 == 2) {
+            request.sink->write(std::exchange(answer.body, {}));
+        }
+        return answer;
     }
     const std::string& baseUrl() const override { return url_; }
     Result<std::unique_ptr<http::Transport>> to(const std::string&) const override {
@@ -86,6 +91,17 @@ void tryJobCalls(gitlab::RunnerApi& api) {
     require(!sized || traced.serverSize, "what was stored of a trace is known");
 }
 
+void tryDownload(gitlab::RunnerApi& api, const http::Response& response) {
+    std::string got;
+    const auto answer = api.downloadArtifact(
+        {}, {.id = 1, .token = Secret(kToken)},
+        {.sink = [&got](std::string_view piece) { return got += piece, true; }});
+    const bool done = answer.outcome == gitlab::DownloadOutcome::Done;
+    requireLine(answer.message, !done);
+    requireWait(answer.retryAfter, std::chrono::hours(1));
+    require(!done || got == response.body, "an archive is whole");
+}
+
 void tryRunnerCalls(gitlab::RunnerApi& api) {
     const gitlab::RunnerIdentity runner{
         .token = Secret(kToken), .systemId = "s_0123456789ab", .features = {}, .executor = "x"};
@@ -132,6 +148,7 @@ void tryWith(std::string_view input) {
     const testing::FakeClock clock;
     gitlab::HttpRunnerApi api(transport, clock);
     tryJobCalls(api);
+    tryDownload(api, response);
     tryRunnerCalls(api);
     tryTokenCalls(transport);
 }

@@ -5,6 +5,7 @@
 
 #include "bridge/payload/ArtifactPlan.h"
 #include "bridge/payload/ClonePath.h"
+#include "bridge/payload/Dependency.h"
 #include "bridge/payload/Expansion.h"
 #include "bridge/payload/Refusal.h"
 #include "bridge/payload/Settings.h"
@@ -83,7 +84,7 @@ public:
 
     Result<JobScript> build() {
         const auto settings = settingsOf(job_, context_, variables_, script_.warnings);
-        if (const auto why = refusal(job_)) {
+        if (const auto why = refusal(job_, context_)) {
             return permanentError(*why);
         }
         const auto place = clonePath(variables_);
@@ -97,6 +98,9 @@ public:
         }
         add("env.sh", *environment);
         plan_.stages.push_back(getSourcesStage(job_, settings, context_));
+        if (std::any_of(job_.dependencies.begin(), job_.dependencies.end(), hasArchive)) {
+            plan_.stages.push_back(downloadStage(job_.dependencies, settings));
+        }
         addSteps(settings);
         addCollection();
         addFiles(plan_.stages);

@@ -28,6 +28,8 @@ public:
 /// Archives: a zip (job-execution 6.4). In memory stays its directory, about 100 bytes for each
 /// member.
 std::unique_ptr<Packer> zipPacker(Sink sink);
+/// Dependencies: a tar packed by gzip, in GNU's form, which keeps the bytes of names as they are.
+std::unique_ptr<Packer> tarPacker(Sink sink);
 /// Reports: a gzip member for each file, which names it in its header. Files only.
 std::unique_ptr<Packer> gzipPacker(Sink sink);
 /// Reports: the bytes of one file.

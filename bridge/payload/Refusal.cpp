@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "bridge/payload/Dependency.h"
+
 namespace gridbridge::payload {
 
 namespace {
@@ -24,7 +26,7 @@ bool anyNul(const JobDescription& job) {
 
 }  // namespace
 
-std::optional<std::string> refusal(const JobDescription& job) {
+std::optional<std::string> refusal(const JobDescription& job, const ScriptContext& context) {
     if (!job.image.name.empty()) {
         return "this runner cannot run jobs in container images: remove `image` or choose another "
                "runner by tags";
@@ -43,8 +45,8 @@ std::optional<std::string> refusal(const JobDescription& job) {
         })) {
         return "GitLab sent no `script` for this job: there is nothing to run";
     }
-    if (std::any_of(job.dependencies.begin(), job.dependencies.end(),
-                    [](const gitlab::Dependency& d) { return !d.filename.empty(); })) {
+    if (!context.hasDependencies &&
+        std::any_of(job.dependencies.begin(), job.dependencies.end(), hasArchive)) {
         return "this runner cannot download artifacts of earlier jobs yet: set `dependencies: []`";
     }
     if (anyNul(job)) {

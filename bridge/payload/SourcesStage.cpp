@@ -139,10 +139,6 @@ std::string checkout(const gitlab::GitInfo& git, const Settings& settings, bool 
     return text + submoduleSetup(settings, hasCredentials);
 }
 
-std::string failing(const std::string& why) {
-    return "printf '\\033[31;1mERROR: %s\\033[0;m\\n' " + shellQuoted(why) + "\nexit 1\n";
-}
-
 std::string sources(const gitlab::JobDescription& job, const Settings& settings,
                     const ScriptContext& context) {
     const auto site = siteOf(job.git.repoUrl);

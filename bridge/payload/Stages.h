@@ -34,6 +34,12 @@ struct Stage {
 Stage getSourcesStage(const gitlab::JobDescription& job, const Settings& settings,
                       const ScriptContext& context);
 
+/// Unpacks `in/dependency.N.tar.gz` of each dependency that has an archive over the project folder,
+/// in their order: what was there under the same name, also a link, is replaced. No file is written
+/// where a link leads, as long as each folder of a tarball stands in it before what lies in that,
+/// as packDependency() writes them.
+Stage downloadStage(const std::vector<gitlab::Dependency>& dependencies, const Settings& settings);
+
 /// A step of the job: `items` in one shell, each printed before it runs.
 Stage stepStage(const std::string& name, const std::vector<std::string>& items, bool debugTrace);
 Stage afterScriptStage(const std::vector<std::string>& items, bool debugTrace);

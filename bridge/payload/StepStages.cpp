@@ -12,6 +12,10 @@ std::string stageHead(bool debugTrace) {
            (debugTrace ? "set -o xtrace\n" : "");
 }
 
+std::string failing(const std::string& why) {
+    return "printf '\\033[31;1mERROR: %s\\033[0;m\\n' " + shellQuoted(why) + "\nexit 1\n";
+}
+
 std::string scriptItems(const std::vector<std::string>& script) {
     std::string text;
     for (const auto& item : script) {

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "bridge/payload/Entry.h"
 #include "bridge/payload/Gunzip.h"
 #include "bridge/payload/Utf8.h"
 #include "bridge/payload/Utf8Locale.h"
@@ -18,69 +19,11 @@ namespace gridbridge::payload {
 
 namespace {
 
-constexpr std::int64_t kMostEntries = 1'000'000;
-constexpr std::int64_t kMostBytes = std::int64_t{10} << 30;
-constexpr std::size_t kLongestPath = 4096;
-constexpr std::int64_t kLatest = 0xffffffff;  ///< Of what a zip can say.
 /// For headers between two files: names are short, and nothing else of any length is written there.
 constexpr std::int64_t kHeaders = std::int64_t{1} << 20;
 constexpr std::size_t kBlock = std::size_t{64} << 10;
 
 using Block = std::array<char, kBlock>;
-
-struct ReadFree {
-    void operator()(archive* a) const { archive_read_free(a); }
-};
-using Reader = std::unique_ptr<archive, ReadFree>;
-
-/// The name as it goes into the zip; empty = the folder itself; nothing = it may not lead there.
-std::optional<std::string> safeName(std::string_view path) {
-    while (path.starts_with("./")) {
-        path.remove_prefix(2);
-    }
-    while (path.ends_with('/')) {
-        path.remove_suffix(1);
-    }
-    if (path.empty() || path == ".") {
-        return std::string();
-    }
-    if (path.size() > kLongestPath) {
-        return std::nullopt;
-    }
-    for (std::size_t at = 0; at <= path.size();) {
-        const auto end = std::min(path.find('/', at), path.size());
-        const auto part = path.substr(at, end - at);
-        if (part.empty() || part == "." || part == "..") {
-            return std::nullopt;
-        }
-        at = end + 1;
-    }
-    return std::string(path);
-}
-
-/// Without its name.
-std::optional<Member> memberOf(archive_entry* entry) {
-    Member member;
-    const auto type = archive_entry_filetype(entry);
-    if (archive_entry_hardlink(entry) != nullptr || archive_entry_sparse_count(entry) > 0 ||
-        (type != AE_IFREG && type != AE_IFDIR && type != AE_IFLNK)) {
-        return std::nullopt;
-    }
-    member.mode = static_cast<unsigned>(archive_entry_perm(entry)) & 0777U;
-    // A time beyond what a zip can say would end libarchive, which writes it as a date.
-    member.modifiedAt = std::clamp<std::int64_t>(archive_entry_mtime(entry), 0, kLatest);
-    if (type == AE_IFDIR) {
-        member.kind = Member::Kind::Folder;
-    } else if (type == AE_IFLNK) {
-        member.kind = Member::Kind::Link;
-        member.mode = 0777;
-        const char* target = archive_entry_symlink(entry);
-        member.target = target == nullptr ? "" : target;
-    } else {
-        member.size = archive_entry_size(entry);
-    }
-    return member;
-}
 
 Error damaged() {
     return permanentError("the artifact archive from the node is damaged");
@@ -171,7 +114,7 @@ struct TarReader::Impl {
 
     /// Nothing = it is left out.
     Result<std::optional<Member>> take(archive_entry* entry) {
-        if (++entries > kMostEntries) {
+        if (++entries > kMostMembers) {
             return permanentError("the artifacts are more than 1000000 files");
         }
         auto member = memberOf(entry);
@@ -179,7 +122,7 @@ struct TarReader::Impl {
             return hostile("it holds something other than files, folders and links");
         }
         // Also of what is left out: it costs the time to unpack it.
-        if (member->size < 0 || member->size > kMostBytes - bytes) {
+        if (member->size < 0 || member->size > kMostMemberBytes - bytes) {
             return permanentError("the artifacts are larger than 10 GiB");
         }
         bytes += member->size;
@@ -194,7 +137,7 @@ struct TarReader::Impl {
             ++unreadable;
             return std::optional<Member>();
         }
-        auto name = safeName(path);
+        auto name = memberName(path);
         if (!name) {
             return hostile("a name in it leads out of the project folder");
         }

@@ -1,7 +1,7 @@
 # One libFuzzer program for each parser of text from outside; alone in the preset `fuzz`, included by
 # tests/CMakeLists.txt. What a program finds new it adds below the build folder, which only a run by hand keeps.
 add_custom_target(fuzzers)
-foreach(name Agent AgentAnswer Answer Claim Command Dump Glob Masker Process Proxy Queue Record Status Tarball Url)
+foreach(name Agent AgentAnswer Answer Claim Command Dependency Dump Glob Masker Process Proxy Queue Record Status Tarball Url)
   string(TOLOWER ${name} corpus)
   add_executable(fuzz_${corpus} fuzz/${name}Fuzz.cpp fuzz/Entry.cpp)
   target_link_libraries(fuzz_${corpus} PRIVATE bridge_flags gridbridge::payload gridbridge::folder gridbridge::http

@@ -37,15 +37,26 @@ Entry headerOf(const Member& member) {
     return entry;
 }
 
-class ZipPacker final : public Packer {
+bool setZip(archive* writer) {
+    return archive_write_set_format_zip(writer) == ARCHIVE_OK;
+}
+
+bool setTar(archive* writer) {
+    return archive_write_set_format_gnutar(writer) == ARCHIVE_OK &&
+           archive_write_add_filter_gzip(writer) == ARCHIVE_OK &&
+           archive_write_set_options(writer, "gzip:compression-level=1,gzip:!timestamp") ==
+               ARCHIVE_OK;
+}
+
+class ArchivePacker final : public Packer {
 public:
-    explicit ZipPacker(Sink sink) : sink_(std::move(sink)) {
+    ArchivePacker(bool (*setForm)(archive*), Sink sink) : sink_(std::move(sink)) {
         // Without the second the last block would be filled with zeros.
-        good_ = archive_write_set_format_zip(writer_.get()) == ARCHIVE_OK &&
+        good_ = setForm(writer_.get()) &&
                 archive_write_set_bytes_in_last_block(writer_.get(), 1) == ARCHIVE_OK &&
                 archive_write_open(writer_.get(), this, nullptr, &pass, nullptr) == ARCHIVE_OK;
     }
-    ~ZipPacker() override {
+    ~ArchivePacker() override {
         // libarchive ends what is not finished when it frees it.
         taken_ = false;
     }
@@ -71,7 +82,7 @@ private:
     /// Nothing may be thrown through libarchive, and it is never told that nobody takes what it
     /// gives: it would not free what it compresses with.
     static la_ssize_t pass(archive*, void* data, const void* bytes, std::size_t size) noexcept {
-        auto& self = *static_cast<ZipPacker*>(data);
+        auto& self = *static_cast<ArchivePacker*>(data);
         try {
             self.taken_ = self.taken_ && self.sink_({static_cast<const char*>(bytes), size});
         } catch (const std::exception&) {
@@ -89,7 +100,11 @@ private:
 }  // namespace
 
 std::unique_ptr<Packer> zipPacker(Sink sink) {
-    return std::make_unique<ZipPacker>(std::move(sink));
+    return std::make_unique<ArchivePacker>(&setZip, std::move(sink));
+}
+
+std::unique_ptr<Packer> tarPacker(Sink sink) {
+    return std::make_unique<ArchivePacker>(&setTar, std::move(sink));
 }
 
 }  // namespace gridbridge::payload

@@ -118,6 +118,17 @@ Result<void> AgentFolders::stage(const FolderRef& folder, std::span<const Staged
     return tell(folder, request);
 }
 
+Result<void> AgentFolders::append(const FolderRef& folder, const std::string& name,
+                                  std::int64_t offset, std::string_view bytes) {
+    if (folder.account.empty()) {
+        return own_.append(folder, name, offset, bytes);
+    }
+    return tell(folder, requestOf(AgentCall::Append, folder)
+                            .text(name)
+                            .number(static_cast<std::uint64_t>(offset))
+                            .text(bytes));
+}
+
 Result<ProcessId> AgentFolders::start(const FolderRef& folder, std::span<const std::string> argv,
                                       const std::function<bool(const ProcessId&)>& recorded) {
     if (folder.account.empty()) {

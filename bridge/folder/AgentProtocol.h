@@ -19,7 +19,7 @@ namespace gridbridge::folder {
 
 /// Ends with the number of this protocol: a service that was upgraded but not started again would
 /// start an agent of the new release.
-inline constexpr std::string_view kAgentGreeting = "gridbridge agent 1";
+inline constexpr std::string_view kAgentGreeting = "gridbridge agent 2";
 inline constexpr std::size_t kMostRequestBytes = std::size_t{256} << 20;
 /// Of files, in one answer. What has no room in it is asked for again.
 inline constexpr std::size_t kMostBytesRead = std::size_t{16} << 20;
@@ -37,6 +37,7 @@ enum class AgentCall : std::uint8_t {
     Reap,
     Free,
     Begin,
+    Append,
 };
 
 /// Writes a frame.

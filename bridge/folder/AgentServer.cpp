@@ -77,6 +77,13 @@ private:
         switch (call) {
             case AgentCall::Stage:
                 return stage(folder, in, out);
+            case AgentCall::Append: {
+                const auto name = in.text(kLongestName);
+                const auto offset =
+                    static_cast<std::int64_t>(in.number(std::numeric_limits<std::int64_t>::max()));
+                const auto bytes = in.text(kMostRequestBytes);
+                return in.done() && (pack(out, folders_.append(folder, name, offset, bytes)), true);
+            }
             case AgentCall::Start:
                 return start(folder, in, out);
             case AgentCall::Mark:

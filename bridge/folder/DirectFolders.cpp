@@ -193,6 +193,37 @@ Result<void> DirectFolders::stage(const FolderRef& folder, std::span<const Stage
     return {};
 }
 
+Result<void> DirectFolders::append(const FolderRef& folder, const std::string& name,
+                                   std::int64_t offset, std::string_view bytes) {
+    if (offset == 0) {
+        const std::vector<StagedFile> file{{name, std::string(bytes)}};
+        return stage(folder, file);
+    }
+    if (auto checked = checkRef(folder); !checked) {
+        return checked;
+    }
+    if (auto checked = checkFileName(name); !checked) {
+        return checked;
+    }
+    if (auto room = checkRoom(workDir_, bytes.size()); !room) {
+        return room;
+    }
+    const auto label = inFolder(folder, "in/" + name);
+    const auto in = openFolder(root_.get(), inFolder(folder, "in"));
+    const auto file = in ? openBeneath(in.get(), name, O_WRONLY | O_APPEND) : Fd();
+    if (!file) {
+        return fileError(label, errno);
+    }
+    if (auto checked = checkFile(file, ::geteuid(), label); !checked) {
+        return checked;
+    }
+    struct stat info {};
+    if (::fstat(file.get(), &info) == 0 && info.st_size != offset) {
+        return transientError(label + " was changed while it was written");
+    }
+    return writeAll(file, bytes) ? Result<void>() : fileError(label, errno);
+}
+
 Result<Fd> DirectFolders::openBatchLog(const FolderRef& folder) {
     const auto label = inFolder(folder, "out/batch.log");
     const auto out = openFolder(root_.get(), inFolder(folder, "out"));

@@ -24,6 +24,8 @@ public:
 
     std::filesystem::path path(const FolderRef& folder) const override;
     Result<void> stage(const FolderRef& folder, std::span<const StagedFile> files) override;
+    Result<void> append(const FolderRef& folder, const std::string& name, std::int64_t offset,
+                        std::string_view bytes) override;
     Result<ProcessId> start(const FolderRef& folder, std::span<const std::string> argv,
                             const std::function<bool(const ProcessId&)>& recorded) override;
     std::vector<Result<ReadChunk>> read(std::span<const ReadRequest> requests) override;

@@ -38,6 +38,20 @@ public:
     Result<void> stage(const folder::FolderRef&, std::span<const folder::StagedFile>) override {
         return {};
     }
+    Result<void> append(const folder::FolderRef& folder, const std::string& name,
+                        std::int64_t offset, std::string_view bytes) override {
+        const std::lock_guard lock(mutex_);
+        auto& file = appended_[folder.key.value + "/" + name];
+        file.resize(static_cast<std::size_t>(offset));
+        file += bytes;
+        return {};
+    }
+    /// What was appended to that input.
+    std::string input(const SubmissionKey& key, const std::string& name) const {
+        const std::lock_guard lock(mutex_);
+        const auto found = appended_.find(key.value + "/" + name);
+        return found == appended_.end() ? "" : found->second;
+    }
     Result<folder::ProcessId> start(const folder::FolderRef&, std::span<const std::string>,
                                     const std::function<bool(const folder::ProcessId&)>&) override {
         return permanentError("nothing is started here");
@@ -91,6 +105,7 @@ private:
     std::set<SubmissionKey> marked_;  ///< By the service.
     std::set<SubmissionKey> begun_;
     std::map<std::string, std::filesystem::path> outputs_;
+    std::map<std::string, std::string> appended_;
     std::size_t calls_ = 0;
 };
 

@@ -54,6 +54,10 @@ public:
                        std::span<const folder::StagedFile> files) override {
         return real_.stage(f, files);
     }
+    Result<void> append(const folder::FolderRef& f, const std::string& name, std::int64_t offset,
+                        std::string_view bytes) override {
+        return real_.append(f, name, offset, bytes);
+    }
     Result<folder::ProcessId> start(
         const folder::FolderRef& f, std::span<const std::string> argv,
         const std::function<bool(const folder::ProcessId&)>& recorded) override {

@@ -47,7 +47,7 @@ protected:
     static std::string frame(const std::string& size, const std::string& bytes) {
         return "printf '" + size + bytes + "'; ";
     }
-    static std::string greeting() { return frame("\\022\\000\\000\\000", "gridbridge agent 1"); }
+    static std::string greeting() { return frame("\\022\\000\\000\\000", "gridbridge agent 2"); }
 
     testing::TempDir temp_;
     std::filesystem::path pids_ = temp_.path() / "pids";

@@ -54,8 +54,27 @@ TEST_P(HostileFolderTest, AFolderReplacedByALinkIsNotFollowed) {
     EXPECT_FALSE(folders_.mark(ref()).ok());
     EXPECT_FALSE(folders_.requestCancel(ref()).ok());
     EXPECT_FALSE(folders_.stage(ref(), std::vector<StagedFile>{{"job.sh", "x"}}).ok());
+    EXPECT_FALSE(folders_.append(ref(), "large", 0, "x").ok());
+    EXPECT_FALSE(folders_.append(ref(), "log", 9, ", mine").ok());
+    EXPECT_EQ(readFile(elsewhere / "log"), "not yours");
     EXPECT_FALSE(startScript(ref(), "true").ok());
     EXPECT_EQ(std::distance(std::filesystem::directory_iterator(elsewhere), {}), 1);
+}
+
+TEST_P(HostileFolderTest, NothingIsAppendedToWhatAnotherPutThere) {
+    const auto in = folders_.path(ref()) / "in";
+    std::filesystem::create_symlink(temp_.path() / "precious", in / "link");
+    std::filesystem::create_hard_link(temp_.path() / "precious", in / "name");
+    ASSERT_EQ(::mkfifo((in / "pipe").c_str(), 0600), 0);
+    const auto size = static_cast<std::int64_t>(readFile(temp_.path() / "precious").size());
+
+    for (const char* name : {"link", "name", "pipe"}) {
+        EXPECT_FALSE(folders_.append(ref(), name, size, "!").ok()) << name;
+    }
+    EXPECT_EQ(readFile(temp_.path() / "precious"), "secret of the service");
+    EXPECT_TRUE(folders_.append(ref(), "link", 0, "new").ok()) << "it takes its place";
+    EXPECT_EQ(readFile(in / "link"), "new");
+    EXPECT_EQ(readFile(temp_.path() / "precious"), "secret of the service");
 }
 
 TEST_P(HostileFolderTest, AFifoDoesNotBlockAndIsRefused) {

@@ -48,6 +48,22 @@ TEST_P(JobFoldersTest, StagingAgainReplacesTheFiles) {
     EXPECT_EQ(readFile(folders_.path(ref()) / "in/job.sh"), "new");
 }
 
+TEST_P(JobFoldersTest, PiecesMakeOneFileAndTheFirstBeginsAnew) {
+    ASSERT_TRUE(folders_.append(ref(), "large", 0, "left of a try").ok());
+
+    ASSERT_TRUE(folders_.append(ref(), "large", 0, "one, ").ok());
+    ASSERT_TRUE(folders_.append(ref(), "large", 5, std::string("t\0o", 3)).ok());
+
+    const auto file = folders_.path(ref()) / "in/large";
+    EXPECT_EQ(readFile(file), std::string("one, t\0o", 8));
+    EXPECT_EQ(modeOf(file), 0600U);
+    EXPECT_EQ(statOf(file).st_uid, account().uid);
+    EXPECT_FALSE(folders_.append(ref(), "large", 3, "x").ok()) << "some other try wrote to it";
+    EXPECT_FALSE(folders_.append(ref(), "other", 3, "x").ok());
+    EXPECT_FALSE(folders_.append(ref(), "../out/log", 0, "x").ok());
+    EXPECT_EQ(readFile(file), std::string("one, t\0o", 8));
+}
+
 TEST_P(JobFoldersTest, WhatWasStagedCanBeReadAgain) {
     ASSERT_TRUE(folders_.stage(ref(), std::vector<StagedFile>{{"removed", "yes"}}).ok());
 

@@ -72,7 +72,7 @@ public:
           trace_(config.stateDir / "traces"),
           control_(std::make_unique<Lane>("gitlab", kControlWidth, defect())),
           files_(std::make_unique<Lane>("files", kFilesWidth, defect())),
-          world_{{}, {}, *control_, *files_, hostName(), std::string(kVersion)},
+          world_{{}, {}, *control_, *files_, hostName(), std::string(kVersion), config.stateDir},
           housekeeper_(clock_, store_, trace_, *log_, config.retention),
           capacity_(config.concurrent, runnerLimits(config), backendLimits(config)),
           disk_(

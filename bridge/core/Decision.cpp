@@ -97,34 +97,74 @@ std::optional<Decision> stopBeforeSubmission(Step& step) {
     return std::nullopt;
 }
 
+/// A new attempt has a key of its own, stored before anything is made by it.
+void beginAttempt(Step& step) {
+    auto& submission = step.decision.next.submission;
+    if (submission.attempt > 0 && submission.cause.empty()) {
+        return;
+    }
+    const int attempt = submission.attempt + 1;
+    // What kept the one before from being submitted is told again only when it changes.
+    auto told = submission.cause == kNeverStarted ? submission.reason : std::string();
+    submission = {};
+    submission.reason = std::move(told);
+    submission.attempt = attempt;
+    submission.key = {"gb-" + step.policy.installation + "-" +
+                      std::to_string(static_cast<std::int64_t>(step.job.row)) + "-" +
+                      std::to_string(attempt)};
+}
+
+/// What has been heard of the download of what the job depends on. None where it goes on to its
+/// submission.
+std::optional<Decision> afterDownload(Step& step, const TransferFact& downloaded) {
+    for (const auto& line : downloaded.lines) {
+        step.decision.after += line;
+    }
+    switch (downloaded.outcome) {
+        case TransferOutcome::Done:
+            return std::nullopt;
+        case TransferOutcome::Failed:
+            return step.finish({Outcome::Failed,
+                                downloaded.reason,
+                                {},
+                                "Job failed: it has no artifacts of a job that it depends on",
+                                "no artifacts of a dependency"});
+        case TransferOutcome::Later:
+            break;
+    }
+    return step.wait(downloaded.after);
+}
+
 Decision claimed(Step& step) {
+    const auto& facts = step.facts;
     if (step.job.cancel == Cancel::Hard) {
         return abandon(step);
     }
     if (auto stop = stopBeforeSubmission(step)) {
         return *stop;
     }
-    if (!step.due()) {
+    if (facts.downloaded) {
+        if (auto waits = afterDownload(step, *facts.downloaded)) {
+            return *waits;
+        }
+    } else if (!step.due()) {
         return step.decision;
-    }
-    if (step.facts.backendFull) {
+    } else if (facts.inFlight.has(Effect::Download)) {
         return step.wait(step.policy.poll);
     }
-    if (step.facts.backendBusy) {
+    if (facts.backendFull) {
+        return step.wait(step.policy.poll);
+    }
+    if (facts.backendBusy) {
         return step.wait(kBusyPause);
     }
-    auto& submission = step.decision.next.submission;
-    if (submission.attempt == 0 || !submission.cause.empty()) {
-        const int attempt = submission.attempt + 1;
-        // What kept the one before from being submitted is told again only when it changes.
-        auto told = submission.cause == kNeverStarted ? submission.reason : std::string();
-        submission = {};
-        submission.reason = std::move(told);
-        submission.attempt = attempt;
-        submission.key = {"gb-" + step.policy.installation + "-" +
-                          std::to_string(static_cast<std::int64_t>(step.job.row)) + "-" +
-                          std::to_string(attempt)};
+    if (facts.lacksInputs) {
+        beginAttempt(step);
+        step.decision.effects.add(Effect::Download);
+        return step.wait(step.policy.poll);
     }
+    beginAttempt(step);
+    auto& submission = step.decision.next.submission;
     step.decision.effects.add(Effect::Submit);
     step.decision.next.dueAt.reset();
     return step.to(State::Submitting, "submitting " + submission.key.value);
@@ -299,8 +339,8 @@ Decision collecting(Step& step) {
         for (const auto& line : facts.uploaded->lines) {
             step.decision.after += line;
         }
-        return facts.uploaded->outcome == UploadOutcome::Later ? step.wait(facts.uploaded->after)
-                                                               : step.finish(verdict(step));
+        return facts.uploaded->outcome == TransferOutcome::Later ? step.wait(facts.uploaded->after)
+                                                                 : step.finish(verdict(step));
     }
     const bool collecting =
         facts.inFlight.has(Effect::Collect) || facts.inFlight.has(Effect::Upload);

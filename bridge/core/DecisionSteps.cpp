@@ -72,6 +72,9 @@ Decision& Step::finish(const Ending& ending) {
     decision.after +=
         ending.outcome == Outcome::Success ? infoLine("Job succeeded") : errorLine(ending.lastLine);
     decision.effects.add(Effect::Report);
+    if (job.state == State::Claimed && next.submission.attempt > 0) {
+        decision.effects.add(Effect::Look);  // Its folder is freed once it is known to be nowhere.
+    }
     wait(policy.poll);
     return to(State::Reporting, ending.cause);
 }
@@ -423,10 +426,11 @@ void release(Step& step) {
     const bool gone = submission.batchState == "ended" || provenAbsent(step) || proven;
     if (gone || submission.cause == "refused") {
         submission.endedAt = submission.endedAt.value_or(step.now);
-        // A marker that is taken late makes the folder anew. What failed is not tried again at
-        // every look.
-        const bool busy =
-            step.facts.inFlight.has(Effect::Mark) || step.facts.inFlight.has(Effect::Release);
+        // What still comes would make the folder anew. What failed is not tried again at every
+        // look.
+        const auto& busyWith = step.facts.inFlight;
+        const bool busy = busyWith.has(Effect::Mark) || busyWith.has(Effect::Download) ||
+                          busyWith.has(Effect::Release);
         if (!busy && (step.facts.failures == 0 || step.due())) {
             step.decision.effects.add(Effect::Release);
             step.wait(step.policy.poll);

@@ -42,6 +42,10 @@ public:
     /// Gathered like these.
     void submit(BackendEntry& entry, ReadySubmission job);
     void startGathered();
+    /// Gets what the jobs made that it depends on into the folder of the attempt; without its
+    /// description that fails.
+    void download(BackendEntry& entry, const store::JobRecord& job, Live& live,
+                  const Result<std::shared_ptr<const gitlab::JobDescription>>& description);
     /// Packs and uploads the archives of a collected job; without its description that fails.
     /// `statusAt`: when its status file was first seen; the backend's settle time later what it
     /// states and is not here has failed.

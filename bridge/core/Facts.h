@@ -18,6 +18,7 @@ namespace gridbridge::core {
 
 /// What the reconciler can set going for a job. Each has its intent committed before it starts.
 enum class Effect {
+    Download,  ///< What the jobs made that it depends on, into its folder.
     Submit,
     Find,
     Mark,  ///< Take the start marker, so that the script can never start.
@@ -30,7 +31,7 @@ enum class Effect {
     Report,
     Release,
 };
-inline constexpr std::size_t kEffects = 11;
+inline constexpr std::size_t kEffects = 12;
 
 class EffectSet {
 public:
@@ -79,11 +80,13 @@ struct StopFact {
 
 enum class Contact { Alive, Canceling, Gone };
 
-enum class UploadOutcome { Sent, Failed, Later };
-struct UploadFact {
-    UploadOutcome outcome = UploadOutcome::Sent;
-    Millis after{0};                 ///< For Later.
-    std::vector<std::string> lines;  ///< Whole trace lines.
+/// Files of one job, from GitLab or to it.
+enum class TransferOutcome { Done, Failed, Later };
+struct TransferFact {
+    TransferOutcome outcome = TransferOutcome::Done;
+    Millis after{0};                        ///< For Later.
+    std::vector<std::string> lines;         ///< Whole trace lines.
+    std::string reason = "script_failure";  ///< GitLab's failure reason, for Failed.
 };
 
 enum class ReportOutcome { Settled, Later, Unwanted };
@@ -97,6 +100,7 @@ struct ReportFact {
 struct Facts {
     std::optional<Decoded> decoded;
     std::optional<Contact> contact;
+    std::optional<TransferFact> downloaded;
     std::optional<Result<Submission>> submitted;
     std::optional<Result<std::optional<FoundJob>>> found;
     std::optional<Result<bool>> marked;  ///< true = taken, false = some copy has started.
@@ -107,7 +111,7 @@ struct Facts {
         0;  ///< Where `log` begins; another offset than the stored one is stale.
     std::optional<Result<std::string>> batchLog;  ///< What the batch system printed.
     std::optional<Result<CollectOutcome>> collected;
-    std::optional<UploadFact> uploaded;
+    std::optional<TransferFact> uploaded;
     std::optional<ReportFact> reported;
     std::optional<Result<void>> released;
     std::optional<StopFact> stop;
@@ -126,6 +130,7 @@ struct Facts {
     bool backendBusy = false;  ///< With submissions: another would only wait in memory.
     bool fetched = false;      ///< `collect` has brought whatever there is of this attempt.
     bool hasUploads = false;   ///< The job declares artifacts.
+    bool lacksInputs = false;  ///< Of this attempt: what its dependencies made is not all there.
 };
 
 /// Whether it was just learnt that `collect` has brought whatever there is.

@@ -2,6 +2,7 @@
 #include "bridge/core/Lines.h"
 #include "bridge/core/Reconciler.h"
 #include "bridge/payload/ArtifactPlan.h"
+#include "bridge/payload/Dependency.h"
 
 namespace gridbridge::core {
 
@@ -108,6 +109,8 @@ void Reconciler::learn(JobRow row, Live& live) {
     if (const auto granted = grant(description, record, live); granted.ok()) {
         live.wallTime = granted->resources.wallTime;
     }
+    live.hasDependencies = std::any_of(description.dependencies.begin(),
+                                       description.dependencies.end(), payload::hasArchive);
     for (const auto& artifact : description.artifacts) {
         live.hasUploads = live.hasUploads || payload::isCollected(artifact);
     }

@@ -163,67 +163,6 @@ std::set<JobRow> Reconciler::dueRows() {
     return rows;
 }
 
-bool Reconciler::newsworthy(const Facts& facts, const Live& live) const {
-    if (live.traceOnDisk && live.acknowledged) {
-        return true;
-    }
-    if (facts.restarted || facts.decoded || facts.contact || facts.submitted || facts.found ||
-        facts.marked || facts.end || facts.batchLog || facts.collected || facts.uploaded ||
-        facts.reported || facts.released || facts.stop) {
-        return true;
-    }
-    if (facts.log &&
-        (facts.log->cut ||
-         facts.logOffset + static_cast<std::int64_t>(facts.log->bytes.size()) > live.rawSeen)) {
-        return true;
-    }
-    const auto& seen = facts.observed;
-    const bool final =
-        seen && (seen->state == BatchState::Ended || seen->state == BatchState::Absent);
-    return seen && seen->state != BatchState::Unknown && (final || seen != live.seen);
-}
-
-void Reconciler::complete(const JobRecord& job, Facts& facts, Live& live) {
-    facts.duplicate = live.duplicate;
-    conversation_.measure(live);  // Nothing is written behind what is not there.
-    if (live.traceOnDisk) {
-        facts.traceOnDisk = live.traceOnDisk;
-        // A call under way reads the trace, and may add to what GitLab has.
-        const bool calling = live.talking || live.reporting;
-        facts.traceInGitLab = calling ? std::nullopt : live.acknowledged;
-        facts.restarted = true;  // It begins anew once the trace can go on.
-    }
-    if (job.state == State::Received) {
-        facts.decoded = decode(job, live);
-    }
-    if (facts.log && !facts.log->cut && facts.logOffset != job.rawOffset) {
-        facts.log.reset();  // Read before the last commit: it would be taken twice.
-    }
-    facts.unreadable = job.state != State::Received && live.credentials.id == 0;
-    if (facts.log && !facts.log->bytes.empty() && !canMask(job, live)) {
-        facts.log.reset();
-        facts.unmaskable = true;
-        log_.error("the stored description of a job cannot be read, so it fails job={} gitlab={}",
-                   live.key, job.gitlabId.value_or(0));
-    }
-    if (!facts.end && !job.submission.status.empty()) {
-        facts.end = scriptEnd(job.submission.status, job.submission.key.value);
-    }
-    const auto& backend = backendOf(live);
-    facts.backendFull = clock_.steadyNow() < backend.fullUntil;
-    facts.backendBusy = job.state == State::Claimed && !takeRoom(live);
-    if (hasCome(facts)) {
-        live.fetched = job.submission.attempt;
-    }
-    facts.fetched = isFetched(job, live, backend.policy.capabilities);
-    facts.inFlight = live.inFlight;
-    facts.failures = live.failures;
-    live.failingSince =
-        live.failures == 0 ? std::nullopt : std::optional(live.failingSince.value_or(steadyNow_));
-    facts.failing = std::chrono::floor<Millis>(steadyNow_ - live.failingSince.value_or(steadyNow_));
-    facts.hasUploads = live.hasUploads;
-}
-
 std::optional<Reconciler::Ready> Reconciler::decideOne(const JobRecord& job) {
     auto& live = lives_.at(job.row);
     auto& facts = facts_[job.row];
@@ -381,6 +320,9 @@ void Reconciler::refresh(Live& live, const JobRecord& job) {
     }
     live.counted = waiting;
     live.waiting = waiting;
+    if (job.state != State::Claimed) {
+        live.stopDownload.request_stop();
+    }
     live.goesOn = waiting && job.state != State::Queued && (!job.dueAt || *job.dueAt <= now_);
     if (!live.goesOn) {
         live.description.reset();
@@ -432,6 +374,8 @@ void Reconciler::startOne(const Ready& ready) {
 void Reconciler::carryOut(Effect effect, const JobRecord& job, Live& live) {
     auto& backend = backendOf(live);
     switch (effect) {
+        case Effect::Download:
+            return effects_.download(backend, job, live, describe(job.row, live));
         case Effect::Submit:
             live.inFlight.add(Effect::Submit);
             return effects_.submit(backend, prepare(job, live));

@@ -59,7 +59,7 @@ SteadyTime Reconciler::converse() {
         auto& live = lives_.at(row);
         schedule(row, live);
         if (std::exchange(live.uploadWanted, false)) {
-            facts_[row].uploaded = UploadFact{UploadOutcome::Later, Millis(1), {}};
+            facts_[row].uploaded = TransferFact{TransferOutcome::Later, Millis(1), {}};
         }
         if (std::exchange(live.reportWaits, false)) {
             facts_[row].reported = ReportFact{.after = Millis(1)};

@@ -24,7 +24,7 @@ std::string explain(const gitlab::JobAnswer& answer) {
 
 /// What has become of one artifact.
 struct Attempt {
-    UploadOutcome outcome = UploadOutcome::Sent;
+    TransferOutcome outcome = TransferOutcome::Done;
     Millis after{0};
     std::vector<std::string> lines;
 };
@@ -50,8 +50,8 @@ struct Uploads {
     UploadProgress progress;
     std::stop_token stop;
 
-    UploadFact run() {
-        UploadFact fact;
+    TransferFact run() {
+        TransferFact fact;
         const std::string section =
             success() ? "upload_artifacts_on_success" : "upload_artifacts_on_failure";
         const auto begin = clock.wallNow();
@@ -64,7 +64,7 @@ struct Uploads {
             fact.lines.insert(fact.lines.end(), attempt.lines.begin(), attempt.lines.end());
             fact.outcome = attempt.outcome;
             fact.after = attempt.after;
-            if (fact.outcome != UploadOutcome::Sent) {
+            if (fact.outcome != TransferOutcome::Done) {
                 break;
             }
         }
@@ -112,7 +112,10 @@ private:
 
     /// False while a part of it may still come. A network file system may show it late.
     Result<bool> isHere(std::size_t index) {
-        auto here = isHere(index, payload::namesName(index));
+        Result<bool> here = true;
+        if (payload::hasNames(description->artifacts[index])) {
+            here = isHere(index, payload::namesName(index));
+        }
         return here && *here ? isHere(index, payload::tarballName(index)) : here;
     }
 
@@ -128,7 +131,8 @@ private:
         }
         const auto what = [&] {
             const auto& wanted = description->artifacts[index];
-            return "the artifact " + payload::planArtifact(*description, wanted).filename;
+            const auto plan = payload::planArtifact(*description, wanted);
+            return "the artifact " + (plan ? plan->filename : wanted.type);
         };
         const auto of = std::to_string(chunk->size) + " of " + std::to_string(*size) + " bytes";
         if (chunk->size > *size) {
@@ -146,10 +150,15 @@ private:
         return tarball(name, stated(name).value_or(0));
     }
 
-    /// What the node tells of the entry beside its tarball, if it does.
+    /// What the node tells of the entry beside its tarball. What was not asked for is the job's
+    /// own.
     Result<std::optional<std::string>> names(std::size_t index) {
+        const auto& entry = description->artifacts[index];
         const auto name = payload::namesName(index);
-        const auto size = stated(name);
+        const auto size = payload::hasNames(entry) ? stated(name) : std::nullopt;
+        if (!size && payload::isExpandedOnNode(entry) && stated(payload::tarballName(index))) {
+            return permanentError("the job does not tell what its artifacts are called");
+        }
         if (!size) {
             return std::optional<std::string>();
         }
@@ -172,7 +181,7 @@ private:
     /// Told only once it is over, as it is of the log.
     Attempt awaited() const {
         const auto left = std::chrono::ceil<Millis>(arrivesUntil - clock.steadyNow());
-        return {UploadOutcome::Later, std::clamp(left, Millis(1), kArrivalPause), {}};
+        return {TransferOutcome::Later, std::clamp(left, Millis(1), kArrivalPause), {}};
     }
 
     Attempt one(std::size_t index) {
@@ -186,7 +195,7 @@ private:
             attempt.lines.push_back(infoLine("Uploading artifacts..."));
         }
         if (tokenDies && clock.steadyNow() >= *tokenDies) {
-            attempt.outcome = UploadOutcome::Failed;
+            attempt.outcome = TransferOutcome::Failed;
             attempt.lines.push_back(errorLine("the job token ended before GitLab took them"));
             return attempt;
         }
@@ -222,7 +231,7 @@ private:
     /// There is nothing to send, or no more of it.
     void hear(Attempt& attempt, const Error& error) {
         if (error.kind == ErrorKind::Permanent) {
-            attempt.outcome = UploadOutcome::Failed;
+            attempt.outcome = TransferOutcome::Failed;
             attempt.lines.push_back(errorLine(error.message));
         } else {
             later(attempt, {.message = error.message});
@@ -256,7 +265,7 @@ private:
             return;
         }
         if (isFinal(answer.outcome)) {
-            attempt.outcome = UploadOutcome::Failed;
+            attempt.outcome = TransferOutcome::Failed;
             attempt.lines.push_back(warningLine(what + explain(answer)));
             return;
         }
@@ -279,7 +288,7 @@ private:
 
     /// The log tells every refusal, and of an outage that it has begun.
     void later(Attempt& attempt, const gitlab::JobAnswer& answer, const std::string& what = {}) {
-        attempt.outcome = UploadOutcome::Later;
+        attempt.outcome = TransferOutcome::Later;
         attempt.after =
             answer.retryAfter
                 ? Millis(*answer.retryAfter)
@@ -297,10 +306,11 @@ void Effects::upload(BackendEntry& entry, const store::JobRecord& job, Live& liv
                      const Result<std::shared_ptr<const gitlab::JobDescription>>& description,
                      SteadyTime statusAt) {
     if (!description.ok()) {
-        return answers_.post({job.row, job.submission.attempt,
-                              [line = errorLine(description.error().message)](Facts& facts, Live&) {
-                                  facts.uploaded = UploadFact{UploadOutcome::Failed, {}, {line}};
-                              }});
+        return answers_.post(
+            {job.row, job.submission.attempt,
+             [line = errorLine(description.error().message)](Facts& facts, Live&) {
+                 facts.uploaded = TransferFact{TransferOutcome::Failed, {}, {line}};
+             }});
     }
     const auto end = scriptEnd(job.submission.status, job.submission.key.value);
     // A log that was waited for in vain has taken nothing of the time that files have.

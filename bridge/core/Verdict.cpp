@@ -262,7 +262,7 @@ Ending verdict(const Step& step) {
     if (end.outcome == "success") {
         const bool lost =
             end.why == "collect_failed" ||
-            (step.facts.uploaded && step.facts.uploaded->outcome == UploadOutcome::Failed);
+            (step.facts.uploaded && step.facts.uploaded->outcome == TransferOutcome::Failed);
         return lost ? scriptFailure(1, "artifacts failed")
                     : Ending{Outcome::Success, "", {}, "", "script succeeded"};
     }

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <filesystem>
 #include <map>
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -70,7 +72,16 @@ struct World {
     Lane& files;    ///< Artifacts.
     std::string host;
     std::string version;
+    std::filesystem::path spool;  ///< Folder for files without a name: what is being downloaded.
     std::string bootId = folder::currentBootId();  ///< The machine's own; other only in tests.
+};
+
+/// How far a try of a job to get what it depends on has come, since the start of the service.
+struct DownloadProgress {
+    std::size_t done = 0;                  ///< Dependencies that are there.
+    int tries = 0;                         ///< That failed; so is all below.
+    std::optional<std::string> told = {};  ///< The kind of the last failure that the log tells.
+    std::optional<SteadyTime> refusedSince = {};  ///< Nothing but a proxy's refusals since then.
 };
 
 /// How far the uploads of a job have come since the start of the service. After a restart they
@@ -115,6 +126,12 @@ struct Live {
     bool sections = true;
     payload::LogWishes wishes;
     std::optional<std::chrono::seconds> wallTime;
+    bool hasDependencies = false;
+    int downloaded = 0;   ///< The attempt in whose folder they are.
+    int downloading = 0;  ///< The attempt for which `downloads` counts.
+    DownloadProgress downloads;
+    std::stop_source stopDownload{
+        std::nostopstate};  ///< Of the one under way: the job needs it no more.
     bool hasUploads = false;
     UploadProgress uploads;
     bool uploadWanted = false;                     ///< Once GitLab is back.

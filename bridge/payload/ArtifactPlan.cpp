@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "bridge/base/Utf8.h"
 #include "bridge/payload/Expansion.h"
 #include "bridge/payload/Paths.h"
 #include "bridge/payload/Shell.h"
@@ -80,20 +81,29 @@ std::string filenameOf(const gitlab::ArtifactEntry& entry, const std::string& na
     if (entry.name.empty()) {
         return "artifacts" + ending;
     }
-    auto text = oneLine(name);
-    while (text.ends_with('/')) {
-        text.pop_back();
-    }
+    auto text = name.substr(0, name.find_last_not_of('/') + 1);
+    text = oneLine(validUtf8(text.substr(text.rfind('/') + 1)));
     text = text.substr(text.rfind('/') + 1).substr(0, kLongestName);
     std::replace_if(
         text.begin(), text.end(), [](char c) { return c == '"' || c == '\\'; }, '_');
     return (text.empty() || text == "." || text == ".." ? "default" : text) + ending;
 }
 
+Error tooLargePlan() {
+    return permanentError("the patterns of these artifacts are longer than " +
+                          std::to_string(kLargestPlan >> 10U) + " KiB, alternatives written out");
+}
+
 /// The texts of textsOf(), expanded, as a plan.
-ArtifactPlan planOf(const gitlab::ArtifactEntry& entry, const std::vector<Expanded>& texts) {
+Result<ArtifactPlan> planOf(const gitlab::ArtifactEntry& entry,
+                            const std::vector<Expanded>& texts) {
     ArtifactPlan plan;
     auto next = texts.begin();
+    std::size_t length = 0;
+    const auto fits = [&](const ArtifactPlan::Path& path) {
+        length += path.glob ? path.glob->expression().size() : 0;
+        return length <= kLargestPlan;
+    };
     plan.untracked = entry.untracked;
     plan.filename = filenameOf(entry, next->text);
     for (const auto& text : entry.paths) {
@@ -101,9 +111,15 @@ ArtifactPlan planOf(const gitlab::ArtifactEntry& entry, const std::vector<Expand
         // The project folder itself: all that is in it.
         auto& glob = plan.paths.back().glob;
         glob = glob && glob->path() == "." ? Glob::parse("**") : std::move(glob);
+        if (!fits(plan.paths.back())) {
+            return tooLargePlan();
+        }
     }
     for (const auto& text : entry.exclude) {
         plan.excluded.push_back(planPath(text, *++next));
+        if (!fits(plan.excluded.back())) {
+            return tooLargePlan();
+        }
     }
     plan.excludedOnNode.resize(plan.excluded.size());
     return plan;
@@ -159,7 +175,8 @@ bool hasNames(const gitlab::ArtifactEntry& entry) {
     return !entry.exclude.empty() || isExpandedOnNode(entry);
 }
 
-ArtifactPlan planArtifact(const gitlab::JobDescription& job, const gitlab::ArtifactEntry& entry) {
+Result<ArtifactPlan> planArtifact(const gitlab::JobDescription& job,
+                                  const gitlab::ArtifactEntry& entry) {
     const Variables variables(job);
     std::vector<Expanded> texts;
     for (const auto& text : textsOf(entry)) {
@@ -170,7 +187,9 @@ ArtifactPlan planArtifact(const gitlab::JobDescription& job, const gitlab::Artif
 
 Result<ArtifactPlan> planArtifact(const gitlab::JobDescription& job,
                                   const gitlab::ArtifactEntry& entry, std::string_view names) {
-    BRIDGE_CHECK(hasNames(entry));
+    if (!hasNames(entry)) {
+        return strangeNames();
+    }
     const Variables variables(job);
     const auto asked = textsOf(entry);
     const auto told = isExpandedOnNode(entry) ? asked.size() : 0;
@@ -185,7 +204,11 @@ Result<ArtifactPlan> planArtifact(const gitlab::JobDescription& job,
         texts.push_back(hasReference(asked[i]) ? expandedThere(fields->at(1 + i), fields->front())
                                                : expandedHere(variables, asked[i]));
     }
-    auto plan = planOf(entry, texts);
+    auto made = planOf(entry, texts);
+    if (!made) {
+        return made;
+    }
+    auto plan = std::move(made).value();
     for (std::size_t i = 0; i < entry.exclude.size(); ++i) {
         const auto count = countOf(fields->at(1 + told + i));
         if (!count) {

@@ -47,9 +47,14 @@ bool hasNames(const gitlab::ArtifactEntry& entry);
 
 constexpr std::size_t kLargestNames = std::size_t{128} << 10;  ///< Bytes of that file.
 
-/// As far as the service knows it without the node.
-ArtifactPlan planArtifact(const gitlab::JobDescription& job, const gitlab::ArtifactEntry& entry);
-/// With what the node told in that file. Permanent error = it is not what the node writes.
+/// What patterns of one entry may be long, alternatives written out: each byte costs the service
+/// about a hundred.
+constexpr std::size_t kLargestPlan = std::size_t{256} << 10;
+
+/// As far as the service knows it without the node. Permanent error = more than kLargestPlan.
+Result<ArtifactPlan> planArtifact(const gitlab::JobDescription& job,
+                                  const gitlab::ArtifactEntry& entry);
+/// With what the node told in that file. Permanent error = it is not what the node writes, too.
 Result<ArtifactPlan> planArtifact(const gitlab::JobDescription& job,
                                   const gitlab::ArtifactEntry& entry, std::string_view names);
 

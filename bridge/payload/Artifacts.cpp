@@ -58,6 +58,11 @@ public:
                                 : "untracked: found " + std::to_string(others_) + " files");
         }
         for (std::size_t i = 0; i < excluded_.size(); ++i) {
+            if (plan_.excluded[i].outside) {
+                lines.push_back(
+                    "WARNING: isExcluded: artifact path is not a subpath of project directory: " +
+                    plan_.excluded[i].shown);
+            }
             if (excluded_[i] > 0) {
                 lines.push_back(plan_.excluded[i].shown + ": excluded " +
                                 std::to_string(excluded_[i]) + " files");

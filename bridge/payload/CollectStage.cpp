@@ -14,6 +14,7 @@ namespace {
 constexpr std::string_view kFunctions = R"gb(trap 'exit 1' TERM
 cd -- "$GB_PROJECT_DIR" || exit 1
 export LC_ALL=C
+unset GREP_OPTIONS TAR_OPTIONS GZIP
 gb_failed=0
 gb_tmp=$(mktemp -d "$GB_CTL/collect.XXXXXXXX") || exit 1
 # For a million names bash takes half a minute, and grep a tenth of a second.
@@ -25,7 +26,7 @@ gb_find() {
   local gb_from=${1%/} gb_least=0
   if [ "$gb_from" != "$1" ] && [ -L "$gb_from" ]; then gb_from=$1 gb_least=1; fi
   [ -e "$1" ] || [ -L "$gb_from" ] || return 0
-  find "$gb_from" -mindepth "$gb_least" ! -name . \( -type f -o -type d -o -type l \) -print0 || :
+  find "$gb_from" -mindepth "$gb_least" ! -name . \( -type f -o -type d -o -type l \) -print0 || [ $? -eq 1 ]
 }
 gb_untracked() {
   local gb_name
@@ -275,11 +276,11 @@ std::string collection(const CollectedEntry& entry) {
     const auto index = std::to_string(entry.index);
     return "(\nset -eo pipefail\ngb_texts=()\n" +
            (isExpandedOnNode(entry.entry) ? expansions(entry.entry) : "") + inclusions(entry) +
-           exclusions(entry) + "gb_pack " + index + "\n" +
+           exclusions(entry) +
            (hasNames(entry.entry)
                 ? "gb_state " + index + " " + std::to_string(entry.plan.excluded.size()) + "\n"
                 : "") +
-           ")\n[ $? -eq 0 ] || gb_failed=1\n";
+           "gb_pack " + index + "\n" + ")\n[ $? -eq 0 ] || gb_failed=1\n";
 }
 
 std::string collections(const std::vector<CollectedEntry>& entries) {

@@ -11,7 +11,10 @@ Stage downloadStage(const std::vector<gitlab::Dependency>& dependencies, const S
     // they are full. Folders get their rights last, so that those that nobody may write into are
     // filled. Modes are those of the other job: this account's umask has no say.
     std::string text = R"(trap 'exit 1' TERM
+unset TAR_OPTIONS GZIP
 gb_unpack() {
+  # An earlier archive may have brought folders that nobody may write into.
+  find "$GB_PROJECT_DIR" -type d ! -perm -u+w -exec chmod u+w -- {} +
   tar -xzf "$GB_IN/$1" -C "$GB_PROJECT_DIR" -p --no-same-owner --delay-directory-restore
 }
 )";

@@ -32,6 +32,24 @@ std::size_t unescaped(std::string_view text, char what) {
     return std::min(at, text.size());
 }
 
+/// The index of the `}` that closes `${`, whose inside this is; the size when there is none.
+std::size_t endOfBraces(std::string_view text) {
+    std::size_t depth = 1;
+    std::size_t at = 0;
+    while (at < text.size()) {
+        if (text[at] == '\\') {
+            ++at;
+        } else if (text.substr(at).starts_with("${")) {
+            ++depth;
+            ++at;
+        } else if (text[at] == '}' && --depth == 0) {
+            return at;
+        }
+        ++at;
+    }
+    return text.size();
+}
+
 /// The operand as a word; of a pattern `*` and `?` stay special. Nothing when it is not literal.
 std::optional<std::string> operandWord(std::string_view operand, bool pattern) {
     if (pattern && !operand.empty() && (operand[0] == '#' || operand[0] == '%')) {
@@ -61,6 +79,34 @@ std::optional<std::string> operandWord(std::string_view operand, bool pattern) {
     return word;
 }
 
+/// `:OFFSET` or `:OFFSET:LENGTH`, digits alone.
+bool isSlice(std::string_view text) {
+    const auto digits = [](std::string_view part) {
+        return !part.empty() && part.size() <= 9 &&
+               std::all_of(part.begin(), part.end(), [](char c) { return c >= '0' && c <= '9'; });
+    };
+    if (!text.starts_with(':')) {
+        return false;
+    }
+    text.remove_prefix(1);
+    const auto colon = text.find(':');
+    return digits(text.substr(0, colon)) &&
+           (colon == std::string_view::npos || digits(text.substr(colon + 1)));
+}
+
+/// An operand that is no pattern may hold references itself.
+std::optional<std::string> defaultWord(std::string_view operand) {
+    if (!hasReference(operand)) {
+        return operandWord(operand, false);
+    }
+    constexpr std::size_t kLongest = 1000;  // Each level of it is a level of calls.
+    if (operand.size() > kLongest || operand.find_first_of("`'\"\\") != std::string_view::npos) {
+        return std::nullopt;
+    }
+    auto nested = nodeText(operand);
+    return nested.partlyLiteral ? std::nullopt : std::optional(std::move(nested.word));
+}
+
 /// `${NAME` and what follows up to, without, the `}`.
 std::optional<std::string> braced(std::string_view inside) {
     const auto name = std::string(nameAt(inside));
@@ -70,6 +116,9 @@ std::optional<std::string> braced(std::string_view inside) {
     }
     constexpr std::array<std::string_view, 10> kOperators = {":-", ":=", ":+", ":?", "##",
                                                              "%%", "//", "#",  "%",  "/"};
+    if (isSlice(rest)) {
+        return "${" + name + std::string(rest) + "}";
+    }
     const auto* const found = std::find_if(kOperators.begin(), kOperators.end(),
                                            [&](auto each) { return rest.starts_with(each); });
     if (found == kOperators.end()) {
@@ -82,7 +131,9 @@ std::optional<std::string> braced(std::string_view inside) {
     }
     const bool replaces = found->front() == '/';
     const auto end = replaces ? unescaped(rest, '/') : rest.size();
-    const auto first = operandWord(rest.substr(0, end), found->front() != ':');
+    const bool isPattern = found->front() != ':';
+    const auto first =
+        isPattern ? operandWord(rest.substr(0, end), true) : defaultWord(rest.substr(0, end));
     const auto second = end < rest.size() ? operandWord(rest.substr(end + 1), false)
                                           : std::optional<std::string>("");
     if (!first || !second || (replaces && first->empty())) {
@@ -104,7 +155,7 @@ Reference referenceAt(std::string_view text) {
         return {};
     }
     const auto inside = text.substr(2);
-    const auto end = unescaped(inside, '}');
+    const auto end = endOfBraces(inside);
     if (end == inside.size()) {
         return {};
     }

@@ -17,8 +17,9 @@ bool hasReference(std::string_view text);
 
 /// Expands `$N`, `${N}`, and `${N...}` with `:-`, `:=` (which sets nothing), `:+`, `:?` (an unset
 /// variable leaves the text as it is), `#`, `##`, `%`, `%%`, `/` and `//`, whose operands are
-/// literal but for `*` and `?` in patterns. `\$` is a `$`. All else stays: `$(...)`, quotes and
-/// expansions in operands too. A text with a NUL byte becomes empty.
+/// literal but for references in `:-`, `:=` and `:+`, and `*` and `?` in patterns; and `${N:1:2}`
+/// in digits. `\$` is a `$`. All else stays: `$(...)`, quotes and expansions in operands too. A
+/// text with a NUL byte becomes empty.
 NodeText nodeText(std::string_view text);
 
 }  // namespace gridbridge::payload

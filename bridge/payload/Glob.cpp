@@ -10,6 +10,8 @@ namespace {
 
 constexpr std::size_t kLongestPattern = 4096;
 constexpr std::size_t kMostAlternatives = 256;
+/// Of all alternatives together.
+constexpr std::size_t kLongestChoices = std::size_t{16} << 10;
 constexpr char32_t kLast = 0x10ffff;
 
 /// The index after the character class that starts at `at`; npos when it has no end.
@@ -62,7 +64,7 @@ std::optional<Choices> choicesAt(std::string_view text, std::size_t open) {
 }
 
 /// Writes the pattern without braces, once for each choice. False when it is malformed.
-bool expandBraces(std::string_view text, std::vector<std::string>& out) {
+bool expandBraces(std::string_view text, std::vector<std::string>& out, std::size_t& length) {
     std::size_t open = 0;
     while (open < text.size() && text[open] != '{') {
         open = endOfUnit(text, open);
@@ -72,7 +74,8 @@ bool expandBraces(std::string_view text, std::vector<std::string>& out) {
     }
     if (open == text.size()) {
         out.emplace_back(text);
-        return out.size() <= kMostAlternatives;
+        length += text.size();
+        return out.size() <= kMostAlternatives && length <= kLongestChoices;
     }
     const auto choices = choicesAt(text, open);
     if (!choices) {
@@ -82,7 +85,7 @@ bool expandBraces(std::string_view text, std::vector<std::string>& out) {
         std::string one(text.substr(0, open));
         one += choice;
         one += text.substr(choices->close + 1);
-        if (!expandBraces(one, out)) {
+        if (!expandBraces(one, out, length)) {
             return false;
         }
     }
@@ -254,7 +257,8 @@ std::optional<Glob> Glob::parse(std::string_view pattern) {
         return std::nullopt;
     }
     std::vector<std::string> choices;
-    if (!expandBraces(pattern, choices)) {
+    std::size_t length = 0;
+    if (!expandBraces(pattern, choices, length)) {
         return std::nullopt;
     }
     Glob glob;

@@ -10,10 +10,11 @@ namespace gridbridge::payload {
 
 /// A pattern for paths as GitLab's documents define it (doublestar v4; job-execution 6.3).
 /// Works on code points; a byte that is no UTF-8 counts as one. Time grows with the product of
-/// the two lengths, whatever the pattern. Safe for concurrent use.
+/// the two lengths, alternatives written out, whatever the pattern. Safe for concurrent use.
 class Glob {
 public:
-    /// Nothing when the pattern is malformed, longer than 4096 bytes or has too many alternatives.
+    /// Nothing when the pattern is malformed, longer than 4096 bytes, or than 16 KiB or
+    /// 256 alternatives when they are written out.
     static std::optional<Glob> parse(std::string_view pattern);
 
     /// Whether exactly this path fits; relative, without `./`.

@@ -77,6 +77,9 @@ Settings settingsOf(const JobDescription& job, const ScriptContext& context,
     return settings;
 }
 
+/// As many as the status file has room to tell of, and more than GitLab has kinds of reports.
+constexpr std::size_t kMostArtifacts = 60;
+
 class Builder {
 public:
     Builder(const JobDescription& job, const ScriptContext& context)
@@ -84,7 +87,7 @@ public:
 
     Result<JobScript> build() {
         const auto settings = settingsOf(job_, context_, variables_, script_.warnings);
-        if (const auto why = refusal(job_, context_)) {
+        if (const auto why = refusal(job_)) {
             return permanentError(*why);
         }
         const auto place = clonePath(variables_);
@@ -102,7 +105,9 @@ public:
             plan_.stages.push_back(downloadStage(job_.dependencies, settings));
         }
         addSteps(settings);
-        addCollection();
+        if (auto added = addCollection(); !added) {
+            return added.error();
+        }
         addFiles(plan_.stages);
         plan_.slug = place->empty() ? slugOf(job_) : *place;
         plan_.sections = job_.traceSections;
@@ -149,16 +154,29 @@ private:
         script_.outputs.push_back(name);
     }
 
-    void addCollection() {
+    Result<void> addCollection() {
         std::vector<CollectedEntry> entries;
+        std::size_t length = 0;
         script_.outputs = {"log", "status"};
         for (std::size_t i = 0; i < job_.artifacts.size(); ++i) {
             const auto& entry = job_.artifacts[i];
             if (!isCollected(entry)) {
                 continue;
             }
+            auto plan = planArtifact(job_, entry);
+            if (!plan) {
+                return plan.error();
+            }
+            for (const auto* paths : {&plan->paths, &plan->excluded}) {
+                for (const auto& path : *paths) {
+                    length += path.glob ? path.glob->expression().size() : 0;
+                }
+            }
             entries.push_back({i, wantsUpload(entry, true), wantsUpload(entry, false), entry,
-                               planArtifact(job_, entry)});
+                               std::move(plan).value()});
+            if (entries.size() > kMostArtifacts || length > 2 * kLargestPlan) {
+                return permanentError("the artifacts of this job are too many, or their patterns");
+            }
             addOutput(tarballName(i));
             if (hasNames(entry)) {
                 addOutput(namesName(i));
@@ -172,6 +190,7 @@ private:
             }
         }
         plan_.stages.push_back(collectStage(entries));
+        return {};
     }
 
     const JobDescription& job_;

@@ -29,9 +29,6 @@ struct ScriptContext {
     bool debugTraceDisabled = false;  ///< CI_DEBUG_TRACE has no effect but a warning.
     std::string tlsCa = {};  ///< Certificates (PEM text) that GitLab's own must be signed by.
     std::chrono::seconds wallTime{0};  ///< From the job's start on its node; 0 = no such limit.
-    /// What packDependency() gives lies in `in/` as dependencyTarball(); else jobs that need it are
-    /// refused.
-    bool hasDependencies = false;
 };
 
 struct ScriptFile {

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "bridge/payload/Dependency.h"
-
 namespace gridbridge::payload {
 
 namespace {
@@ -26,7 +24,7 @@ bool anyNul(const JobDescription& job) {
 
 }  // namespace
 
-std::optional<std::string> refusal(const JobDescription& job, const ScriptContext& context) {
+std::optional<std::string> refusal(const JobDescription& job) {
     if (!job.image.name.empty()) {
         return "this runner cannot run jobs in container images: remove `image` or choose another "
                "runner by tags";
@@ -44,10 +42,6 @@ std::optional<std::string> refusal(const JobDescription& job, const ScriptContex
             return step.name != "after_script" && !step.script.empty();
         })) {
         return "GitLab sent no `script` for this job: there is nothing to run";
-    }
-    if (!context.hasDependencies &&
-        std::any_of(job.dependencies.begin(), job.dependencies.end(), hasArchive)) {
-        return "this runner cannot download artifacts of earlier jobs yet: set `dependencies: []`";
     }
     if (anyNul(job)) {
         return "the script contains a NUL byte, which no shell can read";

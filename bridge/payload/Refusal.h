@@ -10,7 +10,7 @@
 namespace gridbridge::payload {
 
 /// One line for the job's log when the job cannot run here; nothing = it can.
-std::optional<std::string> refusal(const gitlab::JobDescription& job, const ScriptContext& context);
+std::optional<std::string> refusal(const gitlab::JobDescription& job);
 
 /// Adds a line for the job's log for each thing that is left out of a job that runs.
 void warnOfUnsupported(const gitlab::JobDescription& job, std::vector<std::string>& warnings);

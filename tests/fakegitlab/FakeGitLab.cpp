@@ -227,6 +227,14 @@ void FakeGitLab::expireArtifacts(JobId id) {
     impl_->locked([&] { impl_->known(id).artifactsExpired = true; });
 }
 
+void FakeGitLab::replaceArchive(JobId id, std::string bytes) {
+    impl_->locked([&] {
+        auto& archive = impl_->known(id).artifacts.at(0);
+        archive.size = bytes.size();
+        archive.bytes = std::move(bytes);
+    });
+}
+
 void FakeGitLab::forgetTrace(JobId id) {
     impl_->locked([&] { impl_->known(id).trace.clear(); });
 }

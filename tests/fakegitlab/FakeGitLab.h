@@ -61,6 +61,8 @@ public:
     void deleteProject(const std::string& project);
     /// The job's artifacts are gone: downloads 404, dependents fail at their claim.
     void expireArtifacts(JobId id);
+    /// The job's archive becomes what somebody else has uploaded for it.
+    void replaceArchive(JobId id, std::string bytes);
     /// The server loses the log, as after a Redis flush.
     void forgetTrace(JobId id);
 

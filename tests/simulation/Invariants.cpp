@@ -197,6 +197,12 @@ private:
                row.submission.attempt <= core::Policy().infrastructureRetries && !late;
     }
 
+    /// Whether its files were waited for as long as GitLab waits, less what a finish needs. Both
+    /// times move along with a clock that is set.
+    static bool wasPatient(const PlannedJob& job, const store::JobRecord& row) {
+        return row.endedAt && *row.endedAt - row.claimedAt >= job.timeout - job.timeout / 10;
+    }
+
     void checkVerdict(const PlannedJob& job, const JobSnapshot& snapshot,
                       const store::JobRecord& row, const std::string& name) {
         using enum SimulatedFault;
@@ -219,7 +225,7 @@ private:
             right = (struck(job, {JobLost, NodeFailed, RunLostLate}) &&
                      !couldBeSubmittedAgain(job, snapshot, row)) ||
                     (tooLate && nodesClockIsAnother(snapshot)) ||
-                    (job.tooLong() && row.submission.cause == "not_fetched");
+                    (row.submission.cause == "not_fetched" && wasPatient(job, row));
         }
         if (!right) {
             find("verdict-right",

@@ -4,7 +4,7 @@ bridge_test(core_test LABEL unit
     unit/core/HousekeeperTest.cpp
     unit/core/CapacityTest.cpp unit/core/ClaimerTest.cpp unit/core/ConversationTest.cpp
     unit/core/CutLogTest.cpp unit/core/FetchTest.cpp unit/core/LastSyncTest.cpp
-    unit/core/CoreFixture.cpp unit/core/DecisionTest.cpp unit/core/PowerFailureTest.cpp unit/core/ReconcilerTest.cpp
+    unit/core/CoreFixture.cpp unit/core/DecisionTest.cpp unit/core/DownloadTest.cpp unit/core/PowerFailureTest.cpp unit/core/ReconcilerTest.cpp
     fakes/DatabaseWatch.cpp fakes/SyncedDisk.cpp unit/core/RefusalTest.cpp unit/core/RequestTest.cpp
     unit/core/ResourceRulesTest.cpp
     unit/core/RestartTest.cpp unit/core/RunAsTest.cpp unit/core/ServerTest.cpp unit/core/SetClockTest.cpp

@@ -28,7 +28,7 @@ struct CoreFixture::Core {
     Core(CoreFixture& test)
         : capacity(test.concurrent_, {{"pool", test.limit_}}, {{"batch", test.maxPending_}}),
           trace(test.folder_.path() / "traces"),
-          world{{}, {}, *control, *files, "host", "0.0"} {
+          world{{}, {}, *control, *files, "host", "0.0", test.folder_.path()} {
         Policy policy;
         policy.poll = kPoll;
         policy.capabilities = test.backend_.abilities;

@@ -392,7 +392,7 @@ TEST_F(DecisionTest, ReleaseOfALostJobIsTriedAgainWithoutANewProof) {
 TEST_F(DecisionTest, UploadThatMustWaitKeepsTheJobAndItsVerdict) {
     in(State::Collecting);
     ends("success", "", 0);
-    facts.uploaded = UploadFact{UploadOutcome::Later, 7s, {"a line\n"}};
+    facts.uploaded = TransferFact{TransferOutcome::Later, 7s, {"a line\n"}};
     EXPECT_EQ(decided().after, "a line\n");
     go();
     EXPECT_EQ(job.state, State::Collecting);
@@ -405,7 +405,7 @@ TEST_F(DecisionTest, UploadThatMustWaitKeepsTheJobAndItsVerdict) {
     ends("success", "", 0);
     EXPECT_TRUE(go().effects.has(Effect::Upload));
     ends("success", "", 0);
-    facts.uploaded = UploadFact{};
+    facts.uploaded = TransferFact{};
     go();
     EXPECT_EQ(job.outcome, Outcome::Success);
 }

@@ -66,12 +66,12 @@ protected:
         backend_.finish(key(row_), exitCode,
                         "output." + payload::tarballName(0) + "=" + std::to_string(bytes) + "\n");
     }
-    void begin(const std::string& token = "token-1") {
+    void begin(const std::string& token = "token-1", const std::string& path = R"("a.txt")") {
         auto text = body(1);
         text.replace(text.find("token-1"), 7, token);
-        text.insert(text.size() - 1,
-                    R"(,"artifacts":[{"name":"out","paths":["a.txt"],"when":"always",)"
-                    R"("artifact_type":"archive","artifact_format":"zip"}])");
+        text.insert(text.size() - 1, R"(,"artifacts":[{"name":"out","paths":[)" + path +
+                                         R"(],"when":"always",)"
+                                         R"("artifact_type":"archive","artifact_format":"zip"}])");
         row_ = store_->receive("pool", "https://gitlab.example.org", "batch", Secret(text));
         capacity().take("pool", "batch");
         answers().post({row_, 0, [](Facts&, Live&) {}});
@@ -169,6 +169,27 @@ TEST_F(UploadTest, NothingIsPackedForAServerThatIsAwayAndItFollowsAsSoonAsItIsBa
     pass(16s);
 
     EXPECT_EQ(job(row_).outcome, Outcome::Success);
+}
+
+TEST_F(UploadTest, FilesThatTheJobForgesBesideItsArchiveAreNotRead) {
+    begin();
+    folders_.output(payload::namesName(0), file_);
+    backend_.finish(
+        key(row_), 0,
+        "output." + payload::tarballName(0) + "=2048\noutput." + payload::namesName(0) + "=1\n");
+    pass(kPoll);
+
+    succeeded();
+}
+
+TEST_F(UploadTest, ArtifactsWhoseNamesOnlyTheNodeKnowsAreNothingWithoutThem) {
+    begin("token-1", R"("$OUT/a.txt")");
+    finish();
+    pass(kPoll);
+
+    EXPECT_EQ(job(row_).failureReason, "script_failure");
+    EXPECT_TRUE(tries().empty());
+    EXPECT_THAT(traceOf(row_), HasSubstr("the job does not tell what its artifacts are called"));
 }
 
 TEST_F(UploadTest, WaitsForAnArchiveThatIsNotAllThereYet) {

@@ -60,6 +60,9 @@ TEST_F(ArtifactPlanTest, AHostileNodeGainsNothingByItsTexts) {
     EXPECT_TRUE(made->excluded.at(0).outside);
     EXPECT_FALSE(made->excludedBy("x.o").has_value()) << "comes after one that leads out";
     EXPECT_EQ(plan(fields({"/p", "a\x1b\"b", "", "", "", "", "0", "0"}))->filename, "a?_b.zip");
+    EXPECT_EQ(
+        plan(fields({"/p", std::string(300, 'x') + "/a\xff", "", "", "", "", "0", "0"}))->filename,
+        "a\xEF\xBF\xBD.zip");
 }
 
 TEST_F(ArtifactPlanTest, WhatTheNodeDoesNotWriteIsRefused) {
@@ -84,6 +87,26 @@ TEST_F(ArtifactPlanTest, WhatTheNodeDoesNotWriteIsRefused) {
         ASSERT_FALSE(made) << names;
         EXPECT_EQ(made.error().kind, ErrorKind::Permanent);
     }
+}
+
+TEST_F(ArtifactPlanTest, WhatNobodyAskedForIsNotTaken) {
+    entry_ = archiveOf({"plain"});
+
+    EXPECT_FALSE(plan(fields({"/p"})));
+}
+
+TEST_F(ArtifactPlanTest, PatternsThatNoMemoryCanHoldAreRefused) {
+    const std::string many = "{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}" + std::string(40, '?');
+    ASSERT_TRUE(Glob::parse(many));
+    entry_ = archiveOf(std::vector<std::string>(30, "$A"));
+    std::vector<std::string> texts = {"/p", "n"};
+    texts.resize(32, many);
+
+    const auto made = plan(fields(texts));
+
+    ASSERT_FALSE(made);
+    EXPECT_EQ(made.error().kind, ErrorKind::Permanent);
+    EXPECT_THAT(made.error().message, HasSubstr("longer than 256 KiB"));
 }
 
 TEST_F(ArtifactPlanTest, TheNodeTellsOnlyWhatIsAsked) {

@@ -54,7 +54,9 @@ TEST_F(ArtifactsTest, WhatTheNodeCouldNotExcludeTheServiceDoes) {
     ASSERT_TRUE(packed) << packed.error().message;
     EXPECT_THAT(names(), ElementsAre("a.txt", "d/x"));
     EXPECT_THAT(packed->lines, ElementsAre(".: found 2 matching artifact files and directories",
-                                           "?.o: excluded 1 files", "d: excluded 1 files"));
+                                           "?.o: excluded 1 files", "d: excluded 1 files",
+                                           "WARNING: isExcluded: artifact path is not a subpath of "
+                                           "project directory: ../x"));
 }
 
 TEST_F(ArtifactsTest, WhatIsExcludedIsCountedWhereverItWas) {

@@ -16,11 +16,6 @@ using ::testing::Not;
 /// Jobs whose sources are a repository, and whose dependencies' archives the service has packed.
 class DownloadStageTest : public GitJobs {
 protected:
-    static ScriptContext context() {
-        auto context = contextNow();
-        context.hasDependencies = true;
-        return context;
-    }
     gitlab::JobDescription jobOf(std::vector<std::string> script,
                                  const std::vector<std::string>& names = {"build"}) {
         auto job = this->job(std::move(script));
@@ -51,7 +46,7 @@ TEST_F(DownloadStageTest, Case74OfTwoArchivesTheLaterWinsAndBothWinOverTheSource
     auto job = jobOf({"cat source both kept", "stat -c '%n %a %Y' source tool", "cat sub/link"},
                      {"build", "no archive", "test: [1,\t2]"});
     job.dependencies[1].filename.clear();
-    ScriptRun run(job, context());
+    ScriptRun run(job, contextNow());
     give(run, 0,
          {{fileMember("both", "first\n"), "first\n"},
           {fileMember("tool", "#!", 0775), "#!"},
@@ -89,7 +84,7 @@ TEST_F(DownloadStageTest, Case76LinksOfTheSourcesAndOfOtherArchivesLeadNowhere) 
     sha_ = commit(kProject, {{"a", "2"}});
     auto job =
         jobOf({"cat x/file file in/the/middle/deep/file y/file", "[ ! -L x ]"}, {"build", "test"});
-    ScriptRun run(job, context());
+    ScriptRun run(job, contextNow());
     give(run, 0,
          {{fileMember("x/file", "inside 1\n"), "inside 1\n"},
           {fileMember("file", "inside 2\n"), "inside 2\n"},
@@ -111,7 +106,7 @@ TEST_F(DownloadStageTest, WhatCannotBeUnpackedFailsTheJobBeforeItsScript) {
     auto job = jobOf({"echo never"}, {"first", "second"});
     job.steps.push_back({"after_script", {"echo never"}});
     setVariable(job, "ARTIFACT_DOWNLOAD_ATTEMPTS", "2");
-    ScriptRun run(job, context());
+    ScriptRun run(job, contextNow());
     run.shorten("gb_retry_wait", 0);
     give(run, 0, {{fileMember("folder", "1"), "1"}});
     give(run, 1, {{fileMember("a", "1"), "1"}});
@@ -133,7 +128,7 @@ TEST_F(DownloadStageTest, WhatCannotBeUnpackedFailsTheJobBeforeItsScript) {
 TEST_F(DownloadStageTest, TarballThatIsMissingFailsTheJob) {
     auto job = jobWith({"echo never"});
     job.dependencies.push_back({.id = 7, .name = "it's $(id)", .filename = "artifacts.zip"});
-    ScriptRun run(job, context());
+    ScriptRun run(job, contextNow());
     run.run();
 
     EXPECT_EQ(run.status().outcome, "failed");
@@ -145,7 +140,7 @@ TEST_F(DownloadStageTest, TarballThatIsMissingFailsTheJob) {
 TEST_F(DownloadStageTest, WithoutArchivesThereIsNoSuchStage) {
     auto job = jobWith({"true"});
     job.dependencies.push_back({.id = 7, .name = "lint"});
-    ScriptRun run(job, context());
+    ScriptRun run(job, contextNow());
     run.run();
 
     EXPECT_EQ(run.status().outcome, "success");

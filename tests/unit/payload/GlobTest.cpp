@@ -247,6 +247,13 @@ TEST(GlobTest, MalformedPatternsAreNothing) {
     EXPECT_FALSE(Glob::parse(std::string(4097, 'a')));
 }
 
+TEST(GlobTest, AlternativesThatFillTheMemoryWhenWrittenOutAreNothing) {
+    const std::string twice = "{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}";
+
+    EXPECT_TRUE(Glob::parse(twice + std::string(200, '?')));
+    EXPECT_FALSE(Glob::parse(twice + std::string(300, '?')));
+}
+
 TEST(GlobTest, PatternsMadeToTakeForEverDoNot) {
     std::string braces;
     for (int i = 0; i < 100; ++i) {

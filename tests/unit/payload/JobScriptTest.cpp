@@ -36,8 +36,10 @@ TEST(JobScriptTest, WhatTheRunnerCannotDoIsRefusedBeforeSubmission) {
     run.hasRun = true;
     auto nothing = job;
     nothing.steps = {{"script", {}}, {"after_script", {"true"}}};
-    auto dependency = job;
-    dependency.dependencies.push_back({.id = 1, .name = "build", .filename = "artifacts.zip"});
+    auto artifacts = job;
+    artifacts.artifacts.assign(61, archiveOf({"a"}));
+    auto patterns = job;
+    patterns.artifacts = {archiveOf(std::vector<std::string>(70, std::string(4000, 'x')))};
 
     EXPECT_EQ(refusal(job), "");
     EXPECT_THAT(refusal(image), HasSubstr("`image`"));
@@ -45,9 +47,12 @@ TEST(JobScriptTest, WhatTheRunnerCannotDoIsRefusedBeforeSubmission) {
     EXPECT_THAT(refusal(secrets), HasSubstr("`secrets`"));
     EXPECT_THAT(refusal(run), HasSubstr("`run`"));
     EXPECT_THAT(refusal(nothing), HasSubstr("no `script`"));
-    EXPECT_THAT(refusal(dependency), HasSubstr("artifacts of earlier jobs"));
-    dependency.dependencies[0].filename.clear();
-    EXPECT_EQ(refusal(dependency), "");
+    EXPECT_THAT(refusal(artifacts), HasSubstr("too many"));
+    artifacts.artifacts.pop_back();
+    EXPECT_EQ(refusal(artifacts), "");
+    EXPECT_THAT(refusal(patterns), HasSubstr("longer than 256 KiB"));
+    patterns.artifacts[0].paths.resize(60);
+    EXPECT_EQ(refusal(patterns), "");
 }
 
 /// The one line about a job with that GIT_CLONE_PATH.

@@ -149,7 +149,7 @@ private:
 
     /// Nothing is written before all of it is known to be harmless.
     Result<void> keep(const gitlab::Dependency& dependency, std::size_t index, const Fd& file) {
-        if (auto checked = payload::checkDependency(dependency, file.get()); !checked) {
+        if (auto checked = payload::checkDependency(dependency, file.get(), stop); !checked) {
             return checked;
         }
         const auto name = payload::dependencyTarball(index);
@@ -166,11 +166,13 @@ private:
             piece.clear();
             return !broken;
         };
-        const auto packed =
-            payload::packDependency(dependency, file.get(), [&](std::string_view bytes) {
+        const auto packed = payload::packDependency(
+            dependency, file.get(),
+            [&](std::string_view bytes) {
                 piece += bytes;
                 return piece.size() < kPiece || flush();
-            });
+            },
+            stop);
         if (packed) {
             flush();
         }
@@ -195,7 +197,9 @@ private:
             case DownloadOutcome::Unauthorized:
                 return fail(fact, what + "unauthorized: " + answer.message);
             case DownloadOutcome::Refused:
-                return fail(fact, what + answer.message);
+                // Without its object storage GitLab may give it by itself.
+                return progress.tries > 0 ? fail(fact, what + answer.message)
+                                          : later(fact, "refusal", what + answer.message);
             case DownloadOutcome::NotGitLab:
                 return isRefused ? fail(fact, what + answer.message)
                                  : later(fact, "refusal", what + answer.message);

@@ -1,9 +1,9 @@
 #include "bridge/payload/Dependency.h"
 
+#include <algorithm>
 #include <functional>
 #include <set>
 #include <string_view>
-#include <unordered_set>
 #include <utility>
 
 #include "bridge/payload/ArchiveReader.h"
@@ -14,6 +14,8 @@ namespace gridbridge::payload {
 
 namespace {
 
+/// Bytes of names above members that are looked up. Who exceeds it wants to cost time.
+constexpr std::size_t kMostLookedUp = std::size_t{512} << 20;
 /// Of all folders together.
 constexpr std::size_t kMostFolderNames = std::size_t{64} << 20;
 constexpr unsigned kFolderMode = 0755;
@@ -25,8 +27,19 @@ public:
     /// member cannot be where it says.
     Result<void> add(const Member& member, const std::function<void(std::string)>& made) {
         const std::string_view name = member.name;
+        // What it has in common with the one before was looked at then.
+        const auto shared = static_cast<std::size_t>(
+            std::mismatch(name.begin(), name.end(), last_.begin(), last_.end()).first -
+            name.begin());
         for (auto end = name.find('/'); end != std::string_view::npos;
              end = name.find('/', end + 1)) {
+            if (end < shared) {
+                continue;
+            }
+            lookedUp_ += end;
+            if (lookedUp_ > kMostLookedUp) {
+                return permanentError("they have too many long names");
+            }
             const auto above = name.substr(0, end);
             if (others_.contains(hash(above))) {
                 return wrong("something in them lies below what is no folder", name);
@@ -38,6 +51,7 @@ public:
                 made(std::string(above));
             }
         }
+        last_ = name;
         if (member.kind == Member::Kind::Folder) {
             return others_.contains(hash(name)) ? twice(name) : addFolder(name);
         }
@@ -69,8 +83,10 @@ private:
     }
 
     std::set<std::string, std::less<>> folders_;
-    std::unordered_set<std::size_t> others_;
+    std::set<std::size_t> others_;  ///< In order: hashes can be chosen so that a table is slow.
+    std::string last_;
     std::size_t names_ = 0;
+    std::size_t lookedUp_ = 0;
 };
 
 Error named(const gitlab::Dependency& dependency, Error error) {
@@ -83,9 +99,12 @@ Error named(const gitlab::Dependency& dependency, Error error) {
 /// Takes a member, whose bytes the reader has; false = no more.
 using Take = std::function<Result<bool>(const Member& member, ArchiveReader& reader)>;
 
-Result<void> each(int file, const Take& take) {
+Result<void> each(int file, const std::stop_token& stop, const Take& take) {
     ArchiveReader reader(file);
     for (;;) {
+        if (stop.stop_requested()) {
+            return transientError("it was stopped");
+        }
         const auto member = reader.next();
         if (!member) {
             return member.error();
@@ -104,9 +123,10 @@ Result<void> each(int file, const Take& take) {
 }
 
 /// Files and folders; links are only looked at.
-Result<void> packTree(int file, const Sink& sink, Packer* packer, bool& going) {
+Result<void> packTree(int file, const std::stop_token& stop, const Sink& sink, Packer* packer,
+                      bool& going) {
     Tree tree;
-    return each(file, [&](const Member& member, ArchiveReader& reader) -> Result<bool> {
+    return each(file, stop, [&](const Member& member, ArchiveReader& reader) -> Result<bool> {
         const auto put = [&](const Member& some) {
             going = going && (packer == nullptr || packer->begin(some));
         };
@@ -126,7 +146,9 @@ Result<void> packTree(int file, const Sink& sink, Packer* packer, bool& going) {
             put(member);
         }
         if (member.kind == Member::Kind::File) {
-            if (auto read = reader.content(sink); !read) {
+            auto read = reader.content(
+                [&](std::string_view bytes) { return !stop.stop_requested() && sink(bytes); });
+            if (!read) {
                 return read.error();
             }
         }
@@ -134,8 +156,8 @@ Result<void> packTree(int file, const Sink& sink, Packer* packer, bool& going) {
     });
 }
 
-Result<void> packLinks(int file, Packer& packer, bool& going) {
-    return each(file, [&](const Member& member, ArchiveReader&) -> Result<bool> {
+Result<void> packLinks(int file, const std::stop_token& stop, Packer& packer, bool& going) {
+    return each(file, stop, [&](const Member& member, ArchiveReader&) -> Result<bool> {
         going = going && (member.kind != Member::Kind::Link || packer.begin(member));
         return going;
     });
@@ -151,21 +173,23 @@ std::string dependencyTarball(std::size_t index) {
     return "dependency." + std::to_string(index) + ".tar.gz";
 }
 
-Result<void> checkDependency(const gitlab::Dependency& dependency, int file) {
+Result<void> checkDependency(const gitlab::Dependency& dependency, int file,
+                             const std::stop_token& stop) {
     bool going = true;
     auto whole = packTree(
-        file, [](std::string_view) { return true; }, nullptr, going);
+        file, stop, [](std::string_view) { return true; }, nullptr, going);
     return whole ? whole : named(dependency, whole.error());
 }
 
-Result<void> packDependency(const gitlab::Dependency& dependency, int file, const Sink& sink) {
+Result<void> packDependency(const gitlab::Dependency& dependency, int file, const Sink& sink,
+                            const std::stop_token& stop) {
     const auto packer = tarPacker(sink);
     bool going = true;
     auto packed = packTree(
-        file, [&](std::string_view bytes) { return going = going && packer->write(bytes); },
+        file, stop, [&](std::string_view bytes) { return going = going && packer->write(bytes); },
         packer.get(), going);
     if (packed && going) {
-        packed = packLinks(file, *packer, going);
+        packed = packLinks(file, stop, *packer, going);
     }
     going = going && packed && packer->finish();
     if (packed && packer->broken()) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <stop_token>
 #include <string>
 
 #include "bridge/base/Result.h"
@@ -20,17 +21,20 @@ std::string dependencyTarball(std::size_t index);
 /// Nothing is extracted. Permanent error = no archive, damaged, cut short, encrypted, more than
 /// 1,000,000 files and folders, 10 GiB, or more than its size can hold; names that lead out of the
 /// project, come twice or lie below something that is no folder; hard links, devices, sparse files.
-/// Transient when the file cannot be read. The message names the dependency and what is wrong. In
-/// memory stay the names of folders, about 50 bytes for each file, and libarchive's own list of a
-/// zip, about 150 for each; a tar packed by zstd may want 128 MiB. Threads: any, each with a file
-/// of its own or not. Of a zip, times without a zone are taken for those of the service, and files
-/// without a mode get 0664, folders 0775: libarchive does not tell them from others.
-Result<void> checkDependency(const gitlab::Dependency& dependency, int file);
+/// Transient when the file cannot be read, or when it was stopped. The message names the dependency
+/// and what is wrong. In memory stay the names of folders, about 50 bytes for each file, and
+/// libarchive's own list of a zip, about 150 for each; a tar packed by zstd may want 128 MiB.
+/// Threads: any, each with a file of its own or not. Of a zip, times without a zone are taken for
+/// those of the service, and files without a mode get 0664, folders 0775: libarchive does not tell
+/// them from others.
+Result<void> checkDependency(const gitlab::Dependency& dependency, int file,
+                             const std::stop_token& stop = {});
 
 /// The same archive as a gzip-compressed tar for downloadStage(), for as long as `sink` takes it:
 /// files and folders, each folder before what lies in it, then links, which lead wherever their job
 /// made them lead. Owner and group are 0, modes are permissions alone. Errors as those of
 /// checkDependency(), some of them only after `sink` got something.
-Result<void> packDependency(const gitlab::Dependency& dependency, int file, const Sink& sink);
+Result<void> packDependency(const gitlab::Dependency& dependency, int file, const Sink& sink,
+                            const std::stop_token& stop = {});
 
 }  // namespace gridbridge::payload

@@ -31,6 +31,36 @@ TEST_F(DependencyTest, WhereverAnArchiveIsCutItIsRefused) {
     }
 }
 
+TEST_F(DependencyTest, NamesMadeToCostTimeAreRefused) {
+    const auto deep = [](char folder, int file) {
+        std::string name;
+        for (int i = 0; i < 2000; ++i) {
+            name += {folder, '/'};
+        }
+        return ZipEntry(name + std::to_string(file), "");
+    };
+    std::vector<ZipEntry> together;
+    std::vector<ZipEntry> changing;
+    for (int i = 0; i < 200; ++i) {
+        together.push_back(deep('a', i));
+        changing.push_back(deep(i % 2 == 0 ? 'a' : 'b', i));
+    }
+
+    EXPECT_TRUE(check(zipOf(together)));
+    EXPECT_EQ(refusal(zipOf(changing)), "they have too many long names");
+}
+
+TEST_F(DependencyTest, CheckEndsWhenItIsStopped) {
+    std::stop_source stop;
+    stop.request_stop();
+    const auto file = fileOf(zipOf({{"a", "content"}}));
+
+    const auto checked = checkDependency({.id = 1, .name = "build"}, file.get(), stop.get_token());
+
+    ASSERT_FALSE(checked);
+    EXPECT_EQ(checked.error().kind, ErrorKind::Transient);
+}
+
 TEST_F(DependencyTest, WrongChecksumIsRefused) {
     ZipEntry entry("a", "content");
     entry.crc ^= 1U;

@@ -40,8 +40,7 @@ void tryWith(std::string_view input) {
                                          .bridgeHost = "bridge",
                                          .version = "1",
                                          .nonce = "n-1",
-                                         .deadline = fromEpoch(std::chrono::hours(24)),
-                                         .hasDependencies = true};
+                                         .deadline = fromEpoch(std::chrono::hours(24))};
     if (const auto script = payload::makeScript(*job, context)) {
         require(!script->inputs.empty() && script->loader.size() <= 4096, "a script can start");
     }

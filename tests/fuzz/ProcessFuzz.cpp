@@ -36,7 +36,7 @@ void tryWith(std::string_view input) {
     const auto name = std::string(input.substr(0, 15));
     const auto stat = folder::parseProcessStat(
         "4711 (" + name + ") S 1 4700 4701 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 123456 9 10\n");
-    require(stat == folder::ProcessStat{'S', 4701, 123456}, "a name changes nothing");
+    require(stat == folder::ProcessStat{'S', 4701, 123456, true}, "a name changes nothing");
 }
 
 }  // namespace gridbridge::fuzz

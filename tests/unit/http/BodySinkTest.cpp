@@ -142,7 +142,7 @@ TEST_F(BodySinkTest, BodyOfAnErrorStaysInTheAnswer) {
 }
 
 TEST_F(BodySinkTest, BodyAboveTheLimitIsRefusedForGood) {
-    serve({saying("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n12345"),
+    serve({saying("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\n12345"),
            saying("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n123456"),
            saying(std::string(kChunked) + "3\r\n123\r\n3\r\n456\r\n0\r\n\r\n")});
 

@@ -8,6 +8,7 @@
 #include "bridge/core/Conversation.h"
 #include "bridge/core/Effects.h"
 #include "bridge/core/Lines.h"
+#include "bridge/folder/FolderFiles.h"
 #include "bridge/payload/Dependency.h"
 
 namespace gridbridge::core {
@@ -123,7 +124,8 @@ private:
             {dependency.id, dependency.token},
             {.sink =
                  [&](std::string_view bytes) {
-                     full = writeAll(file, bytes) ? std::nullopt : std::optional(diskError(errno));
+                     full = folder::writeAll(file, bytes) ? std::nullopt
+                                                          : std::optional(diskError(errno));
                      unchecked += bytes.size();
                      if (unchecked >= kPiece) {
                          unchecked = 0;
@@ -134,17 +136,6 @@ private:
              .limit = kLargestArchive,
              .direct = progress.tries == 0});
         return full ? gitlab::DownloadAnswer{.message = full->message} : answer;
-    }
-
-    static bool writeAll(const Fd& file, std::string_view bytes) {
-        while (!bytes.empty()) {
-            const auto wrote = ::write(file.get(), bytes.data(), bytes.size());
-            if (wrote < 0 && errno != EINTR) {
-                return false;
-            }
-            bytes.remove_prefix(static_cast<std::size_t>(std::max<ssize_t>(wrote, 0)));
-        }
-        return true;
     }
 
     /// Nothing is written before all of it is known to be harmless.

@@ -253,9 +253,11 @@ std::string followerScript() {
 # gridbridge: runs the job and prints its log while it grows.
 rm -f out/log.stream
 mkdir -p out && : >>out/log || exit 70
+job= asked=
+trap 'asked=1; [ -z "$job" ] || kill -TERM "$job"' TERM
 (trap - INT QUIT; exec sh in/loader.sh >&2) &
 job=$!
-trap 'kill -TERM "$job"' TERM
+[ -z "$asked" ] || kill -TERM "$job"
 tail -c +1 -f --pid="$job" out/log &
 tail=$!
 while

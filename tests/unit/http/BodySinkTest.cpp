@@ -15,6 +15,7 @@ protected:
         taken.clear();
         return send({.method = "GET",
                      .path = "/file?sig=hidden",
+                     .newConnection = true,
                      .sink = BodySink{[this](std::string_view piece) {
                                           taken += piece;
                                           return taken.size() < most;

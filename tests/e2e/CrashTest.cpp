@@ -60,7 +60,7 @@ protected:
         const char* wanted = std::getenv("GRIDBRIDGE_STORM");
         return wanted == nullptr ? Size{} : Size{40, 25, 5, true};
     }
-    /// The service downloads nothing as yet.
+    /// No job here depends on another, so that nothing is downloaded.
     static bool canMeet(FaultKind kind) { return kind != FaultKind::DownloadCut; }
     std::vector<FaultKind> missing() const {
         std::vector<FaultKind> kinds;

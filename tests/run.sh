@@ -17,7 +17,7 @@ ctest --preset "$preset" --no-tests=error -j "$((2 * $(nproc)))" "${@:2}" && exi
 rc=$?
 # Why, and the summary again, for who reads only the end.
 log="build/$preset/Testing/Temporary"
-grep -A6 -E ': Failure$|ERROR: .*Sanitizer|runtime error' "$log/LastTest.log" | cut -c -300 | tail -n 12 || true
+grep -A6 -E ': Failure$|(ERROR|WARNING): .*Sanitizer|runtime error' "$log/LastTest.log" | cut -c -300 | tail -n 12 || true
 echo 'The following tests FAILED:'
 sed -E 's/^([0-9]+):(.*)/\t\1 - \2 (Failed)/' "$log/LastTestsFailed.log"
 exit "$rc"

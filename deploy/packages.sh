@@ -12,7 +12,7 @@ install_packages() {
         apt-get install -y -qq --no-install-recommends "${missing[@]}"
 }
 
-build_packages=(g++ make cmake ninja-build ccache git git-lfs curl procps sqlite3 sudo unzip
+build_packages=(g++ make cmake ninja-build ccache git git-lfs curl procps python3 sqlite3 sudo unzip
     libpoco-dev libsqlitecpp-dev libsqlite3-dev libspdlog-dev libtomlplusplus-dev libcli11-dev
     libarchive-dev zlib1g-dev libssl-dev libgtest-dev libgmock-dev)
 slurm_packages=(slurmctld slurmd slurm-client)

@@ -2,6 +2,9 @@
 add_test(NAME install.for_operators COMMAND "${CMAKE_CURRENT_SOURCE_DIR}/e2e/install.sh" "${CMAKE_BINARY_DIR}")
 set_tests_properties(install.for_operators PROPERTIES LABELS install TIMEOUT 60)
 
+add_test(NAME e2e.job_files COMMAND "${CMAKE_CURRENT_SOURCE_DIR}/jobs.sh" "${CMAKE_BINARY_DIR}")
+set_tests_properties(e2e.job_files PROPERTIES LABELS e2e TIMEOUT 600 ${answers_fixture})
+
 bridge_test(e2e_test LABEL e2e TIMEOUT 300
   SOURCES e2e/AccountTest.cpp e2e/ArtifactEndToEndTest.cpp e2e/BadInputTest.cpp e2e/CheckTest.cpp e2e/CommandsTest.cpp
     e2e/BackupTest.cpp e2e/CrashTest.cpp e2e/DependencyTest.cpp e2e/DiskTest.cpp e2e/GitTest.cpp e2e/HostileTest.cpp e2e/LifeTest.cpp

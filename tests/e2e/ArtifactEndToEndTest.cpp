@@ -295,17 +295,16 @@ TEST_F(LifeEndToEnd, Case73ArchiveHasTheLastPartOfItsName) {
 
 TEST_F(LifeEndToEnd, Case77LinkInPlaceOfAPackedArtifactIsNotFollowed) {
     const auto go = folder.path / "go";
+    const auto where = folder.path / "where";
     start();
-    const auto id =
-        gitlab->addJob({.script = {"echo of-the-service > a.txt; echo begun; until [ -e " +
-                                   go.string() + " ]; do sleep 0.1; done"},
-                        .variables = {{.key = "GIT_STRATEGY", .value = "none"}},
-                        .artifacts = {{.paths = {"a.txt"}}}});
+    const auto id = gitlab->addJob(
+        {.script = {"echo of-the-service > a.txt; printf %s \"$GB_OUT\" >" + where.string(),
+                    "echo begun; until [ -e " + go.string() + " ]; do sleep 0.1; done"},
+         .variables = {{.key = "GIT_STRATEGY", .value = "none"}},
+         .artifacts = {{.paths = {"a.txt"}}}});
     ASSERT_TRUE(gitlab->waitForTrace(id, "begun"));
     EXPECT_EQ(service->stop(), 0);
-    auto key = service->sql("SELECT key FROM submission");
-    key.erase(key.find_last_not_of('\n') + 1);
-    const auto out = service->workDir() / key / "out";
+    const std::filesystem::path out = readFile(where);
     writeFile(go, "");
     ASSERT_TRUE(waitFor([&] { return std::filesystem::exists(out / "status"); }, "its end"));
     // A process that outlived the script does this. What it leads to would be taken as a file: it

@@ -110,10 +110,6 @@ TEST_F(LifeEndToEnd, Case46CancelDuringAfterScriptLetsItFinish) {
 }
 
 TEST_F(LifeEndToEnd, Case47CancelInTheQueueStartsNothing) {
-    gitlab.emplace(clock, options());
-    gitlab->addRunner("glrt-test");
-    service.emplace(gitlab->url(), folder.path);
-    service->configure("", "trusted_jobs = true\n");
     const auto mark = (folder.path / "started").string();
     const auto go = (folder.path / "go").string();
     start();

@@ -198,7 +198,7 @@ Service::Service(std::string gitlabUrl, std::filesystem::path folder)
     std::filesystem::create_directories(stateDir());
     std::filesystem::permissions(stateDir(), std::filesystem::perms::owner_all);
     std::filesystem::create_directories(workDir());
-    configure("", "trusted_jobs = true\n");
+    write("", usualBackend(*this, folder_));
 }
 
 Service::~Service() {
@@ -208,12 +208,16 @@ Service::~Service() {
 }
 
 void Service::configure(const std::string& runnerLines, const std::string& backendLines) {
-    writeFile(config(),
-              "check_interval = 1\nstate_dir = \"" + stateDir().string() +
-                  "\"\nlog_level = \"debug\"\n[[runners]]\nname = \"pool\"\nurl = \"" + gitlabUrl_ +
-                  "\"\ntoken = \"glrt-test\"\nbackend = \"here\"\nlimit = 100\n" + runnerLines +
-                  "[backends.here]\ntype = \"local\"\nwork_dir = \"" + workDir().string() +
-                  "\"\nslots = 4\npoll_interval = 1\n" + backendLines);
+    write(runnerLines, "type = \"local\"\nslots = 4\n" + backendLines);
+}
+
+void Service::write(const std::string& runnerLines, const std::string& backendLines) const {
+    writeFile(config(), "check_interval = 1\nstate_dir = \"" + stateDir().string() +
+                            "\"\nlog_level = \"debug\"\n[[runners]]\nname = \"pool\"\nurl = \"" +
+                            gitlabUrl_ +
+                            "\"\ntoken = \"glrt-test\"\nbackend = \"here\"\nlimit = 100\n" +
+                            runnerLines + "[backends.here]\nwork_dir = \"" + workDir().string() +
+                            "\"\npoll_interval = 1\n" + backendLines);
     std::filesystem::permissions(
         config(), std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
 }

@@ -34,7 +34,8 @@ public:
     Service(const Service&) = delete;
     Service& operator=(const Service&) = delete;
 
-    /// Lines put into the configuration; before start().
+    /// Lines put into the configuration, of a local backend; before start(). Without it jobs run
+    /// where this test program has them, trusted.
     void configure(const std::string& runnerLines, const std::string& backendLines);
     void start(const std::map<std::string, std::string>& environment = {});
     /// Words in front of the executable, and another copy of it; before start().
@@ -59,11 +60,18 @@ public:
     std::string log() const;
 
 private:
+    void write(const std::string& runnerLines, const std::string& backendLines) const;
+
     std::string gitlabUrl_;
     std::filesystem::path folder_;
     std::vector<std::string> words_;  ///< That run the executable.
     pid_t pid_ = 0;
 };
+
+/// Lines of a section `[backends.NAME]`, from `type` on: where jobs run that a test does not
+/// configure otherwise. Of each test program its own; it makes of `folder`, which is the service's,
+/// what that takes.
+std::string usualBackend(Service& service, const std::filesystem::path& folder);
 
 std::string readFile(const std::filesystem::path& path);
 void writeFile(const std::filesystem::path& path, const std::string& text);

@@ -32,11 +32,6 @@ void EngineService::serve(int jobs, const std::string& lines,
                   "\"\ntoken = \"glrt-test\"\nbackend = \"here\"\n[backends.here]\nwork_dir = \"" +
                   service->workDir().string() + "\"\n" +
                   engine.backendLines(jobs, commands, submitOptions) + lines);
-    // The jobs may be another account's, which must be able to run it, wherever it was built, and
-    // to count.
-    const auto program = folder.path / "gridbridge";
-    std::filesystem::copy_file(GRIDBRIDGE_EXECUTABLE, program);
-    service->launchWith({}, program);
     std::filesystem::create_directory(folder.path / "starts");
     std::filesystem::permissions(folder.path / "starts", std::filesystem::perms(0777));
     service->start();

@@ -59,7 +59,7 @@ function(engine_service name prefix)
   set(tests engines/EngineServiceTest.cpp engines/EngineServiceFaultTest.cpp engines/EngineLoadTest.cpp
     engines/EngineStormTest.cpp engines/${prefix}ServiceTest.cpp)
   add_executable(${program} engines/EngineMain.cpp engines/Engine.cpp engines/${prefix}Engine.cpp
-    engines/EngineService.cpp e2e/Program.cpp e2e/Service.cpp ${tests})
+    engines/EngineBackend.cpp engines/EngineService.cpp e2e/Program.cpp e2e/Service.cpp ${tests})
   target_link_libraries(${program} PRIVATE bridge_flags gridbridge::fakegitlab GTest::gmock)
   target_precompile_headers(${program} REUSE_FROM tests_precompiled)
   string(TOUPPER ${name} upper)
@@ -77,3 +77,26 @@ endfunction()
 
 engine_service(slurm Slurm)
 engine_service(htcondor HTCondor)
+
+# engine_conformance(slurm Slurm 3): the conformance cases of jobs, of how they end and of what they leave, on it; as that
+# many tests. After a node's failure the local backend's own files are changed, so that one is not among them.
+function(engine_conformance name prefix parts)
+  set(program ${name}_conformance_test)
+  add_executable(${program} engines/EngineMain.cpp engines/Engine.cpp engines/${prefix}Engine.cpp
+    engines/EngineBackend.cpp e2e/Program.cpp e2e/Service.cpp)
+  target_link_libraries(${program} PRIVATE bridge_flags conformance_cases gridbridge::fakegitlab GTest::gmock)
+  target_precompile_headers(${program} REUSE_FROM tests_precompiled)
+  string(TOUPPER ${name} upper)
+  target_compile_definitions(${program} PRIVATE ${upper}_SH="${CMAKE_CURRENT_SOURCE_DIR}/engines/${name}.sh"
+    GRIDBRIDGE_EXECUTABLE="$<TARGET_FILE:gridbridge>")
+  add_dependencies(${program} gridbridge)
+  set(cases "")
+  foreach(case 0 10 11 12 13 14 15 39 4 5 6 7)
+    list(APPEND cases "*.Case${case}*")
+  endforeach()
+  list(JOIN cases ":" cases)
+  engine_parts(${program} "${cases}:-*.Case52NodeFailure*" engine.${name}.conformance ${parts})
+endfunction()
+
+engine_conformance(slurm Slurm 3)
+engine_conformance(htcondor HTCondor 3)

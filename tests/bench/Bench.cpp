@@ -160,6 +160,8 @@ Usage Bench::usage() const {
     double pages = 0;
     memory >> pages >> pages;
     result.residentMb = pages * static_cast<double>(::sysconf(_SC_PAGESIZE)) / 1e6;
+    const auto status = readFile(process / "status");
+    result.peakMb = std::stod(status.substr(status.find("VmHWM:") + 6)) * 1024 / 1e6;
     result.descriptors = entries(process / "fd");
     for (const auto& task : std::filesystem::directory_iterator(process / "task")) {
         const auto name = firstNumber<std::string>(task.path() / "comm");

@@ -12,6 +12,7 @@ namespace gridbridge::testing {
 /// What a process costs now.
 struct Usage {
     double residentMb = 0;
+    double peakMb = 0;  ///< The most that was resident since the process began.
     int threads = 0;
     int descriptors = 0;
     int children = 0;
@@ -55,6 +56,12 @@ private:
     std::filesystem::path commandFolder() const { return folder.path / "bin"; }
     void writeCommands() const;
 };
+
+/// Rows of ArtifactBench.cpp: an archive of `largeMb` MB in ten files and one of `manyFiles` small
+/// ones, from the end of the script to the end of the job; a log of `traceMb` MB of which only the
+/// limit goes to GitLab.
+void measureArtifacts(int largeMb, int manyFiles);
+void measureLongTrace(int traceMb);
 
 /// A job without git that runs these lines.
 fakegitlab::JobSpec jobOf(std::vector<std::string> script);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <ctime>
 #include <string_view>
 
@@ -22,6 +23,9 @@ struct Sizes {
     int ends = 40;
     int cancels = 40;
     int queued = 100;
+    int largeMb = 1000;
+    int manyFiles = 200000;
+    int traceMb = 100;
     seconds watched{30};
 };
 
@@ -223,6 +227,30 @@ std::vector<double> endDelays(Bench& bench, int ends) {
     return delays;
 }
 
+/// Until the first line of the script: the claim, the batch system, what prepares the job.
+void claimToScript(const Sizes& sizes) {
+    Bench bench(1);
+    bench.start();
+    std::vector<double> delays;
+    for (int i = 0; i < sizes.ends; ++i) {
+        bench.add(1, jobOf({"echo \"begun=$(date +%s%N)\""}));
+        bench.until([&] { return bench.ended(bench.ids.back()); });
+        const auto job = bench.gitlab->job(bench.ids.back());
+        const auto at = job.trace.rfind("begun=1");
+        delays.push_back(std::stod(job.trace.substr(at + 6)) / 1e6 -
+                         static_cast<double>(sinceEpoch(*job.claimedAt).count()));
+    }
+    const auto begin = bench.clock.steadyNow();
+    for (int i = 0; i < sizes.ends; ++i) {
+        if (std::system("bash --login -c true") != 0) {  // NOLINT(cert-env33-c)
+            std::printf("bash cannot be started\n");
+        }
+    }
+    const std::chrono::duration<double, std::milli> shells = bench.clock.steadyNow() - begin;
+    printDelays("claim to the first line of the script, local", delays, "",
+                shells.count() / sizes.ends, "ms of a login shell");
+}
+
 void endToReport(const Sizes& sizes) {
     Bench local(1);
     local.start();
@@ -288,22 +316,30 @@ void queries(const Sizes& sizes) {
              "", "");
 }
 
+void artifacts(const Sizes& sizes) {
+    measureArtifacts(sizes.largeMb, sizes.manyFiles);
+}
+
+void trace(const Sizes& sizes) {
+    measureLongTrace(sizes.traceMb);
+}
+
 }  // namespace
 }  // namespace gridbridge::testing
 
-/// Without arguments the whole table; `waiting`, `printing`, `quick`, `end`, `cancel` or `queries`:
-/// those rows;
-/// `--small`: every row with a few jobs, to see that the program works.
+/// Without arguments the whole table; the name of a measurement below: its rows; `--small`: every
+/// row with a few jobs, to see that the program works.
 int main(int count, char** words) {
     using namespace gridbridge::testing;
     const std::string_view what = count > 1 ? words[1] : "";
     Sizes sizes;
     if (what == "--small") {
-        sizes = {10, 30, 10, 10, 2, 3, 5, std::chrono::seconds(2)};
+        sizes = {10, 30, 10, 10, 2, 3, 5, 10, 1000, 6, std::chrono::seconds(2)};
     }
     const std::vector<std::pair<std::string_view, void (*)(const Sizes&)>> rows{
-        {"waiting", waiting}, {"printing", printing},     {"quick", quickJobs},
-        {"end", endToReport}, {"cancel", cancelToSignal}, {"queries", queries}};
+        {"waiting", waiting},     {"printing", printing},   {"quick", quickJobs},
+        {"begin", claimToScript}, {"end", endToReport},     {"cancel", cancelToSignal},
+        {"queries", queries},     {"artifacts", artifacts}, {"trace", trace}};
     for (const auto& [name, measure] : rows) {
         if (count == 1 || what == "--small" || what == name) {
             measure(sizes);

@@ -2,7 +2,7 @@
 add_executable(masker_bench EXCLUDE_FROM_ALL bench/MaskerBench.cpp)
 target_link_libraries(masker_bench PRIVATE bridge_flags gridbridge::gitlab)
 
-add_executable(service_bench bench/ServiceBench.cpp bench/Bench.cpp e2e/LocalBackend.cpp e2e/Service.cpp)
+add_executable(service_bench bench/ServiceBench.cpp bench/ArtifactBench.cpp bench/Bench.cpp e2e/LocalBackend.cpp e2e/Service.cpp)
 target_link_libraries(service_bench PRIVATE bridge_flags gridbridge::fakegitlab SQLiteCpp
   GTest::gtest)
 target_compile_definitions(service_bench PRIVATE

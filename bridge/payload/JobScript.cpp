@@ -67,6 +67,21 @@ std::string slugOf(const JobDescription& job) {
                : "project-" + std::to_string(job.projectId);
 }
 
+/// GitLab's number of the project, which a new name does not change, and the server's address.
+std::string projectOf(const JobDescription& job, const ScriptContext& context) {
+    const auto& url = context.serverUrl;
+    const auto scheme = url.find("://");
+    std::string server = url.substr(scheme == std::string::npos ? 0 : scheme + 3);
+    std::replace_if(
+        server.begin(), server.end(),
+        [](char c) {
+            return !((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                     c == '-' || c == '.');
+        },
+        '_');
+    return server + "-" + std::to_string(job.projectId);
+}
+
 Settings settingsOf(const JobDescription& job, const ScriptContext& context,
                     const Variables& variables, std::vector<std::string>& warnings) {
     auto settings = readSettings(variables, job, warnings);
@@ -109,6 +124,7 @@ public:
             return added.error();
         }
         addFiles(plan_.stages);
+        addSite();
         plan_.slug = place->empty() ? slugOf(job_) : *place;
         plan_.sections = job_.traceSections;
         add("job.sh", wrapperScript(plan_, settings, context_));
@@ -125,8 +141,20 @@ private:
 
     void addFiles(const std::vector<Stage>& stages) {
         for (const auto& stage : stages) {
-            add(stage.name + ".sh", stage.text);
+            const bool isStep =
+                stage.phase == Stage::Phase::Script || stage.phase == Stage::Phase::After;
+            add(stage.name + ".sh", stageBeginning(context_.site, isStep) + stage.text);
             addFiles(stage.repairs);
+        }
+    }
+
+    void addSite() {
+        plan_.project = projectOf(job_, context_);
+        if (!context_.site.shellInit.empty()) {
+            add("shell_init.sh", context_.site.shellInit + "\n");
+        }
+        if (hasOwnBeginning(context_.site)) {
+            add("prepare_script.sh", stageBeginning(context_.site, true));
         }
     }
 

@@ -14,6 +14,7 @@
 #include "bridge/base/Result.h"
 #include "bridge/base/Sink.h"
 #include "bridge/gitlab/JobDescription.h"
+#include "bridge/payload/Site.h"
 
 namespace gridbridge::payload {
 
@@ -29,6 +30,7 @@ struct ScriptContext {
     bool debugTraceDisabled = false;  ///< CI_DEBUG_TRACE has no effect but a warning.
     std::string tlsCa = {};  ///< Certificates (PEM text) that GitLab's own must be signed by.
     std::chrono::seconds wallTime{0};  ///< From the job's start on its node; 0 = no such limit.
+    Site site = {};                    ///< Of the backend.
 };
 
 struct ScriptFile {

@@ -24,7 +24,6 @@ printf -v gb_end '%(%s)T' -1
 gb_folder=${0%/in/job.sh}
 gb_in=$gb_folder/in gb_out=$gb_folder/out
 gb_outcome=system gb_why= gb_stage=prepare_script gb_code= gb_root= gb_log= gb_is_done= gb_limit=
-gb_scratch=${_CONDOR_SCRATCH_DIR:-${SLURM_TMPDIR:-${TMPDIR:-$PWD}}}
 cd /
 umask 077
 exec </dev/null >>"$gb_out/log" 2>/dev/null
@@ -118,12 +117,13 @@ gb_unprepared() {
 }
 trap gb_finish EXIT
 
-gb_root=$(mktemp -d "$gb_scratch/gb.XXXXXXXX") || gb_unprepared "no folder can be made in $gb_scratch"
+gb_take_scratch
 export GB_IN=$gb_in GB_OUT=$gb_out GB_CTL=$gb_root/ctl GB_HOME_DIR=$gb_root/home
 export GB_BUILDS_DIR=$gb_root/builds GB_PROJECT_DIR=$gb_root/builds/$gb_slug
 export GB_TMP_DIR=$GB_PROJECT_DIR.tmp GB_JOB_STATUS=running HOME=$GB_HOME_DIR
 mkdir "$GB_CTL" "$GB_HOME_DIR" && mkfifo "$GB_CTL/log" "$GB_CTL/tick" &&
   (umask 022 && mkdir -p "$GB_PROJECT_DIR" "$GB_TMP_DIR") || gb_unprepared "$gb_root is not writable"
+gb_find_home
 : >"$GB_CTL/whole"
 exec 9<>"$GB_CTL/tick"
 set -m
@@ -189,11 +189,16 @@ gb_is_ended() {
   return 1
 }
 # gb_stage_process NAME CANCELABLE END: runs the stage in a process group of its own; sets gb_rc
-# and gb_why. What it leaves behind is killed.
+# and gb_why, and gb_unbegun when its shell never came to its first line. What it leaves behind is
+# killed.
+gb_login=--login gb_into=
 gb_stage_process() {
   local pid watch rc n
+  # Its first line empties this file, for which a full disk has room.
+  rm -rf -- "$GB_CTL/unbegun"
+  echo 1 >"$GB_CTL/unbegun"
   set -m
-  (umask 022; exec bash --login "$gb_in/$1.sh" 2>&1 9<&-) &
+  (umask 022; [ -z "$gb_into" ] || exec >"$gb_into"; exec bash $gb_login "$gb_in/$1.sh" 2>&1 9<&-) &
   pid=$!
   (trap - EXIT; trap '' TERM INT HUP USR1; gb_watch "$pid" "$2" "$3") >/dev/null &
   watch=$!
@@ -208,7 +213,11 @@ gb_stage_process() {
     kill -0 -- "-$pid" || break
     gb_pause 0.005
   done
-  gb_rc=$rc
+  gb_rc=$rc gb_unbegun=
+  [ ! -f "$GB_CTL/unbegun" ] || [ ! -s "$GB_CTL/unbegun" ] || {
+    gb_unbegun=1
+    [ "$gb_rc" -ne 0 ] || gb_rc=1  # What did not run has not succeeded.
+  }
   if [ -s "$GB_CTL/why" ]; then
     read -r gb_why <"$GB_CTL/why"
     : >"$GB_CTL/why"
@@ -219,7 +228,7 @@ gb_stage_process() {
 # gb_run NAME HEADER END CANCELABLE: sets gb_outcome, gb_why, gb_code, gb_rc, and gb_began when it
 # ran at all. END is a time, 0 = none. After the job's own deadline nothing more happens.
 gb_run() {
-  gb_stage=$1 gb_why= gb_code= gb_rc=0 gb_began=
+  gb_stage=$1 gb_why= gb_code= gb_rc=0 gb_began= gb_unbegun=
   if ! gb_cause "$4" "$3"; then
     gb_began=1
     [ -n "$2" ] && gb_section "$1" "$2"
@@ -235,6 +244,18 @@ gb_run() {
     *) if [ "$gb_rc" -eq 0 ]; then gb_outcome=success; else gb_outcome=failed gb_code=$gb_rc; fi ;;
   esac
   [ "$gb_why" != "$gb_late" ] || gb_done
+}
+# gb_run_step ARGUMENTS...: gb_run with what the site wants for the job's own lines.
+gb_run_step() {
+  HOME=$gb_home gb_login=$gb_step_login
+  gb_run "$@"
+  HOME=$GB_HOME_DIR gb_login=--login
+}
+# The profile of a node may end the shell, or put another program in its place.
+gb_need_begun() {
+  [ "$gb_outcome" = failed ] && [ -n "$gb_unbegun" ] || return 0
+  gb_stage=prepare_script gb_outcome=system gb_code=
+  gb_unprepared 'the profile of this node, or the shell_init of its backend, ended the shell before the first line of the job'
 }
 gb_keep() { gb_kept=("$gb_outcome" "$gb_why" "$gb_stage" "$gb_code"); }
 gb_restore() {
@@ -252,6 +273,17 @@ gb_end_of() {
 constexpr std::string_view kPhases = R"gb(
 gb_script_began= gb_script_end=
 
+# gb_try: whether the shells of steps begin. Once the sources have been fetched it is too late to be
+# believed that a node is not fit.
+gb_try() {
+  gb_into=$GB_CTL/said
+  gb_run_step prepare_script '' 0 1
+  gb_into=
+  case $gb_outcome in canceled | timedout) gb_done ;; esac
+  [ -z "$gb_unbegun" ] || tail -c 65536 -- "$GB_CTL/said"
+  gb_need_begun
+  gb_outcome=system
+}
 # gb_prepare ATTEMPTS NAME TITLE [REPAIR TITLE]...: without it there is no script.
 gb_prepare() {
   local gb_attempts=$1 gb_name=$2 gb_title=$3 gb_try=1 gb_wait_for gb_n
@@ -272,13 +304,15 @@ gb_prepare() {
       gb_run "${@:gb_n:2}" 0 1
     done
   done
+  gb_need_begun
   case $gb_outcome in canceled | timedout) gb_done ;; esac
 }
 # gb_script NAME TITLE: after what prepares it, and the scripts before it, went well.
 gb_script() {
   [ "$gb_outcome" = success ] || return
   [ -n "$gb_script_end" ] || { gb_end_of "$gb_script_limit"; gb_script_end=$gb_end; }
-  gb_run "$1" "$2" "$gb_script_end" 1
+  gb_run_step "$1" "$2" "$gb_script_end" 1
+  gb_need_begun
   gb_script_began=${gb_script_began:-$gb_began}
   [ "$gb_why" != canceled ] || gb_warn 'script canceled externally'
   [ -n "$gb_script_began" ] || case $gb_outcome in canceled | timedout) gb_done ;; esac
@@ -290,7 +324,7 @@ gb_after() {
   gb_keep
   GB_JOB_STATUS=$gb_outcome
   gb_end_of "$gb_after_limit"
-  gb_run "$1" "$2" "$gb_end" 0
+  gb_run_step "$1" "$2" "$gb_end" 0
   if [ "$gb_outcome" = success ]; then
     gb_restore
   elif [ "$gb_soft_after" = 1 ]; then
@@ -381,9 +415,12 @@ std::string wrapperScript(const WrapperPlan& plan, const Settings& settings,
     text += constant("gb_soft_after", settings.afterScriptIgnoresErrors ? 1 : 0);
     text += list("gb_outputs", plan.outputs);
     text += constant("gb_sections", plan.sections ? 1 : 0);
+    text += siteConstants(context.site, plan.project);
+    text += siteFunctions();
     text += kPrologue;
     text += kRun;
     text += kPhases;
+    text += hasOwnBeginning(context.site) ? "gb_try\n" : "";
     for (const auto& stage : plan.stages) {
         text += call(stage);
     }

@@ -14,6 +14,7 @@ struct WrapperPlan {
     std::vector<Stage> stages;         ///< By phase; within one in the order in which they run.
     std::vector<std::string> outputs;  ///< In `out/`, that may appear.
     bool sections = false;
+    std::string project;  ///< One name for each project of each server, for a folder.
 };
 
 /// `in/job.sh`: runs the stages one after the other, watches cancel flag, limits and signals, and

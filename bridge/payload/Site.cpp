@@ -1,0 +1,110 @@
+#include "bridge/payload/Site.h"
+
+#include <string_view>
+
+#include "bridge/payload/Shell.h"
+
+namespace gridbridge::payload {
+
+namespace {
+
+// After `--` no chmod takes a mode for a file, POSIXLY_CORRECT or not.
+constexpr std::string_view kFunctions = R"gb(
+# gb_take_scratch: makes gb_root in the scratch folder.
+gb_take_scratch() {
+  local line free
+  [ -z "$gb_scratch_key" ] || [[ $gb_scratch = /* && -d $gb_scratch ]] ||
+    gb_unprepared "the scratch folder $gb_scratch_key of this backend is not there on this node"
+  if [ "$gb_min_scratch" -gt 0 ]; then
+    line=$(df -Pk -- "$gb_scratch" | tail -n 1)
+    [[ $line =~ \ ([0-9]+)\ +[0-9]+%\ +/ ]] ||
+      gb_unprepared "nobody can say how much room there is in $gb_scratch"
+    free=${BASH_REMATCH[1]}
+    [ "$free" -ge "$gb_min_scratch" ] ||
+      gb_unprepared "only $((free / 1024)) MiB are free in $gb_scratch, and min_scratch asks for $((gb_min_scratch / 1024)) MiB"
+  fi
+  gb_root=$(mktemp -d "$gb_scratch/gb.XXXXXXXX") &&
+    # As $PWD will say it: with a slash too much it would be another path.
+    gb_root=$(cd -- "$gb_root" && pwd) || gb_unprepared "no folder can be made in $gb_scratch"
+}
+# gb_find_home: sets gb_home, of steps, and gb_step_login, how their shells are started.
+gb_find_home() {
+  gb_step_login=
+  case $gb_home in
+    real)
+      gb_home=$(unset HOME; printf %s ~)
+      [ "$gb_home" != / ] && [ -d "$gb_home" ] ||
+        gb_unprepared 'the account of this job has no home on this node'
+      ;;
+    project)
+      gb_home=${gb_folder%/*}/homes/$gb_project
+      mkdir -p -- "$gb_home" && [ ! -L "$gb_home" ] && [ -O "$gb_home" ] && chmod -- 700 "$gb_home" ||
+        gb_unprepared "the home of the project, $gb_home, cannot be made"
+      ;;
+    *) gb_home=$GB_HOME_DIR gb_step_login=--login ;;
+  esac
+}
+)gb";
+
+// What a login shell reads, but not by --login: such a shell also takes the home's logout file at a
+// script's `exit`, and with it the exit code of that file. Files for all shells ask what it is.
+constexpr std::string_view kProfile =
+    R"gb(shopt() { [ "$*" = '-q login_shell' ] || builtin shopt "$@"; }
+[ ! -r /etc/profile ] || . /etc/profile
+if [ -r ~/.bash_profile ]; then . ~/.bash_profile
+elif [ -r ~/.bash_login ]; then . ~/.bash_login
+elif [ -r ~/.profile ]; then . ~/.profile
+fi
+unset -f shopt
+)gb";
+
+std::string_view nameOf(Site::Home home) {
+    switch (home) {
+        case Site::Home::Private:
+            return "private";
+        case Site::Home::Real:
+            return "real";
+        case Site::Home::Project:
+            break;
+    }
+    return "project";
+}
+
+std::string scratchOf(const std::string& scratch) {
+    if (scratch.empty()) {
+        return "${_CONDOR_SCRATCH_DIR:-${SLURM_TMPDIR:-${TMPDIR:-$PWD}}}";
+    }
+    return scratch.starts_with('$') ? "${" + scratch.substr(1) + "-}" : shellQuoted(scratch);
+}
+
+}  // namespace
+
+std::string stageBeginning(const Site& site, bool isStep) {
+    std::string text;
+    if (isStep && site.home != Site::Home::Private) {
+        text += kProfile;
+    }
+    if (isStep && !site.shellInit.empty()) {
+        text += ". \"$GB_IN/shell_init.sh\"\n";
+    }
+    return text + ": >|\"$GB_CTL/unbegun\"\n";
+}
+
+bool hasOwnBeginning(const Site& site) {
+    return !site.shellInit.empty() || site.home != Site::Home::Private;
+}
+
+std::string siteConstants(const Site& site, const std::string& project) {
+    constexpr std::uint64_t kKib = 1024;
+    return "gb_scratch=" + scratchOf(site.scratch) +
+           "\ngb_scratch_key=" + shellQuoted(site.scratch) +
+           "\ngb_min_scratch=" + std::to_string((site.minScratch + kKib - 1) / kKib) +
+           "  # KiB\ngb_home=" + std::string(nameOf(site.home)) +
+           "\ngb_project=" + shellQuoted(project) + "\n";
+}
+
+std::string siteFunctions() {
+    return std::string(kFunctions);
+}
+
+}  // namespace gridbridge::payload

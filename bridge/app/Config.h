@@ -19,6 +19,7 @@
 #include "bridge/core/ResourceRules.h"
 #include "bridge/core/RunAs.h"
 #include "bridge/http/TlsFiles.h"
+#include "bridge/payload/Site.h"
 
 namespace gridbridge::app {
 
@@ -62,6 +63,7 @@ struct BackendConfig {
     bool trustedJobs = false;
     std::int64_t seed = 1;  ///< Of `simulated`, as is `faults`.
     double faults = 0;      ///< 0 to 1.
+    payload::Site site = {};
     core::ResourceRules resources = {};
     SlurmConfig slurm = {};
     HTCondorConfig htcondor = {};

@@ -8,6 +8,7 @@
 #include "bridge/app/Backends.h"
 #include "bridge/app/ConfigAccounts.h"
 #include "bridge/app/ConfigResources.h"
+#include "bridge/app/ConfigSite.h"
 
 namespace gridbridge::app {
 
@@ -25,7 +26,8 @@ constexpr std::array<std::string_view, 2> kCommandKeys{"submit_options", "bin_di
 /// Of every one that has no queue of its own.
 constexpr std::array<std::string_view, 1> kSlotKeys{"slots"};
 /// Of every one that runs scripts.
-constexpr std::array<std::string_view, 3> kAccountKeys{"run_as", "project_run_as", "trusted_jobs"};
+constexpr std::array<std::string_view, 7> kScriptKeys{
+    "run_as", "project_run_as", "trusted_jobs", "shell_init", "scratch", "min_scratch", "home"};
 
 std::vector<std::string_view> typeNames() {
     std::vector<std::string_view> names;
@@ -92,7 +94,7 @@ void ofType(ConfigSection& section, BackendConfig& backend, const Host& host) {
     if (type.runsScripts) {
         takeAccounts(section, backend, host);
     } else {
-        refuse(section, kAccountKeys, "says nothing for " + quoted + ", which runs no script");
+        refuse(section, kScriptKeys, "says nothing for " + quoted + ", which runs no script");
     }
     if (type.isScheduler()) {
         refuse(section, kSlotKeys, "says nothing for " + quoted + ", which has its own");
@@ -107,6 +109,9 @@ void ofType(ConfigSection& section, BackendConfig& backend, const Host& host) {
     }
     if (type.take != nullptr) {
         type.take(section, backend);
+    }
+    if (type.runsScripts) {
+        takeSite(section, backend);
     }
     takeResources(section, backend);
 }

@@ -159,6 +159,7 @@ private:
     /// What a reload may change.
     static void change(core::BackendEntry& entry, const BackendConfig& backend) {
         entry.resources = backend.resources;
+        entry.site = backend.site;
         auto& policy = entry.policy;
         policy.poll = backend.pollInterval;
         policy.pendingLimit = backend.pendingLimit;

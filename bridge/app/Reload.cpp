@@ -82,6 +82,7 @@ private:
         backend.pendingLimit = next->pendingLimit;
         backend.minimumRunTime = next->minimumRunTime;
         backend.infrastructureRetries = next->infrastructureRetries;
+        backend.site = next->site;
         // What the batch system can be asked for is a matter of its type and commands.
         const auto used = std::move(backend.resources.used);
         backend.resources = next->resources;

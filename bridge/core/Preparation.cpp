@@ -149,6 +149,7 @@ payload::ScriptContext Reconciler::context(const gitlab::JobDescription& job,
     context.deadline = record.deadline.value_or(record.claimedAt + job.timeout);
     context.tlsCa = runner.tlsCa;
     context.debugTraceDisabled = runner.debugTraceDisabled;
+    context.site = world_.backends.at(runner.backend)->site;
     return context;
 }
 

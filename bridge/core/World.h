@@ -36,6 +36,7 @@ struct BackendEntry {
 
     RunAs runAs = {};
     ResourceRules resources = {};
+    payload::Site site = {};
 
     // Owner thread only.
     SteadyTime nextPoll = {};

@@ -18,7 +18,7 @@ bridge_test(e2e_test LABEL e2e TIMEOUT 300
     e2e/BackupTest.cpp e2e/CrashTest.cpp e2e/DiskTest.cpp e2e/HostileTest.cpp
     e2e/LogTest.cpp e2e/LongPollTest.cpp e2e/NotifyTest.cpp e2e/OperationTest.cpp
     e2e/ProjectAccountTest.cpp e2e/ProtocolTest.cpp e2e/ProxyTest.cpp e2e/PowerLossTest.cpp
-    e2e/RegisterTest.cpp e2e/ResourceTest.cpp e2e/RunnerFileTest.cpp e2e/ServersTest.cpp e2e/SimulatedTest.cpp
+    e2e/RegisterTest.cpp e2e/ResourceTest.cpp e2e/RunnerFileTest.cpp e2e/ServersTest.cpp e2e/SimulatedTest.cpp e2e/SiteTest.cpp
     e2e/TlsTest.cpp e2e/TokenTest.cpp
   DEPS conformance_cases gridbridge::fakegitlab Poco::Net OpenSSL::Crypto)
 target_sources(e2e_test PRIVATE e2e/LocalBackend.cpp e2e/Service.cpp e2e/Program.cpp fakes/TestCertificate.cpp)

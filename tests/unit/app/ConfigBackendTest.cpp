@@ -186,5 +186,44 @@ TEST_F(BackendConfigErrors, AKeyOfCommands) {
                             "\"command\", which has its own; remove it"));
 }
 
+TEST_F(BackendConfigErrors, HowJobsUseTheNodes) {
+    const std::string local = "type = \"local\"\nwork_dir = \"/w\"\nrun_as = \"ci\"\n";
+    const std::string here = "config.toml:10: backends.here.";
+    for (const std::string good : {"\"$NAME_1\"", "\"/a b/-'c\"", "'/a\"b'", "\"/\"", "\"$_\""}) {
+        EXPECT_THAT(asBackend(local + "scratch = " + good + "\n"), ::testing::IsEmpty()) << good;
+    }
+    for (const std::string bad : {"$A/b", "${A}", "/scratch/$USER", "$", "$1", "$(id)", "$A "}) {
+        EXPECT_THAT(asBackend(local + "scratch = \"" + bad + "\"\n"),
+                    ElementsAre(here + "scratch: a variable stands for all of it or nothing; write "
+                                       "a path, or \"$NAME\" with a variable of the nodes"))
+            << bad;
+    }
+    EXPECT_THAT(asBackend(local + "scratch = \"a\"\n"),
+                ElementsAre(here + "scratch: is not an absolute path; write it from the root, "
+                                   "starting with /"));
+    EXPECT_THAT(asBackend(local + "scratch = \"/a\\nb\"\n"),
+                ElementsAre(here + "scratch: holds a control character; remove it"));
+    EXPECT_THAT(asBackend(local + "min_scratch = \"3 apples\"\n"),
+                ElementsAre(::testing::StartsWith(here + "min_scratch: \"3 apples\" is no size")));
+    EXPECT_THAT(asBackend(local + "home = \"mine\"\n"),
+                ElementsAre(here + "home: \"mine\" is not known; write one of: private, real, "
+                                   "project"));
+    EXPECT_THAT(asBackend(local + "shell_init = \"\"\n"),
+                ElementsAre(here + "shell_init: is empty; give it a value or remove it"));
+}
+
+TEST_F(BackendConfigErrors, HomesOfProjectsNeedAFolderThatTheNodesSee) {
+    const std::string condor =
+        "type = \"htcondor\"\nwork_dir = \"/w\"\nrun_as = \"ci\"\nhome = \"project\"\n";
+    EXPECT_THAT(asBackend(condor), ::testing::IsEmpty());
+    EXPECT_THAT(asBackend(condor + "file_transfer = true\n"),
+                ElementsAre("config.toml:10: backends.here.home: \"project\" needs a work_dir that "
+                            "the nodes see, and with file_transfer or spool they need not; write "
+                            "\"private\" or \"real\""));
+    EXPECT_THAT(asBackend("type = \"simulated\"\nwork_dir = \"/w\"\nscratch = \"/s\"\n"),
+                ElementsAre("config.toml:9: backends.here.scratch: says nothing for type = "
+                            "\"simulated\", which runs no script; remove it"));
+}
+
 }  // namespace
 }  // namespace gridbridge::app

@@ -56,6 +56,7 @@ TEST_F(ReloadTest, WhatCanChangeDoes) {
     backend().pendingLimit = std::chrono::hours(1);
     backend().minimumRunTime = std::chrono::minutes(1);
     backend().infrastructureRetries = 0;
+    backend().site = {"module load gcc", "/scratch", 1, payload::Site::Home::Real};
 
     const auto reload = planReload(now, next);
 
@@ -152,6 +153,10 @@ const std::map<std::string_view, std::pair<const char*, const char*>> kValues{
     {"slots", {"5", "6"}},
     {"run_as", {"\"ci\"", "\"ci2\""}},
     {"trusted_jobs", {"false", "true"}},
+    {"shell_init", {"\"a\"", "\"b\""}},
+    {"scratch", {"\"/a\"", "\"$B\""}},
+    {"min_scratch", {"\"1 GiB\"", "\"2 GiB\""}},
+    {"home", {"\"real\"", "\"private\""}},
     {"seed", {"5", "6"}},
     {"faults", {"0.5", "0.6"}},
     {"partition", {"\"a\"", "\"b\""}},

@@ -1,0 +1,67 @@
+#include "bridge/app/ConfigSite.h"
+
+#include <algorithm>
+
+namespace gridbridge::app {
+
+namespace {
+
+using payload::Site;
+
+constexpr std::uint64_t kLeastSize = std::uint64_t{1} << 20U;
+constexpr std::uint64_t kMostSize = std::uint64_t{1} << 50U;
+
+/// `$` and a name that a variable of a shell can have.
+bool isReference(const std::string& text) {
+    const auto good = [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+               c == '_';
+    };
+    return text.size() > 1 && text[0] == '$' && !(text[1] >= '0' && text[1] <= '9') &&
+           std::all_of(text.begin() + 1, text.end(), good);
+}
+
+std::string scratch(ConfigSection& section) {
+    const auto text = section.text("scratch");
+    if (!text || isReference(*text)) {
+        return text.value_or("");
+    }
+    if (text->find('$') != std::string::npos) {
+        section.report("scratch", "a variable stands for all of it or nothing",
+                       "write a path, or \"$NAME\" with a variable of the nodes");
+        return {};
+    }
+    const auto isControl = [](char c) {
+        return static_cast<unsigned char>(c) < ' ' || c == '\x7f';
+    };
+    if (std::any_of(text->begin(), text->end(), isControl)) {
+        section.report("scratch", "holds a control character", "remove it");
+        return {};
+    }
+    const auto path = section.absolutePath("scratch");
+    return path ? path->string() : "";
+}
+
+Site::Home home(ConfigSection& section, const BackendConfig& backend) {
+    const auto word = section.choice("home", {"private", "real", "project"});
+    if (word == "project" && backend.type == "htcondor" && copiesFiles(backend.htcondor)) {
+        section.report("home",
+                       "\"project\" needs a work_dir that the nodes see, and with file_transfer or "
+                       "spool they need not",
+                       "write \"private\" or \"real\"");
+    }
+    return word == "real"      ? Site::Home::Real
+           : word == "project" ? Site::Home::Project
+                               : Site::Home::Private;
+}
+
+}  // namespace
+
+void takeSite(ConfigSection& section, BackendConfig& backend) {
+    backend.site.shellInit = section.text("shell_init").value_or("");
+    backend.site.scratch = scratch(section);
+    backend.site.minScratch = section.size("min_scratch", kLeastSize, kMostSize).value_or(0);
+    backend.site.home = home(section, backend);
+}
+
+}  // namespace gridbridge::app

@@ -150,6 +150,8 @@ payload::ScriptContext Reconciler::context(const gitlab::JobDescription& job,
     context.tlsCa = runner.tlsCa;
     context.debugTraceDisabled = runner.debugTraceDisabled;
     context.site = world_.backends.at(runner.backend)->site;
+    context.cache = runner.cache;
+    context.cache.account = record.account;
     return context;
 }
 

@@ -63,6 +63,7 @@ struct RunnerEntry {
     std::int64_t outputLimit = 4096 * 1024;  ///< Bytes.
     std::vector<std::string> environment = {};
     bool debugTraceDisabled = false;
+    payload::CacheStore cache = {};  ///< Without the account, which each job has.
 };
 
 /// Everything outside the core, by name. The maps only grow, in the owner thread.

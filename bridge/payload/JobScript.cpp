@@ -4,6 +4,7 @@
 #include <set>
 
 #include "bridge/payload/ArtifactPlan.h"
+#include "bridge/payload/CacheStage.h"
 #include "bridge/payload/ClonePath.h"
 #include "bridge/payload/Dependency.h"
 #include "bridge/payload/Expansion.h"
@@ -116,10 +117,14 @@ public:
         }
         add("env.sh", *environment);
         plan_.stages.push_back(getSourcesStage(job_, settings, context_));
+        const auto caches = addCaches(settings);
         if (std::any_of(job_.dependencies.begin(), job_.dependencies.end(), hasArchive)) {
             plan_.stages.push_back(downloadStage(job_.dependencies, settings));
         }
         addSteps(settings);
+        for (auto& stage : archiveCacheStages(caches, context_.cache, job_.projectId)) {
+            plan_.stages.push_back(std::move(stage));
+        }
         if (auto added = addCollection(); !added) {
             return added.error();
         }
@@ -155,6 +160,37 @@ private:
         }
         if (hasOwnBeginning(context_.site)) {
             add("prepare_script.sh", stageBeginning(context_.site, true));
+        }
+    }
+
+    std::vector<PlannedCache> addCaches(const Settings& settings) {
+        if (job_.cache.empty()) {
+            return {};
+        }
+        // What is of no project would be of all.
+        if (context_.cache.folder.empty() || job_.projectId <= 0) {
+            script_.warnings.emplace_back("Cache is not supported by this runner, skipping");
+            return {};
+        }
+        auto caches = planCaches(job_, variables_, script_.warnings);
+        for (const auto& cache : caches) {
+            warnOfLiterals("cache", cache.entry);
+        }
+        if (!caches.empty()) {
+            plan_.stages.push_back(
+                restoreCacheStage(caches, context_.cache, job_.projectId, settings));
+        }
+        return caches;
+    }
+
+    /// `what`: whose texts the entry has.
+    void warnOfLiterals(const std::string& what, const gitlab::ArtifactEntry& entry) {
+        for (const auto& text : textsOf(entry)) {
+            if (hasReference(text) && nodeText(text).partlyLiteral) {
+                script_.warnings.push_back(what + ": " + oneLine(text) +
+                                           ": a part of it is no expansion of a variable that "
+                                           "this runner knows and is taken as it is");
+            }
         }
     }
 
@@ -209,13 +245,7 @@ private:
             if (hasNames(entry)) {
                 addOutput(namesName(i));
             }
-            for (const auto& text : textsOf(entry)) {
-                if (hasReference(text) && nodeText(text).partlyLiteral) {
-                    script_.warnings.push_back("artifacts: " + oneLine(text) +
-                                               ": a part of it is no expansion of a variable that "
-                                               "this runner knows and is taken as it is");
-                }
-            }
+            warnOfLiterals("artifacts", entry);
         }
         plan_.stages.push_back(collectStage(entries));
         return {};

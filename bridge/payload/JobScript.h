@@ -18,6 +18,15 @@
 
 namespace gridbridge::payload {
 
+/// Where the nodes keep what is in `cache`.
+struct CacheStore {
+    std::string folder = {};  ///< Absolute; empty = there are no caches.
+    std::string account =
+        {};  ///< A folder in it, of the account that the job runs as; may be empty.
+    std::uint64_t limit = 0;      ///< Bytes that the caches of one account may have, and so one.
+    std::chrono::seconds age{0};  ///< What nobody has used for so long goes.
+};
+
 /// What the script needs beyond GitLab's description.
 struct ScriptContext {
     std::string runnerShortToken;
@@ -31,6 +40,7 @@ struct ScriptContext {
     std::string tlsCa = {};  ///< Certificates (PEM text) that GitLab's own must be signed by.
     std::chrono::seconds wallTime{0};  ///< From the job's start on its node; 0 = no such limit.
     Site site = {};                    ///< Of the backend.
+    CacheStore cache = {};
 };
 
 struct ScriptFile {

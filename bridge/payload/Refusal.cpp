@@ -50,9 +50,6 @@ std::optional<std::string> refusal(const JobDescription& job) {
 }
 
 void warnOfUnsupported(const JobDescription& job, std::vector<std::string>& warnings) {
-    if (!job.cache.empty()) {
-        warnings.emplace_back("Cache is not supported by this runner, skipping");
-    }
     const auto& entries = job.artifacts;
     if (std::any_of(entries.begin(), entries.end(), [](const gitlab::ArtifactEntry& entry) {
             return entry.format != "zip" && entry.format != "gzip" && entry.format != "raw";

@@ -227,6 +227,7 @@ Settings readSettings(const Variables& variables, const gitlab::JobDescription& 
     settings.sshPort = variables.setting("CI_SERVER_SHELL_SSH_PORT");
     settings.lfs = !read.flag("GIT_LFS_SKIP_SMUDGE", false);
     settings.getSourcesAttempts = read.attempts("GET_SOURCES_ATTEMPTS");
+    settings.restoreCacheAttempts = read.attempts("RESTORE_CACHE_ATTEMPTS");
     settings.artifactDownloadAttempts = read.attempts("ARTIFACT_DOWNLOAD_ATTEMPTS");
     settings.afterScriptIgnoresErrors = read.flag("AFTER_SCRIPT_IGNORE_ERRORS", true);
     settings.scriptTimeout =

@@ -29,6 +29,7 @@ struct Settings {
     std::string sshPort = {};
     bool lfs = true;  ///< Files of Git LFS are fetched.
     int getSourcesAttempts = 1;
+    int restoreCacheAttempts = 1;
     int artifactDownloadAttempts = 1;
     bool afterScriptIgnoresErrors = true;
     std::chrono::seconds scriptTimeout{0};  ///< 0 = as long as the job.

@@ -1,0 +1,237 @@
+#include "bridge/payload/Selection.h"
+
+#include <string_view>
+
+#include "bridge/payload/Expansion.h"
+#include "bridge/payload/Shell.h"
+
+namespace gridbridge::payload {
+
+namespace {
+
+// Names in lists end with NUL and begin with `./`, so that none is taken for an option. Every list
+// is sorted by bytes, each name once, so that the service can read the tarball as it comes.
+constexpr std::string_view kFunctions = R"gb(trap 'exit 1' TERM
+cd -- "$GB_PROJECT_DIR" || exit 1
+export LC_ALL=C
+unset GREP_OPTIONS TAR_OPTIONS GZIP
+gb_tmp=$(mktemp -d "$GB_CTL/select.XXXXXXXX") || exit 1
+# For a million names bash takes half a minute, and grep a tenth of a second.
+gb_gnu=0
+gb_probe() { printf 'a\nb\0a\0' | grep -azE '[[:cntrl:]]' | sed -z 's|$|/|' | tr '\n\0' nz; }
+[ "$(gb_probe 2>/dev/null)" != anb/z ] || gb_gnu=1
+# gb_find PATH: all that is there. A link before the `/` at the end is followed, and left out.
+gb_find() {
+  local gb_from=${1%/} gb_least=0
+  if [ "$gb_from" != "$1" ] && [ -L "$gb_from" ]; then gb_from=$1 gb_least=1; fi
+  [ -e "$1" ] || [ -L "$gb_from" ] || return 0
+  find "$gb_from" -mindepth "$gb_least" ! -name . \( -type f -o -type d -o -type l \) -print0 || [ $? -eq 1 ]
+}
+gb_untracked() {
+  local gb_name
+  if [ "$gb_gnu" = 1 ]; then
+    { git ls-files -o -z || :; } | sed -z 's|^|./|; s|/$||'
+    return
+  fi
+  { git ls-files -o -z || :; } | while IFS= read -r -d '' gb_name; do
+    printf './%s\0' "${gb_name%/}"
+  done
+}
+# gb_filter EXPRESSION DROPPED: the names that come in without those that fit (0) or do not (1).
+# What cannot be known stays: the service decides.
+gb_filter() {
+  local gb_option=-azE
+  [ "$2" = 1 ] || gb_option=-azvE
+  if [ "$gb_gnu" != 1 ] || [[ $1 == *$'\n'* ]] ||
+    ! gb_grep -azE -e "$1" </dev/null 2>/dev/null; then
+    gb_filter_slowly "$1" "$2"
+    return
+  fi
+  cat >"$gb_tmp/names" || return
+  gb_grep -azv '[[:cntrl:]]' "$gb_tmp/names" | gb_grep "$gb_option" -e "$1" || return
+  # What a newline is to the expressions of grep differs between its versions.
+  gb_grep -az '[[:cntrl:]]' "$gb_tmp/names" | gb_filter_slowly "$1" "$2"
+}
+gb_grep() { grep "$@" || [ $? -eq 1 ]; }
+gb_filter_slowly() {
+  local gb_name gb_rc
+  while IFS= read -r -d '' gb_name; do
+    gb_rc=0
+    [[ $gb_name =~ $1 ]] || gb_rc=$?
+    [ "$gb_rc" -eq "$2" ] || printf '%s\0' "$gb_name" || return
+  done
+}
+gb_sort() { sort -zu -T "$gb_tmp" >"$gb_tmp/list"; }
+gb_count() { tr -dc '\0' <"$gb_tmp/list" | wc -c; }
+# gb_tar FILE KIB: the list as a gzip'd tarball of that size at most.
+gb_tar() (
+  set +e
+  ulimit -f "$2"
+  tar --format=gnu --hard-dereference --null --no-recursion -T "$gb_tmp/list" -cf - |
+    gzip -1 >"$1"
+  gb_rc=("${PIPESTATUS[@]}")
+  # 1 = a file changed while it was read: what was read is kept.
+  [ "${gb_rc[0]}" -le 1 ] && [ "${gb_rc[1]}" -eq 0 ]
+)
+)gb";
+
+/// For texts that the node expands: what Glob and ArtifactPlan do, done by the shell.
+constexpr std::string_view kTextFunctions = R"gb(
+# gb_below TEXT: sets gb_path to it, relative to the project folder, empty for that itself. Fails
+# when it is elsewhere.
+gb_below() {
+  local gb_rest=$1 gb_part
+  case $1 in
+    "$GB_PROJECT_DIR" | "$GB_PROJECT_DIR"/*) gb_rest=${1#"$GB_PROJECT_DIR"} ;;
+    '' | /*) return 1 ;;
+  esac
+  gb_path=
+  gb_rest+=/
+  while [ -n "$gb_rest" ]; do
+    gb_part=${gb_rest%%/*} gb_rest=${gb_rest#*/}
+    case $gb_part in
+      '' | .) ;;
+      ..)
+        [ -n "$gb_path" ] || return 1
+        case $gb_path in */*) gb_path=${gb_path%/*} ;; *) gb_path= ;; esac
+        ;;
+      *) gb_path+=${gb_path:+/}$gb_part ;;
+    esac
+  done
+}
+# gb_glob PATTERN: sets gb_fits to an expression for whatever it fits, and gb_exact to 1 when for
+# nothing more. Fails when it is malformed.
+gb_glob() {
+  [ ${#1} -le 4096 ] || return 1
+  local gb_rest=$1 gb_c gb_before= gb_depth=0 gb_slash=/ gb_class='^[!^]?(\\.|[^]\])+]'
+  gb_fits= gb_exact=1
+  [[ $1 != *[!\ -~]* ]] || gb_exact=0
+  # Alternatives can make one `**` of two stars, or bring a slash beside it.
+  [[ $1 != *'{'* || $1 != *'*'*'*'* ]] || gb_slash='/?' gb_exact=0
+  while [ -n "$gb_rest" ]; do
+    gb_c=${gb_rest:0:1} gb_rest=${gb_rest:1}
+    case $gb_c in
+      '*') gb_stars ;;
+      '?') gb_fits+='[^/]{1,4}' gb_exact=0 ;;
+      '[')
+        [[ $gb_rest =~ $gb_class ]] || return 1
+        gb_rest=${gb_rest:${#BASH_REMATCH}}
+        gb_fits+='[^/]{1,4}' gb_exact=0
+        ;;
+      '{') gb_fits+='(' gb_depth=$((gb_depth + 1)) ;;
+      '}' | ,)
+        if [ "$gb_depth" = 0 ]; then gb_literal
+        elif [ "$gb_c" = , ]; then gb_fits+='|'
+        else gb_fits+=')' gb_depth=$((gb_depth - 1))
+        fi
+        ;;
+      \\)
+        [ -n "$gb_rest" ] || return 1
+        gb_c=${gb_rest:0:1} gb_rest=${gb_rest:1}
+        gb_literal
+        ;;
+      *) gb_literal ;;
+    esac
+    gb_before=$gb_c
+  done
+  [ "$gb_depth" = 0 ]
+}
+gb_literal() {
+  if [ "$gb_c" = / ]; then gb_fits+=$gb_slash; return; fi
+  case '\.^$+()|[]{}*?' in *"$gb_c"*) gb_fits+=\\ ;; esac
+  gb_fits+=$gb_c
+}
+gb_stars() {
+  local gb_more=${gb_rest%%[!*]*}
+  gb_rest=${gb_rest#"$gb_more"}
+  if [ "$gb_slash" != / ]; then
+    gb_fits+='.*' gb_rest=${gb_rest#/}
+  elif [ "$gb_more" != '*' ] || [[ $gb_before != @(|/) || $gb_rest != @(|/*) ]]; then
+    gb_fits+='[^/]*'
+  elif [ -n "$gb_rest" ]; then
+    gb_rest=${gb_rest:1} gb_c=/
+    # The next one says the same.
+    [[ $gb_rest == @('**'|'**/'*) ]] || gb_fits+='(.*/)?'
+  elif [[ $gb_fits == */ ]]; then
+    gb_fits=${gb_fits%/}'(/.*)?'
+  else
+    gb_fits+='.*'
+  fi
+}
+# gb_select TEXT: what the path may bring in.
+gb_select() {
+  local gb_special='[*?[{\\]' gb_folder
+  gb_below "$1" || return 0
+  gb_path=${gb_path:-**}
+  gb_folder=${gb_path%%$gb_special*}
+  if [ "$gb_folder" = "$gb_path" ]; then
+    gb_find "./$gb_path"
+    return
+  fi
+  case $gb_folder in */*) gb_folder=./${gb_folder%/*}/ ;; *) gb_folder=. ;; esac
+  gb_glob "$gb_path" || return 0
+  gb_find "$gb_folder" | gb_filter "^\./($gb_fits)(/.*)?\$" 1
+}
+# Lists the texts in $gb_tmp/texts; an element of gb_texts each.
+gb_read_texts() {
+  local gb_text
+  [ $(($(wc -c <"$gb_tmp/texts"))) -le 60000 ] || {
+    echo 'ERROR: the expanded texts of these paths are longer than 60000 bytes'
+    return 1
+  }
+  gb_texts=()
+  while IFS= read -r -d '' gb_text; do gb_texts+=("$gb_text"); done <"$gb_tmp/texts"
+}
+)gb";
+
+/// The statement that lists what the path may bring in.
+std::string listing(const Glob& glob) {
+    if (glob.path()) {
+        return "gb_find " + shellQuoted("./" + *glob.path());
+    }
+    return "gb_find " + shellQuoted(glob.folder().empty() ? "." : "./" + glob.folder()) +
+           " | gb_filter " + shellQuoted("^\\./" + glob.expression() + "(/.*)?$") + " 1";
+}
+
+/// Fills gb_texts: name, paths and `exclude` in this order, empty where nothing is to be expanded.
+std::string expansions(const gitlab::ArtifactEntry& entry) {
+    // A shell of its own: PATH, TAR_OPTIONS and the like are the job's, the tools here are not.
+    std::string text = "(\n. \"$GB_IN/env.sh\"\n";
+    std::size_t number = 0;
+    for (const auto& each : textsOf(entry)) {
+        text += "gb_texts[" + std::to_string(number++) +
+                "]=" + (hasReference(each) ? nodeText(each).word : "''") + "\n";
+    }
+    return text +
+           "printf '%s\\0' \"${gb_texts[@]}\"\n) >\"$gb_tmp/texts\"\n"
+           "gb_read_texts\n";
+}
+
+std::string inclusions(const gitlab::ArtifactEntry& entry, const ArtifactPlan& plan) {
+    std::string text = "{\n  :\n";
+    for (std::size_t i = 0; i < plan.paths.size(); ++i) {
+        if (hasReference(entry.paths[i])) {
+            text += "  gb_select " + selectedText(1 + i) + "\n";
+        } else if (const auto& glob = plan.paths[i].glob) {
+            text += "  " + listing(*glob) + "\n";
+        }
+    }
+    return text + (plan.untracked ? "  gb_untracked\n" : "") + "} | gb_sort\n";
+}
+
+}  // namespace
+
+std::string selectedText(std::size_t number) {
+    return "\"${gb_texts[" + std::to_string(number) + "]}\"";
+}
+
+std::string selectionFunctions(bool expandsOnNode) {
+    return std::string(kFunctions) + (expandsOnNode ? std::string(kTextFunctions) : "");
+}
+
+std::string selection(const gitlab::ArtifactEntry& entry, const ArtifactPlan& plan) {
+    return "gb_texts=()\n" + (isExpandedOnNode(entry) ? expansions(entry) : "") +
+           inclusions(entry, plan);
+}
+
+}  // namespace gridbridge::payload

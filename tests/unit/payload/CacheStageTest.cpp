@@ -1,0 +1,329 @@
+// Jobs whose caches lie in a folder that several nodes see: here, that several runs of scripts
+// share.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <array>
+#include <fcntl.h>
+#include <fstream>
+#include <sys/stat.h>
+#include <thread>
+#include <unistd.h>
+
+#include "bridge/payload/CacheKey.h"
+#include "tests/unit/payload/ScriptRun.h"
+
+namespace gridbridge::payload {
+namespace {
+
+using std::filesystem::path;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+class CacheStageTest : public ::testing::Test {
+protected:
+    CacheStageTest() {
+        std::string pattern = std::filesystem::temp_directory_path() / "cache test's.XXXXXX";
+        top_ = mkdtemp(pattern.data());
+        std::filesystem::create_directory(top_ / "caches");
+        context_.cache = {(top_ / "caches").string(), "", std::uint64_t{1} << 30U,
+                          std::chrono::hours(24)};
+    }
+    ~CacheStageTest() override { std::filesystem::remove_all(top_); }
+
+    static gitlab::JobDescription job(std::vector<std::string> script,
+                                      gitlab::CacheEntry cache = {.key = "k", .paths = {"lib/"}}) {
+        auto job = jobWith(std::move(script));
+        job.projectId = 7;
+        job.traceSections = true;
+        job.cache = {std::move(cache)};
+        return job;
+    }
+    /// What a person reads of its log; `outcome` is what its status says.
+    std::string run(const gitlab::JobDescription& job, const std::string& outcome = "success") {
+        ScriptRun run(job, context_);
+        run.run();
+        EXPECT_EQ(run.status().outcome, outcome) << run.text();
+        sections_ = run.log();
+        return run.text();
+    }
+    path caches() const { return top_ / "caches"; }
+    path archive(const std::string& key = "k") const {
+        return caches() / context_.cache.account / "7" / cacheFolderName(key) / "cache.tar.gz";
+    }
+    /// A tarball that somebody made by a command of bash in an empty folder.
+    void plant(const std::string& key, const std::string& command) {
+        std::filesystem::create_directories(archive(key).parent_path());
+        const auto made = top_ / "made";
+        std::filesystem::create_directories(made);
+        const auto all = "cd '" + quoted(made) + "' && A='" + quoted(archive(key)) + "' V='" +
+                         quoted(top_ / "victim") + "'\n" + command;
+        std::ofstream(top_ / "plant.sh") << all;
+        ASSERT_EQ(std::system(("bash '" + quoted(top_ / "plant.sh") + "'").c_str()), 0);
+        std::filesystem::remove_all(made);
+    }
+    static std::string quoted(const path& path) {
+        std::string text;
+        for (const char c : path.string()) {
+            text += c == '\'' ? std::string("'\\''") : std::string(1, c);
+        }
+        return text;
+    }
+    static std::size_t filesBelow(const path& folder) {
+        std::size_t count = 0;
+        for (const auto& each : std::filesystem::recursive_directory_iterator(folder)) {
+            count += each.is_directory() ? 0U : 1U;
+        }
+        return count;
+    }
+    static void setTime(const path& file, std::time_t used, std::time_t made) {
+        const std::array<timespec, 2> times{timespec{used, 0}, timespec{made, 0}};
+        ASSERT_EQ(::utimensat(AT_FDCWD, file.c_str(), times.data(), 0), 0) << file;
+    }
+
+    path top_;
+    ScriptContext context_ = contextNow();
+    std::string sections_;
+};
+
+TEST_F(CacheStageTest, MissThenHitWithModesTimesAndLinks) {
+    const auto first = run(job({"mkdir lib; echo made >lib/tool; chmod 750 lib/tool",
+                                "ln -s tool lib/link; touch -d @1580644800 lib/tool"}));
+    EXPECT_THAT(first, AllOf(HasSubstr("Checking cache for k...\nWARNING: Cache file does not "
+                                       "exist\nFailed to extract cache\n"),
+                             HasSubstr("Creating cache k...\nCreated cache\n")));
+    EXPECT_THAT(sections_, AllOf(HasSubstr(":restore_cache\r"), HasSubstr(":archive_cache\r")));
+    struct stat state {};
+    ASSERT_EQ(::stat(archive().c_str(), &state), 0);
+    EXPECT_EQ(state.st_mode & 07777U, 0600U);
+
+    const auto second = run(job({"stat -c '%n %a %Y' lib/tool; readlink lib/link; cat lib/link"}));
+    EXPECT_THAT(second, AllOf(HasSubstr("Checking cache for k...\nSuccessfully extracted cache\n"),
+                              HasSubstr("lib/tool 750 1580644800\ntool\nmade\n"),
+                              HasSubstr("Archive is up to date!\nCreated cache\n")));
+}
+
+TEST_F(CacheStageTest, IsWrittenAgainOnlyWhenAFileIsNewer) {
+    run(job({"mkdir lib; echo one >lib/a; echo one >lib/b"}));
+    const auto inode = [&] {
+        struct stat state {};
+        EXPECT_EQ(::stat(archive().c_str(), &state), 0);
+        return state.st_ino;
+    };
+    const auto before = inode();
+    EXPECT_THAT(run(job({"cat lib/a"})), HasSubstr("up to date"));
+    EXPECT_EQ(inode(), before);
+
+    EXPECT_THAT(run(job({"echo two >lib/a"})), Not(HasSubstr("up to date")));
+    EXPECT_THAT(run(job({"cat lib/a lib/b"})), HasSubstr("two\none\n"));
+    EXPECT_EQ(filesBelow(caches()), 1U) << "no part of a file is left";
+}
+
+TEST_F(CacheStageTest, FallbackKeysAreTriedInOrderAndOnlyTheMainKeyIsWritten) {
+    run(job({"mkdir lib; echo old >lib/a"}, {.key = "old", .paths = {"lib/"}}));
+
+    const auto text = run(job({"cat lib/a; echo new >lib/a"},
+                              {.key = "new", .paths = {"lib/"}, .fallbackKeys = {"none", "old"}}));
+
+    EXPECT_THAT(text, HasSubstr("Checking cache for none...\nWARNING: Cache file does not exist\n"
+                                "Failed to extract cache\nChecking cache for old...\nSuccessfully "
+                                "extracted cache\n"));
+    EXPECT_THAT(text, HasSubstr("\nold\n"));
+    EXPECT_THAT(run(job({"cat lib/a"}, {.key = "new", .paths = {"lib/"}})), HasSubstr("\nnew\n"));
+    EXPECT_THAT(run(job({"cat lib/a"}, {.key = "old", .paths = {"lib/"}})), HasSubstr("\nold\n"));
+    EXPECT_FALSE(std::filesystem::exists(archive("none")));
+}
+
+TEST_F(CacheStageTest, PolicyPullMakesNoFolderAndPushFetchesNothing) {
+    const auto pull =
+        run(job({"mkdir lib; touch lib/a"}, {.key = "k", .paths = {"lib/"}, .policy = "pull"}));
+    EXPECT_THAT(pull, HasSubstr("Not uploading cache k due to policy"));
+    EXPECT_TRUE(std::filesystem::is_empty(caches()));
+
+    run(job({"mkdir lib; touch lib/a"}));
+    const auto push = run(
+        job({"ls lib || echo nothing-there"}, {.key = "k", .paths = {"lib/"}, .policy = "push"}));
+    EXPECT_THAT(push, AllOf(HasSubstr("Not downloading cache k due to policy"),
+                            HasSubstr("\nnothing-there\n"), HasSubstr("No files to cache.\n"),
+                            Not(HasSubstr("Created cache"))));
+}
+
+TEST_F(CacheStageTest, UnknownPolicyFailsTheJobBeforeTheScript) {
+    const auto text =
+        run(job({"echo script-ran"}, {.key = "k", .paths = {"a"}, .policy = "maybe"}), "failed");
+    EXPECT_THAT(text, AllOf(HasSubstr("ERROR: unknown cache policy: maybe"),
+                            Not(HasSubstr("\nscript-ran\n"))));
+}
+
+TEST_F(CacheStageTest, WhenDecidesAfterHowTheJobEnded) {
+    for (const auto& [when, failing, saved] :
+         {std::tuple("on_success", true, false), std::tuple("on_failure", true, true),
+          std::tuple("on_failure", false, false), std::tuple("always", true, true),
+          std::tuple("always", false, true)}) {
+        SCOPED_TRACE(when);
+        const auto key = std::string(when) + (failing ? "-failing" : "");
+        run(job({"mkdir lib; touch lib/a", failing ? "exit 3" : "true"},
+                {.key = key, .paths = {"lib/"}, .when = when}),
+            failing ? "failed" : "success");
+        EXPECT_EQ(std::filesystem::exists(archive(key)), saved);
+        EXPECT_EQ(sections_.find(":archive_cache_on_failure\r") != std::string::npos,
+                  failing && saved);
+    }
+}
+
+TEST_F(CacheStageTest, PathsComeFromVariablesOfTheScriptAndNotFromOutside) {
+    std::ofstream(top_ / "outside") << "secret";
+    auto wanted =
+        job({"mkdir -p lib other; echo 1 >lib/a; echo 2 >other/b",
+             "echo WHERE=other >>\"$GITLAB_ENV\""},
+            {.key = "k", .paths = {"lib/*", "$WHERE", (top_ / "outside").string(), "../../.."}});
+    EXPECT_THAT(run(wanted), HasSubstr("is not a subpath of project directory"));
+
+    const auto text = run(job({"find . -type f | sort"}));
+    EXPECT_THAT(text, HasSubstr("\n./lib/a\n./other/b\n"));
+    EXPECT_THAT(text, Not(HasSubstr("outside")));
+}
+
+TEST_F(CacheStageTest, HostileArchiveWritesNothingOutsideAndOnlyWarns) {
+    const auto victim = top_ / "victim";
+    const std::vector<std::string> archives{
+        "ln -s \"$V\" lib; tar -cf x.tar lib; rm lib; mkdir lib; touch lib/x; tar -rf x.tar lib/x; "
+        "gzip <x.tar >\"$A\"",
+        "mkdir d; touch x; tar -czf \"$A\" --transform 's,^x,../../../../../../../..'\"$V\"'/x,' "
+        "-P x",
+        "touch x; tar -czf \"$A\" --transform 's,^x,'\"$V\"'/x,' -P x",
+        "mkfifo lib; tar -czf \"$A\" lib",
+        "mkdir lib; echo in >lib/x; chmod 000 lib; tar -czf \"$A\" lib; chmod 700 lib",
+        "echo garbage >\"$A\"",
+        "head -c 100000 /dev/urandom >lib; tar -cz lib | head -c 50000 >\"$A\"",
+        "mkfifo \"$A\"",
+        "mkdir \"$A\"; touch \"$A/x\"",
+        "tar -czf \"$V.tar.gz\" . ; ln -s \"$V.tar.gz\" \"$A\""};
+    for (const auto& command : archives) {
+        SCOPED_TRACE(command);
+        std::filesystem::remove_all(caches() / "7");
+        std::filesystem::create_directory(victim);
+        plant("k", command);
+
+        // As an earlier job of the project may have left it in the sources.
+        const auto text = run(job({"echo script-ran; rm -rf lib; mkdir lib; echo new >lib/a"}));
+
+        EXPECT_THAT(text, HasSubstr("\nscript-ran\n"));
+        EXPECT_TRUE(std::filesystem::is_empty(victim));
+        EXPECT_THAT(text, HasSubstr("\nCreated cache\n"));
+        EXPECT_THAT(run(job({"cat lib/a"})), HasSubstr("\nnew\n"));
+    }
+}
+
+TEST_F(CacheStageTest, ArchiveDoesNotWriteThroughALinkOfAnEarlierOne) {
+    const auto victim = top_ / "victim";
+    std::filesystem::create_directory(victim);
+    plant("first", "ln -s \"$V\" lib; tar -czf \"$A\" lib");
+    plant("second", "mkdir lib; echo in >lib/x; tar -czf \"$A\" lib/x");
+    auto both = job({"cat lib/x"}, {.key = "first", .paths = {"none"}});
+    both.cache.push_back({.key = "second", .paths = {"none"}});
+
+    EXPECT_THAT(run(both), HasSubstr("\nin\n"));
+
+    EXPECT_TRUE(std::filesystem::is_empty(victim));
+}
+
+TEST_F(CacheStageTest, FolderOfAnotherAccountOrBehindALinkIsNotEntered) {
+    run(job({"mkdir lib; touch lib/a"}));
+    std::filesystem::rename(caches() / "7", top_ / "elsewhere");
+    std::filesystem::create_directory_symlink(top_ / "elsewhere", caches() / "7");
+    EXPECT_THAT(
+        run(job({"mkdir lib; touch lib/b"})),
+        AllOf(HasSubstr("is no folder of the account of this job"),
+              HasSubstr("\nFailed to extract cache\n"), HasSubstr("\nFailed to create cache\n")));
+    std::filesystem::remove(caches() / "7");
+    std::filesystem::rename(top_ / "elsewhere", caches() / "7");
+    if (::geteuid() == 0) {
+        ASSERT_EQ(::chown((caches() / "7").c_str(), 12345, 12345), 0);
+        EXPECT_THAT(run(job({"mkdir lib; touch lib/b"})),
+                    AllOf(HasSubstr("is no folder of the account of this job"),
+                          HasSubstr("\nFailed to create cache\n")));
+    }
+}
+
+TEST_F(CacheStageTest, MissingFolderOfCachesOnlyWarns) {
+    std::filesystem::remove(caches());
+    EXPECT_THAT(run(job({"mkdir lib; touch lib/a"})),
+                AllOf(HasSubstr("there is no folder " + caches().string() + " on this node"),
+                      HasSubstr("\nFailed to create cache\n")));
+    EXPECT_FALSE(std::filesystem::exists(caches()));
+}
+
+TEST_F(CacheStageTest, TooLargeACacheOnlyWarnsAndTheOldOneStays) {
+    run(job({"mkdir lib; echo small >lib/a"}));
+    context_.cache.limit = 64 * 1024;
+    const auto text = run(job({"head -c 300000 /dev/urandom >lib/b"}));
+    EXPECT_THAT(text, HasSubstr("\nFailed to create cache\n"));
+    EXPECT_EQ(filesBelow(caches()), 1U) << "no part of a file is left";
+    EXPECT_THAT(run(job({"cat lib/a; ls lib"})), HasSubstr("\nsmall\n"));
+}
+
+TEST_F(CacheStageTest, LeastRecentlyUsedGoFirstThenTheOldAndNothingElse) {
+    context_.cache.limit = 300 * 1024;
+    context_.cache.account = "ci";
+    const auto cached = [](const std::string& key) {
+        return job({"mkdir -p lib; head -c 100000 /dev/urandom >lib/a"},
+                   {.key = key, .paths = {"lib/"}});
+    };
+    const auto now = ::time(nullptr);
+    run(cached("a"));
+    run(cached("b"));
+    setTime(archive("a"), now - 2000, now - 2000);
+    setTime(archive("b"), now - 1000, now - 3000);
+    std::ofstream(caches() / "ci" / "7" / "mine") << "kept";
+    std::ofstream(archive("a").parent_path() / ".12345678.part") << "under way";
+    std::ofstream(archive("b").parent_path() / ".12345678.part") << "left";
+    setTime(archive("b").parent_path() / ".12345678.part", now - 90000, now - 90000);
+
+    run(cached("c"));
+    EXPECT_EQ(filesBelow(caches()), 6U - 1U) << "all three have room";
+    run(cached("d"));
+
+    EXPECT_FALSE(std::filesystem::exists(archive("a"))) << "the one used last longest ago";
+    EXPECT_TRUE(std::filesystem::exists(archive("b")));
+    EXPECT_TRUE(std::filesystem::exists(archive("d")));
+    EXPECT_TRUE(std::filesystem::exists(archive("a").parent_path() / ".12345678.part"));
+    EXPECT_TRUE(std::filesystem::exists(caches() / "ci" / "7" / "mine"));
+
+    context_.cache.age = std::chrono::seconds(3600);
+    setTime(archive("b"), now - 7200, now - 7200);
+    setTime(archive("c"), now - 60, now - 7200);
+    run(cached("d"));
+    EXPECT_FALSE(std::filesystem::exists(archive("b")));
+    EXPECT_TRUE(std::filesystem::exists(archive("c"))) << "it has been used since it was made";
+}
+
+TEST_F(CacheStageTest, SeveralWritersAtOnceLeaveOneWholeCache) {
+    std::vector<std::unique_ptr<ScriptRun>> runs;
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 4; ++i) {
+        const auto digit = std::to_string(i);
+        runs.push_back(std::make_unique<ScriptRun>(
+            job({"mkdir -p lib; rm -f lib/*; for n in 1 2 3; do echo " + digit +
+                 " >lib/$n; done; head -c 2000000 /dev/urandom >lib/big"}),
+            context_));
+        threads.emplace_back([&run = *runs.back()] { run.run(); });
+    }
+    for (auto& thread : threads) {
+        thread.join();
+    }
+    EXPECT_THAT(run(job({"cat lib/? | uniq | wc -l"})),
+                AllOf(HasSubstr("Successfully extracted cache"), HasSubstr("\n1\n")));
+    EXPECT_EQ(filesBelow(caches()), 1U);
+}
+
+TEST_F(CacheStageTest, JobOfNoProjectHasNoCache) {
+    auto nobodys = job({"true"});
+    nobodys.projectId = 0;
+    EXPECT_THAT(makeScript(nobodys, context_)->warnings,
+                ::testing::ElementsAre("Cache is not supported by this runner, skipping"));
+}
+
+}  // namespace
+}  // namespace gridbridge::payload

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "bridge/app/ConfigBackend.h"
+#include "bridge/app/ConfigCache.h"
 #include "bridge/app/ConfigFile.h"
 #include "bridge/app/ConfigSection.h"
 #include "bridge/app/ConfigTls.h"
@@ -52,6 +53,7 @@ public:
         if (raw_.runners.empty() && !raw_.runnersFaulty) {
             reading_.problems.push_back(noRunner(config_.file));
         }
+        checkCaches(reading_);
     }
 
 private:
@@ -111,6 +113,7 @@ private:
         }
         runner.access = {patterns(section, "allowed_projects"),
                          patterns(section, "banned_projects"), patterns(section, "banned_users")};
+        takeCache(section, runner, config_);
         config_.runners.push_back(std::move(runner));
     }
 

@@ -44,7 +44,10 @@ struct RunnerConfig {
     http::TlsFiles tls = {};
     std::vector<std::string> environment = {};  ///< NAME=value
     core::Access access = {};
-    bool debugTraceDisabled = false;  ///< CI_DEBUG_TRACE has no effect.
+    bool debugTraceDisabled = false;      ///< CI_DEBUG_TRACE has no effect.
+    std::filesystem::path cacheDir = {};  ///< On the nodes; empty = there are no caches.
+    std::uint64_t cacheLimit = std::uint64_t{20} << 30U;  ///< Bytes, for each account.
+    std::chrono::seconds cacheAge = std::chrono::hours(30 * 24);
     bool operator==(const RunnerConfig&) const = default;
 };
 

@@ -56,17 +56,6 @@ path resolved(const path& folder) {
     return ignored ? folder : real;
 }
 
-/// Whether one of the folders is, or lies within, the other; links are followed.
-bool overlap(const path& a, const path& b) {
-    const auto within = [](const path& inner, const path& outer) {
-        const path way = inner.lexically_relative(outer);
-        return !way.empty() && *way.begin() != "..";
-    };
-    const path realA = resolved(a);
-    const path realB = resolved(b);
-    return within(realA, realB) || within(realB, realA);
-}
-
 /// How long a job may wait, and how often it is submitted.
 void patience(ConfigSection& section, BackendConfig& backend) {
     backend.pendingLimit =
@@ -143,6 +132,16 @@ void workFolder(ConfigSection& section, BackendConfig& backend, const Config& co
 }
 
 }  // namespace
+
+bool overlap(const path& a, const path& b) {
+    const auto within = [](const path& inner, const path& outer) {
+        const path way = inner.lexically_relative(outer);
+        return !way.empty() && *way.begin() != "..";
+    };
+    const path realA = resolved(a);
+    const path realB = resolved(b);
+    return within(realA, realB) || within(realB, realA);
+}
 
 BackendConfig takeBackend(ConfigSection& section, const std::string& name, const Config& config,
                           const Host& host) {

@@ -11,4 +11,7 @@ namespace gridbridge::app {
 BackendConfig takeBackend(ConfigSection& section, const std::string& name, const Config& config,
                           const Host& host);
 
+/// Whether one of the folders is, or lies within, the other; links are followed.
+bool overlap(const std::filesystem::path& a, const std::filesystem::path& b);
+
 }  // namespace gridbridge::app

@@ -206,7 +206,7 @@ private:
         parts.transport = transportTo(runner, clock_);
         parts.api = std::make_unique<gitlab::HttpRunnerApi>(*parts.transport, clock_);
         const gitlab::RunnerIdentity identity{runner.token, systemId(store_.installation()),
-                                              features(), backend.type};
+                                              features(runner), backend.type};
         store_.saveRunner({runner.name, runner.url, {}, identity.systemId, {}, "ok"});
         std::string ca;
         if (!runner.tls.ca.empty()) {
@@ -229,6 +229,7 @@ private:
         entry.outputLimit = runner.outputLimitKib * 1024;
         entry.environment = runner.environment;
         entry.debugTraceDisabled = runner.debugTraceDisabled;
+        entry.cache = {runner.cacheDir.string(), {}, runner.cacheLimit, runner.cacheAge};
     }
 
     /// Main thread.

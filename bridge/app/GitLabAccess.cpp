@@ -20,22 +20,26 @@ std::unique_ptr<http::Transport> transportTo(const RunnerConfig& runner, const C
                                                  http::TransportOptions{.tls = runner.tls});
 }
 
-std::vector<std::string> features() {
-    return {"variables",
-            "artifacts",
-            "artifacts_exclude",
-            "upload_multiple_artifacts",
-            "upload_raw_artifacts",
-            "refspecs",
-            "masking",
-            "raw_variables",
-            "multi_build_steps",
-            "return_exit_code",
-            "trace_reset",
-            "trace_checksum",
-            "trace_size",
-            "cancelable",
-            "cancel_gracefully"};
+std::vector<std::string> features(const RunnerConfig& runner) {
+    std::vector<std::string> names{"variables",
+                                   "artifacts",
+                                   "artifacts_exclude",
+                                   "upload_multiple_artifacts",
+                                   "upload_raw_artifacts",
+                                   "refspecs",
+                                   "masking",
+                                   "raw_variables",
+                                   "multi_build_steps",
+                                   "return_exit_code",
+                                   "trace_reset",
+                                   "trace_checksum",
+                                   "trace_size",
+                                   "cancelable",
+                                   "cancel_gracefully"};
+    if (!runner.cacheDir.empty()) {
+        names.insert(names.end(), {"cache", "fallback_cache_keys"});
+    }
+    return names;
 }
 
 std::string systemId(const store::Installation& installation) {
@@ -55,7 +59,7 @@ gitlab::VerifyAnswer HttpGitLabAccess::verify(const RunnerConfig& runner,
     try {
         const auto transport = transportTo(runner, clock_);
         return gitlab::HttpRunnerApi(*transport, clock_)
-            .verify(context(), {runner.token, systemId, features(), ""});
+            .verify(context(), {runner.token, systemId, features(runner), ""});
     } catch (const std::exception& e) {
         return {.outcome = gitlab::VerifyOutcome::Misconfigured, .message = e.what()};
     }

@@ -16,8 +16,8 @@ namespace gridbridge::app {
 /// any secret, when the configured address or certificates cannot be used.
 std::unique_ptr<http::Transport> transportTo(const RunnerConfig& runner, const Clock& clock);
 
-/// `info.features`: exactly what works today (protocol 2.3).
-std::vector<std::string> features();
+/// `info.features`: exactly what works with this runner today (protocol 2.3).
+std::vector<std::string> features(const RunnerConfig& runner);
 
 /// How this installation names itself to GitLab beside others with the same runner token: the
 /// same for all its runners and over restarts (protocol 1.6).

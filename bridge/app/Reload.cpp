@@ -4,6 +4,7 @@
 #include <set>
 
 #include "bridge/app/Backends.h"
+#include "bridge/app/ConfigCache.h"
 
 namespace gridbridge::app {
 
@@ -36,6 +37,7 @@ public:
         }
         addNew(config.backends, next_.backends);
         addNew(config.runners, next_.runners);
+        closeCaches(config);
         return std::move(reload_);
     }
 
@@ -108,6 +110,7 @@ private:
             keep(next->tokenKey, runner.token, next->token);  // It is for another server.
         }
         keep(section + ".backend", runner.backend, next->backend);
+        keep(section + ".cache_dir", runner.cacheDir, next->cacheDir);
         keep(section + ".tls_ca_file", runner.tls.ca, next->tls.ca);
         keep(section + ".tls_cert_file", runner.tls.cert, next->tls.cert);
         keep(section + ".tls_key_file", runner.tls.key, next->tls.key);
@@ -116,6 +119,22 @@ private:
         runner.environment = next->environment;
         runner.debugTraceDisabled = next->debugTraceDisabled;
         runner.access = next->access;
+        runner.cacheLimit = next->cacheLimit;
+        runner.cacheAge = next->cacheAge;
+    }
+
+    /// Who may run a job changes at once, as whom it runs later.
+    void closeCaches(Config& config) {
+        for (auto& runner : config.runners) {
+            const auto account = sharedAccount(config, runner);
+            if (!account.empty()) {
+                runner.cacheDir.clear();
+                reload_.later.push_back("runners." + runner.name +
+                                        " keeps no caches until the service is started again: "
+                                        "jobs of several projects run as the account " +
+                                        account);
+            }
+        }
     }
 
     template <typename Section>

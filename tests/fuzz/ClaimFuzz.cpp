@@ -40,7 +40,8 @@ void tryWith(std::string_view input) {
                                          .bridgeHost = "bridge",
                                          .version = "1",
                                          .nonce = "n-1",
-                                         .deadline = fromEpoch(std::chrono::hours(24))};
+                                         .deadline = fromEpoch(std::chrono::hours(24)),
+                                         .cache = {.folder = "/caches"}};
     if (const auto script = payload::makeScript(*job, context)) {
         require(!script->inputs.empty() && script->loader.size() <= 4096, "a script can start");
     }

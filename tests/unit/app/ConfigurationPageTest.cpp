@@ -98,7 +98,7 @@ TEST(ConfigurationPage, ItsDefaultsAreTheDefaults) {
     Config spoken = loadConfig(folder.file(), ConfigFolder::host());
     spoken.runners.at(0).tokenPlace = silent.runners.at(0).tokenPlace;  // pushed down
     EXPECT_TRUE(spoken == silent);
-    EXPECT_EQ(written, 20U);
+    EXPECT_EQ(written, 22U);
 }
 
 /// Every duration of the tables names its bounds in the words that a file may hold.
@@ -119,9 +119,10 @@ TEST(ConfigurationPage, ItsBoundsOfDurationsAreTheBounds) {
         ++seen;
         const auto faults = [&](const std::string& value) {
             const auto entry = std::string(key->name) + " = " + value + "\n";
-            const bool top = key->section == SectionKind::Top;
-            return ConfigFolder().faultsOf((top ? entry : "") + gridbridge::testing::kRunner +
-                                           gridbridge::testing::kBackend + (top ? "" : entry));
+            const auto in = [&](SectionKind kind) { return key->section == kind ? entry : ""; };
+            return ConfigFolder().faultsOf(in(SectionKind::Top) + gridbridge::testing::kRunner +
+                                           in(SectionKind::Runner) + gridbridge::testing::kBackend +
+                                           in(SectionKind::Backend));
         };
         const auto seconds = [](const std::string& text) { return parseDuration(text)->count(); };
         EXPECT_THAT(faults("\"" + found[1].str() + "\""), ::testing::IsEmpty());
@@ -129,7 +130,7 @@ TEST(ConfigurationPage, ItsBoundsOfDurationsAreTheBounds) {
         EXPECT_THAT(faults(std::to_string(seconds(found[1]) - 1)), ::testing::SizeIs(1)) << line;
         EXPECT_THAT(faults(std::to_string(seconds(found[2]) + 1)), ::testing::SizeIs(1)) << line;
     }
-    EXPECT_EQ(seen, 7U);
+    EXPECT_EQ(seen, 8U);
 }
 
 TEST(ConfigurationPage, ItsExampleIsSound) {

@@ -51,6 +51,8 @@ TEST_F(ReloadTest, WhatCanChangeDoes) {
     runner().outputLimitKib = 1;
     runner().environment = {"A=b"};
     runner().access.bannedUsers = {"mallory"};
+    runner().cacheLimit = 1;
+    runner().cacheAge = std::chrono::hours(1);
     backend().pollInterval = std::chrono::seconds(5);
     backend().maxPending = 2;
     backend().pendingLimit = std::chrono::hours(1);
@@ -113,6 +115,24 @@ TEST_F(ReloadTest, ARunnerThatIsGoneClaimsNothingUntilItComesBack) {
     EXPECT_EQ(planReload(gone.config, next).config.runners[0].limit, 10);
 }
 
+TEST_F(ReloadTest, CachesEndAtOnceWhereAnotherProjectComesToTheirAccount) {
+    now.runners[0].cacheDir = "/caches";
+    now.runners[0].access.allowedProjects = {"physics/a"};
+    next = now;
+    EXPECT_EQ(planReload(now, next).config.runners[0].cacheDir, "/caches");
+    backend().runAs.projects = {{"physics/b", "ciphys"}};
+    runner().access.allowedProjects = {"physics/a", "physics/b"};
+
+    const auto reload = planReload(now, next);
+
+    EXPECT_EQ(reload.config.runners[0].cacheDir, "");
+    EXPECT_THAT(
+        reload.later,
+        ElementsAre("backends.here.project_run_as changes when the service is started again",
+                    "runners.pool keeps no caches until the service is started again: jobs "
+                    "of several projects run as the account ci"));
+}
+
 TEST_F(ReloadTest, NewRunnersAndBackendsBegin) {
     auto more = backend();
     more.name = "there";
@@ -144,6 +164,9 @@ const std::map<std::string_view, std::pair<const char*, const char*>> kValues{
     {"allowed_projects", {"[\"a/b\"]", "[\"a/c\"]"}},
     {"banned_projects", {"[\"a/b\"]", "[\"a/c\"]"}},
     {"banned_users", {"[\"ada\"]", "[\"bob\"]"}},
+    {"cache_dir", {"\"/caches\"", "\"/other-caches\""}},
+    {"cache_limit", {"\"1 GiB\"", "\"2 GiB\""}},
+    {"cache_age", {"\"1 day\"", "\"2 days\""}},
     {"work_dir", {"\"/jobs\"", "\"/tasks\""}},
     {"poll_interval", {"5", "6"}},
     {"max_pending", {"5", "6"}},

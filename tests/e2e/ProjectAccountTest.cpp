@@ -86,5 +86,54 @@ TEST_F(ProjectAccounts, AnAccountOfTheMapIsAskedLikeTheUsualOneAlsoWhereTheBatch
                    "; close it to that account, or name another");
 }
 
+TEST_F(ProjectAccounts, CachesOfProjectsAreThoseOfTheirAccountsOrThereAreNone) {
+    if (!isRoot()) {
+        GTEST_SKIP() << leftOut("caches of two accounts");
+    }
+    const auto& usual = newAccount("gb-e2e-c");
+    const auto& theirs = newAccount("gb-e2e-d");
+    const auto caches = folder.path / "caches";
+    std::filesystem::create_directory(caches);
+    std::filesystem::permissions(caches, std::filesystem::perms(01777));
+    const auto cacheDir = "cache_dir = \"" + caches.string() + "\"\n";
+    const auto runAs = "run_as = \"" + usual.name +
+                       "\"\nproject_run_as = [\"physics/detector=" + theirs.name + "\"]\n";
+    service->configure(cacheDir, runAs);
+    int code = 0;
+    EXPECT_EQ(service->command({"run"}, &code),
+              "gridbridge: " + service->config().string() +
+                  ":10: runners.pool.cache_dir: jobs of several projects run as the account " +
+                  usual.name +
+                  ", and each of them could read and change the caches of the others; name one "
+                  "project in allowed_projects, or give each project that is allowed an account "
+                  "of its own with project_run_as, or remove it\n");
+    EXPECT_EQ(code, 78);
+    service->configure(cacheDir + "allowed_projects = [\"physics/detector\", \"biology/cells\"]\n",
+                       runAs);
+    const auto cached = [&](const std::string& project, std::vector<std::string> script) {
+        return plain(
+            run({.project = project, .script = std::move(script), .cache = {{.paths = {"lib/"}}}})
+                .trace);
+    };
+    const auto planted = caches / theirs.name;
+    EXPECT_THAT(cached("biology/cells", {"umask 0; mkdir " + planted.string()}),
+                HasSubstr("Job succeeded"));
+    EXPECT_THAT(cached("physics/detector", {"mkdir lib; echo private >lib/a"}),
+                AllOf(HasSubstr("is no folder of the account of this job"),
+                      HasSubstr("\nFailed to create cache\n"), HasSubstr("Job succeeded")));
+    EXPECT_THAT(filesIn(caches), IsEmpty());
+    std::filesystem::remove_all(planted);
+
+    EXPECT_THAT(cached("physics/detector", {"mkdir lib; echo private >lib/a"}),
+                HasSubstr("\nCreated cache\n"));
+    EXPECT_THAT(cached("physics/detector", {"cat lib/a"}), HasSubstr("\nprivate\n"));
+    auto files = filesIn(planted);
+    ASSERT_EQ(files.size(), 1U);
+    files.push_back((shared_ / "control").string());
+    writeFile(shared_ / "control", "all may read this");
+    EXPECT_THAT(linesOf(cached("biology/cells", {tryToRead(files)})),
+                AllOf(Contains("closed " + files.front()), Contains("OPEN " + files.back())));
+}
+
 }  // namespace
 }  // namespace gridbridge::testing

@@ -132,8 +132,9 @@ std::optional<CachePlan> planCache(const gitlab::JobDescription& job,
     if (plan.keys.empty()) {
         return std::nullopt;
     }
-    for (const auto& key : entry.fallbackKeys) {
-        planner.add(plan, key);
+    constexpr std::size_t kMostFallbackKeys = 10;  // Twice as many as GitLab allows.
+    for (std::size_t i = 0; i < std::min(entry.fallbackKeys.size(), kMostFallbackKeys); ++i) {
+        planner.add(plan, entry.fallbackKeys[i]);
     }
     planner.addOwn(plan);
     const auto policy = expandedText(variables, entry.policy);

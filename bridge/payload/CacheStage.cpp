@@ -129,7 +129,7 @@ gb_sweep() {
 }
 )gb";
 
-std::string constants(const CacheStore& store, long long project) {
+std::string constants(const CacheStore& store, std::int64_t project) {
     constexpr std::uint64_t kKib = 1024;
     return "gb_store=" + shellQuoted(store.folder) + "\ngb_account=" + shellQuoted(store.account) +
            "\ngb_project=" + std::to_string(project) + "\ngb_limit=" + std::to_string(store.limit) +
@@ -179,12 +179,12 @@ std::vector<PlannedCache> planCaches(const gitlab::JobDescription& job, const Va
                                      std::vector<std::string>& warnings) {
     constexpr std::size_t kMostCaches = 4;  // As GitLab has it.
     std::vector<PlannedCache> caches;
-    for (const auto& entry : job.cache) {
-        if (caches.size() == kMostCaches) {
-            warnings.push_back("more than " + std::to_string(kMostCaches) +
-                               " caches, skipping the others");
-            break;
-        }
+    if (job.cache.size() > kMostCaches) {
+        warnings.push_back("more than " + std::to_string(kMostCaches) +
+                           " caches, skipping the others");
+    }
+    for (std::size_t i = 0; i < std::min(job.cache.size(), kMostCaches); ++i) {
+        const auto& entry = job.cache[i];
         auto plan = planCache(job, entry, variables, warnings);
         if (!plan) {
             continue;
@@ -203,7 +203,7 @@ std::vector<PlannedCache> planCaches(const gitlab::JobDescription& job, const Va
 }
 
 Stage restoreCacheStage(const std::vector<PlannedCache>& caches, const CacheStore& store,
-                        long long project, const Settings& settings) {
+                        std::int64_t project, const Settings& settings) {
     auto text = "trap 'exit 1' TERM\n" + unpackFunction() + constants(store, project) +
                 std::string(kPlace) + std::string(kRestore);
     for (const auto& cache : caches) {
@@ -217,7 +217,7 @@ Stage restoreCacheStage(const std::vector<PlannedCache>& caches, const CacheStor
 }
 
 std::vector<Stage> archiveCacheStages(const std::vector<PlannedCache>& caches,
-                                      const CacheStore& store, long long project) {
+                                      const CacheStore& store, std::int64_t project) {
     const bool expands = std::any_of(caches.begin(), caches.end(),
                                      [](const auto& each) { return isExpandedOnNode(each.entry); });
     std::vector<Stage> stages;
@@ -234,8 +234,7 @@ std::vector<Stage> archiveCacheStages(const std::vector<PlannedCache>& caches,
              .name = success ? "archive_cache" : "archive_cache_on_failure",
              .title = success ? "Saving cache for successful job" : "Saving cache for failed job",
              .text = selectionFunctions(expands) + constants(store, project) + std::string(kPlace) +
-                     std::string(kSave) + text +
-                     "gb_sweep 2>/dev/null\nexit 0\n",
+                     std::string(kSave) + text + "gb_sweep 2>/dev/null\nexit 0\n",
              .onSuccess = success,
              .onFailure = !success});
     }

@@ -20,9 +20,8 @@ namespace gridbridge::payload {
 
 /// Where the nodes keep what is in `cache`.
 struct CacheStore {
-    std::string folder = {};  ///< Absolute; empty = there are no caches.
-    std::string account =
-        {};  ///< A folder in it, of the account that the job runs as; may be empty.
+    std::string folder = {};      ///< Absolute; empty = there are no caches.
+    std::string account = {};     ///< Of the job; a folder in it, none where it is empty.
     std::uint64_t limit = 0;      ///< Bytes that the caches of one account may have, and so one.
     std::chrono::seconds age{0};  ///< What nobody has used for so long goes.
 };

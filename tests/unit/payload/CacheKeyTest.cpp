@@ -88,6 +88,15 @@ TEST_F(CacheKeyTest, KeysAreLookedForInOrderEachOnce) {
     EXPECT_THAT(made->keys, ElementsAre("k", "k-old", "k-older", "last"));
 }
 
+TEST_F(CacheKeyTest, NoServerMakesOneLookForAMillionKeys) {
+    gitlab::CacheEntry many{.key = "k"};
+    for (int i = 0; i < 1000; ++i) {
+        many.fallbackKeys.push_back("../" + std::to_string(i));
+    }
+    EXPECT_EQ(plan(many)->keys.size(), 11U);
+    EXPECT_EQ(warnings.size(), 10U);
+}
+
 TEST_F(CacheKeyTest, OwnFallbackKeyOpensNoCacheOfProtectedBranches) {
     for (const std::string own : {"main-protected", "main-protected. .", "main-protected/",
                                   "main-protected/%2e", "x/..\\main-protected"}) {

@@ -318,6 +318,19 @@ TEST_F(CacheStageTest, SeveralWritersAtOnceLeaveOneWholeCache) {
     EXPECT_EQ(filesBelow(caches()), 1U);
 }
 
+TEST_F(CacheStageTest, FourCachesAreKeptAsGitLabAllowsAndNoMore) {
+    auto five = job({"for n in 0 1 2 3 4; do echo $n >file$n; done"});
+    five.cache.clear();
+    for (const std::string n : {"0", "1", "2", "3", "4"}) {
+        five.cache.push_back({.key = "k" + n, .paths = {"file" + n}});
+    }
+    run(five);
+    EXPECT_EQ(filesBelow(caches()), 4U);
+    EXPECT_FALSE(std::filesystem::exists(archive("k4")));
+    EXPECT_THAT(makeScript(five, context_)->warnings,
+                ::testing::ElementsAre("more than 4 caches, skipping the others"));
+}
+
 TEST_F(CacheStageTest, JobOfNoProjectHasNoCache) {
     auto nobodys = job({"true"});
     nobodys.projectId = 0;

@@ -106,6 +106,7 @@ private:
             section.integer("output_limit", 1, kLargestOutputKib).value_or(runner.outputLimitKib);
         takeTls(section, runner);
         runner.debugTraceDisabled = section.flag("debug_trace_disabled").value_or(false);
+        runner.imageIgnored = section.choice("image", {"fail", "ignore"}) == "ignore";
         runner.environment = section.texts("environment");
         if (!std::all_of(runner.environment.begin(), runner.environment.end(), isAssignment)) {
             section.report("environment", "an element is not an assignment",
@@ -147,7 +148,9 @@ private:
             return;
         }
         runner.backend = *name;
-        if (config_.backend(*name) != nullptr || raw_.backendsFaulty) {
+        const auto* named = config_.backend(*name);
+        runner.hasContainers = named != nullptr && !named->container.run.empty();
+        if (named != nullptr || raw_.backendsFaulty) {
             return;
         }
         std::vector<std::string_view> known;

@@ -19,6 +19,7 @@
 #include "bridge/core/ResourceRules.h"
 #include "bridge/core/RunAs.h"
 #include "bridge/http/TlsFiles.h"
+#include "bridge/payload/ContainerCommands.h"
 #include "bridge/payload/Site.h"
 
 namespace gridbridge::app {
@@ -48,6 +49,8 @@ struct RunnerConfig {
     std::filesystem::path cacheDir = {};  ///< On the nodes; empty = there are no caches.
     std::uint64_t cacheLimit = std::uint64_t{20} << 30U;  ///< Bytes, for each account.
     std::chrono::seconds cacheAge = std::chrono::hours(30 * 24);
+    bool imageIgnored = false;   ///< Where the backend has no containers a job runs without.
+    bool hasContainers = false;  ///< Its backend has.
     bool operator==(const RunnerConfig&) const = default;
 };
 
@@ -64,6 +67,7 @@ struct BackendConfig {
     int slots = 1;
     core::RunAs runAs = {};  ///< Where one is the service's own account `trustedJobs` holds.
     bool trustedJobs = false;
+    payload::ContainerCommands container = {};
     std::int64_t seed = 1;  ///< Of `simulated`, as is `faults`.
     double faults = 0;      ///< 0 to 1.
     payload::Site site = {};

@@ -7,6 +7,7 @@
 
 #include "bridge/app/Backends.h"
 #include "bridge/app/ConfigAccounts.h"
+#include "bridge/app/ConfigContainer.h"
 #include "bridge/app/ConfigResources.h"
 #include "bridge/app/ConfigSite.h"
 
@@ -26,8 +27,11 @@ constexpr std::array<std::string_view, 2> kCommandKeys{"submit_options", "bin_di
 /// Of every one that has no queue of its own.
 constexpr std::array<std::string_view, 1> kSlotKeys{"slots"};
 /// Of every one that runs scripts.
-constexpr std::array<std::string_view, 7> kScriptKeys{
-    "run_as", "project_run_as", "trusted_jobs", "shell_init", "scratch", "min_scratch", "home"};
+constexpr std::array<std::string_view, 12> kScriptKeys{
+    "run_as",         "project_run_as",    "trusted_jobs",
+    "container",      "container_command", "container_pull",
+    "container_stop", "container_binds",   "shell_init",
+    "scratch",        "min_scratch",       "home"};
 
 std::vector<std::string_view> typeNames() {
     std::vector<std::string_view> names;
@@ -82,6 +86,7 @@ void ofType(ConfigSection& section, BackendConfig& backend, const Host& host) {
     const auto quoted = "type = \"" + backend.type + "\"";
     if (type.runsScripts) {
         takeAccounts(section, backend, host);
+        takeContainer(section, backend);
     } else {
         refuse(section, kScriptKeys, "says nothing for " + quoted + ", which runs no script");
     }

@@ -181,6 +181,7 @@ private:
                                    lane("read." + backend.name), lane("do." + backend.name)});
         auto& entry = *world_.backends[backend.name];
         entry.runAs = backend.runAs;
+        entry.container = backend.container;
         if (entry.policy.capabilities.filesByCollect) {
             entry.fetches = &lane("fetch." + backend.name);
         }
@@ -230,6 +231,7 @@ private:
         entry.environment = runner.environment;
         entry.debugTraceDisabled = runner.debugTraceDisabled;
         entry.cache = {runner.cacheDir.string(), {}, runner.cacheLimit, runner.cacheAge};
+        entry.imageIgnored = runner.imageIgnored;
     }
 
     /// Main thread.

@@ -39,6 +39,9 @@ std::vector<std::string> features(const RunnerConfig& runner) {
     if (!runner.cacheDir.empty()) {
         names.insert(names.end(), {"cache", "fallback_cache_keys"});
     }
+    if (runner.hasContainers) {
+        names.emplace_back("image");
+    }
     return names;
 }
 

@@ -66,6 +66,15 @@ private:
         }
     }
 
+    /// GitLab is told once whether a runner has containers.
+    void keepContainer(const std::string& section, const payload::ContainerCommands& now,
+                       const payload::ContainerCommands& next) {
+        keep(section + ".container_command", now.run, next.run);
+        keep(section + ".container_pull", now.pull, next.pull);
+        keep(section + ".container_stop", now.stop, next.stop);
+        keep(section + ".container_binds", now.binds, next.binds);
+    }
+
     void change(BackendConfig& backend, const BackendConfig* next) {
         const std::string section = "backends." + backend.name;
         if (next == nullptr) {
@@ -78,6 +87,7 @@ private:
         keep(section + ".run_as", backend.runAs.usual, next->runAs.usual);
         keep(section + ".project_run_as", backend.runAs.projects, next->runAs.projects);
         keep(section + ".trusted_jobs", backend.trustedJobs, next->trustedJobs);
+        keepContainer(section, backend.container, next->container);
         keepOfTypes(section, backend, *next);
         backend.pollInterval = next->pollInterval;
         backend.maxPending = next->maxPending;
@@ -118,6 +128,7 @@ private:
         runner.outputLimitKib = next->outputLimitKib;
         runner.environment = next->environment;
         runner.debugTraceDisabled = next->debugTraceDisabled;
+        runner.imageIgnored = next->imageIgnored;
         runner.access = next->access;
         runner.cacheLimit = next->cacheLimit;
         runner.cacheAge = next->cacheAge;

@@ -104,6 +104,7 @@ void Reconciler::learn(JobRow row, Live& live) {
     JobRecord record;
     record.row = row;
     record.runner = live.runner;
+    record.backend = live.backend;
     live.sections = description.traceSections;
     live.wishes = payload::logWishes(description, context(description, record));
     if (const auto granted = grant(description, record, live); granted.ok()) {
@@ -152,6 +153,9 @@ payload::ScriptContext Reconciler::context(const gitlab::JobDescription& job,
     context.site = world_.backends.at(runner.backend)->site;
     context.cache = runner.cache;
     context.cache.account = record.account;
+    context.backend = record.backend;
+    context.container = world_.backends.at(record.backend)->container;
+    context.imageIgnored = runner.imageIgnored;
     return context;
 }
 

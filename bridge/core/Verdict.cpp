@@ -267,6 +267,10 @@ Ending verdict(const Step& step) {
                     : Ending{Outcome::Success, "", {}, "", "script succeeded"};
     }
     if (end.outcome == "failed") {
+        if (end.why == "image_failed") {
+            return scriptFailure(end.exitCode.value_or(1), "no container",
+                                 ": its image could not be pulled or started");
+        }
         return scriptFailure(end.exitCode.value_or(1), "script failed");
     }
     if (end.outcome == "timedout") {

@@ -36,6 +36,7 @@ struct BackendEntry {
 
     RunAs runAs = {};
     ResourceRules resources = {};
+    payload::ContainerCommands container = {};
     payload::Site site = {};
 
     // Owner thread only.
@@ -64,6 +65,7 @@ struct RunnerEntry {
     std::vector<std::string> environment = {};
     bool debugTraceDisabled = false;
     payload::CacheStore cache = {};  ///< Without the account, which each job has.
+    bool imageIgnored = false;
 };
 
 /// Everything outside the core, by name. The maps only grow, in the owner thread.

@@ -6,6 +6,7 @@
 #include "bridge/payload/ArtifactPlan.h"
 #include "bridge/payload/CacheStage.h"
 #include "bridge/payload/ClonePath.h"
+#include "bridge/payload/Container.h"
 #include "bridge/payload/Dependency.h"
 #include "bridge/payload/Expansion.h"
 #include "bridge/payload/Refusal.h"
@@ -103,14 +104,17 @@ public:
 
     Result<JobScript> build() {
         const auto settings = settingsOf(job_, context_, variables_, script_.warnings);
-        if (const auto why = refusal(job_)) {
+        if (const auto why = refusal(job_, context_)) {
             return permanentError(*why);
         }
         const auto place = clonePath(variables_);
         if (!place) {
             return place.error();
         }
-        warnOfUnsupported(job_, script_.warnings);
+        if (auto added = addContainer(); !added) {
+            return added.error();
+        }
+        warnOfUnsupported(job_, context_, script_.warnings);
         const auto environment = variables_.environmentFile(script_.warnings);
         if (!environment) {
             return environment.error();
@@ -128,14 +132,13 @@ public:
         if (auto added = addCollection(); !added) {
             return added.error();
         }
-        addFiles(plan_.stages);
         addSite();
+        addFiles(plan_.stages);
         plan_.slug = place->empty() ? slugOf(job_) : *place;
         plan_.sections = job_.traceSections;
         add("job.sh", wrapperScript(plan_, settings, context_));
         script_.loader = loaderScript();
-        script_.maskPhrases = variables_.maskPhrases();
-        script_.maskPhrases.push_back(job_.token.reveal());
+        addMaskPhrases();
         return std::move(script_);
     }
 
@@ -148,18 +151,23 @@ private:
         for (const auto& stage : stages) {
             const bool isStep =
                 stage.phase == Stage::Phase::Script || stage.phase == Stage::Phase::After;
-            add(stage.name + ".sh", stageBeginning(context_.site, isStep) + stage.text);
+            add(stage.name + ".sh", stageBeginning(plan_.site, isStep) + stage.text);
             addFiles(stage.repairs);
         }
     }
 
     void addSite() {
         plan_.project = projectOf(job_, context_);
-        if (!context_.site.shellInit.empty()) {
-            add("shell_init.sh", context_.site.shellInit + "\n");
+        plan_.site = context_.site;
+        if (!plan_.container.image.empty()) {  // What the node has is not in the image.
+            plan_.site.shellInit.clear();
+            plan_.site.home = Site::Home::Private;
         }
-        if (hasOwnBeginning(context_.site)) {
-            add("prepare_script.sh", stageBeginning(context_.site, true));
+        if (!plan_.site.shellInit.empty()) {
+            add("shell_init.sh", plan_.site.shellInit + "\n");
+        }
+        if (hasOwnBeginning(plan_.site)) {
+            add("prepare_script.sh", stageBeginning(plan_.site, true));
         }
     }
 
@@ -191,6 +199,29 @@ private:
                                            ": a part of it is no expansion of a variable that "
                                            "this runner knows and is taken as it is");
             }
+        }
+    }
+
+    Result<void> addContainer() {
+        auto container = containerOf(job_, context_.container, variables_);
+        if (!container) {
+            return container.error();
+        }
+        plan_.container = std::move(container).value();
+        if (plan_.container.pull) {
+            plan_.stages.push_back(*plan_.container.pull);
+        }
+        if (!plan_.container.logins.empty()) {
+            add(std::string(kLoginsFile), plan_.container.logins);
+        }
+        return {};
+    }
+
+    void addMaskPhrases() {
+        script_.maskPhrases = variables_.maskPhrases();
+        script_.maskPhrases.push_back(job_.token.reveal());
+        for (const auto& login : job_.registryCredentials) {
+            script_.maskPhrases.push_back(login.password.reveal());
         }
     }
 

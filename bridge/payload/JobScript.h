@@ -14,6 +14,7 @@
 #include "bridge/base/Result.h"
 #include "bridge/base/Sink.h"
 #include "bridge/gitlab/JobDescription.h"
+#include "bridge/payload/ContainerCommands.h"
 #include "bridge/payload/Site.h"
 
 namespace gridbridge::payload {
@@ -40,6 +41,9 @@ struct ScriptContext {
     std::chrono::seconds wallTime{0};  ///< From the job's start on its node; 0 = no such limit.
     Site site = {};                    ///< Of the backend.
     CacheStore cache = {};
+    std::string backend = {};          ///< Its name in the configuration.
+    ContainerCommands container = {};  ///< The backend's.
+    bool imageIgnored = false;         ///< Where the backend has no containers a job runs without.
 };
 
 struct ScriptFile {
@@ -77,7 +81,7 @@ Result<JobScript> makeScript(const gitlab::JobDescription& job, const ScriptCont
 struct Status {
     std::string outcome;  ///< success, failed, timedout, canceled, system
     /// empty, canceled, terminated, limit (told that the batch system's time limit comes),
-    /// stage_timeout, job_timeout, wall_timeout, collect_failed
+    /// stage_timeout, job_timeout, wall_timeout, collect_failed, image_failed
     std::string why;
     std::string stage;
     std::optional<int> exitCode;

@@ -24,10 +24,11 @@ bool anyNul(const JobDescription& job) {
 
 }  // namespace
 
-std::optional<std::string> refusal(const JobDescription& job) {
-    if (!job.image.name.empty()) {
-        return "this runner cannot run jobs in container images: remove `image` or choose another "
-               "runner by tags";
+std::optional<std::string> refusal(const JobDescription& job, const ScriptContext& context) {
+    if (!job.image.name.empty() && context.container.run.empty() && !context.imageIgnored) {
+        return "this runner cannot run jobs in container images: backend " + context.backend +
+               " has neither `container` nor `container_command`, and the runner not image = "
+               "\"ignore\"; remove `image` or choose another runner by tags";
     }
     if (job.hasServices) {
         return "this runner cannot start `services`: remove them or choose another runner by tags";
@@ -49,7 +50,15 @@ std::optional<std::string> refusal(const JobDescription& job) {
     return std::nullopt;
 }
 
-void warnOfUnsupported(const JobDescription& job, std::vector<std::string>& warnings) {
+void warnOfUnsupported(const JobDescription& job, const ScriptContext& context,
+                       std::vector<std::string>& warnings) {
+    if (!job.image.name.empty() && context.container.run.empty()) {
+        warnings.emplace_back(
+            "`image` is ignored by this runner: the job runs without a container");
+    }
+    if (!job.image.user.empty() || !job.image.platform.empty()) {
+        warnings.emplace_back("`user` and `platform` of `image` are ignored by this runner");
+    }
     const auto& entries = job.artifacts;
     if (std::any_of(entries.begin(), entries.end(), [](const gitlab::ArtifactEntry& entry) {
             return entry.format != "zip" && entry.format != "gzip" && entry.format != "raw";

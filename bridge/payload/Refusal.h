@@ -10,9 +10,10 @@
 namespace gridbridge::payload {
 
 /// One line for the job's log when the job cannot run here; nothing = it can.
-std::optional<std::string> refusal(const gitlab::JobDescription& job);
+std::optional<std::string> refusal(const gitlab::JobDescription& job, const ScriptContext& context);
 
 /// Adds a line for the job's log for each thing that is left out of a job that runs.
-void warnOfUnsupported(const gitlab::JobDescription& job, std::vector<std::string>& warnings);
+void warnOfUnsupported(const gitlab::JobDescription& job, const ScriptContext& context,
+                       std::vector<std::string>& warnings);
 
 }  // namespace gridbridge::payload

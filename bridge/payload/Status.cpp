@@ -90,14 +90,15 @@ bool readExitCode(std::string_view text, Status& status) {
 bool readFixed(const Lines& lines, Status& status) {
     constexpr std::array<std::string_view, 5> kOutcomes = {"success", "failed", "timedout",
                                                            "canceled", "system"};
-    constexpr std::array<std::string_view, 8> kWhys = {"",
+    constexpr std::array<std::string_view, 9> kWhys = {"",
                                                        "canceled",
                                                        "terminated",
                                                        "limit",
                                                        "stage_timeout",
                                                        "job_timeout",
                                                        "wall_timeout",
-                                                       "collect_failed"};
+                                                       "collect_failed",
+                                                       "image_failed"};
     constexpr std::int64_t kMostBytes = std::int64_t{1} << 60;
     constexpr std::int64_t kLatest = 99'999'999'999;
     status.outcome = lines.at("outcome");

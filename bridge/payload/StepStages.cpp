@@ -4,11 +4,14 @@
 
 namespace gridbridge::payload {
 
-/// `set -o xtrace` comes after the variables: their values stay out of the log.
+/// `set -o xtrace` comes after the variables: their values stay out of the log. In a container the
+/// shell may be another than bash.
 std::string stageHead(bool debugTrace) {
     return std::string(
-               "trap 'exit 1' TERM\nset -eo pipefail\nset +o noclobber\n"
-               ". \"$GB_IN/env.sh\"\n") +
+               "trap 'exit 1' TERM\nset -e\n"
+               "if [ -n \"${BASH_VERSION-}\" ] || (set -o pipefail) 2>/dev/null; then\n"
+               "  set -o pipefail\nfi\n"
+               "set +o noclobber\n. \"$GB_IN/env.sh\"\n") +
            (debugTrace ? "set -o xtrace\n" : "");
 }
 

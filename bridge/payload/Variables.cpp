@@ -305,7 +305,7 @@ Result<std::string> Variables::environmentFile(std::vector<std::string>& warning
     // Last, so that what a script left there wins. A bad line fails the stage, as it should.
     text +=
         ": >>\"$GITLAB_ENV\"\n"
-        "while IFS=$' \\t' read -r gb_line; do export \"$gb_line\"; done <\"$GITLAB_ENV\"\n"
+        "while IFS=' \t' read -r gb_line; do export \"$gb_line\"; done <\"$GITLAB_ENV\"\n"
         "unset gb_line\n";
     return text;
 }

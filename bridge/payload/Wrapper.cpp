@@ -188,6 +188,14 @@ gb_is_ended() {
   done
   return 1
 }
+# gb_start_here NAME: becomes the stage. gb_is_inside NAME: whether it is in a container; what follows
+# its end there is gb_ended's.
+gb_start_here() {
+  [ -z "$gb_into" ] || exec >"$gb_into"
+  exec bash $gb_login "$gb_in/$1.sh" 2>&1 9<&-
+}
+gb_is_inside() { return 1; }
+gb_ended() { :; }
 # gb_stage_process NAME CANCELABLE END: runs the stage in a process group of its own; sets gb_rc
 # and gb_why, and gb_unbegun when its shell never came to its first line. What it leaves behind is
 # killed.
@@ -198,7 +206,7 @@ gb_stage_process() {
   rm -rf -- "$GB_CTL/unbegun"
   echo 1 >"$GB_CTL/unbegun"
   set -m
-  (umask 022; [ -z "$gb_into" ] || exec >"$gb_into"; exec bash $gb_login "$gb_in/$1.sh" 2>&1 9<&-) &
+  (umask 022; ! gb_is_inside "$1" || gb_start_inside "$1"; gb_start_here "$1") &
   pid=$!
   (trap - EXIT; trap '' TERM INT HUP USR1; gb_watch "$pid" "$2" "$3") >/dev/null &
   watch=$!
@@ -214,7 +222,7 @@ gb_stage_process() {
     gb_pause 0.005
   done
   gb_rc=$rc gb_unbegun=
-  [ ! -f "$GB_CTL/unbegun" ] || [ ! -s "$GB_CTL/unbegun" ] || {
+  gb_is_inside "$1" || [ ! -f "$GB_CTL/unbegun" ] || [ ! -s "$GB_CTL/unbegun" ] || {
     gb_unbegun=1
     [ "$gb_rc" -ne 0 ] || gb_rc=1  # What did not run has not succeeded.
   }
@@ -224,6 +232,7 @@ gb_stage_process() {
   elif [ "$2" = 1 ] && [ "$gb_rc" -ne 0 ] && gb_is_ended; then
     gb_why=terminated
   fi
+  gb_ended "$1"
 }
 # gb_run NAME HEADER END CANCELABLE: sets gb_outcome, gb_why, gb_code, gb_rc, and gb_began when it
 # ran at all. END is a time, 0 = none. After the job's own deadline nothing more happens.
@@ -355,6 +364,7 @@ gb_save() {
 
 gb_section prepare_script 'Preparing environment'
 printf 'Running on %s via %s...\n' "$HOSTNAME" "$gb_via"
+[ -z "$gb_image" ] || printf 'Using container image %s\n' "$gb_image"
 gb_section_end prepare_script
 
 )gb";
@@ -415,12 +425,14 @@ std::string wrapperScript(const WrapperPlan& plan, const Settings& settings,
     text += constant("gb_soft_after", settings.afterScriptIgnoresErrors ? 1 : 0);
     text += list("gb_outputs", plan.outputs);
     text += constant("gb_sections", plan.sections ? 1 : 0);
-    text += siteConstants(context.site, plan.project);
+    text += siteConstants(plan.site, plan.project);
     text += siteFunctions();
+    text += constant("gb_image", plan.container.image);
     text += kPrologue;
     text += kRun;
+    text += plan.container.functions;
     text += kPhases;
-    text += hasOwnBeginning(context.site) ? "gb_try\n" : "";
+    text += hasOwnBeginning(plan.site) ? "gb_try\n" : "";
     for (const auto& stage : plan.stages) {
         text += call(stage);
     }

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "bridge/payload/Container.h"
 #include "bridge/payload/JobScript.h"
 #include "bridge/payload/Settings.h"
 #include "bridge/payload/Stages.h"
@@ -15,6 +16,8 @@ struct WrapperPlan {
     std::vector<std::string> outputs;  ///< In `out/`, that may appear.
     bool sections = false;
     std::string project;  ///< One name for each project of each server, for a folder.
+    Container container = {};
+    Site site = {};  ///< Of the backend, as far as it is for this job.
 };
 
 /// `in/job.sh`: runs the stages one after the other, watches cancel flag, limits and signals, and

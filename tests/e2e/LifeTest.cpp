@@ -260,8 +260,10 @@ TEST_F(LifeEndToEnd, Case51ScriptThatKillsItself) {
 TEST_F(LifeEndToEnd, Case79WhatIsNotSupportedFailsWithOneClearLineBeforeItIsSubmitted) {
     const std::pair<fakegitlab::JobSpec, const char*> kJobs[] = {
         {{.image = "debian:12"},
-         "this runner cannot run jobs in container images: remove `image` or choose another runner "
-         "by tags"},
+         "this runner cannot run jobs in container images: backend here has neither `container` "
+         "nor "
+         "`container_command`, and the runner not image = \"ignore\"; remove `image` or choose "
+         "another runner by tags"},
         {{.services = {"postgres:16"}},
          "this runner cannot start `services`: remove them or choose another runner by tags"},
         {{.merge = R"({"secrets":{"KEY":{"vault":{"path":"a"}}}})"},

@@ -15,7 +15,7 @@ set_property(GLOBAL APPEND PROPERTY BRIDGE_TEST_SOURCES ${cases})
 
 bridge_test(e2e_test LABEL e2e TIMEOUT 300
   SOURCES e2e/AccountTest.cpp e2e/BadInputTest.cpp e2e/CheckTest.cpp e2e/CommandsTest.cpp
-    e2e/BackupTest.cpp e2e/CacheTest.cpp e2e/CrashTest.cpp e2e/DiskTest.cpp e2e/HostileTest.cpp
+    e2e/BackupTest.cpp e2e/CacheTest.cpp e2e/ContainerEndToEndTest.cpp e2e/CrashTest.cpp e2e/DiskTest.cpp e2e/HostileTest.cpp
     e2e/LogTest.cpp e2e/LongPollTest.cpp e2e/NotifyTest.cpp e2e/OperationTest.cpp
     e2e/ProjectAccountTest.cpp e2e/ProtocolTest.cpp e2e/ProxyTest.cpp e2e/PowerLossTest.cpp
     e2e/RegisterTest.cpp e2e/ResourceTest.cpp e2e/RunnerFileTest.cpp e2e/ServersTest.cpp e2e/SimulatedTest.cpp e2e/SiteTest.cpp

@@ -37,6 +37,34 @@ TEST_F(BackendConfigErrors, AKeyOfSlurm) {
                     here + "submit_options: \"--requeue\" cannot be given to sbatch here; ")));
 }
 
+TEST_F(BackendConfigErrors, Containers) {
+    const std::string local = "type = \"local\"\nwork_dir = \"/w\"\nrun_as = \"ci\"\n";
+    const std::string here = "config.toml:10: backends.here.";
+    EXPECT_THAT(asBackend(local + "container = \"podman\"\ncontainer_binds = [\"/cvmfs\"]\n"),
+                ::testing::IsEmpty());
+    EXPECT_THAT(asBackend(local + "container_command = [\"run\", \"{image}\"]\n"),
+                ::testing::IsEmpty());
+    EXPECT_THAT(asBackend(local + "container = \"docker\"\n"),
+                ElementsAre(::testing::StartsWith(here + "container: ")));
+    EXPECT_THAT(asBackend(local + "container_command = [\"run\", \"{image}\", \"{auth}\"]\n"),
+                ElementsAre(here + "container_command: holds the unknown value {auth}; write one "
+                                   "of: image, entrypoint, workdir, binds, name"));
+    EXPECT_THAT(asBackend(local + "container_command = [\"run\"]\n"),
+                ElementsAre(here + "container_command: does not hold {image}; write it where the "
+                                   "image's name belongs"));
+    EXPECT_THAT(asBackend(local + "container_binds = [\"/a\"]\n"),
+                ElementsAre(here + "container_binds: says nothing without a command that runs "
+                                   "containers; write container or container_command, or remove "
+                                   "it"));
+    EXPECT_THAT(asBackend(local + "container_binds = [\"a\"]\ncontainer = \"apptainer\"\n"),
+                ElementsAre(here + "container_binds: an element is no absolute path; write folders "
+                                   "like \"/cvmfs\""));
+    EXPECT_THAT(
+        asBackend("type = \"simulated\"\nwork_dir = \"/w\"\n\ncontainer = \"podman\"\n"),
+        ElementsAre(here + "container: says nothing for type = \"simulated\", which runs no "
+                           "script; remove it"));
+}
+
 TEST_F(BackendConfigErrors, WhatJobsMayAskFor) {
     const std::string slurm = "type = \"slurm\"\nwork_dir = \"/w\"\nrun_as = \"ci\"\n";
     const std::string local = "type = \"local\"\nwork_dir = \"/w\"\nrun_as = \"ci\"\n";

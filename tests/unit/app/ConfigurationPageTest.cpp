@@ -98,7 +98,7 @@ TEST(ConfigurationPage, ItsDefaultsAreTheDefaults) {
     Config spoken = loadConfig(folder.file(), ConfigFolder::host());
     spoken.runners.at(0).tokenPlace = silent.runners.at(0).tokenPlace;  // pushed down
     EXPECT_TRUE(spoken == silent);
-    EXPECT_EQ(written, 22U);
+    EXPECT_EQ(written, 24U);
 }
 
 /// Every duration of the tables names its bounds in the words that a file may hold.

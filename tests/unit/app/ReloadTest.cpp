@@ -176,6 +176,11 @@ const std::map<std::string_view, std::pair<const char*, const char*>> kValues{
     {"slots", {"5", "6"}},
     {"run_as", {"\"ci\"", "\"ci2\""}},
     {"trusted_jobs", {"false", "true"}},
+    {"image", {"\"fail\"", "\"ignore\""}},
+    {"container_command", {"[\"a\", \"{image}\"]", "[\"b\", \"{image}\"]"}},
+    {"container_pull", {"[\"a\", \"{image}\"]", "[\"b\", \"{image}\"]"}},
+    {"container_stop", {"[\"a\"]", "[\"b\"]"}},
+    {"container_binds", {"[\"/a\"]", "[\"/b\"]"}},
     {"shell_init", {"\"a\"", "\"b\""}},
     {"scratch", {"\"/a\"", "\"$B\""}},
     {"min_scratch", {"\"1 GiB\"", "\"2 GiB\""}},
@@ -293,7 +298,7 @@ TEST(ReloadOfEveryKey, ChangesWhatHoldsOrSaysThatItWaits) {
     for (const auto& key : knownKeys()) {
         const std::string name(key.name);
         if (name == "name" || name == "backend" || name == "type" || name.ends_with("_file") ||
-            name == "token" || name == "preset") {
+            name == "token" || name == "preset" || name == "container") {
             continue;  // Tested by hand above; a preset is only what other keys do not say.
         }
         ASSERT_EQ(kValues.count(key.name), 1U) << "give this test two values of " << name;

@@ -52,6 +52,8 @@ TEST_F(VerdictTest, StatusFileGivesTheVerdict) {
         {"success", "", 0, "", {}, "Job succeeded"},
         {"success", "collect_failed", 0, "script_failure", 1, "Job failed: exit code 1"},
         {"failed", "", 42, "script_failure", 42, "Job failed: exit code 42"},
+        {"failed", "image_failed", 125, "script_failure", 125,
+         "Job failed: exit code 125: its image could not be pulled or started"},
         {"timedout",
          "stage_timeout",
          {},

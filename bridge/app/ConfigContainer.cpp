@@ -1,0 +1,71 @@
+#include "bridge/app/ConfigContainer.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <span>
+
+#include "backends/command/CommandTemplates.h"
+
+namespace gridbridge::app {
+
+namespace {
+
+using payload::ContainerCommands;
+using Words = std::vector<std::string>;
+
+constexpr std::string_view kRunValues[] = {"image", "entrypoint", "workdir", "binds", "name"};
+constexpr std::string_view kPullValues[] = {"image", "auth", "file"};
+constexpr std::string_view kStopValues[] = {"name"};
+
+void takeWords(ConfigSection& section, std::string_view key, Words& words,
+               std::span<const std::string_view> values) {
+    if (section.has(key)) {
+        words = section.texts(key);
+    }
+    if (const auto unknown = unknownValue(words, values)) {
+        std::string known;
+        for (const auto value : values) {
+            known.append(known.empty() ? "" : ", ").append(value);
+        }
+        section.report(key, "holds the unknown value " + *unknown, "write one of: " + known);
+    }
+}
+
+bool hasImage(const Words& words) {
+    return std::any_of(words.begin(), words.end(), [](const std::string& word) {
+        return word.find("{image}") != std::string::npos;
+    });
+}
+
+}  // namespace
+
+void takeContainer(ConfigSection& section, BackendConfig& backend) {
+    auto& commands = backend.container;
+    if (const auto name = section.choice("container", {payload::kPodman, payload::kApptainer})) {
+        commands = payload::containerPreset(*name);
+    }
+    takeWords(section, "container_command", commands.run, kRunValues);
+    takeWords(section, "container_pull", commands.pull, kPullValues);
+    takeWords(section, "container_stop", commands.stop, kStopValues);
+    for (const std::string_view key : {"container_command", "container_pull"}) {
+        const auto& words = key == "container_pull" ? commands.pull : commands.run;
+        if (!words.empty() && !hasImage(words)) {
+            section.report(key, "does not hold {image}", "write it where the image's name belongs");
+        }
+    }
+    commands.binds = section.texts("container_binds");
+    if (!std::all_of(commands.binds.begin(), commands.binds.end(), [](const std::string& folder) {
+            return std::filesystem::path(folder).is_absolute();
+        })) {
+        section.report("container_binds", "an element is no absolute path",
+                       "write folders like \"/cvmfs\"");
+    }
+    for (const std::string_view key : {"container_pull", "container_stop", "container_binds"}) {
+        if (!section.texts(key).empty() && commands.run.empty()) {
+            section.report(key, "says nothing without a command that runs containers",
+                           "write container or container_command, or remove it");
+        }
+    }
+}
+
+}  // namespace gridbridge::app

@@ -1,0 +1,239 @@
+#include "bridge/payload/Container.h"
+
+#include <algorithm>
+#include <map>
+
+#include "bridge/payload/ImageLogin.h"
+#include "bridge/payload/Shell.h"
+
+namespace gridbridge::payload {
+
+namespace {
+
+constexpr std::string_view kScheme = "://";
+constexpr int kPullAttempts = 2;
+
+// The shell in the container is its first process, to which no default action of a signal applies,
+// and signals reach it alone. What it got of them it hands on to all of the stage. In some runtimes
+// it shares the process group with what runs outside, which has had the signal then.
+constexpr std::string_view kFunctions = R"gb(
+gb_is_inside() { case $1 in step_* | after_script) ;; *) return 1 ;; esac; }
+gb_quoted() {
+  local quote="'" escaped="'\\''"
+  printf "%s='%s'\nexport %s\n" "$1" "${!1//$quote/$escaped}" "$1"
+}
+# gb_entry NAME: what the container begins with, in any shell. The first thing tells that it began.
+gb_entry() {
+  local name
+  for name in GB_IN GB_CTL GB_HOME_DIR GB_BUILDS_DIR GB_PROJECT_DIR GB_TMP_DIR GB_JOB_STATUS HOME; do
+    gb_quoted "$name"
+  done
+  printf 'gb_stage=%s\n' "$1"
+  cat <<'gb-end-of-entry'
+: >"$GB_CTL/entered"
+umask 022
+gb_told=
+trap 'gb_told=143; trap "" TERM; kill -TERM 0' TERM
+if command -v bash >/dev/null 2>&1; then gb_shell=bash; else gb_shell=sh; fi
+(trap - INT QUIT TERM; exec "$gb_shell" "$GB_IN/$gb_stage.sh") 2>&1 &
+gb_child=$!
+while :; do
+  wait "$gb_child"
+  gb_code=$?
+  kill -0 "$gb_child" 2>/dev/null || break
+done
+[ "$gb_code" != 0 ] || gb_code=${gb_told:-0}  # Of a wait that a signal ended ash loses the code.
+: >"$GB_CTL/ended"
+exit "$gb_code"
+gb-end-of-entry
+}
+gb_start_inside() {
+  gb_container_name=${gb_root##*/}.$1
+  rm -f -- "$GB_CTL/entered" "$GB_CTL/ended"
+  gb_entry "$1" >"$GB_CTL/entry" && gb_run_container 2>&1 9<&-
+  exit 1
+}
+gb_ended() {
+  gb_container_name=${gb_root##*/}.$1
+  case $1 in
+    pull_image) [ "$gb_rc" = 0 ] || gb_why=${gb_why:-image_failed} ;;
+    step_* | after_script)
+      # A signal may end podman alone, with the code 0.
+      [ "$gb_rc" != 0 ] || [ -e "$GB_CTL/ended" ] || {
+        gb_rc=143
+        [ ! -s "$GB_CTL/term" ] || gb_why=${gb_why:-terminated}
+      }
+      [ "$gb_rc" != 0 ] || [ -n "$gb_why" ] || return
+      gb_stop_container >/dev/null
+      [ -n "$gb_why" ] || [ -e "$GB_CTL/entered" ] || {
+        printf '\033[31;1mERROR: the container of this job did not start\033[0;m\n'
+        gb_why=image_failed gb_began=
+      } ;;
+  esac
+}
+)gb";
+
+/// A runtime keeps its images in the account's home; that of the job is a private one.
+constexpr std::string_view kHome = "HOME=$(unset HOME; echo ~) ";
+
+bool isPlain(std::string_view name) {
+    constexpr std::size_t kLongest = 512;
+    const auto alnum = [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+    };
+    return !name.empty() && name.size() <= kLongest && (alnum(name.front()) || name[0] == '/') &&
+           std::all_of(name.begin(), name.end(), [&](char c) {
+               return alnum(c) || std::string_view("/._-:@+=").find(c) != std::string_view::npos;
+           });
+}
+
+/// What no registry has.
+bool isOfTheNode(const std::string& name) {
+    return name.starts_with("/") || name.starts_with("localhost/");
+}
+
+/// What stands for `{name}`: parts of bash words, each a word of its own. None = the word is left
+/// out.
+using Holes = std::map<std::string, std::vector<std::string>, std::less<>>;
+
+/// `word` as bash words: as many as its first hole has values. What is no hole stands for itself.
+std::string filled(std::string_view word, const Holes& holes) {
+    for (auto open = word.find('{'); open != std::string_view::npos;
+         open = word.find('{', open + 1)) {
+        const auto close = word.find('}', open);
+        const auto hole = close == std::string_view::npos
+                              ? holes.end()
+                              : holes.find(word.substr(open + 1, close - open - 1));
+        if (hole == holes.end()) {
+            continue;
+        }
+        std::string text;
+        for (const auto& value : hole->second) {
+            std::string whole;
+            for (auto rest = word; !rest.empty();) {
+                const auto at = rest.find(word.substr(open, close + 1 - open));
+                whole += shellQuoted(rest.substr(0, at));
+                if (at == std::string_view::npos) {
+                    break;
+                }
+                whole += value;
+                rest.remove_prefix(at + close + 1 - open);
+            }
+            text += " " + whole;
+        }
+        return text;
+    }
+    return " " + shellQuoted(word);
+}
+
+std::string command(const std::vector<std::string>& words, const Holes& holes) {
+    std::string text;
+    for (const auto& word : words) {
+        text += filled(word, holes);
+    }
+    return text;
+}
+
+Holes holesOf(const gitlab::Image& image, const std::string& name,
+              const ContainerCommands& commands) {
+    Holes holes{{"name", {"\"$gb_container_name\""}},
+                {"workdir", {"\"$GB_PROJECT_DIR\""}},
+                {"file", {"\"${GB_CTL%/*}/image.sif\""}},
+                {"auth", {}},
+                {"image", {shellQuoted(name)}},
+                {"entrypoint", {}},
+                {"binds", {"\"${GB_CTL%/*}\"", "\"$GB_IN\""}}};
+    if (!image.entrypoint.empty()) {
+        holes["entrypoint"] = {"''"};
+    }
+    for (const auto& folder : commands.binds) {
+        holes["binds"].push_back(shellQuoted(folder));
+    }
+    return holes;
+}
+
+bool hasHole(const std::vector<std::string>& words, std::string_view hole) {
+    return std::any_of(words.begin(), words.end(), [&](const std::string& word) {
+        return word.find(hole) != std::string::npos;
+    });
+}
+
+Stage pullStage(std::vector<std::string> words, const std::string& name, Holes holes,
+                bool hasLogins) {
+    const auto logins = "\"$GB_IN/" + std::string(kLoginsFile) + "\"";
+    if (hasLogins) {
+        holes["auth"] = {logins};
+    }
+    if (name.find(kScheme) != std::string::npos) {  // It says itself where it is from.
+        std::replace(words.begin(), words.end(), std::string("docker://{image}"),
+                     std::string("{image}"));
+    }
+    return {.phase = Stage::Phase::Prepare,
+            .name = "pull_image",
+            .title = "Pulling container image",
+            .text = "trap 'exit 1' TERM\nset -e\n" + std::string(kHome) + command(words, holes) +
+                    "\nrm -f -- " + logins + "\n",
+            .attempts = kPullAttempts};
+}
+
+}  // namespace
+
+ContainerCommands containerPreset(std::string_view name) {
+    if (name == kPodman) {
+        // No journal or file on the node keeps what the job prints: it is not masked yet. Root of
+        // the container is the account of the job.
+        return {.run = {"podman", "run", "--rm", "--name={name}", "--pull=never",
+                        "--log-driver=none", "--user=0", "--network=host",
+                        "--security-opt=label=disable", "--volume={binds}:{binds}",
+                        "--workdir={workdir}", "--entrypoint={entrypoint}", "{image}"},
+                .pull = {"podman", "pull", "--quiet", "--authfile={auth}", "{image}"},
+                .stop = {"podman", "rm", "--force", "--ignore", "--time=0", "{name}"}};
+    }
+    return {
+        .run = {"apptainer", "exec", "--containall", "--cleanenv", "--writable-tmpfs",
+                "--bind={binds}", "--pwd={workdir}", "{image}"},
+        .pull = {"apptainer", "pull", "--force", "--authfile={auth}", "{file}", "docker://{image}"},
+    };
+}
+
+Result<Container> containerOf(const gitlab::JobDescription& job, const ContainerCommands& commands,
+                              const Variables& variables) {
+    constexpr std::size_t kLongest = 4096;
+    if (job.image.name.empty() || commands.run.empty()) {
+        return Container();
+    }
+    const auto& image = job.image;
+    auto budget = kLongest;
+    Container container{.image = plainText(variables.expand(image.name, budget))};
+    if (!isPlain(container.image)) {
+        return permanentError("the name of the image is none: " + oneLine(container.image));
+    }
+    auto inside = image.entrypoint == std::vector<std::string>{""} ? std::vector<std::string>()
+                                                                   : image.entrypoint;
+    const auto hasNul = [](const std::string& word) {
+        return word.find('\0') != std::string::npos;
+    };
+    if (std::any_of(inside.begin(), inside.end(), hasNul)) {
+        return permanentError("the entrypoint of the image contains a NUL byte");
+    }
+    inside.emplace_back("sh");
+    auto holes = holesOf(image, container.image, commands);
+    if (!commands.pull.empty() && !isOfTheNode(container.image)) {
+        container.logins = imageLogin(job, container.image, variables);
+        container.pull =
+            pullStage(commands.pull, container.image, holes, !container.logins.empty());
+        if (hasHole(commands.pull, "{file}")) {
+            holes["image"] = holes["file"];
+        }
+    }
+    container.functions =
+        std::string(kFunctions) + "gb_run_container() { " + std::string(kHome) + "exec" +
+        command(commands.run, holes) + quotedWords(inside) +
+        " \"$GB_CTL/entry\"; }\ngb_stop_container() { " +
+        (commands.stop.empty() ? std::string(":")
+                               : std::string(kHome) + command(commands.stop, holes)) +
+        "; }\n";
+    return container;
+}
+
+}  // namespace gridbridge::payload

@@ -1,0 +1,15 @@
+#pragma once
+
+#include <string>
+
+#include "bridge/gitlab/JobDescription.h"
+#include "bridge/payload/Variables.h"
+
+namespace gridbridge::payload {
+
+/// The file with which `podman pull --authfile` and the like log in for that image, of what the job
+/// has for registries (job-execution 8.3), and nothing else of it; empty = nothing fits. A secret.
+std::string imageLogin(const gitlab::JobDescription& job, const std::string& image,
+                       const Variables& variables);
+
+}  // namespace gridbridge::payload

@@ -1,0 +1,168 @@
+// Jobs with `image:` in containers of a real podman, of an account without any rights.
+#include <gmock/gmock.h>
+
+#include "tests/e2e/AccountEndToEnd.h"
+#include "tests/e2e/ArgumentWatch.h"
+#include "tests/engines/Engine.h"
+
+namespace gridbridge::testing {
+
+class ContainerEngine final : public Engine {
+public:
+    static ContainerEngine& get() {
+        static ContainerEngine engine;
+        return engine;
+    }
+    std::string account() {
+        const auto name = readFile(folder() / "account");
+        return name.substr(0, name.find('\n'));
+    }
+    /// Host and port of the registry.
+    std::string registry() {
+        const auto place = readFile(folder() / "registry");
+        return place.substr(0, place.find('\n'));
+    }
+    /// As the account, with its home.
+    std::string asAccount(const std::string& command) {
+        return run("cd / && setpriv --reuid " + account() + " --regid " + account() +
+                   " --init-groups env HOME=" + (folder() / "home").string() + " " + command)
+            .out;
+    }
+
+private:
+    ContainerEngine() : Engine("podman", CONTAINER_SH) {}
+    std::vector<std::string> environment() const override {
+        return {"CONTAINER_ENGINE_INSTALLED_ONLY=1"};
+    }
+};
+
+Engine& Engine::get() {
+    return ContainerEngine::get();
+}
+
+namespace {
+
+using fakegitlab::JobSnapshot;
+using fakegitlab::Status;
+using ::testing::HasSubstr;
+
+constexpr const char* kSmall = "localhost/gridbridge/small";
+
+class ContainerContract : public AccountEndToEnd {
+protected:
+    void startWithPodman() {
+        service->configure("", "run_as = \"" + engine.account() + "\"\ncontainer = \"podman\"\n");
+        start();
+    }
+    /// What podman has of containers, running or not; empty = nothing.
+    std::string containers() { return engine.asAccount("podman ps --all --quiet"); }
+    static bool hadNoContainer(const JobSnapshot& job) {
+        return job.status == Status::Failed &&
+               lastLine(job).find("its image could not be pulled or started") != std::string::npos;
+    }
+    /// Processes of the account that run this program.
+    std::string processes(const std::string& program) {
+        return engine.run("pgrep -U " + engine.account() + " -fx '" + program + "'").out;
+    }
+
+    ContainerEngine& engine = ContainerEngine::get();
+};
+
+TEST_F(ContainerContract, ScriptRunsInTheImageAsTheAccountAndTheRestOnTheNode) {
+    repository({{"source.txt", "from git\n"}});
+    startWithPodman();
+    const auto job =
+        run({.script = {"cat /in-image source.txt", "id -u; pwd; echo bash=[${BASH_VERSION-}]",
+                        "echo \"$TEXT\" | tee made; echo LATE=value >>\"$GITLAB_ENV\""},
+             .afterScript = {"cat /in-image made; echo late=$LATE status=$CI_JOB_STATUS"},
+             .variables = {{.key = "TEXT", .value = "it's \"so\""},
+                           {.key = "WHICH", .value = "small"},
+                           {.key = "GIT_STRATEGY", .value = "fetch"}},
+             .image = "localhost/gridbridge/$WHICH",
+             .artifacts = {{.paths = {"made"}}}});
+
+    EXPECT_EQ(job.status, Status::Success) << job.trace;
+    EXPECT_TRUE(says(job, "\nsmall\nfrom git\n")) << job.trace;
+    EXPECT_TRUE(says(job, "/builds/physics/detector\nbash=[]\n")) << job.trace;
+    EXPECT_TRUE(says(job, "\nit's \"so\"\n"));
+    EXPECT_TRUE(says(job, "\nsmall\nit's \"so\"\nlate=value status=success\n")) << job.trace;
+    EXPECT_EQ(job.artifacts.size(), 1U);
+    EXPECT_EQ(containers(), "");
+}
+
+TEST_F(ContainerContract, ExitCodesAreTheScriptsAndAContainerThatDoesNotStartIsSaid) {
+    startWithPodman();
+    for (const int code : {42, 125, 127}) {
+        const auto job = run({.script = {"exit " + std::to_string(code)}, .image = kSmall});
+        EXPECT_EQ(job.failureReason, "script_failure");
+        EXPECT_EQ(job.exitCode, code) << job.trace;
+    }
+    const auto absent = run({.script = {"true"}, .image = "localhost/gridbridge/absent"});
+    EXPECT_TRUE(hadNoContainer(absent)) << absent.trace;
+    EXPECT_TRUE(says(absent, "image not known"));
+    EXPECT_EQ(containers(), "");
+}
+
+TEST_F(ContainerContract, EntrypointIsTheImagesUntilTheJobReplacesIt) {
+    startWithPodman();
+    const std::string image = "localhost/gridbridge/entry";
+    EXPECT_TRUE(hadNoContainer(run({.script = {"true"}, .image = image})));
+    const auto none = run({.script = {"true"}, .image = image, .imageEntrypoint = {""}});
+    EXPECT_EQ(none.status, Status::Success) << none.trace;
+    const auto own = run(
+        {.script = {"echo own=$OWN"}, .image = image, .imageEntrypoint = {"env", "OWN=it's here"}});
+    EXPECT_TRUE(says(own, "\nown=it's here\n")) << own.trace;
+    EXPECT_EQ(containers(), "");
+}
+
+TEST_F(ContainerContract, PrivateImageNeedsALoginThatNobodySeesAndOnlyItsOwnJobsHaveIt) {
+    startWithPodman();
+    const auto image = engine.registry() + "/private/small";
+    const std::string secret = "pass-word-of-bot";
+    const std::string encoded = "Ym90OnBhc3Mtd29yZC1vZi1ib3Q=";
+    const ArgumentWatch watch({secret, encoded});
+    const auto job =
+        run({.script = {"cat /in-image; ls \"$GB_IN\"", "if env | grep -q bot; then echo SEEN; fi"},
+             .image = image,
+             .merge = R"({"credentials":[{"type":"registry","url":")" + engine.registry() +
+                      R"(","username":"bot","password":")" + secret + "\"}]}"});
+    EXPECT_EQ(job.status, Status::Success) << job.trace;
+    EXPECT_TRUE(says(job, "\nsmall\n"));
+    EXPECT_FALSE(says(job, "logins.json\n"));
+    EXPECT_FALSE(says(job, "SEEN\n"));
+    EXPECT_FALSE(watch.saw(secret) || watch.saw(encoded));
+
+    const auto other = run({.script = {"true"}, .image = image});
+    EXPECT_TRUE(hadNoContainer(other)) << other.trace;
+    const auto own = run({.script = {"cat /in-image"},
+                          .variables = {{.key = "DOCKER_AUTH_CONFIG",
+                                         .value = R"({"auths":{")" + engine.registry() +
+                                                  R"(":{"auth":")" + encoded + "\"}}}"}},
+                          .image = image});
+    EXPECT_EQ(own.status, Status::Success) << own.trace;
+}
+
+TEST_F(ContainerContract, CancelEndsTheScriptAndNothingStays) {
+    startWithPodman();
+    const auto job = run({.script = {"echo waiting; sleep 4711"},
+                          .afterScript = {"echo after=$CI_JOB_STATUS"},
+                          .image = kSmall,
+                          .cancelWhen = "\nwaiting"});
+    EXPECT_EQ(job.status, Status::Canceled);
+    EXPECT_TRUE(says(job, "\nafter=canceled\n")) << job.trace;
+    EXPECT_EQ(containers(), "");
+    EXPECT_EQ(processes("sleep 4711"), "");
+}
+
+TEST_F(ContainerContract, ScriptThatObeysNoSignalGoesWithItsContainer) {
+    startWithPodman();
+    const auto job = run({.script = {"trap '' TERM; echo waiting; sleep 4712; sleep 4712"},
+                          .image = kSmall,
+                          .cancelWhen = "\nwaiting"});
+    EXPECT_EQ(job.status, Status::Canceled);
+    EXPECT_EQ(containers(), "");
+    EXPECT_EQ(processes("sleep 4712"), "");
+}
+
+}  // namespace
+}  // namespace gridbridge::testing

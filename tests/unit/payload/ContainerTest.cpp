@@ -1,0 +1,321 @@
+// Jobs with an image, in a container that is none: a script stands for the runtime.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <poll.h>
+#include <signal.h>
+#include <thread>
+
+#include "bridge/payload/Container.h"
+#include "tests/fakes/WaitUntil.h"
+#include "tests/unit/payload/ScriptRun.h"
+
+namespace gridbridge::payload {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+gitlab::JobDescription jobIn(const std::string& image, std::vector<std::string> script,
+                             std::vector<std::string> after = {}) {
+    auto job = jobWith(std::move(script), std::move(after));
+    job.image.name = image;
+    return job;
+}
+
+/// A runtime that writes its words, one line each, into `words` beside it, and then runs as a
+/// program what follows the image, with an empty environment, so that only what the stage brings
+/// along is there.
+class ContainerTest : public ::testing::Test {
+protected:
+    ContainerTest() {
+        std::string pattern = ::testing::TempDir() + "container.XXXXXX";
+        folder = mkdtemp(pattern.data());
+        program("runtime", "printf '%s\\n' \"$@\" >>" + words() +
+                               "\nwhile [ \"$1\" != -- ]; do shift; done\nshift 2\n"
+                               "exec env -i PATH=/usr/bin:/bin \"$@\"\n");
+        program("stop", "echo \"stopped $1\" >>" + words() + "\n");
+        context = contextNow();
+        context.backend = "here";
+        context.container = {
+            .run = {path("runtime"), "{name}", "[{workdir}]", "--bind={binds}:{binds}",
+                    "--entrypoint={entrypoint}", "--", "{image}"},
+            .stop = {path("stop"), "{name}"},
+            .binds = {"/cvmfs"}};
+    }
+    ~ContainerTest() override { std::filesystem::remove_all(folder); }
+
+    std::string path(const std::string& name) const { return (folder / name).string(); }
+    std::string words() const { return path("words"); }
+    void program(const std::string& name, const std::string& text) const {
+        std::ofstream(folder / name) << "#!/bin/sh\n" << text;
+        std::filesystem::permissions(folder / name, std::filesystem::perms(0755));
+    }
+    std::string told() const {
+        std::ifstream in(words());
+        return {std::istreambuf_iterator<char>(in), {}};
+    }
+    std::string refusal(const gitlab::JobDescription& job) const {
+        const auto script = makeScript(job, context);
+        return script ? "" : script.error().message;
+    }
+
+    std::filesystem::path folder;
+    ScriptContext context;
+};
+
+TEST_F(ContainerTest, OnlyTheScriptsRunInsideWithTheFoldersOfTheJobAndTheSites) {
+    auto job = jobIn("registry.example.org/$NAME:1", {"echo in=$TEXT", "pwd; umask"},
+                     {"echo after=$CI_JOB_STATUS"});
+    setVariable(job, "NAME", "tools");
+    setVariable(job, "TEXT", "it's");
+    setVariable(job, "GIT_STRATEGY", "none");
+    ScriptRun run(job, context);
+    ASSERT_EQ(run.run(), 0);
+
+    EXPECT_EQ(run.status().outcome, "success") << run.text();
+    EXPECT_THAT(run.text(), HasSubstr("Using container image registry.example.org/tools:1\n"));
+    EXPECT_THAT(run.text(), HasSubstr("\nin=it's\n"));
+    EXPECT_THAT(run.text(), HasSubstr("/builds/group/project\n0022\n"));
+    EXPECT_THAT(run.text(), HasSubstr("\nafter=success\n"));
+    const auto said = told();
+    EXPECT_EQ(said.find(".get_sources"), std::string::npos) << said;
+    EXPECT_THAT(said, HasSubstr(".step_script\n["));
+    EXPECT_THAT(said, HasSubstr(".after_script\n["));
+    EXPECT_THAT(said, HasSubstr("--bind=/cvmfs:/cvmfs\n--\nregistry.example.org/tools:1\nsh\n"));
+    const auto in = (run.folder() / "in").string();
+    EXPECT_THAT(said, HasSubstr("--bind=" + in + ":" + in + "\n"));
+    EXPECT_THAT(said, Not(HasSubstr("--entrypoint")));
+    EXPECT_THAT(said, Not(HasSubstr("stopped"))) << "It ended by itself.";
+}
+
+TEST_F(ContainerTest, EntrypointOfTheJobReplacesThatOfTheImage) {
+    auto job = jobIn("a", {"echo hello"});
+    job.image.entrypoint = {""};
+    ScriptRun none(job, context);
+    ASSERT_EQ(none.run(), 0);
+    EXPECT_THAT(told(), HasSubstr("--entrypoint=\n--\na\nsh\n"));
+    job.image.entrypoint = {"env", "X=it's"};
+    ScriptRun own(job, context);
+    ASSERT_EQ(own.run(), 0);
+    EXPECT_THAT(told(), HasSubstr("--entrypoint=\n--\na\nenv\nX=it's\nsh\n"));
+    EXPECT_THAT(own.text(), HasSubstr("\nhello\n"));
+}
+
+/// A folder with these programs and no bash.
+std::string programsWithoutBash(const std::filesystem::path& folder) {
+    const auto bin = folder / "bin";
+    std::filesystem::create_directory(bin);
+    for (const std::string name : {"sh", "mkdir", "cat"}) {
+        std::filesystem::create_symlink("/bin/" + name, bin / name);
+    }
+    return bin.string();
+}
+
+TEST_F(ContainerTest, ImageNeedsNoBash) {
+    program("runtime", "while [ \"$1\" != -- ]; do shift; done\nshift 2\nexec env -i PATH=" +
+                           programsWithoutBash(folder) + " \"$@\"\n");
+    auto job = jobIn("a", {"echo bash=[${BASH_VERSION-}]", "echo \" LATE=a  b\" >>$GITLAB_ENV"},
+                     {"echo late=\"[$LATE]\"; false; echo never"});
+    ScriptRun run(job, context);
+    ASSERT_EQ(run.run(), 0);
+
+    EXPECT_THAT(run.text(), HasSubstr("\nbash=[]\n"));
+    EXPECT_THAT(run.text(), HasSubstr("\nlate=[a  b]\n"));
+    EXPECT_THAT(run.text(), Not(HasSubstr("\nnever\n")));
+    EXPECT_EQ(run.status().outcome, "success") << run.text();
+}
+
+TEST_F(ContainerTest, ExitCodeIsTheScriptsOnceItBegan) {
+    for (const int code : {1, 125, 126, 127, 255}) {
+        ScriptRun run(jobIn("a", {"exit " + std::to_string(code)}), context);
+        ASSERT_EQ(run.run(), 0);
+        const auto status = run.status();
+        EXPECT_EQ(status.outcome, "failed");
+        EXPECT_EQ(status.why, "");
+        EXPECT_EQ(status.exitCode, code);
+    }
+}
+
+TEST_F(ContainerTest, RuntimeThatEndsBeforeItsScriptIsNoSuccess) {
+    program("runtime", "while [ \"$1\" != -- ]; do shift; done\n: >\"${4%/*}/entered\"\nexit 0\n");
+    ScriptRun run(jobIn("a", {"true"}), context);
+    ASSERT_EQ(run.run(), 0);
+    EXPECT_EQ(run.status().outcome, "failed");
+    EXPECT_EQ(run.status().exitCode, 143);
+}
+
+TEST_F(ContainerTest, ContainerThatDidNotStartIsNoExitCodeOfTheScript) {
+    program("runtime", "echo 'no such image' >&2; exit 125\n");
+    ScriptRun run(jobIn("a", {"true"}, {"echo after"}), context);
+    ASSERT_EQ(run.run(), 0);
+
+    const auto status = run.status();
+    EXPECT_EQ(status.outcome, "failed");
+    EXPECT_EQ(status.why, "image_failed");
+    EXPECT_EQ(status.stage, "step_script");
+    EXPECT_EQ(status.exitCode, 125);
+    EXPECT_THAT(run.text(), HasSubstr("no such image\nERROR: the container of this job did not "
+                                      "start\n"));
+    EXPECT_THAT(run.text(), Not(HasSubstr("\nafter\n")));
+
+    context.container.run[0] = path("absent");
+    ScriptRun missing(jobIn("a", {"true"}), context);
+    ASSERT_EQ(missing.run(), 0);
+    EXPECT_EQ(missing.status().why, "image_failed");
+    EXPECT_THAT(missing.text(), HasSubstr("No such file"));
+}
+
+/// As a runtime with processes of its own does: a signal reaches the container's first process
+/// alone, and a runtime that is killed leaves it behind.
+constexpr const char* kApart = R"(while [ "$1" != -- ]; do shift; done
+shift 2
+setsid env -i PATH=/usr/bin:/bin "$@" &
+trap 'kill -TERM $!' TERM
+wait $!; code=$?
+trap '' TERM
+wait $! 2>/dev/null && code=$?
+exit $code
+)";
+
+TEST_F(ContainerTest, CancelReachesTheWholeScriptAndWhatStaysIsStopped) {
+    program("runtime", kApart);
+    ScriptRun run(
+        jobIn("a", {"trap 'echo told; exit 3' TERM", "echo up >\"$CI_PROJECT_DIR/../../../../up\"",
+                    "sleep 60; echo never"}),
+        context);
+    std::thread cancel([&] {
+        EXPECT_TRUE(gridbridge::testing::waitUntil(
+            [&] { return std::filesystem::exists(run.scratch() / "up"); },
+            std::chrono::seconds(50)));
+        std::ofstream(run.folder() / "in/cancel") << "";
+    });
+    ASSERT_EQ(run.run(), 0);
+    cancel.join();
+
+    EXPECT_EQ(run.status().outcome, "canceled");
+    EXPECT_THAT(run.text(), HasSubstr("\ntold\n"));
+    EXPECT_THAT(run.text(), Not(HasSubstr("\nnever\n")));
+    EXPECT_THAT(told(), ::testing::MatchesRegex("stopped gb\\.[A-Za-z0-9]+\\.step_script\n"));
+}
+
+TEST_F(ContainerTest, PullComesFirstAndItsLoginIsGoneWhenTheScriptBegins) {
+    program("pull", "printf '%s\\n' \"$@\" >>" + words() + "\ncat \"$1\" >>" + words() +
+                        "\nstat -c %a \"$1\" >>" + words() + "\n");
+    context.container.pull = {path("pull"), "{auth}", "{image}"};
+    auto job = jobIn("registry.example.org/group/tools:1", {"ls \"$GB_IN\""});
+    job.registryCredentials = {{"registry.example.org", "bot", Secret("pass-word-1")},
+                               {"other.example.org", "bot", Secret("pass-word-2")}};
+    ScriptRun run(job, context);
+    ASSERT_EQ(run.run(), 0);
+
+    EXPECT_EQ(run.status().outcome, "success") << run.text();
+    EXPECT_THAT(told(), HasSubstr("/in/logins.json\nregistry.example.org/group/tools:1\n"
+                                  "{\"auths\":{\"registry.example.org\":{\"auth\":"
+                                  "\"Ym90OnBhc3Mtd29yZC0x\"}}}\n600\n"));
+    EXPECT_THAT(run.text(), HasSubstr("env.sh"));
+    EXPECT_THAT(run.text(), Not(HasSubstr("logins.json")));
+    for (const auto& file : run.script().inputs) {
+        if (file.name != kLoginsFile) {
+            EXPECT_THAT(file.content, Not(HasSubstr("pass-word"))) << file.name;
+            EXPECT_THAT(file.content, Not(HasSubstr("Ym90OnBhc3"))) << file.name;
+        }
+    }
+}
+
+TEST_F(ContainerTest, PullThatFailsIsTriedAgainAndEndsTheJob) {
+    program("pull", "echo unauthorized; exit 125\n");
+    context.container.pull = {path("pull"), "{image}"};
+    ScriptRun run(jobIn("a", {"echo never"}), context);
+    run.shorten("gb_retry_wait", 0);
+    ASSERT_EQ(run.run(), 0);
+
+    EXPECT_EQ(run.status().why, "image_failed");
+    EXPECT_EQ(run.status().stage, "pull_image");
+    EXPECT_THAT(run.text(), HasSubstr("unauthorized\nWARNING: Retrying...\n"));
+    EXPECT_THAT(run.text(), Not(HasSubstr("\nnever\n")));
+
+    ScriptRun local(jobIn("localhost/a", {"echo here"}), context);
+    ASSERT_EQ(local.run(), 0);
+    EXPECT_EQ(local.status().outcome, "success") << "No registry has it.";
+}
+
+TEST_F(ContainerTest, NameOfAnImageIsOneWordAndNoOption) {
+    for (const std::string name : {"--privileged", "a b", "a;b", "$(id)", "a\nb", "`id`", "{image}",
+                                   "$CI_PROJECT_DIR/a.sif"}) {
+        EXPECT_THAT(refusal(jobIn(name, {"true"})), HasSubstr("the name of the image")) << name;
+    }
+    for (const std::string name : {"debian", "localhost:5000/a/b:1", "/cvmfs/x/debian:12",
+                                   "docker://a/b@sha256:00", "oras://a/b"}) {
+        EXPECT_EQ(refusal(jobIn(name, {"true"})), "") << name;
+    }
+}
+
+TEST_F(ContainerTest, WithoutContainersTheRefusalSaysWhatToConfigureOrTheRunnerIgnoresTheImage) {
+    context.container = {};
+    const auto job = jobIn("debian:12", {"echo bare"});
+    EXPECT_EQ(refusal(job),
+              "this runner cannot run jobs in container images: backend here has neither "
+              "`container` nor `container_command`, and the runner not image = \"ignore\"; remove "
+              "`image` or choose another runner by tags");
+    context.imageIgnored = true;
+    ScriptRun run(job, context);
+    ASSERT_EQ(run.run(), 0);
+    EXPECT_EQ(run.status().outcome, "success");
+    EXPECT_THAT(run.text(), HasSubstr("\nbare\n"));
+    EXPECT_THAT(run.script().warnings,
+                ElementsAre("`image` is ignored by this runner: the job runs without a container"));
+}
+
+/// What the pull logs in with, `""` = nothing.
+std::string login(const gitlab::JobDescription& job) {
+    auto context = contextNow();
+    context.container = containerPreset(kPodman);
+    const auto script = makeScript(job, context);
+    for (const auto& file : script->inputs) {
+        if (file.name == kLoginsFile) {
+            return file.content;
+        }
+    }
+    return "";
+}
+
+TEST(ImageLoginTest, LongestPlaceCountsAndTheVariableBeforeWhatGitLabSent) {
+    auto job = jobIn("registry.example.org/group/tools:1", {"true"});
+    EXPECT_EQ(login(job), "");
+    job.registryCredentials = {{"https://registry.example.org", "a", Secret("b")},
+                               {"registry.example.org/group", "c", Secret("d")},
+                               {"registry.example.org/gro", "e", Secret("f")}};
+    EXPECT_EQ(login(job), "{\"auths\":{\"registry.example.org/group\":{\"auth\":\"Yzpk\"}}}\n");
+    setVariable(
+        job, "DOCKER_AUTH_CONFIG",
+        R"({"auths":{"registry.example.org":{"auth":"eDp5"},"other.org":{"auth":"Yw=="}}})");
+    EXPECT_EQ(login(job), "{\"auths\":{\"registry.example.org\":{\"auth\":\"eDp5\"}}}\n");
+    setVariable(job, "DOCKER_AUTH_CONFIG", R"({"auths":{"registry.example.org":{"auth":"\"}"}}})");
+    EXPECT_EQ(login(job), "{\"auths\":{\"registry.example.org/group\":{\"auth\":\"Yzpk\"}}}\n");
+    setVariable(job, "DOCKER_AUTH_CONFIG", "no JSON");
+    EXPECT_EQ(login(job), "{\"auths\":{\"registry.example.org/group\":{\"auth\":\"Yzpk\"}}}\n");
+}
+
+TEST(ImageLoginTest, NameWithoutHostIsOfDockerHub) {
+    auto job = jobIn("library/debian:12", {"true"});
+    setVariable(job, "DOCKER_AUTH_CONFIG",
+                R"({"auths":{"https://index.docker.io/v1/":{"auth":"eDp5"}}})");
+    EXPECT_EQ(login(job), "{\"auths\":{\"docker.io\":{\"auth\":\"eDp5\"}}}\n");
+    job.image.name = "localhost:5000/debian";
+    EXPECT_EQ(login(job), "");
+}
+
+TEST(ImageLoginTest, WhatGitLabSentIsMasked) {
+    auto job = jobIn("a", {"true"});
+    job.registryCredentials = {{"registry.example.org", "a", Secret("pass-word-1")}};
+    auto context = contextNow();
+    context.container = containerPreset(kPodman);
+    EXPECT_THAT(makeScript(job, context)->maskPhrases, ::testing::Contains("pass-word-1"));
+}
+
+}  // namespace
+}  // namespace gridbridge::payload

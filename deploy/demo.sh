@@ -39,6 +39,7 @@ cp "$bin" "$demo/gridbridge"  # the account of the jobs must be able to run it, 
 bin=$demo/gridbridge
 mkdir -m 700 "$demo/state"
 mkdir "$demo/work"
+mkdir -m 1777 "$demo/cache"
 if [ "$(id -u)" = 0 ]; then
     account=gbdemo$$
     useradd --system --no-create-home --shell /usr/sbin/nologin "$account"
@@ -76,6 +77,8 @@ url = "$url"
 token = "glrt-fakegitlab"
 backend = "here"
 limit = 10
+cache_dir = "$demo/cache"
+allowed_projects = ["physics/detector"]
 
 [backends.here]
 $type

@@ -21,10 +21,18 @@ bool isReference(const std::string& text) {
            std::all_of(text.begin() + 1, text.end(), good);
 }
 
-std::string scratch(ConfigSection& section) {
+std::string scratch(ConfigSection& section, const BackendConfig& backend) {
     const auto text = section.text("scratch");
-    if (!text || isReference(*text)) {
-        return text.value_or("");
+    if (!text) {
+        return {};
+    }
+    if (isReference(*text)) {
+        if (backend.type == "local") {
+            section.report("scratch",
+                           "local jobs get no variables but PATH, HOME, USER, LOGNAME and LANG",
+                           "write a path");
+        }
+        return *text;
     }
     if (text->find('$') != std::string::npos) {
         section.report("scratch", "a variable stands for all of it or nothing",
@@ -59,7 +67,7 @@ Site::Home home(ConfigSection& section, const BackendConfig& backend) {
 
 void takeSite(ConfigSection& section, BackendConfig& backend) {
     backend.site.shellInit = section.text("shell_init").value_or("");
-    backend.site.scratch = scratch(section);
+    backend.site.scratch = scratch(section, backend);
     backend.site.minScratch = section.size("min_scratch", kLeastSize, kMostSize).value_or(0);
     backend.site.home = home(section, backend);
 }

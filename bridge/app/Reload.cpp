@@ -94,11 +94,20 @@ private:
         backend.pendingLimit = next->pendingLimit;
         backend.minimumRunTime = next->minimumRunTime;
         backend.infrastructureRetries = next->infrastructureRetries;
-        backend.site = next->site;
+        changeSite(section, backend, next->site);
         // What the batch system can be asked for is a matter of its type and commands.
         const auto used = std::move(backend.resources.used);
         backend.resources = next->resources;
         backend.resources.used = used;
+    }
+
+    /// A home of the project needs a folder that the nodes see, and that waits for the restart.
+    void changeSite(const std::string& section, BackendConfig& backend, payload::Site next) {
+        if (next.home == payload::Site::Home::Project && copiesFiles(backend.htcondor)) {
+            next.home = backend.site.home;
+            later(section + ".home");
+        }
+        backend.site = std::move(next);
     }
 
     void change(RunnerConfig& runner, const RunnerConfig* next) {

@@ -281,7 +281,7 @@ Ending verdict(const Step& step) {
     }
     return believable(job, end)
                ? systemFailure("prepare environment: the node could not start the job")
-               : scriptFailure(1, "forged system failure");
+               : scriptFailure(1, "a system failure told too late to be believed");
 }
 
 }  // namespace gridbridge::core

@@ -104,7 +104,7 @@ public:
 
     Result<JobScript> build() {
         const auto settings = settingsOf(job_, context_, variables_, script_.warnings);
-        if (const auto why = refusal(job_, context_)) {
+        if (const auto why = refused()) {
             return permanentError(*why);
         }
         const auto place = clonePath(variables_);
@@ -154,6 +154,13 @@ private:
             add(stage.name + ".sh", stageBeginning(plan_.site, isStep) + stage.text);
             addFiles(stage.repairs);
         }
+    }
+
+    std::optional<std::string> refused() const {
+        if (context_.site.home == Site::Home::Project && job_.projectId <= 0) {
+            return "the home of a job is that of its project here, and GitLab named no project";
+        }
+        return refusal(job_, context_);
     }
 
     void addSite() {

@@ -15,6 +15,9 @@ gb_take_scratch() {
   local line free
   [ -z "$gb_scratch_key" ] || [[ $gb_scratch = /* && -d $gb_scratch ]] ||
     gb_unprepared "the scratch folder $gb_scratch_key of this backend is not there on this node"
+  # Others could put a folder of their own in the place of gb_root.
+  [ -z "$gb_scratch_key" ] || [ -n "$(find -L "$gb_scratch" -maxdepth 0 \( ! -perm /022 -o -perm -1000 \))" ] ||
+    gb_unprepared "other accounts may write into the scratch folder $gb_scratch_key of this backend, and it has no sticky bit (chmod +t)"
   if [ "$gb_min_scratch" -gt 0 ]; then
     line=$(df -Pk -- "$gb_scratch" | tail -n 1)
     [[ $line =~ \ ([0-9]+)\ +[0-9]+%\ +/ ]] ||
@@ -38,7 +41,8 @@ gb_find_home() {
       ;;
     project)
       gb_home=${gb_folder%/*}/homes/$gb_project
-      mkdir -p -- "$gb_home" && [ ! -L "$gb_home" ] && [ -O "$gb_home" ] && chmod -- 700 "$gb_home" ||
+      mkdir -p -- "$gb_home" && [ -O "${gb_home%/*}" ] && [ ! -L "$gb_home" ] && [ -O "$gb_home" ] &&
+        chmod -- 700 "$gb_home" ||
         gb_unprepared "the home of the project, $gb_home, cannot be made"
       ;;
     *) gb_home=$GB_HOME_DIR gb_step_login=--login ;;
@@ -48,12 +52,13 @@ gb_find_home() {
 
 // What a login shell reads, but not by --login: such a shell also takes the home's logout file at a
 // script's `exit`, and with it the exit code of that file. Files for all shells ask what it is.
+// `command`: else a mistake in one of them would end the shell where it is that of POSIX.
 constexpr std::string_view kProfile =
     R"gb(shopt() { [ "$*" = '-q login_shell' ] || builtin shopt "$@"; }
-[ ! -r /etc/profile ] || . /etc/profile
-if [ -r ~/.bash_profile ]; then . ~/.bash_profile
-elif [ -r ~/.bash_login ]; then . ~/.bash_login
-elif [ -r ~/.profile ]; then . ~/.profile
+[ ! -r /etc/profile ] || command . /etc/profile
+if [ -r ~/.bash_profile ]; then command . ~/.bash_profile
+elif [ -r ~/.bash_login ]; then command . ~/.bash_login
+elif [ -r ~/.profile ]; then command . ~/.profile
 fi
 unset -f shopt
 )gb";
@@ -85,9 +90,10 @@ std::string stageBeginning(const Site& site, bool isStep) {
         text += kProfile;
     }
     if (isStep && !site.shellInit.empty()) {
-        text += ". \"$GB_IN/shell_init.sh\"\n";
+        text += "command . \"$GB_IN/shell_init.sh\"\n";
     }
-    return text + ": >|\"$GB_CTL/unbegun\"\n";
+    // What they left on would show the job's variables as they are set.
+    return text + "{ set +xv; } 2>/dev/null\n: >|\"$GB_CTL/unbegun\"\n";
 }
 
 bool hasOwnBeginning(const Site& site) {

@@ -202,9 +202,9 @@ gb_ended() { :; }
 gb_login=--login gb_into=
 gb_stage_process() {
   local pid watch rc n
-  # Its first line empties this file, for which a full disk has room.
+  # Its first line empties this file: a full disk has room for that, and for one without data.
   rm -rf -- "$GB_CTL/unbegun"
-  echo 1 >"$GB_CTL/unbegun"
+  truncate -s 1 -- "$GB_CTL/unbegun"
   set -m
   (umask 022; ! gb_is_inside "$1" || gb_start_inside "$1"; gb_start_here "$1") &
   pid=$!
@@ -225,6 +225,7 @@ gb_stage_process() {
   gb_is_inside "$1" || [ ! -f "$GB_CTL/unbegun" ] || [ ! -s "$GB_CTL/unbegun" ] || {
     gb_unbegun=1
     [ "$gb_rc" -ne 0 ] || gb_rc=1  # What did not run has not succeeded.
+    [ -z "$gb_into" ] || tail -c 65536 -- "$gb_into"
   }
   if [ -s "$GB_CTL/why" ]; then
     read -r gb_why <"$GB_CTL/why"
@@ -260,11 +261,18 @@ gb_run_step() {
   gb_run "$@"
   HOME=$GB_HOME_DIR gb_login=--login
 }
-# The profile of a node may end the shell, or put another program in its place.
+# The profile of a node may end the shell, or put another program in its place. Once a script of the
+# job has run that is a failure like any other.
 gb_need_begun() {
+  local why='the profile of this node, or the shell_init of its backend, ended the shell before the first line of the job'
   [ "$gb_outcome" = failed ] && [ -n "$gb_unbegun" ] || return 0
+  echo  # Its last words may have no end of line.
+  if [ -n "$gb_script_began" ]; then
+    gb_warn "$gb_stage: $why"
+    return
+  fi
   gb_stage=prepare_script gb_outcome=system gb_code=
-  gb_unprepared 'the profile of this node, or the shell_init of its backend, ended the shell before the first line of the job'
+  gb_unprepared "$why"
 }
 gb_keep() { gb_kept=("$gb_outcome" "$gb_why" "$gb_stage" "$gb_code"); }
 gb_restore() {
@@ -289,7 +297,6 @@ gb_try() {
   gb_run_step prepare_script '' 0 1
   gb_into=
   case $gb_outcome in canceled | timedout) gb_done ;; esac
-  [ -z "$gb_unbegun" ] || tail -c 65536 -- "$GB_CTL/said"
   gb_need_begun
   gb_outcome=system
 }

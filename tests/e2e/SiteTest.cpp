@@ -59,6 +59,7 @@ TEST_F(SiteEndToEnd, Case80HomeOfTheAccountWhereTheBackendSaysSoAlsoAfterAReload
 TEST_F(SiteEndToEnd, LinesOfTheSiteRunBeforeThoseOfTheJobInItsScratch) {
     const auto scratch = folder.path / "node's disk";
     std::filesystem::create_directory(scratch);
+    std::filesystem::permissions(scratch, std::filesystem::perms(0755));
     startWith(
         "shell_init = \"\"\"\nexport SITE='of the site'\nmodule() { echo \"module: $*\"; }\n"
         "\"\"\"\nscratch = \"" +

@@ -217,8 +217,17 @@ TEST_F(BackendConfigErrors, AKeyOfCommands) {
 TEST_F(BackendConfigErrors, HowJobsUseTheNodes) {
     const std::string local = "type = \"local\"\nwork_dir = \"/w\"\nrun_as = \"ci\"\n";
     const std::string here = "config.toml:10: backends.here.";
-    for (const std::string good : {"\"$NAME_1\"", "\"/a b/-'c\"", "'/a\"b'", "\"/\"", "\"$_\""}) {
+    for (const std::string good : {"\"/a b/-'c\"", "'/a\"b'", "\"/\""}) {
         EXPECT_THAT(asBackend(local + "scratch = " + good + "\n"), ::testing::IsEmpty()) << good;
+    }
+    for (const std::string good : {"$NAME_1", "$_"}) {
+        const auto line = "scratch = \"" + good + "\"\n";
+        EXPECT_THAT(asBackend("type = \"slurm\"\nwork_dir = \"/w\"\nrun_as = \"ci\"\n" + line),
+                    ::testing::IsEmpty())
+            << good;
+        EXPECT_THAT(asBackend(local + line),
+                    ElementsAre(here + "scratch: local jobs get no variables but PATH, HOME, USER, "
+                                       "LOGNAME and LANG; write a path"));
     }
     for (const std::string bad : {"$A/b", "${A}", "/scratch/$USER", "$", "$1", "$(id)", "$A "}) {
         EXPECT_THAT(asBackend(local + "scratch = \"" + bad + "\"\n"),

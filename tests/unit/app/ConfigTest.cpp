@@ -36,7 +36,7 @@ TEST(Config, EveryKeyArrives) {
             "max_pending = 3\npending_limit = \"1 h\"\n"
             "minimum_run_time = 60\ninfrastructure_retries = 0\nslots = 9\nrun_as = \"ci\"\n"
             "trusted_jobs = true\nshell_init = \"\"\"\nmodule load a\nmodule load b\"\"\"\n"
-            "scratch = \"$NODE_DISK\"\nmin_scratch = \"3 MiB\"\nhome = \"project\"\n");
+            "scratch = \"/node_disk\"\nmin_scratch = \"3 MiB\"\nhome = \"project\"\n");
     const RunnerConfig runner{.name = "pool",
                               .url = "https://gitlab.example.org/git",
                               .token = Secret("glrt-secret"),
@@ -60,7 +60,7 @@ TEST(Config, EveryKeyArrives) {
                                 .slots = 9,
                                 .runAs = {"ci"},
                                 .trustedJobs = true,
-                                .site = {"module load a\nmodule load b", "$NODE_DISK", 3U << 20U,
+                                .site = {"module load a\nmodule load b", "/node_disk", 3U << 20U,
                                          payload::Site::Home::Project}};
     const Config expected{.file = folder.file(),
                           .concurrent = 7,

@@ -102,6 +102,21 @@ TEST_F(ReloadTest, WhatCannotStaysAsItWasAndIsToldKeyByKey) {
                   "backends.here.spool", "backends.here.run_as", "backends.here.trusted_jobs"));
 }
 
+TEST_F(ReloadTest, HomeOfTheProjectWaitsAsLongAsFilesAreCopied) {
+    now.backends[0].type = "htcondor";
+    now.backends[0].htcondor.fileTransfer = true;
+    next = now;
+    backend().htcondor.fileTransfer = false;
+    backend().site = {.shellInit = "module load gcc", .home = payload::Site::Home::Project};
+
+    const auto reload = planReload(now, next);
+
+    EXPECT_EQ(reload.config.backends[0].site, payload::Site{.shellInit = "module load gcc"});
+    EXPECT_THAT(reload.later,
+                ElementsAre("backends.here.file_transfer changes when the service is started again",
+                            "backends.here.home changes when the service is started again"));
+}
+
 TEST_F(ReloadTest, ARunnerThatIsGoneClaimsNothingUntilItComesBack) {
     auto other = runner();
     next.runners.clear();
@@ -182,7 +197,7 @@ const std::map<std::string_view, std::pair<const char*, const char*>> kValues{
     {"container_stop", {"[\"a\"]", "[\"b\"]"}},
     {"container_binds", {"[\"/a\"]", "[\"/b\"]"}},
     {"shell_init", {"\"a\"", "\"b\""}},
-    {"scratch", {"\"/a\"", "\"$B\""}},
+    {"scratch", {"\"/a\"", "\"/b\""}},
     {"min_scratch", {"\"1 GiB\"", "\"2 GiB\""}},
     {"home", {"\"real\"", "\"private\""}},
     {"seed", {"5", "6"}},

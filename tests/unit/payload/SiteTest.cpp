@@ -4,6 +4,7 @@
 
 #include <fstream>
 #include <pwd.h>
+#include <sys/mount.h>
 #include <unistd.h>
 
 #include "tests/unit/payload/ScriptRun.h"
@@ -24,6 +25,11 @@ ScriptContext with(Site site) {
 void write(const path& file, const std::string& text) {
     std::filesystem::create_directories(file.parent_path());
     std::ofstream(file) << text;
+}
+
+void makeFolder(const path& folder, unsigned mode = 0755) {
+    std::filesystem::create_directory(folder);
+    std::filesystem::permissions(folder, std::filesystem::perms(mode));
 }
 
 std::size_t timesIn(const std::string& text, const std::string& what) {
@@ -98,6 +104,77 @@ TEST(SiteTest, ShellInitWithAMistakeIsToldAndTheJobGoesOn) {
     EXPECT_THAT(run.text(), HasSubstr("\non\n"));
 }
 
+TEST(SiteTest, MistakeEndsNoShellOfPosix) {
+    ProjectHome job({"echo o''n"}, {}, {{".profile", "if true; then"}}, "fi");
+    job.run.setEnvironment("POSIXLY_CORRECT", "1");
+    job.run.run();
+
+    EXPECT_EQ(job.run.status().outcome, "success");
+    EXPECT_THAT(job.run.text(), HasSubstr("\non\n"));
+}
+
+TEST(SiteTest, TraceThatShellInitLeavesOnShowsNoVariable) {
+    for (const std::string debug : {"false", "true"}) {
+        auto job = jobWith({"echo on"});
+        setVariable(job, "SECRET", "hunter2");
+        setVariable(job, "CI_DEBUG_TRACE", debug);
+        ScriptRun run(job, with({.shellInit = "set -xv"}));
+        run.run();
+
+        EXPECT_EQ(run.status().outcome, "success");
+        EXPECT_EQ(timesIn(run.log(), "hunter2"), 0U);
+        EXPECT_EQ(timesIn(run.text(), "\n+ echo on\n"), debug == "true" ? 1U : 0U);
+    }
+}
+
+TEST(SiteTest, WordsOfShellInitThatHangsAreShownWhenTheJobIsEnded) {
+    for (const std::string end : {": >\"$GB_IN/cancel\"", "kill -TERM \"$PPID\""}) {
+        ScriptRun run(jobWith({"echo ne''ver"}),
+                      with({.shellInit = "echo wor''ds\n" + end + "\nsleep 100"}));
+        run.run();
+
+        EXPECT_EQ(run.status().outcome, "canceled");
+        EXPECT_THAT(run.text(), HasSubstr("\nwords\n"));
+    }
+}
+
+TEST(SiteTest, WordsOfShellInitThatHangsAreShownAtTheDeadline) {
+    for (auto time = std::chrono::seconds(3); time.count() < 60; time *= 2) {
+        auto context = with({.shellInit = "echo wor''ds; : >\"$GB_OUT/reached\"; sleep 100"});
+        context.deadline = SystemClock().wallNow() + time;
+        ScriptRun run(jobWith({"echo ne''ver"}), context);
+        run.run();
+
+        if (run.exists("out/reached")) {
+            EXPECT_EQ(run.status().outcome, "timedout");
+            EXPECT_THAT(run.text(), HasSubstr("\nwords\n"));
+            return;
+        }
+    }
+    FAIL() << "no shell begins within half a minute";
+}
+
+TEST(SiteTest, LaterStepThatDoesNotBeginFailsAsThatStep) {
+    auto job = jobWith({"echo 1 >made; : >\"$GB_OUT/once\""}, {"echo after''wards"});
+    job.steps.push_back({"release", {"echo ne''ver"}});
+    job.artifacts.push_back(archiveOf({"made"}));
+    job.artifacts.back().when = "always";
+    ScriptRun run(
+        job,
+        with({.shellInit =
+                  "[ \"$GB_JOB_STATUS\" != running ] || [ ! -e \"$GB_OUT/once\" ] || exit 0"}));
+    run.run();
+
+    EXPECT_EQ(run.status().outcome, "failed");
+    EXPECT_EQ(run.status().stage, "step_release");
+    EXPECT_EQ(run.status().exitCode, 1);
+    const auto text = run.text();
+    EXPECT_THAT(text, HasSubstr("WARNING: step_release: the profile of this node"));
+    EXPECT_THAT(text, HasSubstr("\nafterwards\n"));
+    EXPECT_TRUE(run.exists("out/" + tarballName(0)));
+    EXPECT_THAT(text, Not(HasSubstr("never")));
+}
+
 TEST(SiteTest, ShellInitThatEndsTheShellIsNoSuccess) {
     for (const std::string shellInit : {"exit 0", "exec true", "exit 3", "set -e; false"}) {
         ScriptRun run(jobWith({"echo ne''ver"}, {"echo ne''ver"}), with({.shellInit = shellInit}));
@@ -165,6 +242,25 @@ TEST(SiteTest, ProjectKeepsItsHomeAndNoOtherReachesIt) {
     EXPECT_THAT(job.run.text(), HasSubstr("\nonce\n"));
 }
 
+TEST(SiteTest, HomesInAFolderOfAnotherAccountAreRefused) {
+    if (::geteuid() != 0) {
+        GTEST_SKIP() << "needs root";
+    }
+    ProjectHome job({"echo ne''ver"}, {}, {{".profile", ""}});
+    ASSERT_EQ(::chown(job.home.parent_path().c_str(), 12345, 12345), 0);
+    job.run.run();
+
+    expectUnprepared(job.run, "the home of the project, " + job.home.string());
+}
+
+TEST(SiteTest, JobOfNoProjectHasNoHomeOfOne) {
+    const auto made = makeScript(jobWith({"true"}), with({.home = Site::Home::Project}));
+
+    ASSERT_FALSE(made);
+    EXPECT_EQ(made.error().message,
+              "the home of a job is that of its project here, and GitLab named no project");
+}
+
 TEST(SiteTest, RealHomeIsThatOfTheAccountWhateverTheEnvironmentSays) {
     ScriptRun run(jobWith({"echo h=$HOME."}), with({.home = Site::Home::Real}));
     run.run();
@@ -178,7 +274,7 @@ TEST(SiteTest, ScratchIsTheFolderThatTheSiteNamesWhateverItsName) {
     for (const std::string name : {"plain", "-rf a  'b' \"c\" $(touch x)*"}) {
         ScriptRun outer(jobWith({"true"}));
         const auto folder = outer.folder().parent_path() / name;
-        std::filesystem::create_directory(folder);
+        makeFolder(folder);
 
         ScriptRun run(jobWith({"echo \"d=$CI_PROJECT_DIR.\""}), with({.scratch = folder.string()}));
         run.setEnvironment("_CONDOR_SCRATCH_DIR", "/nonexistent");
@@ -196,7 +292,7 @@ TEST(SiteTest, ScratchOfTheNodesEnvironment) {
     const std::string gone = "the scratch folder $NODE_DISK of this backend is not there";
     ScriptRun set(job, context);
     const auto folder = set.folder().parent_path() / "node's disk";
-    std::filesystem::create_directory(folder);
+    makeFolder(folder);
     set.setEnvironment("NODE_DISK", folder.string());
     set.run();
     EXPECT_THAT(set.text(), HasSubstr(" d=" + folder.string() + "/gb."));
@@ -211,6 +307,25 @@ TEST(SiteTest, ScratchOfTheNodesEnvironment) {
         run.setEnvironment("NODE_DISK", value);
         run.run();
         expectUnprepared(run, gone);
+    }
+}
+
+TEST(SiteTest, ScratchThatOthersMayWriteNeedsTheStickyBit) {
+    for (const unsigned mode : {0777U, 0775U, 0757U, 0755U, 01777U, 01775U}) {
+        ScriptRun outer(jobWith({"true"}));
+        const auto folder = outer.folder().parent_path() / "disk";
+        makeFolder(folder, mode);
+        // What a link leads to counts.
+        std::filesystem::create_directory_symlink(folder, outer.folder() / "link");
+        ScriptRun run(jobWith({"true"}), with({.scratch = (outer.folder() / "link").string()}));
+        run.run();
+
+        if (mode == 0755 || mode > 01000) {
+            EXPECT_EQ(run.status().outcome, "success") << run.text();
+        } else {
+            expectUnprepared(run, "other accounts may write into the scratch folder ");
+            EXPECT_TRUE(std::filesystem::is_empty(folder));
+        }
     }
 }
 
@@ -282,6 +397,31 @@ TEST(SiteTest, ProfileOfTheNodeThatEndsTheShellIsNoSuccess) {
 
         expectUnprepared(node.run, "the profile of this node");
     }
+}
+
+TEST(SiteTest, LastWordsWithoutAnEndOfLineStandOnALineOfTheirOwn) {
+    const std::string profile = "printf 'no end'; exit 1";
+    NodeWithProfile node(jobWith({"true"}), profile);
+    node.run.run();
+    EXPECT_THAT(node.run.text(), HasSubstr("no end\nERROR: prepare environment: "));
+
+    ProjectHome job({"true"}, {}, {{".profile", profile}});
+    job.run.run();
+    EXPECT_THAT(job.run.text(), HasSubstr("no end\nERROR: prepare environment: "));
+}
+
+TEST(SiteTest, StageThatDoesNotBeginIsSeenOnAFullDisk) {
+    NodeWithProfile node(jobWith({"cat /dev/zero >big || tr''ue"}, {"echo ne''ver"}),
+                         "[ \"$GB_JOB_STATUS\" = running ] || exit 0");
+    const auto disk = node.run.scratch();
+    if (::mount("tmpfs", disk.c_str(), "tmpfs", 0, "size=1m,mode=700") != 0) {
+        GTEST_SKIP() << "needs a disk of its own, and root to make it";
+    }
+    node.run.run();
+    EXPECT_EQ(::umount(disk.c_str()), 0);
+
+    EXPECT_EQ(node.run.status().outcome, "success");
+    EXPECT_THAT(node.run.text(), HasSubstr("WARNING: after_script failed"));
 }
 
 TEST(SiteTest, SourcesAreTriedAgainWhereTheProfileEndedTheShellOnce) {

@@ -12,8 +12,10 @@ echo "Building (build/$preset)"
 cmake --preset "$preset"
 cmake --build --preset "$preset"
 echo "Testing ($preset)"
-# Tests mostly wait: two for each core.
-ctest --preset "$preset" --no-tests=error -j "$((2 * $(nproc)))" "${@:2}" && exit
+# Tests mostly wait, those of batch systems the most.
+each=2
+[ "$preset" != dev ] || each=3
+ctest --preset "$preset" --no-tests=error -j "$((each * $(nproc)))" "${@:2}" && exit
 rc=$?
 # Why, and the summary again, for who reads only the end.
 log="build/$preset/Testing/Temporary"

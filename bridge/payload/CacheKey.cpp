@@ -34,9 +34,11 @@ std::string decoded(std::string_view key) {
     return text;
 }
 
+constexpr std::size_t kLongestKey = 4096;
+
+/// Cut where it is longer than kLongestKey.
 std::string expandedText(const Variables& variables, const std::string& text) {
-    constexpr std::size_t kLongestKey = 4096;
-    auto budget = kLongestKey;
+    auto budget = kLongestKey + 1;
     return plainText(variables.expand(text, budget));
 }
 
@@ -47,7 +49,34 @@ public:
 
     /// Adds the key as it is used, once.
     void add(CachePlan& plan, const std::string& text) {
-        const auto key = expandedText(variables_, text);
+        addExpanded(plan, expandedText(variables_, text));
+    }
+
+    /// CACHE_FALLBACK_KEY is the job's own text: GitLab put no suffix to it that says of whose
+    /// branches the cache is. What a variable holds is expanded already.
+    void addOwn(CachePlan& plan) {
+        const auto own = variables_.setting("CACHE_FALLBACK_KEY");
+        if (own.empty()) {
+            return;
+        }
+        const auto clean = cleanedCacheKey(own);
+        const auto end = clean.find_last_not_of(std::string(kBlanks) + ".");
+        if (std::string_view(clean).substr(0, end + 1).ends_with(kProtected)) {
+            warnings_.push_back("CACHE_FALLBACK_KEY \"" + oneLine(own) +
+                                "\" not allowed to end in \"" + std::string(kProtected) + "\"");
+            return;
+        }
+        addExpanded(plan, own);
+    }
+
+private:
+    void addExpanded(CachePlan& plan, const std::string& key) {
+        // What is cut off may be what says of whose branches the cache is.
+        if (key.size() > kLongestKey) {
+            warnings_.push_back("cache key \"" + oneLine(key.substr(0, 40)) +
+                                "...\" is too long, skipping");
+            return;
+        }
         const auto clean = cleanedCacheKey(key);
         if (clean.empty()) {
             warnings_.push_back("cache key \"" + oneLine(key) +
@@ -63,24 +92,6 @@ public:
         }
     }
 
-    /// CACHE_FALLBACK_KEY is the job's own text: GitLab put no suffix to it that says of whose
-    /// branches the cache is.
-    void addOwn(CachePlan& plan) {
-        const auto own = variables_.setting("CACHE_FALLBACK_KEY");
-        if (own.empty()) {
-            return;
-        }
-        const auto clean = cleanedCacheKey(own);
-        const auto end = clean.find_last_not_of(std::string(kBlanks) + ".");
-        if (std::string_view(clean).substr(0, end + 1).ends_with(kProtected)) {
-            warnings_.push_back("CACHE_FALLBACK_KEY \"" + oneLine(own) +
-                                "\" not allowed to end in \"" + std::string(kProtected) + "\"");
-            return;
-        }
-        add(plan, own);
-    }
-
-private:
     const Variables& variables_;
     std::vector<std::string>& warnings_;
 };

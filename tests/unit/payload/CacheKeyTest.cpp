@@ -108,6 +108,34 @@ TEST_F(CacheKeyTest, OwnFallbackKeyOpensNoCacheOfProtectedBranches) {
     EXPECT_THAT(plan({.key = "k"})->keys, ElementsAre("k", "main-non_protected"));
 }
 
+TEST_F(CacheKeyTest, OwnFallbackKeyIsExpandedOnce) {
+    setVariable(job, "A", "$P");
+    setVariable(job, "P", "protected");
+    for (const auto& [own, key] :
+         {std::pair("main-$A", "main-$P"), std::pair("main-$$P", "main-$P")}) {
+        setVariable(job, "CACHE_FALLBACK_KEY", own);
+        EXPECT_THAT(plan({.key = "k"})->keys, ElementsAre("k", key)) << own;
+    }
+    setVariable(job, "CACHE_FALLBACK_KEY", "main-$P");
+    EXPECT_THAT(plan({.key = "k"})->keys, ElementsAre("k"));
+}
+
+TEST_F(CacheKeyTest, KeyOfWhichThisRunnerWouldCutThePartThatProtectsIsSkipped) {
+    setVariable(job, "LONG", std::string(4096 - 10, 'k') + "-protected");
+    setVariable(job, "FITS", std::string(4096 - 14, 'k'));
+
+    EXPECT_FALSE(plan({.key = "$LONG-non_protected"}));
+    EXPECT_THAT(warnings, ElementsAre(HasSubstr("is too long, skipping")));
+    EXPECT_THAT(plan({.key = "k", .fallbackKeys = {"$LONG-non_protected"}})->keys,
+                ElementsAre("k"));
+    EXPECT_THAT(plan({.key = "$FITS-non_protected"})->keys,
+                ElementsAre(std::string(4096 - 14, 'k') + "-non_protected"));
+
+    setVariable(job, "CACHE_FALLBACK_KEY", "$LONG-x");
+    EXPECT_THAT(plan({.key = "k"})->keys, ElementsAre("k"));
+    EXPECT_THAT(warnings, ElementsAre(HasSubstr("is too long, skipping")));
+}
+
 TEST_F(CacheKeyTest, PolicyMayComeFromAVariable) {
     setVariable(job, "POLICY", "pull");
     const auto pull = plan({.key = "k", .policy = "$POLICY"});

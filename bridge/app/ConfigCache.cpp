@@ -92,10 +92,18 @@ bool isShared(const Config& config, const RunnerConfig& runner, const core::RunA
 }  // namespace
 
 void takeCache(ConfigSection& section, RunnerConfig& runner, const Config& config) {
-    runner.cacheLimit =
-        section.size("cache_limit", kSmallestLimit, kLargestLimit).value_or(runner.cacheLimit);
-    runner.cacheAge = section.duration("cache_age", kLeastAge, kMostAge).value_or(runner.cacheAge);
+    const auto limit = section.size("cache_limit", kSmallestLimit, kLargestLimit);
+    const auto age = section.duration("cache_age", kLeastAge, kMostAge);
+    runner.cacheLimit = limit.value_or(runner.cacheLimit);
+    runner.cacheAge = age.value_or(runner.cacheAge);
+    const bool given = section.has("cache_dir");
     const auto folder = section.absolutePath("cache_dir");
+    for (const auto& [key, isGiven] :
+         {std::pair("cache_limit", limit.has_value()), std::pair("cache_age", age.has_value())}) {
+        if (isGiven && !given) {
+            section.report(key, "says nothing without cache_dir", "remove it");
+        }
+    }
     if (!folder) {
         return;
     }
@@ -130,7 +138,7 @@ void takeCache(ConfigSection& section, RunnerConfig& runner, const Config& confi
 
 std::string sharedAccount(const Config& config, const RunnerConfig& runner) {
     const auto* backend = config.backend(runner.backend);
-    if (runner.cacheDir.empty() || backend == nullptr || backend->trustedJobs) {
+    if (runner.cacheDir.empty() || backend == nullptr) {
         return "";
     }
     for (const auto& account : backend->runAs.all()) {

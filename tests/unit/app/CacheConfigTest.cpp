@@ -57,8 +57,10 @@ TEST_F(CacheConfig, AccountOfSeveralProjectsIsRefused) {
                 ElementsAre(HasSubstr("config.toml:7: runners.a.cache_dir: ")));
     EXPECT_THAT(faults(runner("a", cached_) + backend("trusted_jobs = true\n"
                                                       "project_run_as = [\"physics/*=ciphys\"]\n")),
-                IsEmpty())
-        << "trusted";
+                ElementsAre(HasSubstr("run as the account ciphys")));
+    EXPECT_THAT(faults(runner("a", cached_) + backend("trusted_jobs = true\nrun_as = \"ci\"\n")),
+                Contains(sentence))
+        << "only the service's own account is trusted with all";
     for (const auto& text :
          {runner("a", ofOne_) + asCi_, runner("a", two) + mapped,
           runner("a", ofOne_) + runner("b", "allowed_projects = [\"Physics/A\"]\n") + asCi_,
@@ -78,6 +80,12 @@ TEST_F(CacheConfig, PatternOfAGroupSharesItsAccountToo) {
         faults(runner("a", cached_ + "allowed_projects = [\"physics/a\", \"physics/b\"]\n") +
                backend("run_as = \"ci\"\nproject_run_as = [\"physics/*=ciphys\"]\n")),
         ElementsAre(HasSubstr("run as the account ciphys")));
+}
+
+TEST_F(CacheConfig, BoundsOfNoCacheAreRefused) {
+    EXPECT_THAT(faults(runner("a", "cache_limit = \"5 MiB\"\ncache_age = \"2 h\"\n") + asCi_),
+                ElementsAre(HasSubstr("cache_limit: says nothing without cache_dir; remove it"),
+                            HasSubstr("cache_age: says nothing without cache_dir; remove it")));
 }
 
 TEST_F(CacheConfig, FolderIsApartFromAllOthers) {

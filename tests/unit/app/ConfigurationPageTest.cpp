@@ -74,6 +74,9 @@ TEST(ConfigurationPage, ListsExactlyTheKeysThatTheParserKnows) {
     EXPECT_EQ(listed, known);
 }
 
+/// Without it some keys of a runner are refused.
+const std::string kCaches = "cache_dir = \"/caches\"\n";
+
 TEST(ConfigurationPage, ItsDefaultsAreTheDefaults) {
     const auto rows = tables();
     std::size_t written = 0;
@@ -87,17 +90,22 @@ TEST(ConfigurationPage, ItsDefaultsAreTheDefaults) {
         }
         return lines;
     };
-    const std::string runner = gridbridge::testing::kRunner;
+    const std::string runner = gridbridge::testing::kRunner + kCaches;
     const std::string backend = gridbridge::testing::kBackend;
     const ConfigFolder folder;
     folder.write("config.toml", runner + backend);
-    const Config silent = loadConfig(folder.file(), ConfigFolder::host());
+    const auto silent = folder.read();
     folder.write("config.toml", defaults(SectionKind::Top) + runner +
                                     defaults(SectionKind::Runner) + backend +
                                     defaults(SectionKind::Backend));
-    Config spoken = loadConfig(folder.file(), ConfigFolder::host());
-    spoken.runners.at(0).tokenPlace = silent.runners.at(0).tokenPlace;  // pushed down
-    EXPECT_TRUE(spoken == silent);
+    auto spoken = folder.read();
+    spoken.config.runners.at(0).tokenPlace = silent.config.runners.at(0).tokenPlace;  // pushed down
+    EXPECT_TRUE(spoken.config == silent.config);
+    // Any project is allowed by default, and then there are no caches.
+    for (const auto& problems : {silent.problems, spoken.problems}) {
+        ASSERT_EQ(problems.size(), 1U);
+        EXPECT_EQ(problems.front().key, "runners.pool.cache_dir");
+    }
     EXPECT_EQ(written, 24U);
 }
 
@@ -121,6 +129,7 @@ TEST(ConfigurationPage, ItsBoundsOfDurationsAreTheBounds) {
             const auto entry = std::string(key->name) + " = " + value + "\n";
             const auto in = [&](SectionKind kind) { return key->section == kind ? entry : ""; };
             return ConfigFolder().faultsOf(in(SectionKind::Top) + gridbridge::testing::kRunner +
+                                           kCaches + "allowed_projects = [\"a/b\"]\n" +
                                            in(SectionKind::Runner) + gridbridge::testing::kBackend +
                                            in(SectionKind::Backend));
         };

@@ -68,7 +68,8 @@ std::string exclusions(const CollectedEntry& entry) {
 /// In a shell of its own, so that its failure loses no other entry.
 std::string collection(const CollectedEntry& entry) {
     const auto index = std::to_string(entry.index);
-    return "(\nset -eo pipefail\n" + selection(entry.entry, entry.plan) + exclusions(entry) +
+    return "(\nset -eo pipefail\n" + selection(entry.entry, entry.plan, Listing::Possible) +
+           exclusions(entry) +
            (hasNames(entry.entry)
                 ? "gb_state " + index + " " + std::to_string(entry.plan.excluded.size()) + "\n"
                 : "") +
@@ -78,7 +79,7 @@ std::string collection(const CollectedEntry& entry) {
 std::string collections(const std::vector<CollectedEntry>& entries) {
     const bool expands = std::any_of(entries.begin(), entries.end(),
                                      [](const auto& each) { return isExpandedOnNode(each.entry); });
-    auto text = selectionFunctions(expands) + std::string(kFunctions);
+    auto text = selectionFunctions(expands, Listing::Possible) + std::string(kFunctions);
     text += expands ? kTextFunctions : "";
     for (const auto& entry : entries) {
         if (entry.onSuccess == entry.onFailure) {

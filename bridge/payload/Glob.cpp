@@ -13,6 +13,10 @@ constexpr std::size_t kMostAlternatives = 256;
 /// Of all alternatives together.
 constexpr std::size_t kLongestChoices = std::size_t{16} << 10;
 constexpr char32_t kLast = 0x10ffff;
+constexpr char32_t kDelete = 0x7f;
+constexpr char32_t kFirstOfSeveralBytes = 0x80;
+constexpr std::string_view kSpecial = "\\.^$+()|[]{}*?";
+constexpr std::string_view kSeveralBytes = "[\xc2-\xf4][\x80-\xbf]{1,3}";
 
 /// The index after the character class that starts at `at`; npos when it has no end.
 std::size_t endOfClass(std::string_view text, std::size_t at) {
@@ -111,6 +115,8 @@ public:
     Chain chain;
     std::string expression;
     bool exact = true;
+    std::string names;  ///< The expression for names in UTF-8.
+    bool namesExact = true;
 
 private:
     bool step() {
@@ -123,6 +129,7 @@ private:
             ++at_;
             chain.push_back({.ranges = {{U'/', U'/'}}, .negated = true});
             anyCharacter();
+            names += "([^/\x80-\xff]|" + std::string(kSeveralBytes) + ")";
             return true;
         }
         if (c == '[') {
@@ -138,6 +145,11 @@ private:
         return true;
     }
 
+    void both(std::string_view text) {
+        expression += text;
+        names += text;
+    }
+
     /// However many bytes it has.
     void anyCharacter() {
         expression += "[^/]{1,4}";
@@ -149,11 +161,11 @@ private:
         const auto bytes = bytesOf(c);
         // A byte that is no character here may be a part of one in a path.
         exact = exact && isValidUtf8(bytes);
-        if (bytes.size() == 1 &&
-            std::string_view("\\.^$+()|[]{}*?").find(bytes[0]) != std::string_view::npos) {
-            expression += '\\';
+        namesExact = namesExact && isValidUtf8(bytes);
+        if (bytes.size() == 1 && kSpecial.find(bytes[0]) != std::string_view::npos) {
+            both("\\");
         }
-        expression += bytes;
+        both(bytes);
     }
 
     void stars() {
@@ -163,7 +175,7 @@ private:
         at_ = end;
         if (!wholeComponent) {
             chain.push_back({.kind = Kind::Many, .ranges = {{U'/', U'/'}}, .negated = true});
-            expression += "[^/]*";
+            both("[^/]*");
         } else if (at_ < text_.size()) {
             ++at_;
             if (text_.substr(at_) == "**" || text_.substr(at_).starts_with("**/")) {
@@ -171,7 +183,7 @@ private:
             }
             chain.push_back({.kind = Kind::Fork, .skip = 2});
             chain.push_back({.kind = Kind::Many, .ranges = {{0, kLast}}, .slashEndsIt = true});
-            expression += "(.*/)?";
+            both("(.*/)?");
         } else {
             endsWithEverything();
         }
@@ -181,17 +193,18 @@ private:
         const State everything{.kind = Kind::Many, .ranges = {{0, kLast}}};
         if (expression.empty() || expression.back() != '/') {
             chain.push_back(everything);
-            expression += ".*";
+            both(".*");
             return;
         }
         // "a/**" is also "a" itself.
         const auto slash = chain.back();
         chain.pop_back();
         expression.pop_back();
+        names.pop_back();
         chain.push_back({.kind = Kind::Fork, .skip = 3});
         chain.push_back(slash);
         chain.push_back(everything);
-        expression += "(/.*)?";
+        both("(/.*)?");
     }
 
     bool characterClass() {
@@ -217,12 +230,15 @@ private:
         if (state.ranges.empty()) {
             return false;
         }
+        state.neverSlash = true;
         if (const auto text = classExpression(state); !text.empty()) {
-            expression += text;
+            both(text);
         } else {
             anyCharacter();
+            const auto written = writtenOut(state);
+            namesExact = namesExact && !written.empty();
+            names += written;
         }
-        state.neverSlash = true;
         chain.push_back(std::move(state));
         return true;
     }
@@ -248,6 +264,30 @@ private:
         return text + "]";
     }
 
+    /// A class of characters of one byte: each that fits. Empty when there are others, or none.
+    static std::string writtenOut(const State& state) {
+        if (std::any_of(state.ranges.begin(), state.ranges.end(), [](const Range& range) {
+                return std::max(range.low, range.high) >= kFirstOfSeveralBytes;
+            })) {
+            return {};
+        }
+        // A newline in it would be slow on the node.
+        bool control = fits(state, kDelete);
+        for (char32_t c = 1; c < U' '; ++c) {
+            control = control && fits(state, c);
+        }
+        std::string text = control ? "|[[:cntrl:]]" : "";
+        for (char32_t c = control ? U' ' : 1; c < kFirstOfSeveralBytes; ++c) {
+            if (fits(state, c)) {
+                const auto byte = static_cast<char>(c);
+                text += kSpecial.find(byte) == std::string_view::npos ? "|" : "|\\";
+                text += byte;
+            }
+        }
+        text += state.negated ? "|" + std::string(kSeveralBytes) : "";
+        return text.empty() ? text : "(" + text.substr(1) + ")";
+    }
+
     std::string_view text_;
     std::size_t at_ = 0;
 };
@@ -262,6 +302,7 @@ std::optional<Glob> Glob::parse(std::string_view pattern) {
         return std::nullopt;
     }
     Glob glob;
+    bool namesExact = true;
     for (const auto& choice : choices) {
         Compiler compiler(choice);
         if (!compiler.run()) {
@@ -269,9 +310,12 @@ std::optional<Glob> Glob::parse(std::string_view pattern) {
         }
         glob.expression_ += (glob.alternatives_.empty() ? "" : "|") + compiler.expression;
         glob.exact_ = glob.exact_ && compiler.exact;
+        glob.exactExpression_ += (glob.alternatives_.empty() ? "" : "|") + compiler.names;
+        namesExact = namesExact && compiler.namesExact;
         glob.alternatives_.push_back(std::move(compiler.chain));
     }
     glob.expression_ = "(" + glob.expression_ + ")";
+    glob.exactExpression_ = namesExact ? "(" + glob.exactExpression_ + ")" : "";
     const auto special = pattern.find_first_of("*?[{\\");
     if (special == std::string_view::npos) {
         glob.path_ = pattern;

@@ -27,6 +27,9 @@ public:
     const std::string& expression() const { return expression_; }
     /// Whether `expression` fits nothing but what `matches` does.
     bool exact() const { return exact_; }
+    /// As `expression`, in the same locale, but for whatever `matches` does among names in UTF-8
+    /// and nothing more: bytes from 0x80 on may stand in it. Empty = there is none.
+    const std::string& exactExpression() const { return exactExpression_; }
     /// The path that the pattern is, when nothing in it is special.
     const std::optional<std::string>& path() const { return path_; }
     /// The part of the pattern before its first special component, with its `/`; may be empty.
@@ -62,6 +65,7 @@ private:
     std::vector<Chain> alternatives_;
     std::string expression_;
     bool exact_ = true;
+    std::string exactExpression_;
     std::string folder_;
     std::optional<std::string> path_;
 };

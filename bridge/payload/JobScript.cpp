@@ -126,7 +126,7 @@ public:
             plan_.stages.push_back(downloadStage(job_.dependencies, settings));
         }
         addSteps(settings);
-        for (auto& stage : archiveCacheStages(caches, context_.cache, job_.projectId)) {
+        for (auto& stage : archiveCacheStages(caches, context_.cache, job_.projectId, settings)) {
             plan_.stages.push_back(std::move(stage));
         }
         if (auto added = addCollection(); !added) {

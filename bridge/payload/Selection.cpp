@@ -23,6 +23,10 @@ gb_probe() { printf 'a\nb\0a\0' | grep -azE '[[:cntrl:]]' | sed -z 's|$|/|' | tr
 # gb_find PATH: all that is there. A link before the `/` at the end is followed, and left out.
 gb_find() {
   local gb_from=${1%/} gb_least=0
+  if [ "$gb_strict" = 1 ] && gb_is_behind "$1"; then
+    echo "WARNING: ${1#./} lies below a link and is left out" >&2
+    return 0
+  fi
   if [ "$gb_from" != "$1" ] && [ -L "$gb_from" ]; then gb_from=$1 gb_least=1; fi
   [ -e "$1" ] || [ -L "$gb_from" ] || return 0
   find "$gb_from" -mindepth "$gb_least" ! -name . \( -type f -o -type d -o -type l \) -print0 || [ $? -eq 1 ]
@@ -58,17 +62,18 @@ gb_filter_slowly() {
   while IFS= read -r -d '' gb_name; do
     gb_rc=0
     [[ $gb_name =~ $1 ]] || gb_rc=$?
-    [ "$gb_rc" -eq "$2" ] || printf '%s\0' "$gb_name" || return
+    [ "$gb_rc" -eq "$2" ] || [ "$gb_rc$gb_strict" = 21 ] || printf '%s\0' "$gb_name" || return
   done
 }
 gb_sort() { sort -zu -T "$gb_tmp" >"$gb_tmp/list"; }
 gb_count() { tr -dc '\0' <"$gb_tmp/list" | wc -c; }
+gb_timed=()
 # gb_tar FILE KIB: the list as a gzip'd tarball of that size at most.
 gb_tar() (
   set +e
   ulimit -f "$2"
-  tar --format=gnu --hard-dereference --null --no-recursion -T "$gb_tmp/list" -cf - |
-    gzip -1 >"$1"
+  "${gb_timed[@]}" tar --format=gnu --hard-dereference --null --no-recursion -T "$gb_tmp/list" -cf - |
+    "${gb_timed[@]}" gzip -1 >"$1"
   gb_rc=("${PIPESTATUS[@]}")
   # 1 = a file changed while it was read: what was read is kept.
   [ "${gb_rc[0]}" -le 1 ] && [ "${gb_rc[1]}" -eq 0 ]
@@ -99,6 +104,9 @@ gb_below() {
     esac
   done
 }
+gb_several=$'[\xc2-\xf4][\x80-\xbf]{1,3}'
+gb_any='[^/]{1,4}'
+[ "$gb_strict" != 1 ] || gb_any=$'([^/\x80-\xff]|'"$gb_several)"
 # gb_glob PATTERN: sets gb_fits to an expression for whatever it fits, and gb_exact to 1 when for
 # nothing more. Fails when it is malformed.
 gb_glob() {
@@ -112,11 +120,14 @@ gb_glob() {
     gb_c=${gb_rest:0:1} gb_rest=${gb_rest:1}
     case $gb_c in
       '*') gb_stars ;;
-      '?') gb_fits+='[^/]{1,4}' gb_exact=0 ;;
+      '?')
+        gb_fits+=$gb_any
+        [ "$gb_strict" = 1 ] || gb_exact=0
+        ;;
       '[')
         [[ $gb_rest =~ $gb_class ]] || return 1
         gb_rest=${gb_rest:${#BASH_REMATCH}}
-        gb_fits+='[^/]{1,4}' gb_exact=0
+        gb_set "$BASH_REMATCH"
         ;;
       '{') gb_fits+='(' gb_depth=$((gb_depth + 1)) ;;
       '}' | ,)
@@ -135,6 +146,17 @@ gb_glob() {
     gb_before=$gb_c
   done
   [ "$gb_depth" = 0 ]
+}
+# gb_set CLASS: what it stands for, without the `[` in front.
+gb_set() {
+  local gb_plain='^([!^]?)(([a-z](-[a-z])?|[A-Z](-[A-Z])?|[0-9](-[0-9])?|[_.])+)]$'
+  if [ "$gb_strict" != 1 ] || ! [[ $1 =~ $gb_plain ]]; then
+    gb_fits+='[^/]{1,4}' gb_exact=0
+  elif [ -n "${BASH_REMATCH[1]}" ]; then
+    gb_fits+="([^/${BASH_REMATCH[2]}"$'\x80-\xff]|'"$gb_several)"
+  else
+    gb_fits+="[${BASH_REMATCH[2]}]"
+  fi
 }
 gb_literal() {
   if [ "$gb_c" = / ]; then gb_fits+=$gb_slash; return; fi
@@ -158,10 +180,12 @@ gb_stars() {
     gb_fits+='.*'
   fi
 }
+# gb_leave TEXT WHY
+gb_leave() { [ "$gb_strict" != 1 ] || echo "WARNING: $1: $2, skipping" >&2; }
 # gb_select TEXT: what the path may bring in.
 gb_select() {
   local gb_special='[*?[{\\]' gb_folder
-  gb_below "$1" || return 0
+  gb_below "$1" || { gb_leave "$1" 'no path in the project folder'; return 0; }
   gb_path=${gb_path:-**}
   gb_folder=${gb_path%%$gb_special*}
   if [ "$gb_folder" = "$gb_path" ]; then
@@ -169,8 +193,14 @@ gb_select() {
     return
   fi
   case $gb_folder in */*) gb_folder=./${gb_folder%/*}/ ;; *) gb_folder=. ;; esac
-  gb_glob "$gb_path" || return 0
+  gb_glob "$gb_path" || { gb_leave "$1" 'syntax error in pattern'; return 0; }
+  [ "$gb_strict" != 1 ] || gb_is_exact || { gb_leave "$1" 'no pattern for a cache'; return 0; }
   gb_find "$gb_folder" | gb_filter "^\./($gb_fits)(/.*)?\$" 1
+}
+gb_is_exact() {
+  local gb_rc=0
+  [[ '' =~ ^($gb_fits)$ ]] || gb_rc=$?
+  [ "$gb_exact" = 1 ] && [ "$gb_rc" != 2 ]
 }
 # Lists the texts in $gb_tmp/texts; an element of gb_texts each.
 gb_read_texts() {
@@ -184,13 +214,30 @@ gb_read_texts() {
 }
 )gb";
 
-/// The statement that lists what the path may bring in.
-std::string listing(const Glob& glob) {
+/// In quotes of bash that hold bytes of any text as ASCII.
+std::string ansiQuoted(std::string_view text) {
+    constexpr std::string_view kDigits = "0123456789abcdef";
+    std::string word = "$'";
+    for (const char c : text) {
+        const auto byte = static_cast<unsigned char>(c);
+        if (byte >= 0x80) {
+            word += std::string("\\x") + kDigits[byte >> 4U] + kDigits[byte & 0xfU];
+        } else {
+            word += c == '\'' || c == '\\' ? "\\" : "";
+            word += c;
+        }
+    }
+    return word + "'";
+}
+
+/// The statement that lists what the path brings in.
+std::string listed(const Glob& glob, Listing listing) {
     if (glob.path()) {
         return "gb_find " + shellQuoted("./" + *glob.path());
     }
+    const auto& expression = listing == Listing::Exact ? glob.exactExpression() : glob.expression();
     return "gb_find " + shellQuoted(glob.folder().empty() ? "." : "./" + glob.folder()) +
-           " | gb_filter " + shellQuoted("^\\./" + glob.expression() + "(/.*)?$") + " 1";
+           " | gb_filter " + ansiQuoted("^\\./" + expression + "(/.*)?$") + " 1";
 }
 
 /// Fills gb_texts: name, paths and `exclude` in this order, empty where nothing is to be expanded.
@@ -207,13 +254,14 @@ std::string expansions(const gitlab::ArtifactEntry& entry) {
            "gb_read_texts\n";
 }
 
-std::string inclusions(const gitlab::ArtifactEntry& entry, const ArtifactPlan& plan) {
+std::string inclusions(const gitlab::ArtifactEntry& entry, const ArtifactPlan& plan,
+                       Listing listing) {
     std::string text = "{\n  :\n";
     for (std::size_t i = 0; i < plan.paths.size(); ++i) {
         if (hasReference(entry.paths[i])) {
             text += "  gb_select " + selectedText(1 + i) + "\n";
         } else if (const auto& glob = plan.paths[i].glob) {
-            text += "  " + listing(*glob) + "\n";
+            text += "  " + listed(*glob, listing) + "\n";
         }
     }
     return text + (plan.untracked ? "  gb_untracked\n" : "") + "} | gb_sort\n";
@@ -225,13 +273,28 @@ std::string selectedText(std::size_t number) {
     return "\"${gb_texts[" + std::to_string(number) + "]}\"";
 }
 
-std::string selectionFunctions(bool expandsOnNode) {
-    return std::string(kFunctions) + (expandsOnNode ? std::string(kTextFunctions) : "");
+std::string behindFunction() {
+    return R"(gb_is_behind() {
+  local gb_at=$1
+  while [[ $gb_at == ./*/* ]]; do
+    gb_at=${gb_at%/*}
+    [ ! -L "$gb_at" ] || return 0
+  done
+  return 1
+}
+)";
 }
 
-std::string selection(const gitlab::ArtifactEntry& entry, const ArtifactPlan& plan) {
+std::string selectionFunctions(bool expandsOnNode, Listing listing) {
+    const bool strict = listing == Listing::Exact;
+    return (strict ? "gb_strict=1\n" + behindFunction() : "gb_strict=0\n") +
+           std::string(kFunctions) + (expandsOnNode ? std::string(kTextFunctions) : "");
+}
+
+std::string selection(const gitlab::ArtifactEntry& entry, const ArtifactPlan& plan,
+                      Listing listing) {
     return "gb_texts=()\n" + (isExpandedOnNode(entry) ? expansions(entry) : "") +
-           inclusions(entry, plan);
+           inclusions(entry, plan, listing);
 }
 
 }  // namespace gridbridge::payload

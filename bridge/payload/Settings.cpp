@@ -120,6 +120,12 @@ public:
         return clamped;
     }
 
+    std::chrono::minutes minutes(const std::string& name, std::chrono::minutes fallback) {
+        constexpr long long kMost = 60LL * 24 * 30;
+        const auto number = this->number(name, fallback.count());
+        return number < 1 ? fallback : std::chrono::minutes(std::min(number, kMost));
+    }
+
     std::chrono::seconds limit(const std::string& name, std::chrono::seconds fallback,
                                std::chrono::seconds jobTimeout) {
         const auto value = variables_.setting(name);
@@ -228,6 +234,7 @@ Settings readSettings(const Variables& variables, const gitlab::JobDescription& 
     settings.lfs = !read.flag("GIT_LFS_SKIP_SMUDGE", false);
     settings.getSourcesAttempts = read.attempts("GET_SOURCES_ATTEMPTS");
     settings.restoreCacheAttempts = read.attempts("RESTORE_CACHE_ATTEMPTS");
+    settings.cacheTimeout = read.minutes("CACHE_REQUEST_TIMEOUT", settings.cacheTimeout);
     settings.artifactDownloadAttempts = read.attempts("ARTIFACT_DOWNLOAD_ATTEMPTS");
     settings.afterScriptIgnoresErrors = read.flag("AFTER_SCRIPT_IGNORE_ERRORS", true);
     settings.scriptTimeout =

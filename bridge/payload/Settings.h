@@ -30,6 +30,7 @@ struct Settings {
     bool lfs = true;  ///< Files of Git LFS are fetched.
     int getSourcesAttempts = 1;
     int restoreCacheAttempts = 1;
+    std::chrono::minutes cacheTimeout{10};  ///< To read or to write one.
     int artifactDownloadAttempts = 1;
     bool afterScriptIgnoresErrors = true;
     std::chrono::seconds scriptTimeout{0};  ///< 0 = as long as the job.

@@ -6,6 +6,8 @@
 #include <array>
 #include <fcntl.h>
 #include <fstream>
+#include <pwd.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <thread>
 #include <unistd.h>
@@ -48,6 +50,7 @@ protected:
         sections_ = run.log();
         return run.text();
     }
+    static std::string accountOfThisTest() { return ::getpwuid(::geteuid())->pw_name; }
     path caches() const { return top_ / "caches"; }
     path archive(const std::string& key = "k") const {
         return caches() / context_.cache.account / "7" / cacheFolderName(key) / "cache.tar.gz";
@@ -69,6 +72,13 @@ protected:
             text += c == '\'' ? std::string("'\\''") : std::string(1, c);
         }
         return text;
+    }
+    static std::size_t countOf(const std::string& what, const std::string& text) {
+        std::size_t count = 0;
+        for (auto at = text.find(what); at != std::string::npos; at = text.find(what, at + 1)) {
+            ++count;
+        }
+        return count;
     }
     static std::size_t filesBelow(const path& folder) {
         std::size_t count = 0;
@@ -185,6 +195,144 @@ TEST_F(CacheStageTest, PathsComeFromVariablesOfTheScriptAndNotFromOutside) {
     EXPECT_THAT(text, Not(HasSubstr("outside")));
 }
 
+TEST_F(CacheStageTest, HoldsWhatPathsNameAndNothingElse) {
+    const std::string files =
+        "mkdir d; touch a.json conf.json é.json d/ab d/cb d/_b d/-b d/']b' \"d/éb\" ";
+    const auto kept = [&](const std::string& pattern) {
+        run(job({files, "echo 'LATE=" + pattern + "' >>\"$GITLAB_ENV\""},
+                {.key = "literal", .paths = {pattern}}));
+        const auto literal = run(job({"find . -type f | LC_ALL=C sort"}, {.key = "literal"}));
+        run(job({files, "echo 'LATE=" + pattern + "' >>\"$GITLAB_ENV\""},
+                {.key = "late", .paths = {"$LATE"}}));
+        const auto late = run(job({"find . -type f | LC_ALL=C sort"}, {.key = "late"}));
+        std::filesystem::remove_all(caches() / "7");
+        const auto found = [](const std::string& text) {
+            std::string names;
+            std::istringstream lines(text);
+            for (std::string line; std::getline(lines, line);) {
+                names += line.starts_with("./") ? line.substr(2) + " " : "";
+            }
+            return names;
+        };
+        EXPECT_EQ(found(literal), found(late)) << pattern;
+        return found(literal);
+    };
+    EXPECT_EQ(kept("?.json"), "a.json é.json ");
+    EXPECT_EQ(kept("????.json"), "conf.json ");
+    EXPECT_EQ(kept("d/[!a]b"), "d/-b d/]b d/_b d/cb d/éb ");
+    EXPECT_EQ(kept("d/[a-c_]b"), "d/_b d/ab d/cb ");
+    EXPECT_EQ(kept("d[!a]ab"), "") << "a class fits no slash";
+}
+
+TEST_F(CacheStageTest, PatternThatTheNodeCannotTellIsSkippedWithAWarning) {
+    const auto text =
+        run(job({"mkdir lib; touch lib/a lib/b", "echo 'LATE=lib/[z-a]' >>\"$GITLAB_ENV\""},
+                {.key = "k", .paths = {"lib/[é-ï]", "$LATE"}}));
+    EXPECT_THAT(text, AllOf(HasSubstr("WARNING: lib/[é-ï]: no pattern for a cache"),
+                            HasSubstr("WARNING: lib/[z-a]: no pattern for a cache"),
+                            HasSubstr("No files to cache")));
+}
+
+TEST_F(CacheStageTest, WhatLiesBelowALinkIsNotSaved) {
+    std::filesystem::create_directory(top_ / "outside");
+    std::ofstream(top_ / "outside" / "hosts") << "of the node";
+    const auto saved = run(
+        job({"mkdir lib; echo in >lib/a; ln -s \"" + (top_ / "outside").string() + "\" lib/etc"},
+            {.key = "k", .paths = {"lib/", "lib/etc/host*", "lib/etc/hosts"}}));
+    EXPECT_THAT(saved, AllOf(HasSubstr("WARNING: lib/etc/hosts lies below a link and is left out"),
+                             HasSubstr("\nCreated cache\n")));
+    EXPECT_THAT(run(job({"readlink lib/etc; cat lib/a"})),
+                AllOf(HasSubstr("Successfully extracted cache"),
+                      HasSubstr((top_ / "outside").string() + "\nin\n")));
+}
+
+TEST_F(CacheStageTest, LinkAndFolderOfTheSourcesStay) {
+    // Stands for what git brings.
+    context_.site.shellInit =
+        "[ ! -d \"$GB_PROJECT_DIR\" ] || [ -d \"$GB_PROJECT_DIR/real\" ] || (cd "
+        "\"$GB_PROJECT_DIR\" "
+        "&& mkdir real dir && echo tracked >real/x && echo tracked >dir/x && ln -s real lib)";
+    auto sources = job({"readlink lib; cat real/x dir/x; ls -A real; cat other"});
+    plant("k",
+          "mkdir lib; echo in >lib/y; touch dir; echo in >other; tar -czf \"$A\" lib/y dir other");
+
+    const auto text = run(sources);
+
+    EXPECT_THAT(text, AllOf(HasSubstr("WARNING: lib of the cache is left out: the project has a "
+                                      "link there"),
+                            HasSubstr("WARNING: dir of the cache is left out: the project has a "
+                                      "folder there"),
+                            HasSubstr("\nreal\ntracked\ntracked\nx\nin\n")));
+}
+
+TEST_F(CacheStageTest, NodeThatRunsJobsAsAnotherAccountHasNoCache) {
+    context_.cache.account = "another";
+    EXPECT_THAT(run(job({"mkdir lib; touch lib/a"})),
+                AllOf(HasSubstr("WARNING: jobs run as " + accountOfThisTest() +
+                                " here, not as another\nFailed to extract cache\n"),
+                      HasSubstr("\nFailed to create cache\n")));
+    EXPECT_TRUE(std::filesystem::is_empty(caches()));
+}
+
+TEST_F(CacheStageTest, CacheThatTheScratchHasNoRoomForTwiceIsNotPlacedInPart) {
+    run(job({"mkdir lib; for n in 1 2 3; do head -c 1000000 /dev/urandom >lib/$n; done"}));
+    ScriptRun small(job({"ls lib || echo nothing-there"}), context_);
+    std::filesystem::create_directories(small.scratch());
+    if (::mount("tmpfs", small.scratch().c_str(), "tmpfs", 0, "size=5m,mode=1777") != 0) {
+        GTEST_SKIP() << "a small disk can be mounted by root only";
+    }
+    small.run();
+    const auto text = small.text();
+    EXPECT_EQ(::umount2(small.scratch().c_str(), MNT_DETACH), 0);
+    EXPECT_EQ(small.status().outcome, "success");
+    EXPECT_THAT(text,
+                AllOf(HasSubstr("KiB, and there are"), HasSubstr("\nFailed to extract cache\n"),
+                      HasSubstr("\nnothing-there\n")));
+}
+
+TEST_F(CacheStageTest, FullFolderIsSweptAndSavingTriedOnceMore) {
+    if (::mount("tmpfs", caches().c_str(), "tmpfs", 0, "size=1m,mode=1777") != 0) {
+        GTEST_SKIP() << "a small disk can be mounted by root only";
+    }
+    const auto big = [](const std::string& key) {
+        return job({"mkdir lib; head -c 700000 /dev/urandom >lib/a"},
+                   {.key = key, .paths = {"lib/"}});
+    };
+    run(big("old"));
+    const auto now = ::time(nullptr);
+    const auto recent = run(big("new"));
+    setTime(archive("old"), now - 90000, now - 90000);
+    const auto swept = run(big("new"));
+    const bool hasNew = std::filesystem::exists(archive("new"));
+    EXPECT_EQ(::umount2(caches().c_str(), MNT_DETACH), 0);
+
+    EXPECT_THAT(recent, HasSubstr("\nFailed to create cache\n"));
+    EXPECT_THAT(swept, HasSubstr("\nCreated cache\n"));
+    EXPECT_TRUE(hasNew);
+}
+
+TEST_F(CacheStageTest, UnreadableArchiveIsReadAgainAndAMissingOneIsNot) {
+    plant("k", "echo garbage >\"$A\"");
+    auto thrice = job({"true"}, {.key = "k", .paths = {"lib/"}, .fallbackKeys = {"none"}});
+    setVariable(thrice, "RESTORE_CACHE_ATTEMPTS", "3");
+    const auto text = run(thrice);
+    EXPECT_EQ(countOf("Retrying...", text), 2U);
+    auto unknown = job({"true"}, {.key = "k", .paths = {"a"}, .policy = "maybe"});
+    setVariable(unknown, "RESTORE_CACHE_ATTEMPTS", "3");
+    EXPECT_THAT(run(unknown, "failed"), Not(HasSubstr("Retrying...")));
+}
+
+TEST_F(CacheStageTest, LogGetsNoMoreThanALittleOfWhatTarSays) {
+    plant("old", "mkdir lib; touch -d @9000000000 lib/x; tar -czf \"$A\" lib");
+    EXPECT_THAT(run(job({"ls lib"}, {.key = "old", .paths = {"none"}})),
+                AllOf(HasSubstr("\nx\n"), Not(HasSubstr("in the future"))));
+    plant("k",
+          "for n in $(seq 100); do touch f$n; done; tar -cf x.tar f*; "
+          "tar -rf x.tar --transform 's,$,/x,' f*; gzip <x.tar >\"$A\"");
+    const auto text = run(job({"true"}, {.key = "k", .paths = {"none"}}));
+    EXPECT_EQ(countOf("Cannot open", text), 20U) << text;
+}
+
 TEST_F(CacheStageTest, HostileArchiveWritesNothingOutsideAndOnlyWarns) {
     const auto victim = top_ / "victim";
     const std::vector<std::string> archives{
@@ -266,7 +414,7 @@ TEST_F(CacheStageTest, TooLargeACacheOnlyWarnsAndTheOldOneStays) {
 
 TEST_F(CacheStageTest, LeastRecentlyUsedGoFirstThenTheOldAndNothingElse) {
     context_.cache.limit = 300 * 1024;
-    context_.cache.account = "ci";
+    context_.cache.account = accountOfThisTest();
     const auto cached = [](const std::string& key) {
         return job({"mkdir -p lib; head -c 100000 /dev/urandom >lib/a"},
                    {.key = key, .paths = {"lib/"}});
@@ -276,7 +424,7 @@ TEST_F(CacheStageTest, LeastRecentlyUsedGoFirstThenTheOldAndNothingElse) {
     run(cached("b"));
     setTime(archive("a"), now - 2000, now - 2000);
     setTime(archive("b"), now - 1000, now - 3000);
-    std::ofstream(caches() / "ci" / "7" / "mine") << "kept";
+    std::ofstream(caches() / accountOfThisTest() / "7" / "mine") << "kept";
     std::ofstream(archive("a").parent_path() / ".12345678.part") << "under way";
     std::ofstream(archive("b").parent_path() / ".12345678.part") << "left";
     setTime(archive("b").parent_path() / ".12345678.part", now - 90000, now - 90000);
@@ -289,7 +437,7 @@ TEST_F(CacheStageTest, LeastRecentlyUsedGoFirstThenTheOldAndNothingElse) {
     EXPECT_TRUE(std::filesystem::exists(archive("b")));
     EXPECT_TRUE(std::filesystem::exists(archive("d")));
     EXPECT_TRUE(std::filesystem::exists(archive("a").parent_path() / ".12345678.part"));
-    EXPECT_TRUE(std::filesystem::exists(caches() / "ci" / "7" / "mine"));
+    EXPECT_TRUE(std::filesystem::exists(caches() / accountOfThisTest() / "7" / "mine"));
 
     context_.cache.age = std::chrono::seconds(3600);
     setTime(archive("b"), now - 7200, now - 7200);

@@ -10,6 +10,7 @@
 #include "bridge/base/Fd.h"
 #include "bridge/payload/Glob.h"
 #include "bridge/payload/Shell.h"
+#include "bridge/payload/Utf8.h"
 #include "tests/unit/payload/ScriptRun.h"
 
 namespace gridbridge::payload {
@@ -158,6 +159,26 @@ void expectSameVerdicts(const std::vector<Case>& list) {
 
 TEST(GlobTest, ExpressionOfTheNodeMissesNothingAndAgreesOnPlainPatterns) {
     expectSameVerdicts(cases());
+}
+
+TEST(GlobTest, ExactExpressionAgreesOnNamesInUtf8AndMostPatternsHaveOne) {
+    std::string script = "export LC_ALL=C\n";
+    std::vector<Case> exact;
+    for (const auto& each : cases()) {
+        const auto text = Glob::parse(each.pattern)->exactExpression();
+        if (!text.empty() && isValidUtf8(each.path)) {
+            exact.push_back(each);
+            script += "r=" + shellQuoted("^" + text + "$") + "; [[ " + shellQuoted(each.path) +
+                      " =~ $r ]]; printf %s $?\n";
+        }
+    }
+    EXPECT_GE(exact.size(), cases().size() * 3 / 4);
+    const auto verdicts = inBash(script, exact.size());
+    ASSERT_EQ(verdicts.size(), exact.size()) << verdicts;
+    for (std::size_t i = 0; i < exact.size(); ++i) {
+        EXPECT_EQ(verdicts[i], exact[i].fits ? '0' : '1')
+            << exact[i].pattern << " on " << exact[i].path;
+    }
 }
 
 TEST(GlobTest, Case62NodeAndServiceGiveTheSameVerdictOnTheTable) {

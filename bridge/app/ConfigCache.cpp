@@ -89,21 +89,24 @@ bool isShared(const Config& config, const RunnerConfig& runner, const core::RunA
     return all.size() > 1;
 }
 
-}  // namespace
-
-void takeCache(ConfigSection& section, RunnerConfig& runner, const Config& config) {
+void takeBounds(ConfigSection& section, RunnerConfig& runner) {
     const auto limit = section.size("cache_limit", kSmallestLimit, kLargestLimit);
     const auto age = section.duration("cache_age", kLeastAge, kMostAge);
     runner.cacheLimit = limit.value_or(runner.cacheLimit);
     runner.cacheAge = age.value_or(runner.cacheAge);
-    const bool given = section.has("cache_dir");
-    const auto folder = section.absolutePath("cache_dir");
     for (const auto& [key, isGiven] :
          {std::pair("cache_limit", limit.has_value()), std::pair("cache_age", age.has_value())}) {
-        if (isGiven && !given) {
+        if (isGiven && !section.has("cache_dir")) {
             section.report(key, "says nothing without cache_dir", "remove it");
         }
     }
+}
+
+}  // namespace
+
+void takeCache(ConfigSection& section, RunnerConfig& runner, const Config& config) {
+    takeBounds(section, runner);
+    const auto folder = section.absolutePath("cache_dir");
     if (!folder) {
         return;
     }

@@ -75,7 +75,7 @@ gb_fits() {
     -print -quit)" ] || return
   gb_needed=$({ du -skl -- "$1"; du -skl --apparent-size -- "$1"; } | sort -rn | head -n 1 | cut -f 1)
   gb_free=$(df -k --output=avail -- "$GB_PROJECT_DIR" | tail -n 1)
-  [ "$gb_needed" -le "$gb_free" ] || {
+  [ -z "$gb_free" ] || [ "$gb_needed" -le "$gb_free" ] || {
     echo "WARNING: it needs $gb_needed KiB, and there are $((gb_free)) left"
     return 1
   }

@@ -111,6 +111,16 @@ TEST(SettingsTest, AttemptsAreClampedOrDefaultWithALine) {
     EXPECT_EQ(settingsOf({{"GET_SOURCES_ATTEMPTS", "3"}}).settings.getSourcesAttempts, 3);
 }
 
+TEST(SettingsTest, TimeOfACacheIsInMinutes) {
+    using std::chrono::minutes;
+    EXPECT_EQ(settingsOf({}).settings.cacheTimeout, minutes(10));
+    EXPECT_EQ(settingsOf({{"CACHE_REQUEST_TIMEOUT", "3"}}).settings.cacheTimeout, minutes(3));
+    for (const auto* odd : {"0", "-1", "1h"}) {
+        EXPECT_EQ(settingsOf({{"CACHE_REQUEST_TIMEOUT", odd}}).settings.cacheTimeout, minutes(10))
+            << odd;
+    }
+}
+
 TEST(SettingsTest, BooleansAreGosAndOthersDefaultWithALine) {
     for (const auto* yes : {"1", "t", "T", "TRUE", "true", "True"}) {
         EXPECT_TRUE(settingsOf({{"CI_DEBUG_TRACE", yes}}).settings.debugTrace) << yes;

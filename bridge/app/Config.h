@@ -51,6 +51,7 @@ struct RunnerConfig {
     std::chrono::seconds cacheAge = std::chrono::hours(30 * 24);
     bool imageIgnored = false;   ///< Where the backend has no containers a job runs without.
     bool hasContainers = false;  ///< Its backend has.
+    bool cancelsSoftly = true;   ///< Its backend has `after_script` run after a cancel.
     bool operator==(const RunnerConfig&) const = default;
 };
 

@@ -34,8 +34,10 @@ std::vector<std::string> features(const RunnerConfig& runner) {
                                    "trace_reset",
                                    "trace_checksum",
                                    "trace_size",
-                                   "cancelable",
-                                   "cancel_gracefully"};
+                                   "cancelable"};
+    if (runner.cancelsSoftly) {
+        names.emplace_back("cancel_gracefully");
+    }
     if (!runner.cacheDir.empty()) {
         names.insert(names.end(), {"cache", "fallback_cache_keys"});
     }

@@ -20,7 +20,7 @@ trap 'exit 130' INT TERM HUP
     --port-file "$place/url" --until-done --update-interval 1 >"$place/gitlab.log" 2>&1 & gitlab=$!
 until [ -s "$place/url" ]; do kill -0 "$gitlab"; sleep 0.1; done
 mkdir -m 700 "$place/state"
-mkdir "$place/work"
+mkdir "$place/work" "$place/cache"
 (umask 077; cat >"$place/config.toml" <<C
 check_interval = 1
 state_dir = "$place/state"
@@ -30,6 +30,7 @@ url = "$(cat "$place/url")"
 token = "glrt-fakegitlab"
 backend = "here"
 limit = 20
+cache_dir = "$place/cache"
 [backends.here]
 type = "local"
 slots = 4

@@ -31,6 +31,7 @@ gb_entry() {
   printf 'gb_stage=%s\n' "$1"
   cat <<'gb-end-of-entry'
 : >"$GB_CTL/entered"
+echo '   ' >"$GB_CTL/ended"  # Room for the code, which a full disk has then, too.
 umask 022
 gb_told=
 trap 'gb_told=143; trap "" TERM; kill -TERM 0' TERM
@@ -43,13 +44,24 @@ while :; do
   kill -0 "$gb_child" 2>/dev/null || break
 done
 [ "$gb_code" != 0 ] || gb_code=${gb_told:-0}  # Of a wait that a signal ended ash loses the code.
-: >"$GB_CTL/ended"
+echo "$gb_code" 1<>"$GB_CTL/ended"
 exit "$gb_code"
 gb-end-of-entry
 }
+# gb_has_ended: whether the script has; sets gb_inner to its code. A job may have put a pipe there.
+gb_has_ended() {
+  gb_inner=
+  [ -f "$GB_CTL/ended" ] && read -r gb_inner <"$GB_CTL/ended"
+  case $gb_inner in [0-9] | [1-9][0-9] | 1[0-9][0-9] | 2[0-4][0-9] | 25[0-5]) ;; *) return 1 ;; esac
+}
+# A signal may end podman alone, with the code 0: that is believed of the script alone.
+gb_code_inside() {
+  gb_is_inside "$1" && [ "$gb_rc" = 0 ] || return 0
+  if gb_has_ended; then gb_rc=$gb_inner; else gb_rc=143; fi
+}
 gb_start_inside() {
   gb_container_name=${gb_root##*/}.$1
-  rm -f -- "$GB_CTL/entered" "$GB_CTL/ended"
+  rm -rf -- "$GB_CTL/entered" "$GB_CTL/ended" "$GB_CTL/entry"
   gb_entry "$1" >"$GB_CTL/entry" && gb_run_container 2>&1 9<&-
   exit 1
 }
@@ -58,11 +70,6 @@ gb_ended() {
   case $1 in
     pull_image) [ "$gb_rc" = 0 ] || gb_why=${gb_why:-image_failed} ;;
     step_* | after_script)
-      # A signal may end podman alone, with the code 0.
-      [ "$gb_rc" != 0 ] || [ -e "$GB_CTL/ended" ] || {
-        gb_rc=143
-        [ ! -s "$GB_CTL/term" ] || gb_why=${gb_why:-terminated}
-      }
       [ "$gb_rc" != 0 ] || [ -n "$gb_why" ] || return
       gb_stop_container >/dev/null
       [ -n "$gb_why" ] || [ -e "$GB_CTL/entered" ] || {

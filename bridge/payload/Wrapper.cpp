@@ -188,13 +188,14 @@ gb_is_ended() {
   done
   return 1
 }
-# gb_start_here NAME: becomes the stage. gb_is_inside NAME: whether it is in a container; what follows
-# its end there is gb_ended's.
+# gb_start_here NAME: becomes the stage. gb_is_inside NAME: whether it is in a container; gb_code_inside
+# sets gb_rc to what it ended with there, and what follows its end is gb_ended's.
 gb_start_here() {
   [ -z "$gb_into" ] || exec >"$gb_into"
   exec bash $gb_login "$gb_in/$1.sh" 2>&1 9<&-
 }
 gb_is_inside() { return 1; }
+gb_code_inside() { :; }
 gb_ended() { :; }
 # gb_stage_process NAME CANCELABLE END: runs the stage in a process group of its own; sets gb_rc
 # and gb_why, and gb_unbegun when its shell never came to its first line. What it leaves behind is
@@ -222,6 +223,7 @@ gb_stage_process() {
     gb_pause 0.005
   done
   gb_rc=$rc gb_unbegun=
+  gb_code_inside "$1"
   gb_is_inside "$1" || [ ! -f "$GB_CTL/unbegun" ] || [ ! -s "$GB_CTL/unbegun" ] || {
     gb_unbegun=1
     [ "$gb_rc" -ne 0 ] || gb_rc=1  # What did not run has not succeeded.

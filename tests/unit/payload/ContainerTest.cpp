@@ -148,6 +148,26 @@ TEST_F(ContainerTest, RuntimeThatEndsBeforeItsScriptIsNoSuccess) {
     EXPECT_EQ(run.status().exitCode, 143);
 }
 
+TEST_F(ContainerTest, RuntimeThatSaysSuccessIsBelievedOnlyWhenTheScriptSaysSo) {
+    program("runtime", "while [ \"$1\" != -- ]; do shift; done\nshift 2\n\"$@\"\nexit 0\n");
+    ScriptRun good(jobIn("a", {"true"}), context);
+    ASSERT_EQ(good.run(), 0);
+    EXPECT_EQ(good.status().outcome, "success");
+    for (const int code : {9, 200}) {
+        ScriptRun bad(jobIn("a", {"exit " + std::to_string(code)}), context);
+        ASSERT_EQ(bad.run(), 0);
+        EXPECT_EQ(bad.status().outcome, "failed");
+        EXPECT_EQ(bad.status().exitCode, code);
+    }
+    for (const std::string way : {"echo 0x0 >", "mkfifo ", "mkdir "}) {
+        const auto file = "\"$GB_CTL/ended\"";
+        ScriptRun odd(jobIn("a", {std::string("rm ") + file, way + file, "kill -KILL $PPID"}),
+                      context);
+        ASSERT_EQ(odd.run(), 0);
+        EXPECT_EQ(odd.status().exitCode, 143) << way;
+    }
+}
+
 TEST_F(ContainerTest, ContainerThatDidNotStartIsNoExitCodeOfTheScript) {
     program("runtime", "echo 'no such image' >&2; exit 125\n");
     ScriptRun run(jobIn("a", {"true"}, {"echo after"}), context);

@@ -80,8 +80,9 @@ gb_ended() {
 }
 )gb";
 
-/// A runtime keeps its images in the account's home; that of the job is a private one.
-constexpr std::string_view kHome = "HOME=$(unset HOME; echo ~) ";
+/// A runtime keeps its images in the account's home, and some remember for ever where the first job
+/// had its temporary files; those of a job are its own, and gone at its end.
+constexpr std::string_view kHome = "HOME=$(unset HOME; echo ~) TMPDIR=/tmp ";
 
 bool isPlain(std::string_view name) {
     constexpr std::size_t kLongest = 512;

@@ -4,8 +4,10 @@
 
 #include <fstream>
 #include <poll.h>
+#include <pwd.h>
 #include <signal.h>
 #include <thread>
+#include <unistd.h>
 
 #include "bridge/payload/Container.h"
 #include "tests/fakes/WaitUntil.h"
@@ -146,6 +148,20 @@ TEST_F(ContainerTest, RuntimeThatEndsBeforeItsScriptIsNoSuccess) {
     ASSERT_EQ(run.run(), 0);
     EXPECT_EQ(run.status().outcome, "failed");
     EXPECT_EQ(run.status().exitCode, 143);
+}
+
+TEST_F(ContainerTest, RuntimeHasTheHomeOfTheAccountAndNoTemporaryFolderOfAJob) {
+    const auto note = "echo \"$HOME $TMPDIR\" >>" + words() + "\n";
+    program("pull", note);
+    program("runtime", note + "exit 1\n");
+    program("stop", note);
+    context.container.pull = {path("pull"), "{image}"};
+    ScriptRun run(jobIn("a", {"true"}), context);
+    run.setEnvironment("TMPDIR", folder.string());
+    ASSERT_EQ(run.run(), 0);
+
+    const std::string line = std::string(getpwuid(getuid())->pw_dir) + " /tmp\n";
+    EXPECT_EQ(told(), line + line + line);
 }
 
 TEST_F(ContainerTest, RuntimeThatSaysSuccessIsBelievedOnlyWhenTheScriptSaysSo) {

@@ -10,7 +10,6 @@ namespace gridbridge::payload {
 
 namespace {
 
-constexpr std::string_view kScheme = "://";
 constexpr int kPullAttempts = 2;
 
 // The shell in the container is its first process, to which no default action of a signal applies,
@@ -100,6 +99,31 @@ bool isOfTheNode(const std::string& name) {
     return name.starts_with("/") || name.starts_with("localhost/");
 }
 
+/// `name` with its registry, so that no runtime takes it for something else: a short name or that
+/// of another transport (`containers-storage:`) may be an image that another job has pulled. None =
+/// it is of another transport.
+std::optional<std::string> fullName(std::string name) {
+    constexpr std::string_view kDocker = "docker://";
+    if (name.starts_with(kDocker)) {
+        name.erase(0, kDocker.size());
+    } else if (isOfTheNode(name)) {
+        return name;
+    }
+    const auto slash = name.find('/');
+    if (slash == std::string::npos) {
+        return "docker.io/library/" + name;
+    }
+    const auto host = name.substr(0, slash);
+    const auto colon = host.find(':');
+    if (colon != std::string::npos) {
+        const bool isPort = colon > 0 && colon + 1 < host.size() &&
+                            host.find_first_not_of("0123456789", colon + 1) == std::string::npos;
+        return isPort ? std::optional(name) : std::nullopt;
+    }
+    const bool isHost = host == "localhost" || host.find('.') != std::string::npos;
+    return isHost ? name : "docker.io/" + name;
+}
+
 /// What stands for `{name}`: parts of bash words, each a word of its own. None = the word is left
 /// out.
 using Holes = std::map<std::string, std::vector<std::string>, std::less<>>;
@@ -166,15 +190,10 @@ bool hasHole(const std::vector<std::string>& words, std::string_view hole) {
     });
 }
 
-Stage pullStage(std::vector<std::string> words, const std::string& name, Holes holes,
-                bool hasLogins) {
+Stage pullStage(const std::vector<std::string>& words, Holes holes, bool hasLogins) {
     const auto logins = "\"$GB_IN/" + std::string(kLoginsFile) + "\"";
     if (hasLogins) {
         holes["auth"] = {logins};
-    }
-    if (name.find(kScheme) != std::string::npos) {  // It says itself where it is from.
-        std::replace(words.begin(), words.end(), std::string("docker://{image}"),
-                     std::string("{image}"));
     }
     return {.phase = Stage::Phase::Prepare,
             .name = "pull_image",
@@ -194,7 +213,7 @@ ContainerCommands containerPreset(std::string_view name) {
                         "--log-driver=none", "--user=0", "--network=host",
                         "--security-opt=label=disable", "--volume={binds}:{binds}",
                         "--workdir={workdir}", "--entrypoint={entrypoint}", "{image}"},
-                .pull = {"podman", "pull", "--quiet", "--authfile={auth}", "{image}"},
+                .pull = {"podman", "pull", "--quiet", "--authfile={auth}", "docker://{image}"},
                 .stop = {"podman", "rm", "--force", "--ignore", "--time=0", "{name}"}};
     }
     return {
@@ -212,10 +231,12 @@ Result<Container> containerOf(const gitlab::JobDescription& job, const Container
     }
     const auto& image = job.image;
     auto budget = kLongest;
-    Container container{.image = plainText(variables.expand(image.name, budget))};
-    if (!isPlain(container.image)) {
-        return permanentError("the name of the image is none: " + oneLine(container.image));
+    const auto asked = plainText(variables.expand(image.name, budget));
+    const auto name = isPlain(asked) ? fullName(asked) : std::nullopt;
+    if (!name) {
+        return permanentError("the name of the image is none: " + oneLine(asked));
     }
+    Container container{.image = *name};
     auto inside = image.entrypoint == std::vector<std::string>{""} ? std::vector<std::string>()
                                                                    : image.entrypoint;
     const auto hasNul = [](const std::string& word) {
@@ -228,8 +249,7 @@ Result<Container> containerOf(const gitlab::JobDescription& job, const Container
     auto holes = holesOf(image, container.image, commands);
     if (!commands.pull.empty() && !isOfTheNode(container.image)) {
         container.logins = imageLogin(job, container.image, variables);
-        container.pull =
-            pullStage(commands.pull, container.image, holes, !container.logins.empty());
+        container.pull = pullStage(commands.pull, holes, !container.logins.empty());
         if (hasHole(commands.pull, "{file}")) {
             holes["image"] = holes["file"];
         }

@@ -16,15 +16,7 @@ constexpr std::string_view kHub = "docker.io";
 
 /// `host/group/project`, then each part above it, down to `host`.
 std::vector<std::string> placesOf(const std::string& image) {
-    const auto scheme = image.find("://");
-    auto place = scheme == std::string::npos ? image : image.substr(scheme + 3);
-    place = place.substr(0, place.find('@'));
-    const auto first = place.substr(0, place.find('/'));
-    const bool namesHost = first.size() < place.size() &&
-                           (first.find_first_of(".:") < first.size() || first == "localhost");
-    if (!namesHost) {
-        place = std::string(kHub) + "/" + place;
-    }
+    auto place = image.substr(0, image.find('@'));
     if (const auto colon = place.rfind(':');
         colon != std::string::npos && colon > place.rfind('/')) {
         place.resize(colon);  // The tag.

@@ -99,11 +99,11 @@ TEST_F(ContainerTest, EntrypointOfTheJobReplacesThatOfTheImage) {
     job.image.entrypoint = {""};
     ScriptRun none(job, context);
     ASSERT_EQ(none.run(), 0);
-    EXPECT_THAT(told(), HasSubstr("--entrypoint=\n--\na\nsh\n"));
+    EXPECT_THAT(told(), HasSubstr("--entrypoint=\n--\ndocker.io/library/a\nsh\n"));
     job.image.entrypoint = {"env", "X=it's"};
     ScriptRun own(job, context);
     ASSERT_EQ(own.run(), 0);
-    EXPECT_THAT(told(), HasSubstr("--entrypoint=\n--\na\nenv\nX=it's\nsh\n"));
+    EXPECT_THAT(told(), HasSubstr("--entrypoint=\n--\ndocker.io/library/a\nenv\nX=it's\nsh\n"));
     EXPECT_THAT(own.text(), HasSubstr("\nhello\n"));
 }
 
@@ -280,13 +280,43 @@ TEST_F(ContainerTest, PullThatFailsIsTriedAgainAndEndsTheJob) {
 }
 
 TEST_F(ContainerTest, NameOfAnImageIsOneWordAndNoOption) {
-    for (const std::string name : {"--privileged", "a b", "a;b", "$(id)", "a\nb", "`id`", "{image}",
-                                   "$CI_PROJECT_DIR/a.sif"}) {
+    for (const std::string name :
+         {"--privileged", "a b", "a;b", "$(id)", "a\nb", "`id`", "{image}", "$CI_PROJECT_DIR/a.sif",
+          "oras://a/b", "containers-storage:registry.example.org/private/small",
+          "docker://containers-storage:registry.example.org/private/small", "oci:a/b", "dir:/a",
+          ":1/a", "a.b:/c", "a:1:2/b"}) {
         EXPECT_THAT(refusal(jobIn(name, {"true"})), HasSubstr("the name of the image")) << name;
     }
-    for (const std::string name : {"debian", "localhost:5000/a/b:1", "/cvmfs/x/debian:12",
-                                   "docker://a/b@sha256:00", "oras://a/b"}) {
+    for (const std::string name :
+         {"debian", "localhost:5000/a/b:1", "/cvmfs/x/debian:12", "docker://a/b@sha256:00"}) {
         EXPECT_EQ(refusal(jobIn(name, {"true"})), "") << name;
+    }
+}
+
+TEST_F(ContainerTest, ShortNameIsPulledFromDockerHubAndNotTakenFromWhatOthersPulled) {
+    program("pull", "echo \"pulled $1\" >>" + words() + "\n");
+    context.container.pull = {path("pull"), "docker://{image}"};
+    const std::string hub = "docker.io/";
+    const std::pair<std::string, std::string> names[] = {
+        {"small", hub + "library/small"},
+        {"localhost", hub + "library/localhost"},
+        {"a.b:12", hub + "library/a.b:12"},
+        {"containers-storage:small", hub + "library/containers-storage:small"},
+        {"private/small@sha256:00", hub + "private/small@sha256:00"},
+        {"docker://a/b", hub + "a/b"},
+        {"docker://localhost/b", "localhost/b"},
+        {"localhost:5000/a", "localhost:5000/a"},
+        {"127.0.0.1:5000/private/small", "127.0.0.1:5000/private/small"},
+        {"registry.example.org/a", "registry.example.org/a"}};
+    for (const auto& [name, full] : names) {
+        std::filesystem::remove(words());
+        ScriptRun run(jobIn(name, {"true"}), context);
+        ASSERT_EQ(run.run(), 0);
+        EXPECT_EQ(run.status().outcome, "success") << run.text();
+        const bool isOfTheNode = full.starts_with("localhost/");
+        EXPECT_EQ(told().find("pulled docker://" + full + "\n") == std::string::npos, isOfTheNode)
+            << told();
+        EXPECT_THAT(told(), HasSubstr("\n--\n" + full + "\nsh\n"));
     }
 }
 

@@ -16,6 +16,7 @@ constexpr int kPullAttempts = 2;
 // and signals reach it alone. What it got of them it hands on to all of the stage. In some runtimes
 // it shares the process group with what runs outside, which has had the signal then.
 constexpr std::string_view kFunctions = R"gb(
+gb_stop_limit=30  # seconds that the runtime may need to remove a container
 gb_is_inside() { case $1 in step_* | after_script) ;; *) return 1 ;; esac; }
 gb_quoted() {
   local quote="'" escaped="'\\''"
@@ -52,6 +53,18 @@ gb_has_ended() {
   gb_inner=
   [ -f "$GB_CTL/ended" ] && read -r gb_inner <"$GB_CTL/ended"
   case $gb_inner in [0-9] | [1-9][0-9] | 1[0-9][0-9] | 2[0-4][0-9] | 25[0-5]) ;; *) return 1 ;; esac
+}
+# gb_await_inside NAME PID WATCH: a signal may end podman's first process before the script, while
+# another one still hands on what that prints. It has a second more when the script has ended, or the
+# batch system wants us gone; else as long as the watch allows.
+gb_await_inside() {
+  local n
+  gb_is_inside "$1" || return 0
+  for ((n = 0; n < 20; n++)); do
+    kill -0 -- "-$2" && kill -0 "$3" || return
+    [ -s "$GB_CTL/term" ] || gb_has_ended || n=0
+    gb_pause 0.05
+  done
 }
 # A signal may end podman alone, with the code 0: that is believed of the script alone.
 gb_code_inside() {
@@ -208,9 +221,9 @@ Stage pullStage(const std::vector<std::string>& words, Holes holes, bool hasLogi
 ContainerCommands containerPreset(std::string_view name) {
     if (name == kPodman) {
         // No journal or file on the node keeps what the job prints: it is not masked yet. Root of
-        // the container is the account of the job.
+        // the container is the account of the job. A proxy of the node may hold a password.
         return {.run = {"podman", "run", "--rm", "--name={name}", "--pull=never",
-                        "--log-driver=none", "--user=0", "--network=host",
+                        "--log-driver=none", "--user=0", "--network=host", "--http-proxy=false",
                         "--security-opt=label=disable", "--volume={binds}:{binds}",
                         "--workdir={workdir}", "--entrypoint={entrypoint}", "{image}"},
                 .pull = {"podman", "pull", "--quiet", "--authfile={auth}", "docker://{image}"},
@@ -259,7 +272,8 @@ Result<Container> containerOf(const gitlab::JobDescription& job, const Container
         command(commands.run, holes) + quotedWords(inside) +
         " \"$GB_CTL/entry\"; }\ngb_stop_container() { " +
         (commands.stop.empty() ? std::string(":")
-                               : std::string(kHome) + command(commands.stop, holes)) +
+                               : std::string(kHome) + "timeout -k 5 \"$gb_stop_limit\"" +
+                                     command(commands.stop, holes)) +
         "; }\n";
     return container;
 }

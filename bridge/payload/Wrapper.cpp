@@ -188,13 +188,15 @@ gb_is_ended() {
   done
   return 1
 }
-# gb_start_here NAME: becomes the stage. gb_is_inside NAME: whether it is in a container; gb_code_inside
-# sets gb_rc to what it ended with there, and what follows its end is gb_ended's.
+# gb_start_here NAME: becomes the stage. gb_is_inside NAME: whether it is in a container; then
+# gb_await_inside waits for its last words, gb_code_inside sets gb_rc to what it ended with there, and
+# what follows its end is gb_ended's.
 gb_start_here() {
   [ -z "$gb_into" ] || exec >"$gb_into"
   exec bash $gb_login "$gb_in/$1.sh" 2>&1 9<&-
 }
 gb_is_inside() { return 1; }
+gb_await_inside() { :; }
 gb_code_inside() { :; }
 gb_ended() { :; }
 # gb_stage_process NAME CANCELABLE END: runs the stage in a process group of its own; sets gb_rc
@@ -214,6 +216,7 @@ gb_stage_process() {
   set +m
   gb_wait "$pid" || gb_why=terminated
   rc=$gb_rc
+  gb_await_inside "$1" "$pid" "$watch"
   kill -KILL -- "-$watch"
   gb_wait "$watch"
   kill -KILL -- "-$pid"

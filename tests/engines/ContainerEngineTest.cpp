@@ -134,6 +134,9 @@ TEST_F(ContainerContract, PrivateImageNeedsALoginThatNobodySeesAndOnlyItsOwnJobs
 
     const auto other = run({.script = {"true"}, .image = image});
     EXPECT_TRUE(hadNoContainer(other)) << other.trace;
+    const auto stored = run({.script = {"true"}, .image = "containers-storage:" + image});
+    EXPECT_EQ(stored.status, Status::Failed);
+    EXPECT_TRUE(says(stored, "the name of the image is none")) << stored.trace;
     const auto own = run({.script = {"cat /in-image"},
                           .variables = {{.key = "DOCKER_AUTH_CONFIG",
                                          .value = R"({"auths":{")" + engine.registry() +
@@ -144,11 +147,12 @@ TEST_F(ContainerContract, PrivateImageNeedsALoginThatNobodySeesAndOnlyItsOwnJobs
 
 TEST_F(ContainerContract, CancelEndsTheScriptAndNothingStays) {
     startWithPodman();
-    const auto job = run({.script = {"echo waiting; sleep 4711"},
+    const auto job = run({.script = {"trap 'echo told; exit 3' TERM", "echo waiting; sleep 4711"},
                           .afterScript = {"echo after=$CI_JOB_STATUS"},
                           .image = kSmall,
                           .cancelWhen = "\nwaiting"});
     EXPECT_EQ(job.status, Status::Canceled);
+    EXPECT_TRUE(says(job, "\ntold\n")) << job.trace;
     EXPECT_TRUE(says(job, "\nafter=canceled\n")) << job.trace;
     EXPECT_EQ(containers(), "");
     EXPECT_EQ(processes("sleep 4711"), "");

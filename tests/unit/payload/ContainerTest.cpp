@@ -238,6 +238,44 @@ TEST_F(ContainerTest, CancelReachesTheWholeScriptAndWhatStaysIsStopped) {
     EXPECT_THAT(told(), ::testing::MatchesRegex("stopped gb\\.[A-Za-z0-9]+\\.step_script\n"));
 }
 
+/// As podman does: its first process ends at once, with the code 0; a second hands on what the
+/// script prints.
+constexpr const char* kHandsOn = R"(while [ "$1" != -- ]; do shift; done
+shift 2
+sh -c 'setsid env -i PATH=/usr/bin:/bin "$@" | (trap "" TERM; exec cat)' sh "$@" &
+trap 'read -r pid <"${FIRST}"; kill -TERM "$pid"; exit 0' TERM
+wait $!
+)";
+
+TEST_F(ContainerTest, LastWordsOfAScriptAreInTheLogWhenItsRuntimeEndsFirst) {
+    std::string runtime = kHandsOn;
+    runtime.replace(runtime.find("${FIRST}"), 8, path("first"));
+    program("runtime", runtime);
+    ScriptRun run(
+        jobIn("a", {"trap 'sleep 0.5; echo told; exit 3' TERM", "echo $PPID >" + path("part"),
+                    "mv " + path("part") + " " + path("first"), "sleep 60; echo never"}),
+        context);
+    std::thread cancel([&] {
+        EXPECT_TRUE(gridbridge::testing::waitUntil(
+            [&] { return std::filesystem::exists(path("first")); }, std::chrono::seconds(50)));
+        std::ofstream(run.folder() / "in/cancel") << "";
+    });
+    ASSERT_EQ(run.run(), 0);
+    cancel.join();
+
+    EXPECT_EQ(run.status().outcome, "canceled");
+    EXPECT_THAT(run.text(), HasSubstr("\ntold\n"));
+    EXPECT_THAT(run.text(), Not(HasSubstr("\nnever\n")));
+}
+
+TEST_F(ContainerTest, RuntimeThatDoesNotComeBackFromTheRemovalIsLeft) {
+    program("stop", "sleep 1000\n");
+    ScriptRun run(jobIn("a", {"exit 4"}), context);
+    run.shorten("gb_stop_limit", 1);
+    ASSERT_EQ(run.run(), 0);
+    EXPECT_EQ(run.status().exitCode, 4);
+}
+
 TEST_F(ContainerTest, PullComesFirstAndItsLoginIsGoneWhenTheScriptBegins) {
     program("pull", "printf '%s\\n' \"$@\" >>" + words() + "\ncat \"$1\" >>" + words() +
                         "\nstat -c %a \"$1\" >>" + words() + "\n");

@@ -31,9 +31,9 @@ void takeWords(ConfigSection& section, std::string_view key, Words& words,
     }
 }
 
-bool hasImage(const Words& words) {
-    return std::any_of(words.begin(), words.end(), [](const std::string& word) {
-        return word.find("{image}") != std::string::npos;
+bool has(const Words& words, std::string_view text) {
+    return std::any_of(words.begin(), words.end(), [&](const std::string& word) {
+        return word.find(text) != std::string::npos;
     });
 }
 
@@ -49,9 +49,13 @@ void takeContainer(ConfigSection& section, BackendConfig& backend) {
     takeWords(section, "container_stop", commands.stop, kStopValues);
     for (const std::string_view key : {"container_command", "container_pull"}) {
         const auto& words = key == "container_pull" ? commands.pull : commands.run;
-        if (!words.empty() && !hasImage(words)) {
+        if (!words.empty() && !has(words, "{image}")) {
             section.report(key, "does not hold {image}", "write it where the image's name belongs");
         }
+    }
+    if (!commands.run.empty() && !has(commands.run, "{binds}")) {
+        section.report("container_command", "does not hold {binds}",
+                       "write it in the word that binds a folder: what runs inside is in one");
     }
     commands.binds = section.texts("container_binds");
     if (!std::all_of(commands.binds.begin(), commands.binds.end(), [](const std::string& folder) {
@@ -59,6 +63,10 @@ void takeContainer(ConfigSection& section, BackendConfig& backend) {
         })) {
         section.report("container_binds", "an element is no absolute path",
                        "write folders like \"/cvmfs\"");
+    }
+    if (has(commands.binds, ":") || has(commands.binds, ",")) {  // Runtimes take it for options.
+        section.report("container_binds", "an element holds : or ,",
+                       "bind the folder above it, or give it another name");
     }
     for (const std::string_view key : {"container_pull", "container_stop", "container_binds"}) {
         if (!section.texts(key).empty() && commands.run.empty()) {

@@ -216,6 +216,18 @@ Stage pullStage(const std::vector<std::string>& words, Holes holes, bool hasLogi
             .attempts = kPullAttempts};
 }
 
+/// Of the wrapper; `inside` are the words behind the image's name, without the file.
+std::string functionsOf(const ContainerCommands& commands, const Holes& holes,
+                        const std::vector<std::string>& inside) {
+    return std::string(kFunctions) + "gb_run_container() { " + std::string(kHome) + "exec" +
+           command(commands.run, holes) + quotedWords(inside) +
+           " \"$GB_CTL/entry\"; }\ngb_stop_container() { " +
+           (commands.stop.empty() ? std::string(":")
+                                  : std::string(kHome) + "timeout -k 5 \"$gb_stop_limit\"" +
+                                        command(commands.stop, holes)) +
+           "; }\n";
+}
+
 }  // namespace
 
 ContainerCommands containerPreset(std::string_view name) {
@@ -267,14 +279,7 @@ Result<Container> containerOf(const gitlab::JobDescription& job, const Container
             holes["image"] = holes["file"];
         }
     }
-    container.functions =
-        std::string(kFunctions) + "gb_run_container() { " + std::string(kHome) + "exec" +
-        command(commands.run, holes) + quotedWords(inside) +
-        " \"$GB_CTL/entry\"; }\ngb_stop_container() { " +
-        (commands.stop.empty() ? std::string(":")
-                               : std::string(kHome) + "timeout -k 5 \"$gb_stop_limit\"" +
-                                     command(commands.stop, holes)) +
-        "; }\n";
+    container.functions = functionsOf(commands, holes, inside);
     return container;
 }
 

@@ -17,7 +17,8 @@ protected:
     std::string runtime() {
         const auto path = folder.path / "runtime";
         writeFile(path,
-                  "#!/bin/sh\necho \"inside $1\"\n[ \"$1\" != broken ] || exit 125\nshift\n"
+                  "#!/bin/sh\nwhile [ \"$1\" != -- ]; do shift; done\nshift\necho \"inside $1\"\n"
+                  "[ \"$1\" != localhost/broken ] || exit 125\nshift\n"
                   "exec env -i PATH=/usr/bin:/bin \"$@\"\n");
         std::filesystem::permissions(path, std::filesystem::perms(0755));
         return path.string();
@@ -25,8 +26,8 @@ protected:
 };
 
 TEST_F(ContainerEndToEnd, ImageOfAJobIsRunAsTheBackendSays) {
-    service->configure(
-        "", "trusted_jobs = true\ncontainer_command = [\"" + runtime() + "\", \"{image}\"]\n");
+    service->configure("", "trusted_jobs = true\ncontainer_command = [\"" + runtime() +
+                               "\", \"{binds}\", \"--\", \"{image}\"]\n");
     start();
     const auto job = run({.script = {"echo \"hello $NAME\"", "exit 125"},
                           .variables = {{.key = "NAME", .value = "image"}},
@@ -38,7 +39,7 @@ TEST_F(ContainerEndToEnd, ImageOfAJobIsRunAsTheBackendSays) {
     EXPECT_EQ(job.exitCode, 125);
     EXPECT_EQ(job.failureReason, "script_failure");
 
-    const auto broken = run({.script = {"true"}, .image = "broken"});
+    const auto broken = run({.script = {"true"}, .image = "localhost/broken"});
     EXPECT_EQ(broken.status, Status::Failed);
     EXPECT_EQ(lastLine(broken),
               "ERROR: Job failed: exit code 125: its image could not be pulled or started");

@@ -42,16 +42,25 @@ TEST_F(BackendConfigErrors, Containers) {
     const std::string here = "config.toml:10: backends.here.";
     EXPECT_THAT(asBackend(local + "container = \"podman\"\ncontainer_binds = [\"/cvmfs\"]\n"),
                 ::testing::IsEmpty());
-    EXPECT_THAT(asBackend(local + "container_command = [\"run\", \"{image}\"]\n"),
+    EXPECT_THAT(asBackend(local + "container_command = [\"run\", \"{binds}\", \"{image}\"]\n"),
                 ::testing::IsEmpty());
     EXPECT_THAT(asBackend(local + "container = \"docker\"\n"),
                 ElementsAre(::testing::StartsWith(here + "container: ")));
-    EXPECT_THAT(asBackend(local + "container_command = [\"run\", \"{image}\", \"{auth}\"]\n"),
+    EXPECT_THAT(asBackend(local + "container_command = [\"{binds}\", \"{image}\", \"{auth}\"]\n"),
                 ElementsAre(here + "container_command: holds the unknown value {auth}; write one "
                                    "of: image, entrypoint, workdir, binds, name"));
-    EXPECT_THAT(asBackend(local + "container_command = [\"run\"]\n"),
+    EXPECT_THAT(asBackend(local + "container_command = [\"run\", \"{binds}\"]\n"),
                 ElementsAre(here + "container_command: does not hold {image}; write it where the "
                                    "image's name belongs"));
+    EXPECT_THAT(asBackend(local + "container_command = [\"run\", \"{image}\"]\n"),
+                ElementsAre(here + "container_command: does not hold {binds}; write it in the word "
+                                   "that binds a folder: what runs inside is in one"));
+    for (const std::string odd : {"/a:ro", "/a,ro"}) {
+        EXPECT_THAT(
+            asBackend(local + "container = \"podman\"\ncontainer_binds = [\"" + odd + "\"]\n"),
+            ElementsAre("config.toml:11: backends.here.container_binds: an element holds : "
+                        "or ,; bind the folder above it, or give it another name"));
+    }
     EXPECT_THAT(asBackend(local + "container_binds = [\"/a\"]\n"),
                 ElementsAre(here + "container_binds: says nothing without a command that runs "
                                    "containers; write container or container_command, or remove "

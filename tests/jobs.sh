@@ -41,7 +41,8 @@ C
 )
 "$bin/bridge/app/gridbridge" run --config "$place/config.toml" >"$place/service.log" 2>&1 & service=$!
 rc=0
-wait "$gitlab" || rc=$?
+wait -n "$gitlab" "$service" || rc=$?
+kill -0 "$service" || { echo 'the service has ended'; exit 1; }
 gitlab=
 sed -n '/^JOB /,$p' "$place/gitlab.log"
 exit "$rc"

@@ -150,7 +150,7 @@ payload::ScriptContext Reconciler::context(const gitlab::JobDescription& job,
     context.deadline = record.deadline.value_or(record.claimedAt + job.timeout);
     context.tlsCa = runner.tlsCa;
     context.debugTraceDisabled = runner.debugTraceDisabled;
-    context.site = world_.backends.at(runner.backend)->site;
+    context.site = world_.backends.at(record.backend)->site;
     context.cache = runner.cache;
     context.cache.account = record.account;
     context.backend = record.backend;

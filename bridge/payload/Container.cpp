@@ -33,6 +33,7 @@ gb_entry() {
 : >"$GB_CTL/entered"
 echo '   ' >"$GB_CTL/ended"  # Room for the code, which a full disk has then, too.
 umask 022
+unset BASH_ENV ENV
 gb_told=
 trap 'gb_told=143; trap "" TERM; kill -TERM 0' TERM
 if command -v bash >/dev/null 2>&1; then gb_shell=bash; else gb_shell=sh; fi
@@ -70,6 +71,10 @@ gb_await_inside() {
 gb_code_inside() {
   gb_is_inside "$1" && [ "$gb_rc" = 0 ] || return 0
   if gb_has_ended; then gb_rc=$gb_inner; else gb_rc=143; fi
+  [ "$gb_rc" != 0 ] || [ ! -s "$GB_CTL/unbegun" ] || {
+    printf '\033[31;1mERROR: the shell of the image ended before the first line of the job\033[0;m\n'
+    gb_rc=1
+  }
 }
 gb_start_inside() {
   gb_container_name=${gb_root##*/}.$1
@@ -77,8 +82,13 @@ gb_start_inside() {
   gb_entry "$1" >"$GB_CTL/entry" && gb_run_container 2>&1 9<&-
   exit 1
 }
+# gb_take_back: what a container leaves of other owners is the account's: it is collected, and removed.
+gb_take_back() {
+  [ -z "$(find "$gb_root" ! -user "$(id -u)" -print -quit)" ] || gb_own_container "$gb_root"
+}
 gb_ended() {
   gb_container_name=${gb_root##*/}.$1
+  ! gb_is_inside "$1" || gb_take_back >/dev/null
   case $1 in
     pull_image) [ "$gb_rc" = 0 ] || gb_why=${gb_why:-image_failed} ;;
     step_* | after_script)
@@ -225,6 +235,10 @@ std::string functionsOf(const ContainerCommands& commands, const Holes& holes,
            (commands.stop.empty() ? std::string(":")
                                   : std::string(kHome) + "timeout -k 5 \"$gb_stop_limit\"" +
                                         command(commands.stop, holes)) +
+           "; }\ngb_own_container() { " +
+           (commands.own.empty() ? std::string(":")
+                                 : std::string(kHome) + "timeout -k 5 600" +
+                                       command(commands.own, holes) + " \"$1\"") +
            "; }\n";
 }
 
@@ -239,7 +253,8 @@ ContainerCommands containerPreset(std::string_view name) {
                         "--security-opt=label=disable", "--volume={binds}:{binds}",
                         "--workdir={workdir}", "--entrypoint={entrypoint}", "{image}"},
                 .pull = {"podman", "pull", "--quiet", "--authfile={auth}", "docker://{image}"},
-                .stop = {"podman", "rm", "--force", "--ignore", "--time=0", "{name}"}};
+                .stop = {"podman", "rm", "--force", "--ignore", "--time=0", "{name}"},
+                .own = {"podman", "unshare", "chown", "-hR", "0:0"}};
     }
     return {
         .run = {"apptainer", "exec", "--containall", "--cleanenv", "--writable-tmpfs",

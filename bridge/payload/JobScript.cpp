@@ -157,7 +157,8 @@ private:
     }
 
     std::optional<std::string> refused() const {
-        if (context_.site.home == Site::Home::Project && job_.projectId <= 0) {
+        const bool isInside = !job_.image.name.empty() && !context_.container.run.empty();
+        if (context_.site.home == Site::Home::Project && job_.projectId <= 0 && !isInside) {
             return "the home of a job is that of its project here, and GitLab named no project";
         }
         return refusal(job_, context_);

@@ -316,7 +316,7 @@ TEST_F(AccountEndToEnd, AWorkFolderThatTheAccountCannotReach) {
     const auto work = service->workDir().string();
     text.replace(text.find(work), work.size(), (closed / "work").string());
     writeFile(service->config(), text + "run_as = \"" + account.name + "\"\n");
-    expectUnusable(":12: backends.here.work_dir: the account " + account.name +
+    expectUnusable(":11: backends.here.work_dir: the account " + account.name +
                    " of the jobs cannot enter " + closed.string() + "; run chmod o+x " +
                    closed.string());
     std::filesystem::permissions(closed, std::filesystem::perms(0711));

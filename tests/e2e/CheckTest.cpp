@@ -393,7 +393,7 @@ TEST_F(CheckEndToEnd, ServerThatIsAway) {
 TEST_F(CheckEndToEnd, WorkFolderWithinTheStateFolder) {
     const auto state = service->stateDir().string();
     change(service->workDir().string(), state + "/work");
-    expectRefused(config() + ":12: backends.here.work_dir: the work folder " + state +
+    expectRefused(config() + ":11: backends.here.work_dir: the work folder " + state +
                   "/work and the state folder " + state +
                   " lie within each other; jobs must never see the state folder: move one of them");
 }
@@ -401,13 +401,13 @@ TEST_F(CheckEndToEnd, WorkFolderWithinTheStateFolder) {
 TEST_F(CheckEndToEnd, WorkFolderThatCannotBeMade) {
     change(service->workDir().string(), "/proc/work");
     expectUnusable(config() +
-                   ":12: backends.here.work_dir: /proc/work cannot be opened: No such file or "
+                   ":11: backends.here.work_dir: /proc/work cannot be opened: No such file or "
                    "directory; name a folder of the service's own");
 }
 
 TEST_F(CheckEndToEnd, WorkFolderThatOthersCanWrite) {
     std::filesystem::permissions(service->workDir(), perms(0777));
-    expectUnusable(config() + ":12: backends.here.work_dir: " + service->workDir().string() +
+    expectUnusable(config() + ":11: backends.here.work_dir: " + service->workDir().string() +
                    " must belong to the account that uses it and be writable by it alone; "
                    "name a folder of the service's own");
 }

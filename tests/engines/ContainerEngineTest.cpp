@@ -103,6 +103,19 @@ TEST_F(ContainerContract, ExitCodesAreTheScriptsAndAContainerThatDoesNotStartIsS
     EXPECT_EQ(containers(), "");
 }
 
+/// Root in the container may give files to others, who are nobody on the node.
+TEST_F(ContainerContract, FilesOfOtherOwnersAreCollectedAndRemoved) {
+    startWithPodman();
+    const auto job =
+        run({.script = {"mkdir d; echo deep >d/f; chmod 600 d/f; chown -R 1000:1000 d"},
+             .image = kSmall,
+             .artifacts = {{.paths = {"d/"}}}});
+    EXPECT_EQ(job.status, Status::Success) << job.trace;
+    EXPECT_TRUE(says(job, "d/: found 2 matching")) << job.trace;
+    EXPECT_EQ(job.artifacts.size(), 1U) << job.trace;
+    EXPECT_EQ(engine.run("find " + service->workDir().string() + " -name 'gb.*'").out, "");
+}
+
 TEST_F(ContainerContract, EntrypointIsTheImagesUntilTheJobReplacesIt) {
     startWithPodman();
     const std::string image = "localhost/gridbridge/entry";

@@ -184,6 +184,34 @@ TEST_F(ContainerTest, RuntimeThatSaysSuccessIsBelievedOnlyWhenTheScriptSaysSo) {
     }
 }
 
+TEST_F(ContainerTest, ShellOfTheImageThatEndsBeforeTheScriptIsNoSuccess) {
+    program("bash", "exit 0\n");
+    program("runtime", "while [ \"$1\" != -- ]; do shift; done\nshift 2\nPATH=" + folder.string() +
+                           ":$PATH exec \"$@\"\n");
+    ScriptRun run(jobIn("a", {"echo script-ran"}, {"echo after"}), context);
+    ASSERT_EQ(run.run(), 0);
+
+    EXPECT_EQ(run.status().outcome, "failed");
+    EXPECT_EQ(run.status().exitCode, 1);
+    EXPECT_THAT(run.text(), HasSubstr("the shell of the image ended before the first line"));
+}
+
+TEST_F(ContainerTest, WhatAnotherOwnerIsLeftInTheFolderIsTakenBack) {
+    program("own", "echo \"own $1\" >>" + words() + "\nchown -R 0:0 \"$1\"\n");
+    context.container.own = {path("own")};
+    if (::geteuid() != 0) {
+        GTEST_SKIP() << "only root can give files away";
+    }
+    ScriptRun run(jobIn("a", {"mkdir d; touch d/f; chown -R 1234 d"}, {"stat -c %u d/f"}), context);
+    ASSERT_EQ(run.run(), 0);
+    EXPECT_THAT(told(), HasSubstr("\nown /"));
+    EXPECT_THAT(run.text(), HasSubstr("\n0\n"));
+    ScriptRun plain(jobIn("a", {"true"}), context);
+    std::filesystem::remove(words());
+    ASSERT_EQ(plain.run(), 0);
+    EXPECT_THAT(told(), Not(HasSubstr("own /")));
+}
+
 TEST_F(ContainerTest, ContainerThatDidNotStartIsNoExitCodeOfTheScript) {
     program("runtime", "echo 'no such image' >&2; exit 125\n");
     ScriptRun run(jobIn("a", {"true"}, {"echo after"}), context);

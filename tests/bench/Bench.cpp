@@ -64,6 +64,7 @@ Bench::Bench(int slots)
 Bench::Bench(const std::string& backendLines, bool standIns) {
     fakegitlab::Options options;
     options.heartbeatLimit = Millis(0);
+    options.artifactLimit = std::uint64_t{16} << 30U;
     gitlab.emplace(clock, options);
     gitlab->addRunner("glrt-test");
     service.emplace(gitlab->url(), folder.path);

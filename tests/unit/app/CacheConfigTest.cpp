@@ -24,7 +24,7 @@ protected:
                "\"\ntoken = \"glrt-" + name + "\"\nbackend = \"here\"\n" + lines;
     }
     static std::string backend(const std::string& lines) {
-        return "[backends.here]\ntype = \"local\"\nwork_dir = \"/work\"\n" + lines;
+        return "[backends.here]\ntype = \"local\"\nwork_dir = \"/jobs\"\n" + lines;
     }
     std::vector<std::string> faults(const std::string& text) {
         return folder_.faultsOf("state_dir = \"/state\"\n" + text);
@@ -94,8 +94,8 @@ TEST_F(CacheConfig, FolderIsApartFromAllOthers) {
             runner("a", "allowed_projects = [\"physics/a\"]\ncache_dir = \"" + folder + "\"\n") +
             asCi_);
     };
-    EXPECT_THAT(with("/work/caches"),
-                ElementsAre(HasSubstr("the folder of caches and the work folder /work lie within "
+    EXPECT_THAT(with("/jobs/caches"),
+                ElementsAre(HasSubstr("the folder of caches and the work folder /jobs lie within "
                                       "each other; move one of them")));
     EXPECT_THAT(with("/state/x"), ElementsAre(HasSubstr("and the state folder /state lie")));
     EXPECT_THAT(with("/"), Contains(HasSubstr("lie within each other")));

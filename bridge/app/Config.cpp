@@ -149,9 +149,9 @@ private:
         }
         runner.backend = *name;
         const auto* named = config_.backend(*name);
-        runner.hasContainers = named != nullptr && !named->container.run.empty();
-        runner.cancelsSoftly =
-            named == nullptr || named->type != "htcondor" || !copiesFiles(named->htcondor);
+        if (named != nullptr) {
+            takeAbilities(runner, *named);
+        }
         if (named != nullptr || raw_.backendsFaulty) {
             return;
         }
@@ -237,6 +237,11 @@ ConfigProblem noRunner(const path& file) {
             "there is no runner",
             "add a section [[runners]] with name, url, token and backend, or run gridbridge "
             "register"};
+}
+
+void takeAbilities(RunnerConfig& runner, const BackendConfig& backend) {
+    runner.hasContainers = !backend.container.run.empty();
+    runner.cancelsSoftly = backend.type != "htcondor" || !copiesFiles(backend.htcondor);
 }
 
 const BackendConfig* Config::backend(const std::string& name) const {

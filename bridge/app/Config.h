@@ -108,6 +108,9 @@ struct ConfigProblem {
     bool operator==(const ConfigProblem&) const = default;
 };
 
+/// What GitLab is told of the runner for what its backend can do.
+void takeAbilities(RunnerConfig& runner, const BackendConfig& backend);
+
 /// What is wrong with every configuration before its first `gridbridge register`.
 ConfigProblem noRunner(const std::filesystem::path& file);
 

@@ -37,6 +37,11 @@ public:
         }
         addNew(config.backends, next_.backends);
         addNew(config.runners, next_.runners);
+        for (auto& runner : config.runners) {
+            if (const auto* backend = config.backend(runner.backend)) {
+                takeAbilities(runner, *backend);
+            }
+        }
         closeCaches(config);
         return std::move(reload_);
     }

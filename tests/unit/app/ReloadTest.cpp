@@ -12,6 +12,7 @@ namespace gridbridge::app {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::UnorderedElementsAre;
 
@@ -161,6 +162,19 @@ TEST_F(ReloadTest, NewRunnersAndBackendsBegin) {
 
     EXPECT_TRUE(reload.config == next);
     EXPECT_THAT(reload.later, IsEmpty());
+}
+
+TEST_F(ReloadTest, ANewRunnerHasOnlyWhatItsBackendHasUntilTheRestart) {
+    backend().container.run = {"podman"};
+    auto second = runner();
+    second.name = "second";
+    second.hasContainers = true;
+    next.runners.push_back(second);
+
+    const auto reload = planReload(now, next);
+
+    EXPECT_THAT(reload.later, ElementsAre(HasSubstr("container_command")));
+    EXPECT_FALSE(reload.config.runners.at(1).hasContainers);
 }
 
 /// Two values of every key that a configuration can hold beside `name`, `backend` and `token`.

@@ -48,7 +48,7 @@ TEST_F(BackendConfigErrors, Containers) {
                 ElementsAre(::testing::StartsWith(here + "container: ")));
     EXPECT_THAT(asBackend(local + "container_command = [\"{binds}\", \"{image}\", \"{auth}\"]\n"),
                 ElementsAre(here + "container_command: holds the unknown value {auth}; write one "
-                                   "of: image, entrypoint, workdir, binds, name"));
+                                   "of: image, entrypoint, workdir, binds, builds, name"));
     EXPECT_THAT(asBackend(local + "container_command = [\"run\", \"{binds}\"]\n"),
                 ElementsAre(here + "container_command: does not hold {image}; write it where the "
                                    "image's name belongs"));

@@ -62,7 +62,7 @@ TEST(Config, EveryKeyArrives) {
                                 .runAs = {"ci"},
                                 .trustedJobs = true,
                                 .site = {"module load a\nmodule load b", "/node_disk", 3U << 20U,
-                                         payload::Site::Home::Project}};
+                                         payload::Site::Home::Project, "/builds"}};
     const Config expected{.file = folder.file(),
                           .concurrent = 7,
                           .checkInterval = 10s,

@@ -144,10 +144,11 @@ TEST_F(SiteOfAnAccount, ProjectOfEachJobLiesAtTheSamePathAndItsProcessesAreStill
     std::filesystem::create_directory(builds);
     startWith("builds_dir = \"" + builds.string() + "\"\n");
 
-    const auto first = run(
-        {.script = {"pwd -P; id -un; grep CapEff /proc/self/status",
-                    tryTo("umount -l \"$CI_BUILDS_DIR\""), "pwd -P >made; (setsid sleep 1000 &)"},
-         .artifacts = {{.paths = {"made"}}}});
+    const auto first = run({.script = {"pwd -P; id -un; grep CapEff /proc/self/status",
+                                       tryTo("umount -l \"$CI_BUILDS_DIR\""),
+                                       "pwd -P >made; (setsid sleep 1000 >/dev/null 2>&1 &)",
+                                       "until pgrep -x sleep -U \"$UID\"; do :; done"},
+                            .artifacts = {{.paths = {"made"}}}});
     const auto here = builds.string() + "/physics/detector\n";
     EXPECT_TRUE(says(first, "\n" + here + name_ + "\nCapEff:\t0000000000000000\n")) << first.trace;
     EXPECT_TRUE(says(first, "\nrefused umount")) << first.trace;
@@ -156,7 +157,7 @@ TEST_F(SiteOfAnAccount, ProjectOfEachJobLiesAtTheSamePathAndItsProcessesAreStill
     EXPECT_TRUE(says(second, "\n" + here + here)) << second.trace;
     EXPECT_TRUE(waitFor(
         [&] {
-            return runProgram({"/usr/bin/pgrep", "-U", name_}).out.empty();
+            return runProgram({"/usr/bin/pgrep", "-U", name_, "-x", "sleep"}).out.empty();
         },
         "the end of all processes"));
     EXPECT_TRUE(std::filesystem::is_empty(builds));

@@ -1,6 +1,7 @@
 #!/bin/bash
 # Runs the job files of tests/fixtures/jobs through the real program with its local backend, and compares what GitLab
-# received of each with what was written down beside it. Argument: a build folder, build/dev when none is given.
+# received of each with what was written down beside it. Argument: a build folder, build/dev when none is given. One job needs
+# the tree of another under the same path: this machine must allow mount namespaces.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bin=$(realpath "${1:-build/dev}")
@@ -20,7 +21,7 @@ trap 'exit 130' INT TERM HUP
     --port-file "$place/url" --until-done --update-interval 1 >"$place/gitlab.log" 2>&1 & gitlab=$!
 until [ -s "$place/url" ]; do kill -0 "$gitlab"; sleep 0.1; done
 mkdir -m 700 "$place/state"
-mkdir "$place/work" "$place/cache"
+mkdir "$place/work" "$place/cache" "$place/builds"
 (umask 077; cat >"$place/config.toml" <<C
 check_interval = 1
 state_dir = "$place/state"
@@ -36,6 +37,7 @@ type = "local"
 slots = 4
 trusted_jobs = true
 work_dir = "$place/work"
+builds_dir = "$place/builds"
 poll_interval = 1
 C
 )

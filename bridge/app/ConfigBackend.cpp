@@ -27,11 +27,10 @@ constexpr std::array<std::string_view, 2> kCommandKeys{"submit_options", "bin_di
 /// Of every one that has no queue of its own.
 constexpr std::array<std::string_view, 1> kSlotKeys{"slots"};
 /// Of every one that runs scripts.
-constexpr std::array<std::string_view, 12> kScriptKeys{
-    "run_as",         "project_run_as",    "trusted_jobs",
-    "container",      "container_command", "container_pull",
-    "container_stop", "container_binds",   "shell_init",
-    "scratch",        "min_scratch",       "home"};
+constexpr std::array<std::string_view, 13> kScriptKeys{
+    "run_as",         "project_run_as", "trusted_jobs",    "container",  "container_command",
+    "container_pull", "container_stop", "container_binds", "shell_init", "scratch",
+    "min_scratch",    "home",           "builds_dir"};
 
 std::vector<std::string_view> typeNames() {
     std::vector<std::string_view> names;

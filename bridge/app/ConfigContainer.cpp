@@ -13,7 +13,8 @@ namespace {
 using payload::ContainerCommands;
 using Words = std::vector<std::string>;
 
-constexpr std::string_view kRunValues[] = {"image", "entrypoint", "workdir", "binds", "name"};
+constexpr std::string_view kRunValues[] = {"image", "entrypoint", "workdir",
+                                           "binds", "builds",     "name"};
 constexpr std::string_view kPullValues[] = {"image", "auth", "file"};
 constexpr std::string_view kStopValues[] = {"name"};
 

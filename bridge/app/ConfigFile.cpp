@@ -309,6 +309,7 @@ constexpr KnownKey kKeys[] = {
     {Backend, "scratch", ValueKind::Text, "\"/scratch\""},
     {Backend, "min_scratch", ValueKind::Text, "\"20 GiB\""},
     {Backend, "home", ValueKind::Text, "\"private\""},
+    {Backend, "builds_dir", ValueKind::Text, "\"/builds\""},
     {Backend, "seed", ValueKind::Integer, "1", "simulated"},
     {Backend, "faults", ValueKind::Number, "0.5", "simulated"},
     {Backend, "cpus", ValueKind::Integer, "1"},

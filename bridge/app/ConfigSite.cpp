@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "bridge/app/ConfigBackend.h"
+
 namespace gridbridge::app {
 
 namespace {
@@ -19,6 +21,23 @@ bool isReference(const std::string& text) {
     };
     return text.size() > 1 && text[0] == '$' && !(text[1] >= '0' && text[1] <= '9') &&
            std::all_of(text.begin() + 1, text.end(), good);
+}
+
+/// A folder of the nodes; empty = none is said, or it was reported.
+std::string nodeFolder(ConfigSection& section, std::string_view key) {
+    const auto isControl = [](char c) {
+        return static_cast<unsigned char>(c) < ' ' || c == '\x7f';
+    };
+    const auto text = section.text(key);
+    if (!text) {
+        return {};
+    }
+    if (std::any_of(text->begin(), text->end(), isControl)) {
+        section.report(key, "holds a control character", "remove it");
+        return {};
+    }
+    const auto path = section.absolutePath(key);
+    return path ? path->string() : "";
 }
 
 std::string scratch(ConfigSection& section, const BackendConfig& backend) {
@@ -39,15 +58,16 @@ std::string scratch(ConfigSection& section, const BackendConfig& backend) {
                        "write a path, or \"$NAME\" with a variable of the nodes");
         return {};
     }
-    const auto isControl = [](char c) {
-        return static_cast<unsigned char>(c) < ' ' || c == '\x7f';
-    };
-    if (std::any_of(text->begin(), text->end(), isControl)) {
-        section.report("scratch", "holds a control character", "remove it");
-        return {};
+    return nodeFolder(section, "scratch");
+}
+
+std::string buildsDir(ConfigSection& section, const BackendConfig& backend) {
+    const auto folder = nodeFolder(section, "builds_dir");
+    if (!folder.empty() && overlap(folder, backend.workDir)) {
+        section.report("builds_dir", "lies in work_dir, or work_dir in it",
+                       "write a folder that is there for this alone");
     }
-    const auto path = section.absolutePath("scratch");
-    return path ? path->string() : "";
+    return folder;
 }
 
 Site::Home home(ConfigSection& section, const BackendConfig& backend) {
@@ -70,6 +90,7 @@ void takeSite(ConfigSection& section, BackendConfig& backend) {
     backend.site.scratch = scratch(section, backend);
     backend.site.minScratch = section.size("min_scratch", kLeastSize, kMostSize).value_or(0);
     backend.site.home = home(section, backend);
+    backend.site.buildsDir = buildsDir(section, backend);
 }
 
 }  // namespace gridbridge::app

@@ -11,6 +11,7 @@ namespace gridbridge::payload {
 namespace {
 
 constexpr int kPullAttempts = 2;
+constexpr std::string_view kBuildsInside = "/builds";
 
 // The shell in the container is its first process, to which no default action of a signal applies,
 // and signals reach it alone. What it got of them it hands on to all of the stage. In some runtimes
@@ -24,7 +25,8 @@ gb_quoted() {
 }
 # gb_entry NAME: what the container begins with, in any shell. The first thing tells that it began.
 gb_entry() {
-  local name
+  local name GB_BUILDS_DIR=${GB_INSIDE_DIR%"/$gb_slug"} GB_PROJECT_DIR=$GB_INSIDE_DIR
+  local GB_TMP_DIR=$GB_INSIDE_DIR.tmp
   for name in GB_IN GB_CTL GB_HOME_DIR GB_BUILDS_DIR GB_PROJECT_DIR GB_TMP_DIR GB_JOB_STATUS HOME; do
     gb_quoted "$name"
   done
@@ -192,7 +194,8 @@ std::string command(const std::vector<std::string>& words, const Holes& holes) {
 Holes holesOf(const gitlab::Image& image, const std::string& name,
               const ContainerCommands& commands) {
     Holes holes{{"name", {"\"$gb_container_name\""}},
-                {"workdir", {"\"$GB_PROJECT_DIR\""}},
+                {"workdir", {"\"$GB_INSIDE_DIR\""}},
+                {"builds", {"\"$GB_BUILDS_DIR\""}},
                 {"file", {"\"${GB_CTL%/*}/image.sif\""}},
                 {"auth", {}},
                 {"image", {shellQuoted(name)}},
@@ -229,7 +232,11 @@ Stage pullStage(const std::vector<std::string>& words, Holes holes, bool hasLogi
 /// Of the wrapper; `inside` are the words behind the image's name, without the file.
 std::string functionsOf(const ContainerCommands& commands, const Holes& holes,
                         const std::vector<std::string>& inside) {
-    return std::string(kFunctions) + "gb_run_container() { " + std::string(kHome) + "exec" +
+    // Elsewhere in the container the builds are where they are on the node.
+    const std::string place = hasHole(commands.run, "{builds}")
+                                  ? "GB_INSIDE_DIR=" + std::string(kBuildsInside) + "/$gb_slug\n"
+                                  : "";
+    return std::string(kFunctions) + place + "gb_run_container() { " + std::string(kHome) + "exec" +
            command(commands.run, holes) + quotedWords(inside) +
            " \"$GB_CTL/entry\"; }\ngb_stop_container() { " +
            (commands.stop.empty() ? std::string(":")
@@ -251,14 +258,15 @@ ContainerCommands containerPreset(std::string_view name) {
         return {.run = {"podman", "run", "--rm", "--name={name}", "--pull=never",
                         "--log-driver=none", "--user=0", "--network=host", "--http-proxy=false",
                         "--security-opt=label=disable", "--volume={binds}:{binds}",
-                        "--workdir={workdir}", "--entrypoint={entrypoint}", "{image}"},
+                        "--volume={builds}:/builds", "--workdir={workdir}",
+                        "--entrypoint={entrypoint}", "{image}"},
                 .pull = {"podman", "pull", "--quiet", "--authfile={auth}", "docker://{image}"},
                 .stop = {"podman", "rm", "--force", "--ignore", "--time=0", "{name}"},
                 .own = {"podman", "unshare", "chown", "-hR", "0:0"}};
     }
     return {
         .run = {"apptainer", "exec", "--containall", "--cleanenv", "--writable-tmpfs",
-                "--bind={binds}", "--pwd={workdir}", "{image}"},
+                "--bind={binds}", "--bind={builds}:/builds", "--pwd={workdir}", "{image}"},
         .pull = {"apptainer", "pull", "--force", "--authfile={auth}", "{file}", "docker://{image}"},
     };
 }

@@ -170,6 +170,7 @@ private:
         if (!plan_.container.image.empty()) {  // What the node has is not in the image.
             plan_.site.shellInit.clear();
             plan_.site.home = Site::Home::Private;
+            plan_.site.buildsDir.clear();
         }
         if (!plan_.site.shellInit.empty()) {
             add("shell_init.sh", plan_.site.shellInit + "\n");

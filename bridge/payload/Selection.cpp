@@ -210,7 +210,13 @@ gb_read_texts() {
     return 1
   }
   gb_texts=()
-  while IFS= read -r -d '' gb_text; do gb_texts+=("$gb_text"); done <"$gb_tmp/texts"
+  while IFS= read -r -d '' gb_text; do
+    # What a container calls the project folder has another path here.
+    case $gb_text in
+      "$GB_INSIDE_DIR" | "$GB_INSIDE_DIR"/*) gb_text=$GB_PROJECT_DIR${gb_text#"$GB_INSIDE_DIR"} ;;
+    esac
+    gb_texts+=("$gb_text")
+  done <"$gb_tmp/texts"
 }
 )gb";
 

@@ -10,25 +10,85 @@ namespace {
 
 // After `--` no chmod takes a mode for a file, POSIXLY_CORRECT or not.
 constexpr std::string_view kFunctions = R"gb(
+# gb_need_own FOLDER WHAT: others could put a folder of their own in the place of one that is made in it.
+gb_need_own() {
+  [ -n "$(find -L "$1" -maxdepth 0 \( ! -perm /022 -o -perm -1000 \))" ] ||
+    gb_unprepared "other accounts may write into the $2 of this backend, and it has no sticky bit (chmod +t)"
+}
+gb_need_room() {
+  local line free
+  [ "$gb_min_scratch" -gt 0 ] || return 0
+  line=$(df -Pk -- "$1" | tail -n 1)
+  [[ $line =~ \ ([0-9]+)\ +[0-9]+%\ +/ ]] ||
+    gb_unprepared "nobody can say how much room there is in $1"
+  free=${BASH_REMATCH[1]}
+  [ "$free" -ge "$gb_min_scratch" ] ||
+    gb_unprepared "only $((free / 1024)) MiB are free in $1, and min_scratch asks for $((gb_min_scratch / 1024)) MiB"
+}
 # gb_take_scratch: makes gb_root in the scratch folder.
 gb_take_scratch() {
-  local line free
   [ -z "$gb_scratch_key" ] || [[ $gb_scratch = /* && -d $gb_scratch ]] ||
     gb_unprepared "the scratch folder $gb_scratch_key of this backend is not there on this node"
-  # Others could put a folder of their own in the place of gb_root.
-  [ -z "$gb_scratch_key" ] || [ -n "$(find -L "$gb_scratch" -maxdepth 0 \( ! -perm /022 -o -perm -1000 \))" ] ||
-    gb_unprepared "other accounts may write into the scratch folder $gb_scratch_key of this backend, and it has no sticky bit (chmod +t)"
-  if [ "$gb_min_scratch" -gt 0 ]; then
-    line=$(df -Pk -- "$gb_scratch" | tail -n 1)
-    [[ $line =~ \ ([0-9]+)\ +[0-9]+%\ +/ ]] ||
-      gb_unprepared "nobody can say how much room there is in $gb_scratch"
-    free=${BASH_REMATCH[1]}
-    [ "$free" -ge "$gb_min_scratch" ] ||
-      gb_unprepared "only $((free / 1024)) MiB are free in $gb_scratch, and min_scratch asks for $((gb_min_scratch / 1024)) MiB"
-  fi
+  [ -z "$gb_scratch_key" ] || gb_need_own "$gb_scratch" "scratch folder $gb_scratch_key"
+  gb_need_room "$gb_scratch"
   gb_root=$(mktemp -d "$gb_scratch/gb.XXXXXXXX") &&
     # As $PWD will say it: with a slash too much it would be another path.
     gb_root=$(cd -- "$gb_root" && pwd) || gb_unprepared "no folder can be made in $gb_scratch"
+}
+# gb_take_builds: sets gb_builds, what the stages call the folder of builds, gb_place, what this shell
+# calls it, and gb_enter, the words that lead a stage to where they are one.
+gb_take_builds() {
+  local bind way folder real
+  gb_place=$gb_root/builds gb_builds=$gb_place
+  mkdir -m 755 -- "$gb_place" || gb_unprepared "$gb_root is not writable"
+  [ -n "$gb_builds_dir" ] || return 0
+  [ -d "$gb_builds_dir" ] ||
+    gb_unprepared "the builds_dir $gb_builds_dir of this backend is not there on this node"
+  real=$(cd -- "$gb_builds_dir" && pwd -P)
+  for folder in "$gb_folder" "$gb_root"; do
+    [[ $(cd -- "$folder" && pwd -P)/ != "${real%/}"/* ]] ||
+      gb_unprepared "the builds_dir $gb_builds_dir of this backend would hide the files of this job in $folder"
+  done
+  bind='mount --bind -- "$1" "$2" && shift 2 && exec "$@"'
+  for way in '' '--user --map-current-user --keep-caps'; do
+    gb_enter=(unshare --mount $way -- bash -c "$bind" bash "$gb_place" "$gb_builds_dir")
+    # The right to mount must not become the job's.
+    [ -z "$way" ] || gb_enter+=(setpriv --inh-caps=-all --ambient-caps=-all --)
+    if "${gb_enter[@]}" test "$gb_place" -ef "$gb_builds_dir"; then
+      gb_builds=$gb_builds_dir
+      return
+    fi
+  done
+  gb_enter=()
+  gb_take_slot
+}
+# gb_take_slot: where nothing may be mounted, the first folder of this project that no job on this node
+# has. The lock is as old as the last process that has inherited it.
+gb_take_slot() {
+  local n
+  [ -w "$gb_builds_dir" ] ||
+    gb_unprepared "this node allows no mount namespace, and the account of this job must not write into the builds_dir $gb_builds_dir of this backend (chmod 1777)"
+  gb_need_own "$gb_builds_dir" "builds_dir $gb_builds_dir"
+  gb_need_room "$gb_builds_dir"
+  for ((n = 0; n < gb_most_slots; n++)); do
+    gb_builds=$gb_builds_dir/$gb_project.$n
+    mkdir -m 700 -- "$gb_builds"
+    [ ! -L "$gb_builds" ] && [ -d "$gb_builds" ] && [ -O "$gb_builds" ] &&
+      chmod -- 700 "$gb_builds" || continue
+    exec 8<"$gb_builds" && flock -n 8
+    case $? in
+      0) ;;
+      1) continue ;;
+      *) break ;;  # This file system has no locks.
+    esac
+    gb_empty "$gb_builds" || continue
+    gb_place=$gb_builds gb_slot=$gb_builds
+    return
+  done
+  gb_unprepared "no folder can be locked in the builds_dir $gb_builds_dir of this backend"
+}
+gb_empty() {
+  find "$1" -mindepth 1 -delete || { chmod -R u+rwX -- "$1"; find "$1" -mindepth 1 -delete; }
 }
 # gb_find_home: sets gb_home, of steps, and gb_step_login, how their shells are started.
 gb_find_home() {
@@ -105,8 +165,9 @@ std::string siteConstants(const Site& site, const std::string& project) {
     return "gb_scratch=" + scratchOf(site.scratch) +
            "\ngb_scratch_key=" + shellQuoted(site.scratch) +
            "\ngb_min_scratch=" + std::to_string((site.minScratch + kKib - 1) / kKib) +
-           "  # KiB\ngb_home=" + std::string(nameOf(site.home)) +
-           "\ngb_project=" + shellQuoted(project) + "\n";
+           "  # KiB\ngb_builds_dir=" + shellQuoted(site.buildsDir) +
+           "\ngb_home=" + std::string(nameOf(site.home)) + "\ngb_project=" + shellQuoted(project) +
+           "\n";
 }
 
 std::string siteFunctions() {

@@ -18,6 +18,9 @@ struct Site {
     std::string scratch = {};
     std::uint64_t minScratch = 0;  ///< Bytes that must be free there.
     Home home = Home::Private;
+    /// Absolute: where every job without an image has its folder of builds, also when others run
+    /// beside it; empty = in its scratch folder.
+    std::string buildsDir = {};
     bool operator==(const Site&) const = default;
 };
 

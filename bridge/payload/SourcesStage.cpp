@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "bridge/payload/Dependency.h"
 #include "bridge/payload/Lfs.h"
 #include "bridge/payload/Shell.h"
 #include "bridge/payload/StageText.h"
@@ -139,6 +140,27 @@ std::string checkout(const gitlab::GitInfo& git, const Settings& settings, bool 
     return text + submoduleSetup(settings, hasCredentials);
 }
 
+/// The sources become as old as the pipeline: what its earlier jobs made of them is newer, and what
+/// was made of others before is not. For git they would be changed then, if it did not look again.
+constexpr std::string_view kAge = R"gb(gb_age() {
+  [[ ${CI_PIPELINE_CREATED_AT-} =~ ^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}Z$ ]] &&
+    [[ $CI_PIPELINE_CREATED_AT < $(date -u +%Y-%m-%dT%H:%M:%SZ) ]] || return
+  git ls-files -z "$@" | xargs -0 -r touch -c -h -d "$CI_PIPELINE_CREATED_AT" --
+  git update-index -q --refresh
+  [ $# = 0 ] || git submodule --quiet foreach --recursive 'git update-index -q --refresh || :'
+}
+)gb";
+
+/// For a job with archives of others. A cache may be of other sources, and newer than the pipeline.
+std::string agedSources(const gitlab::JobDescription& job, const Settings& settings) {
+    if (!settings.gitCheckout || !job.cache.empty() ||
+        std::none_of(job.dependencies.begin(), job.dependencies.end(), hasArchive)) {
+        return {};
+    }
+    const bool deep = settings.submodules != SubmoduleStrategy::None;
+    return std::string(kAge) + "gb_age" + (deep ? " --recurse-submodules" : "") + " || :\n";
+}
+
 std::string sources(const gitlab::JobDescription& job, const Settings& settings,
                     const ScriptContext& context) {
     const auto site = siteOf(job.git.repoUrl);
@@ -168,6 +190,7 @@ std::string sources(const gitlab::JobDescription& job, const Settings& settings,
                                          : "Fetching changes...");
     text += initialise(job.git, !site.empty());
     text += fetch(job.git, settings, context) + checkout(job.git, settings, !site.empty());
+    text += agedSources(job, settings);
     return text + scriptItems(hook(job, "post_get_sources_script"));
 }
 

@@ -44,8 +44,9 @@ bool isShellsOwn(std::string_view key) {
 }
 
 bool isBridgesOwn(std::string_view key) {
-    constexpr std::array<std::string_view, 8> kNames = {
-        "GB_IN", "GB_OUT", "GB_CTL", "GB_HOME_DIR", kBuildsDir, kProjectDir, kTmpDir, kJobStatus};
+    constexpr std::array<std::string_view, 9> kNames = {"GB_IN",       "GB_OUT",        "GB_CTL",
+                                                        "GB_HOME_DIR", "GB_INSIDE_DIR", kBuildsDir,
+                                                        kProjectDir,   kTmpDir,         kJobStatus};
     return std::find(kNames.begin(), kNames.end(), key) != kNames.end();
 }
 

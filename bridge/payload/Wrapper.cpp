@@ -16,6 +16,7 @@ gb_term_delay=20   # 25 ms each that a signal may need to reach the wrapper afte
 gb_term_grace=5    # the same once the batch system wants us gone
 gb_term_budget=20  # seconds for after_script and files once the batch system wants us gone
 gb_retry_wait=5    # seconds before the second attempt; doubles
+gb_most_slots=1000 # folders of one project in builds_dir
 gb_late=job_timeout
 printf -v gb_end '%(%s)T' -1
 [ "$gb_wall_time" = 0 ] || [ $((gb_end + gb_wall_time)) -ge "$gb_deadline" ] || {
@@ -24,6 +25,7 @@ printf -v gb_end '%(%s)T' -1
 gb_folder=${0%/in/job.sh}
 gb_in=$gb_folder/in gb_out=$gb_folder/out
 gb_outcome=system gb_why= gb_stage=prepare_script gb_code= gb_root= gb_log= gb_is_done= gb_limit=
+gb_slot= gb_enter=()
 cd /
 umask 077
 exec </dev/null >>"$gb_out/log" 2>/dev/null
@@ -67,6 +69,7 @@ gb_close_log() {
 gb_clear() {
   [ -n "$gb_root" ] || return
   rm -rf -- "$gb_root" || { chmod -R u+rwX -- "$gb_root"; rm -rf -- "$gb_root"; }
+  [ -z "$gb_slot" ] || gb_empty "$gb_slot"
   gb_root=
 }
 # gb_status TEXT: a pipe that the job left in the way would be waited at for ever.
@@ -118,11 +121,12 @@ gb_unprepared() {
 trap gb_finish EXIT
 
 gb_take_scratch
+gb_take_builds
 export GB_IN=$gb_in GB_OUT=$gb_out GB_CTL=$gb_root/ctl GB_HOME_DIR=$gb_root/home
-export GB_BUILDS_DIR=$gb_root/builds GB_PROJECT_DIR=$gb_root/builds/$gb_slug
-export GB_TMP_DIR=$GB_PROJECT_DIR.tmp GB_JOB_STATUS=running HOME=$GB_HOME_DIR
+export GB_BUILDS_DIR=$gb_builds GB_PROJECT_DIR=$gb_builds/$gb_slug
+export GB_TMP_DIR=$GB_PROJECT_DIR.tmp GB_INSIDE_DIR=$GB_PROJECT_DIR GB_JOB_STATUS=running HOME=$GB_HOME_DIR
 mkdir "$GB_CTL" "$GB_HOME_DIR" && mkfifo "$GB_CTL/log" "$GB_CTL/tick" &&
-  (umask 022 && mkdir -p "$GB_PROJECT_DIR" "$GB_TMP_DIR") || gb_unprepared "$gb_root is not writable"
+  (umask 022 && mkdir -p "$gb_place/$gb_slug" "$gb_place/$gb_slug.tmp") || gb_unprepared "$gb_root is not writable"
 gb_find_home
 : >"$GB_CTL/whole"
 exec 9<>"$GB_CTL/tick"
@@ -193,7 +197,7 @@ gb_is_ended() {
 # what follows its end is gb_ended's.
 gb_start_here() {
   [ -z "$gb_into" ] || exec >"$gb_into"
-  exec bash $gb_login "$gb_in/$1.sh" 2>&1 9<&-
+  exec "${gb_enter[@]}" bash $gb_login "$gb_in/$1.sh" 2>&1 9<&-
 }
 gb_is_inside() { return 1; }
 gb_await_inside() { :; }

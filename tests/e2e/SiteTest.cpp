@@ -135,5 +135,33 @@ TEST_F(SiteOfAnAccount, HomeOfAProjectBelongsToTheAccountAndStays) {
     EXPECT_TRUE(says(second, "\nkept\n"));
 }
 
+/// Such an account may mount nothing but in a namespace of its own.
+TEST_F(SiteOfAnAccount, ProjectOfEachJobLiesAtTheSamePathAndItsProcessesAreStillFound) {
+    if (!isRoot()) {
+        GTEST_SKIP() << leftOut("a namespace of another account");
+    }
+    const auto builds = shared_ / "builds";
+    std::filesystem::create_directory(builds);
+    startWith("builds_dir = \"" + builds.string() + "\"\n");
+
+    const auto first = run({.script = {"pwd -P; id -un; grep CapEff /proc/self/status",
+                                       tryTo("umount -l \"$CI_BUILDS_DIR\""),
+                                       "pwd -P >made; (setsid sleep 1000 >/dev/null 2>&1 &)",
+                                       "until pgrep -x sleep -U \"$UID\"; do :; done"},
+                            .artifacts = {{.paths = {"made"}}}});
+    const auto here = builds.string() + "/physics/detector\n";
+    EXPECT_TRUE(says(first, "\n" + here + name_ + "\nCapEff:\t0000000000000000\n")) << first.trace;
+    EXPECT_TRUE(says(first, "\nrefused umount")) << first.trace;
+    EXPECT_EQ(first.artifacts.size(), 1U);
+    const auto second = run({.script = {"pwd -P; cat made"}, .dependencies = {first.id}});
+    EXPECT_TRUE(says(second, "\n" + here + here)) << second.trace;
+    EXPECT_TRUE(waitFor(
+        [&] {
+            return runProgram({"/usr/bin/pgrep", "-U", name_, "-x", "sleep"}).out.empty();
+        },
+        "the end of all processes"));
+    EXPECT_TRUE(std::filesystem::is_empty(builds));
+}
+
 }  // namespace
 }  // namespace gridbridge::testing

@@ -73,18 +73,21 @@ TEST_F(ContainerContract, ScriptRunsInTheImageAsTheAccountAndTheRestOnTheNode) {
     startWithPodman();
     const auto job =
         run({.script = {"cat /in-image source.txt", "id -u; pwd; echo bash=[${BASH_VERSION-}]",
-                        "echo \"$TEXT\" | tee made; echo LATE=value >>\"$GITLAB_ENV\""},
+                        "echo \"$TEXT\" | tee made; echo LATE=value >>\"$GITLAB_ENV\"",
+                        "echo MADE=$PWD/made >>\"$GITLAB_ENV\"; cat \"$FILE\""},
              .afterScript = {"cat /in-image made; echo late=$LATE status=$CI_JOB_STATUS"},
              .variables = {{.key = "TEXT", .value = "it's \"so\""},
                            {.key = "WHICH", .value = "small"},
-                           {.key = "GIT_STRATEGY", .value = "fetch"}},
+                           {.key = "GIT_STRATEGY", .value = "fetch"},
+                           {.key = "FILE", .value = "of a file\n", .file = true}},
              .image = "localhost/gridbridge/$WHICH",
-             .artifacts = {{.paths = {"made"}}}});
+             .artifacts = {{.paths = {"$MADE"}}}});
 
     EXPECT_EQ(job.status, Status::Success) << job.trace;
     EXPECT_TRUE(says(job, "\nsmall\nfrom git\n")) << job.trace;
-    EXPECT_TRUE(says(job, "/builds/physics/detector\nbash=[]\n")) << job.trace;
+    EXPECT_TRUE(says(job, "\n/builds/physics/detector\nbash=[]\n")) << job.trace;
     EXPECT_TRUE(says(job, "\nit's \"so\"\n"));
+    EXPECT_TRUE(says(job, "\nof a file\n")) << job.trace;
     EXPECT_TRUE(says(job, "\nsmall\nit's \"so\"\nlate=value status=success\n")) << job.trace;
     EXPECT_EQ(job.artifacts.size(), 1U);
     EXPECT_EQ(containers(), "");

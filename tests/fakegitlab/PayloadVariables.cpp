@@ -77,6 +77,7 @@ void addJob(std::vector<Variable>& out, const State& state, const JobState& job)
     out.push_back(open("CI_PIPELINE_ID", pipeline));
     out.push_back(open("CI_PIPELINE_URL", project + "/-/pipelines/" + pipeline));
     out.push_back(open("CI_PIPELINE_IID", "7"));
+    out.push_back(open("CI_PIPELINE_CREATED_AT", "2026-01-01T00:00:00Z"));
     out.push_back(
         open("CI_PIPELINE_SOURCE", job.spec.mergeRequest ? "merge_request_event" : "push"));
     out.push_back(open("CI_JOB_ID", std::to_string(job.id)));

@@ -48,7 +48,7 @@ TEST_F(BackendConfigErrors, Containers) {
                 ElementsAre(::testing::StartsWith(here + "container: ")));
     EXPECT_THAT(asBackend(local + "container_command = [\"{binds}\", \"{image}\", \"{auth}\"]\n"),
                 ElementsAre(here + "container_command: holds the unknown value {auth}; write one "
-                                   "of: image, entrypoint, workdir, binds, name"));
+                                   "of: image, entrypoint, workdir, binds, builds, name"));
     EXPECT_THAT(asBackend(local + "container_command = [\"run\", \"{binds}\"]\n"),
                 ElementsAre(here + "container_command: does not hold {image}; write it where the "
                                    "image's name belongs"));
@@ -254,6 +254,16 @@ TEST_F(BackendConfigErrors, HowJobsUseTheNodes) {
     EXPECT_THAT(asBackend(local + "home = \"mine\"\n"),
                 ElementsAre(here + "home: \"mine\" is not known; write one of: private, real, "
                                    "project"));
+    EXPECT_THAT(asBackend(local + "builds_dir = \"/builds\"\n"), ::testing::IsEmpty());
+    EXPECT_THAT(asBackend(local + "builds_dir = \"builds\"\n"),
+                ElementsAre(here + "builds_dir: is not an absolute path; write it from the root, "
+                                   "starting with /"));
+    for (const std::string bad : {"/w", "/w/builds", "/"}) {
+        EXPECT_THAT(asBackend(local + "builds_dir = \"" + bad + "\"\n"),
+                    ElementsAre(here + "builds_dir: lies in work_dir, or work_dir in it; write a "
+                                       "folder that is there for this alone"))
+            << bad;
+    }
     EXPECT_THAT(asBackend(local + "shell_init = \"\"\n"),
                 ElementsAre(here + "shell_init: is empty; give it a value or remove it"));
 }

@@ -36,7 +36,8 @@ TEST(Config, EveryKeyArrives) {
             "max_pending = 3\npending_limit = \"1 h\"\n"
             "minimum_run_time = 60\ninfrastructure_retries = 0\nslots = 9\nrun_as = \"ci\"\n"
             "trusted_jobs = true\nshell_init = \"\"\"\nmodule load a\nmodule load b\"\"\"\n"
-            "scratch = \"/node_disk\"\nmin_scratch = \"3 MiB\"\nhome = \"project\"\n");
+            "scratch = \"/node_disk\"\nmin_scratch = \"3 MiB\"\nhome = \"project\"\n"
+            "builds_dir = \"/builds/\"\n");
     const RunnerConfig runner{.name = "pool",
                               .url = "https://gitlab.example.org/git",
                               .token = Secret("glrt-secret"),
@@ -61,7 +62,7 @@ TEST(Config, EveryKeyArrives) {
                                 .runAs = {"ci"},
                                 .trustedJobs = true,
                                 .site = {"module load a\nmodule load b", "/node_disk", 3U << 20U,
-                                         payload::Site::Home::Project}};
+                                         payload::Site::Home::Project, "/builds"}};
     const Config expected{.file = folder.file(),
                           .concurrent = 7,
                           .checkInterval = 10s,

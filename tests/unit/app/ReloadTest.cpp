@@ -59,7 +59,7 @@ TEST_F(ReloadTest, WhatCanChangeDoes) {
     backend().pendingLimit = std::chrono::hours(1);
     backend().minimumRunTime = std::chrono::minutes(1);
     backend().infrastructureRetries = 0;
-    backend().site = {"module load gcc", "/scratch", 1, payload::Site::Home::Real};
+    backend().site = {"module load gcc", "/scratch", 1, payload::Site::Home::Real, "/builds"};
 
     const auto reload = planReload(now, next);
 
@@ -215,6 +215,7 @@ const std::map<std::string_view, std::pair<const char*, const char*>> kValues{
     {"scratch", {"\"/a\"", "\"/b\""}},
     {"min_scratch", {"\"1 GiB\"", "\"2 GiB\""}},
     {"home", {"\"real\"", "\"private\""}},
+    {"builds_dir", {"\"/a\"", "\"/b\""}},
     {"seed", {"5", "6"}},
     {"faults", {"0.5", "0.6"}},
     {"partition", {"\"a\"", "\"b\""}},

@@ -94,6 +94,31 @@ TEST_F(ContainerTest, OnlyTheScriptsRunInsideWithTheFoldersOfTheJobAndTheSites) 
     EXPECT_THAT(said, Not(HasSubstr("stopped"))) << "It ended by itself.";
 }
 
+/// The runtime binds nothing: it tells the job the paths of the node, once it has kept what it got.
+TEST_F(ContainerTest, ProjectLiesBelowBuildsAndItsPathsThereAreUnderstoodOnTheNode) {
+    program("runtime",
+            "for last; do :; done\nprintf '%s\\n' \"$@\" >" + words() + "\ncat \"$last\" >>" +
+                words() +
+                "\nsed -i 's|^gb_stage=|gb=${GB_CTL%/ctl}/builds GB_BUILDS_DIR=$gb "
+                "GB_PROJECT_DIR=$gb/group/project GB_TMP_DIR=$gb/group/project.tmp; &|' \"$last\"\n"
+                "exec env -i PATH=/usr/bin:/bin sh \"$last\"\n");
+    context.container.run = {path("runtime"), "{workdir}", "--bind={builds}:/builds", "{image}"};
+    auto job = jobIn("a", {"echo 1 >made; echo OUT=/builds/group/project/made >>\"$GITLAB_ENV\""});
+    job.artifacts = {archiveOf({"$OUT"})};
+    ScriptRun run(job, context);
+    ASSERT_EQ(run.run(), 0);
+
+    EXPECT_EQ(run.status().outcome, "success") << run.text();
+    EXPECT_THAT(told(),
+                HasSubstr("/builds/group/project\n--bind=" + run.scratch().string() + "/gb."));
+    EXPECT_THAT(told(), HasSubstr("/builds:/builds\n"));
+    for (const std::string line : {"BUILDS_DIR='/builds'", "PROJECT_DIR='/builds/group/project'",
+                                   "TMP_DIR='/builds/group/project.tmp'"}) {
+        EXPECT_THAT(told(), HasSubstr("\nGB_" + line + "\n"));
+    }
+    EXPECT_TRUE(run.exists("out/artifact.0.tar.gz"));
+}
+
 TEST_F(ContainerTest, EntrypointOfTheJobReplacesThatOfTheImage) {
     auto job = jobIn("a", {"echo hello"});
     job.image.entrypoint = {""};

@@ -68,11 +68,15 @@ std::string mapWithoutEnd() {
     }
     std::string size(12, '\0');
     std::snprintf(size.data(), size.size(), "%011o", static_cast<unsigned>(pax.size()));
+    std::string holes;
+    for (int i = 0; i < 30'000; ++i) {
+        holes += "0\n0\n";
+    }
+    const auto more = gzip(holes);
     auto all = gzip(tarHeader("pax", size, 'x') + padded(pax) + tarHeader("a", "77777777777") +
                     "100000000\n");
-    const auto zeros = gzip(std::string(10 << 20, '\0'));
-    for (int i = 0; i < 100; ++i) {
-        all += zeros;
+    for (int i = 0; i < 1000; ++i) {
+        all += more;
     }
     return all;
 }
@@ -201,13 +205,18 @@ TEST_F(HostileEndToEnd, Row09ArtifactsFromBehindLinksThatOnlyTheServiceMayReadAr
     }
     const auto& account = newAccount("gb-e2e-k");
     service->configure("", "run_as = \"" + account.name + "\"\n");
-    const auto state = service->stateDir().string();
-    const auto job = beside(
-        {.script = {"ln -s " + state + " linked; ln -s " + secret() + " file; echo x > result",
-                    "mkdir in; ln -s " + folder.path.string() + " in/deep"},
-         .artifacts = {{.paths = {"linked/", "linked/secret.key", "in/deep/secret", "in/**/*",
-                                  secret(), "../../../secret", "file", "result"}}}});
+    const std::vector<std::string> links{
+        "ln -s " + service->stateDir().string() + " linked; ln -s " + secret() +
+        " file; echo x > result; mkdir in; ln -s " + folder.path.string() + " in/deep"};
+    const auto job =
+        beside({.script = links,
+                .artifacts = {{.paths = {"linked/", "linked/secret.key", "in/**/*", secret(),
+                                         "../../../secret", "file", "result"}}}});
+    const auto named = run({.script = links, .artifacts = {{.paths = {"in/deep/secret"}}}});
 
+    expectScriptFailure(named, 1);
+    EXPECT_TRUE(says(named, "Permission denied")) << plain(named.trace);
+    EXPECT_THAT(named.artifacts, IsEmpty());
     EXPECT_EQ(job.status, Status::Success) << plain(job.trace);
     const auto out = unpacked(job);
     EXPECT_THAT(filesIn(out),

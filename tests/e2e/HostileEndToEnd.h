@@ -93,7 +93,8 @@ protected:
         EXPECT_EQ(job.failureReason, "script_failure") << job.name;
         EXPECT_EQ(job.exitCode, exitCode) << job.name;
         EXPECT_EQ(job.acceptedFinals, 1) << job.name;
-        EXPECT_EQ(lastLine(job), "ERROR: Job failed: exit code " + std::to_string(exitCode))
+        EXPECT_THAT(lastLine(job), ::testing::StartsWith("ERROR: Job failed: exit code " +
+                                                         std::to_string(exitCode)))
             << job.name;
     }
 

@@ -164,7 +164,7 @@ TEST_F(HostileEndToEnd, Row08ArchivesOfOtherJobsWriteNothingOutsideAndUnpackToNo
         "z.writestr('" + absolute + "', 'out')",
         "link('made', '" + victim.string() + "'); z.writestr('made/x', 'out')",
         "z.writestr('made', 'a'); z.writestr('made/x', 'out')",
-        "z.writestr(zipfile.ZipInfo('a'), bytes(200 << 20), zipfile.ZIP_DEFLATED)\n"
+        "z.writestr(zipfile.ZipInfo('a'), bytes(1 << 20), zipfile.ZIP_DEFLATED)\n"
         "z.filelist[0].file_size = 3 << 30",
     };
     std::vector<std::string> archives;
@@ -172,7 +172,6 @@ TEST_F(HostileEndToEnd, Row08ArchivesOfOtherJobsWriteNothingOutsideAndUnpackToNo
         archives.push_back(zipMadeBy(python, folder.path / "made-elsewhere.zip"));
     }
     archives.push_back(gzip(tarHeader("big", kPebibyte)));
-    archives.push_back(entriesWithoutEnd());
     std::vector<JobId> builders;
     for (std::size_t i = 0; i < archives.size(); ++i) {
         builders.push_back(gitlab->addJob({.script = {"mkdir made; touch made/file"},

@@ -102,7 +102,7 @@ TEST_F(HostileEndToEnd, Row04LogsCutRemovedOrReplacedChangeNothingThatWasSent) {
     expectSmall(peak(), 120'000);
 }
 
-TEST_F(HostileEndToEnd, Row04LogThatWasCutAndGrowsAgainIsNeverTakenForItsContinuation) {
+TEST_F(HostileEndToEnd, LogThatWasCutAndGrowsAgainIsNeverTakenForItsContinuation) {
     begin();
     const auto step = [&](int number) { return folder.path / ("step" + std::to_string(number)); };
     const auto until = [&](int number) {

@@ -189,8 +189,8 @@ TEST_F(HostileEndToEnd, Row25FoldersThatAJobMakesHardToRemoveAreGoneWithIt) {
     writeFile(shared_ / "where", "");
     std::filesystem::permissions(shared_ / "where", std::filesystem::perms(0666));
     const std::string fill =
-        R"(cd "$P"; mkdir many && (cd many && seq 3000 | xargs touch); touch $'new\nline' -- -rf; )"
-        R"(for i in $(seq 200); do mkdir deep-deep-deep-deep; cd -P deep-deep-deep-deep; done; )"
+        R"(cd "$P"; mkdir many && (cd many && seq 1000 | xargs touch); touch $'new\nline' -- -rf; )"
+        R"(deep=$(printf deep%0200d 0); for i in $(seq 25); do mkdir $deep; cd -P $deep; done; )"
         R"(cd "$P"; ln -s / root; mkdir closed; touch closed/x; chmod 000 closed many)";
     const auto jobs = doing({{"kills its wrapper",
                               "P=$GB_OUT; " + fill + "; P=$CI_PROJECT_DIR; " + fill +

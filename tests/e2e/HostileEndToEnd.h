@@ -30,6 +30,12 @@ protected:
         AccountEndToEnd::TearDown();
     }
 
+    /// To 256 KiB for each job; before begin().
+    void limitLogs() const {
+        auto text = readFile(service->config());
+        text.replace(text.find("limit = 100"), 11, "limit = 100\noutput_limit = 256");
+        writeFile(service->config(), text);
+    }
     /// With the innocent job, which waits until all else has been done.
     void begin() {
         writeFile(secret(), kSecret);

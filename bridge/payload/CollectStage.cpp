@@ -20,10 +20,26 @@ gb_exclude() {
   gb_sort <"$gb_tmp/kept"
   gb_counts[$1]=$((gb_all - $(gb_count)))
 }
+# Whether the files of more than 10 KiB are more than 10 GiB: the service takes no more, and one that is
+# a hole would be packed for hours. Most lists have few of those; all others together are small.
+gb_is_too_large() {
+  local gb_most=$((10 << 30)) gb_total=0 gb_size gb_sizes
+  mapfile -t gb_sizes < <(
+    xargs -0 bash -c 'exec find "$@" -maxdepth 0 -type f -size +10k -printf "%s\n"' find <"$gb_tmp/list"
+  )
+  for gb_size in "${gb_sizes[@]}"; do
+    ((gb_size > gb_most || (gb_total += gb_size) > gb_most)) && return 0
+  done
+  return 1
+}
 gb_pack() {
   local gb_to=$GB_OUT/artifact.$1.tar.gz
   rm -rf -- "$gb_to" "$gb_to.part"
   [ -s "$gb_tmp/list" ] || return 0
+  if gb_is_too_large; then
+    echo 'ERROR: the artifacts are larger than 10 GiB'
+    return 1
+  fi
   gb_tar "$gb_to.part" 10485760 && mv -f -- "$gb_to.part" "$gb_to"
 }
 # gb_state INDEX COUNTS: tells the service the project folder, the texts and gb_counts.

@@ -2,7 +2,7 @@
 #include <gmock/gmock.h>
 
 #include "tests/e2e/LifeEndToEnd.h"
-#include "tests/e2e/Program.h"
+#include "tests/e2e/MadeElsewhere.h"
 
 namespace gridbridge::testing {
 namespace {
@@ -51,17 +51,7 @@ protected:
     }
     /// A zip that some other program made, in place of what the job has uploaded.
     void replace(JobId id, const std::string& python) {
-        const auto zip = folder.path / "made-elsewhere.zip";
-        const auto ended =
-            runProgram({"/usr/bin/env", "python3", "-c",
-                        "import sys, zipfile\nz = zipfile.ZipFile(sys.argv[1], 'w')\n"
-                        "def link(name, to):\n"
-                        "    i = zipfile.ZipInfo(name)\n    i.create_system = 3\n"
-                        "    i.external_attr = 0o120777 << 16\n    z.writestr(i, to)\n" +
-                            python + "\nz.close()\n",
-                        zip.string()});
-        ASSERT_EQ(ended.exitCode, 0) << ended;
-        gitlab->replaceArchive(id, readFile(zip));
+        gitlab->replaceArchive(id, zipMadeBy(python, folder.path / "made-elsewhere.zip"));
     }
 };
 

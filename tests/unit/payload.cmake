@@ -7,3 +7,7 @@ bridge_test(payload_test LABEL unit
     unit/payload/ScriptRun.cpp unit/payload/SettingsTest.cpp unit/payload/SiteTest.cpp unit/payload/StatusTest.cpp
     unit/payload/StepScriptTest.cpp unit/payload/SubmodulesTest.cpp unit/payload/VariablesTest.cpp
   DEPS gridbridge::payload gridbridge::fakegitlab LibArchive::LibArchive ZLIB::ZLIB)
+
+# Slow, since 4 GiB are packed: beside what measures, and with no sanitizer.
+bridge_test(large_archive_test LABEL bench TIMEOUT 120 SOURCES unit/payload/LargeArchiveTest.cpp
+  DEPS gridbridge::payload ZLIB::ZLIB)

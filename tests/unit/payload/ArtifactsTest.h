@@ -15,6 +15,7 @@
 
 #include "bridge/base/Fd.h"
 #include "tests/fakes/Gzip.h"
+#include "tests/unit/payload/HandmadeTar.h"
 #include "tests/unit/payload/ScriptRun.h"
 
 namespace gridbridge::payload {
@@ -57,27 +58,6 @@ inline std::string noise(std::size_t size) {
     std::string bytes(size, '\0');
     std::generate(bytes.begin(), bytes.end(), [&] { return static_cast<char>(random() >> 8U); });
     return bytes;
-}
-
-/// Of a file in a tar archive; `size` is the raw bytes of that field.
-inline std::string tarHeader(const std::string& name, const std::string& size, char type = '0') {
-    std::string header(512, '\0');
-    header.replace(0, name.size(), name);
-    header.replace(100, 7, "0000644");
-    header.replace(124, size.size(), size);
-    header[156] = type;
-    const std::string ustar(
-        "ustar\0"
-        "00",
-        8);
-    header.replace(257, ustar.size(), ustar);
-    unsigned sum = 8 * ' ';
-    for (const char c : header) {
-        sum += static_cast<unsigned char>(c);
-    }
-    char digits[8] = {};
-    std::snprintf(digits, sizeof digits, "%06o", sum);
-    return header.replace(148, 8, std::string(digits, 7) + " ");
 }
 
 /// From its beginning.

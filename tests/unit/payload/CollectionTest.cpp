@@ -13,6 +13,7 @@ namespace {
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 using ::testing::Pair;
 
 /// What the node packed for an entry, in its order; a folder's name ends with `/`.
@@ -188,6 +189,18 @@ TEST_F(CollectionTest, LinesThatNoShellCanExportFailOnlyWhatIsExpanded) {
 
     EXPECT_EQ(run.status().why, "collect_failed");
     EXPECT_THAT(packedNames(run, 1), ElementsAre("./a"));
+}
+
+TEST_F(CollectionTest, FilesThatAreTooLargeTogetherAreNotPackedAndLoseNoOtherEntry) {
+    auto job = jobWith({"mkdir out; truncate -s 6G out/a out/b; echo hi >small"});
+    job.artifacts = {archiveOf({"out"}), archiveOf({"small"})};
+    ScriptRun run(job);
+    run.run();
+
+    EXPECT_EQ(run.status().why, "collect_failed");
+    EXPECT_THAT(run.text(), HasSubstr("\nERROR: the artifacts are larger than 10 GiB\n"));
+    EXPECT_THAT(packedNames(run, 0), IsEmpty());
+    EXPECT_THAT(packedNames(run, 1), ElementsAre("./small"));
 }
 
 TEST_F(CollectionTest, EndlessTextsFailTheirEntryWithALine) {

@@ -175,15 +175,7 @@ TEST_F(DependencyTest, EndlessHeadersOfATarAreRefused) {
 }
 
 TEST_F(DependencyTest, HardLinksOfATarAreRefused) {
-    auto link = tarHeader("b", "00000000000", '1');
-    link.replace(157, 1, "a");
-    unsigned sum = 8 * ' ';
-    for (std::size_t i = 0; i < link.size(); ++i) {
-        sum += i >= 148 && i < 156 ? 0U : static_cast<unsigned char>(link[i]);
-    }
-    char digits[8] = {};
-    std::snprintf(digits, sizeof digits, "%06o", sum);
-    link.replace(148, 8, std::string(digits, 7) + " ");
+    const auto link = tarHeader("b", "00000000000", '1', "a");
 
     EXPECT_EQ(refusal(gzip(tarHeader("a", "00000000000") + link + std::string(1024, '\0'))),
               "they hold something other than files, folders and links: b");

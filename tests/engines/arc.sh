@@ -161,16 +161,13 @@ up() {
     cat "$DIR/env.sh"
 }
 jobs_of_engine() { # pids that work in a job's folder, whatever environment they have
-    local link
-    for link in /proc/[0-9]*/cwd; do
-        [[ $(readlink "$link") = "$DIR"/@(session|control)* ]] && cut -d/ -f3 <<<"$link"
-    done
+    find /proc/[0-9]*/cwd -maxdepth 0 \( -lname "$DIR/session/*" -o -lname "$DIR/control/*" \) -printf '%h\n' 2>/dev/null | cut -d/ -f3
 }
 down() {
     [[ -d $DIR/etc ]] || return 0
     lock
     stop_daemon ws 5
-    stop_daemon arex 15
+    stop_daemon arex 1 # it would take six; what it keeps outlives a kill
     sweep jobs_of_engine
     rm -f "$DIR"/tmp/arex.xml.*
 }

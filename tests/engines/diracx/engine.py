@@ -13,7 +13,7 @@ from pathlib import Path
 FAULTS = {
     "hold": "optimizer: stays in Checking, TEXT as ApplicationStatus, for SECONDS",
     "never-match": "stays in Waiting as long as the fault stands",
-    "fail-input": "input sandbox cannot be fetched: rescheduled, in the end Failed",
+    "fail-input": "input sandbox cannot be fetched: rescheduled; Failed when that is not allowed any more",
     "pilot-dies": "after AFTER s payload killed, no report; Stalled after SECONDS, then Failed",
     "stall": "after AFTER s no heartbeat for SECONDS: Stalled, then Running again",
     "reschedule": "after AFTER s payload killed, job back to Received, runs again",

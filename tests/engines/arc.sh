@@ -8,7 +8,7 @@
 #
 # Clients:  . DIR/env.sh   has ARC_REST (of A-REX' REST interface, version 1.0), ARC_URL, ARC_CA_FILE, X509_CERT_DIR; a user
 # (ARC_CERT, ARC_KEY), another one who may submit but sees only own jobs (…_OTHER), and one whom the CE does not know
-# (…_STRANGER); ARC_ACCOUNT, which all jobs run as.
+# (…_STRANGER). All jobs run as nobody, who must be able to enter DIR.
 # Jobs run on this machine (LRMS `fork`); their end is seen within a second, not ten. A job that is cancelled runs on there: only
 # what watches it is ended. HTTPS on loopback only, own CA, own configuration; nothing under /etc and /usr is used or changed.
 # `up` repairs: daemons that are missing are started, on the same port; jobs go on meanwhile.
@@ -16,8 +16,6 @@
 #
 # Settings:
 #   ARC_ENGINE_INSTALLED_ONLY=   not empty: nothing is installed, exit code 69 says that something is missing
-# Read by the first `up` of a folder and remembered in DIR/etc/engine.conf:
-#   ARC_ENGINE_ACCOUNT=nobody    that jobs run as; it must be able to enter DIR
 #
 # Exit codes: 0 well (status: all up), 1 it failed (status: partly up), 2 usage, 3 status: nothing runs, 69 packages missing.
 set -u
@@ -33,10 +31,9 @@ install() {
     need "$log" "${ARC_ENGINE_INSTALLED_ONLY:-}" "${arc_packages[@]}"
 }
 settings() {
-    ACCOUNT=${ARC_ENGINE_ACCOUNT:-nobody} PORT=
+    PORT=
     # shellcheck source=/dev/null
     if [[ -f $DIR/etc/engine.conf ]]; then . "$DIR/etc/engine.conf"; fi
-    id "$ACCOUNT" >/dev/null 2>&1 || die 2 "ARC_ENGINE_ACCOUNT: there is no account $ACCOUNT"
 }
 free_port() { perl -MIO::Socket::INET -e 'print IO::Socket::INET->new(LocalAddr => "127.0.0.1", Listen => 1)->sockport'; }
 
@@ -71,8 +68,8 @@ make_folder() {
     mkdir -p "$DIR"/{etc,run,log,tmp,control,session,ca,certificates} 2>/dev/null || die 1 "cannot create $DIR"
     chmod 755 "$DIR" "$DIR/session"
     chmod 1777 "$DIR/tmp"
-    setpriv --reuid "$ACCOUNT" --regid "$(id -g "$ACCOUNT")" --clear-groups test -x "$DIR/session" ||
-        die 1 "account $ACCOUNT cannot enter $DIR/session: choose a folder that all may enter"
+    setpriv --reuid nobody --regid nogroup --clear-groups test -x "$DIR/session" ||
+        die 1 "account nobody cannot enter $DIR/session: choose a folder that all may enter"
 }
 make_engine() {
     [[ -e $DIR/etc/made ]] && return
@@ -81,7 +78,7 @@ make_engine() {
     touch "$DIR/etc/made"
 }
 write_config() {
-    printf 'ACCOUNT=%s PORT=%s\n' "$ACCOUNT" "$PORT" >"$DIR/etc/engine.conf"
+    echo "PORT=$PORT" >"$DIR/etc/engine.conf"
     cat >"$DIR/etc/arc.conf" <<C
 [common]
 hostname = localhost
@@ -94,7 +91,7 @@ subject = /DC=org/DC=example/CN=CI Runner
 subject = /DC=org/DC=example/CN=Other Runner
 
 [mapping]
-map_to_user = ci $ACCOUNT:$(id -gn "$ACCOUNT")
+map_to_user = ci nobody:nogroup
 
 [lrms]
 lrms = fork
@@ -132,7 +129,6 @@ export ARC_CA_FILE='$DIR/ca/ca.pem' X509_CERT_DIR='$DIR/certificates'
 export ARC_CERT='$DIR/ca/user.pem' ARC_KEY='$DIR/ca/user.key'
 export ARC_CERT_OTHER='$DIR/ca/other.pem' ARC_KEY_OTHER='$DIR/ca/other.key'
 export ARC_CERT_STRANGER='$DIR/ca/stranger.pem' ARC_KEY_STRANGER='$DIR/ca/stranger.key'
-export ARC_ACCOUNT='$ACCOUNT'
 C
 }
 
@@ -143,7 +139,13 @@ answers() { # ours: another program that has the port cannot have our certificat
 daemon() { # NAME STARTER
     start_daemon "$1" env ARC_CONFIG="$DIR/etc/arc.conf" ARC_LOCATION="$DIR/arc" "$DIR/arc/share/arc/$2" -f
 }
+start_both() {
+    write_config
+    daemon arex arc-arex-start
+    daemon ws arc-arex-ws-start
+}
 up() {
+    local tries
     umask 022
     [[ $(id -u) = 0 ]] || die 69 "A-REX starts jobs for other users: run as root"
     install
@@ -152,11 +154,20 @@ up() {
     lock
     settings
     make_engine
-    PORT=${PORT:-$(free_port)}
-    write_config
-    daemon arex arc-arex-start
-    daemon ws arc-arex-ws-start
-    await_daemon ws answers
+    if [[ -n $PORT ]]; then
+        start_both
+        await_daemon ws answers
+    else
+        for ((tries = 0; tries < 3; tries++)); do # another program may take a port that was just free
+            PORT=$(free_port)
+            start_both
+            (await_daemon ws answers) && break
+            stop_daemon ws 5
+            stop_daemon arex 1
+            PORT=
+        done
+        [[ -n $PORT ]] || exit 1
+    fi
     await_daemon arex daemon_pid arex >/dev/null
     cat "$DIR/env.sh"
 }

@@ -62,10 +62,8 @@ install() { # DiracX and what it needs, with exactly these versions, into $ROOT
     [[ -z ${DIRACX_ENGINE_INSTALLED_ONLY:-} ]] || die 69 "it is not in $ROOT; run $0 install"
     say "making $ROOT"
     rm -rf "$ROOT"
-    # Nothing is compiled but what the server uses, by its first import.
-    { /usr/bin/python3 -m venv "$ROOT" && "$PYTHON" -m pip install --no-deps --no-compile --only-binary :all: -r "$here/diracx/requirements-$RELEASE.txt" &&
-        env -u PYTHONDONTWRITEBYTECODE "$PYTHON" -c 'import diracx.testing.routers, diracx.routers.factory, uvicorn, zstandard'; } \
-        </dev/null >"$ROOT.log" 2>&1 8>&- || die 69 "DiracX $RELEASE cannot be installed; see $ROOT.log"
+    { /usr/bin/python3 -m venv "$ROOT" && "$PYTHON" -m pip install --no-deps --only-binary :all: -r "$here/diracx/requirements-$RELEASE.txt" &&
+        "$PYTHON" -c 'import diracx.testing.routers, diracx.routers.factory, uvicorn, zstandard'; } </dev/null >"$ROOT.log" 2>&1 8>&- || die 69 "DiracX $RELEASE cannot be installed; see $ROOT.log"
     printf '%s\n' "$want" >"$ROOT/installed"
     exec 8>&-
 }

@@ -37,7 +37,7 @@ def fault_options(parser):
     parser.description = "\n".join(f"{kind:14} {text}" for kind, text in FAULTS.items())
     parser.add_argument("kind", choices=[*FAULTS, "list", "fired", "clear"])
     parser.add_argument("--job", type=int, help="of this JobID only")
-    parser.add_argument("--name", help="shell pattern: of JobName; for api and s3 of method and path, 'POST /api/jobs/jdl'")
+    parser.add_argument("--name", help="shell pattern of JobName; for api and s3 of 'METHOD PATH'")
     parser.add_argument("--count", type=int, default=1, help="so many times")
     parser.add_argument("--after", type=float, default=1)
     parser.add_argument("--seconds", type=float, default=3)

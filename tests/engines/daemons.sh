@@ -110,7 +110,7 @@ need() { # LOG INSTALLED_ONLY PACKAGES
 
 # Certificates for localhost, of a CA of the engine's own: DIR/ca/ca.pem, NAME.pem and NAME.key.
 make_ca() { # SUBJECT
-    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 3650 -sha256 -keyout "$DIR/ca/ca.key" -out "$DIR/ca/ca.pem" -subj "$1" \
+    openssl req -x509 -newkey rsa:2048 -nodes -days 3650 -sha256 -keyout "$DIR/ca/ca.key" -out "$DIR/ca/ca.pem" -subj "$1" \
         -addext keyUsage=critical,keyCertSign,cRLSign -addext basicConstraints=critical,CA:TRUE >/dev/null 2>&1 || die 1 "openssl makes no CA"
     chmod 600 "$DIR/ca/ca.key"
 }
@@ -118,7 +118,7 @@ make_certificate() { # NAME SUBJECT EXTENSIONS, with \n between them
     local file=$DIR/ca/$1
     printf 'basicConstraints=CA:FALSE\nkeyUsage=digitalSignature,keyEncipherment\n%b\n' "$3" >"$file.ext"
     {
-        openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout "$file.key" -out "$file.csr" -subj "$2"
+        openssl req -newkey rsa:2048 -nodes -keyout "$file.key" -out "$file.csr" -subj "$2"
         openssl x509 -req -in "$file.csr" -CA "$DIR/ca/ca.pem" -CAkey "$DIR/ca/ca.key" -CAcreateserial -days 3650 -sha256 \
             -extfile "$file.ext" -out "$file.pem"
     } >/dev/null 2>&1 || die 1 "openssl makes no certificate for $1"

@@ -249,8 +249,14 @@ class Arc(Engine):
         request = urllib.request.Request(
             self.env["ARC_REST"] + path, method=method, data=body and body.encode(),
             headers={"Accept": "application/json", "Content-Type": "application/rsl"})
-        with urllib.request.urlopen(request, timeout=30, context=context) as answer:
-            return answer.read().decode()
+        for attempt in range(10):
+            try:
+                with urllib.request.urlopen(request, timeout=30, context=context) as answer:
+                    return answer.read().decode()
+            except urllib.error.URLError as error:  # One of a hundred handshakes fails, whatever the certificates are.
+                if not isinstance(error.reason, ssl.SSLError) or attempt == 9:
+                    raise
+        return None
 
     def test(self):
         self.up()

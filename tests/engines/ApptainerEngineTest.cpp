@@ -84,10 +84,11 @@ TEST_F(ApptainerContract, PrivateImageNeedsALoginThatOnlyItsOwnJobsHave) {
 }
 
 TEST_F(ApptainerContract, CancelEndsTheScriptAndNothingStays) {
-    const auto job = run({.script = {"trap 'echo told; exit 3' TERM", "echo waiting; sleep 4721"},
-                          .afterScript = {"echo after=$CI_JOB_STATUS"},
-                          .image = small(),
-                          .cancelWhen = "\nwaiting"});
+    const auto job =
+        run({.script = {"trap 'echo told; exit 3' TERM", "echo waiting; sleep 4721 &", kPrinting},
+             .afterScript = {"echo after=$CI_JOB_STATUS"},
+             .image = small(),
+             .cancelWhen = "\nwaiting"});
     EXPECT_EQ(job.status, Status::Canceled);
     EXPECT_TRUE(says(job, "\ntold\n")) << job.trace;
     EXPECT_TRUE(says(job, "\nafter=canceled\n")) << job.trace;
@@ -97,6 +98,7 @@ TEST_F(ApptainerContract, CancelEndsTheScriptAndNothingStays) {
 /// An image that cannot be mounted is unpacked for each container, which then cannot remove it.
 TEST_F(ApptainerContract, RuntimeThatIsKilledLeavesNothing) {
     const auto id = gitlab->addJob({.script = {"echo waiting; sleep 4722"},
+                                    .variables = {{.key = "GIT_STRATEGY", .value = "none"}},
                                     .image = engine.registry() + "/private/small",
                                     .merge = login()});
     ASSERT_TRUE(gitlab->waitForTrace(id, "\nwaiting"));

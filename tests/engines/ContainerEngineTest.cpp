@@ -111,10 +111,11 @@ TEST_F(ContainerContract, PrivateImageNeedsALoginThatNobodySeesAndOnlyItsOwnJobs
 
 TEST_F(ContainerContract, CancelEndsTheScriptAndNothingStays) {
     startWithPodman();
-    const auto job = run({.script = {"trap 'echo told; exit 3' TERM", "echo waiting; sleep 4711"},
-                          .afterScript = {"echo after=$CI_JOB_STATUS"},
-                          .image = kSmall,
-                          .cancelWhen = "\nwaiting"});
+    const auto job =
+        run({.script = {"trap 'echo told; exit 3' TERM", "echo waiting; sleep 4711 &", kPrinting},
+             .afterScript = {"echo after=$CI_JOB_STATUS"},
+             .image = kSmall,
+             .cancelWhen = "\nwaiting"});
     EXPECT_EQ(job.status, Status::Canceled);
     EXPECT_TRUE(says(job, "\ntold\n")) << job.trace;
     EXPECT_TRUE(says(job, "\nafter=canceled\n")) << job.trace;
@@ -124,7 +125,7 @@ TEST_F(ContainerContract, CancelEndsTheScriptAndNothingStays) {
 
 TEST_F(ContainerContract, ScriptThatObeysNoSignalGoesWithItsContainer) {
     startWithPodman();
-    const auto job = run({.script = {"trap '' TERM; echo waiting; sleep 4712; sleep 4712"},
+    const auto job = run({.script = {"trap '' TERM; echo waiting; sleep 4712 &", kPrinting},
                           .image = kSmall,
                           .cancelWhen = "\nwaiting"});
     EXPECT_EQ(job.status, Status::Canceled);

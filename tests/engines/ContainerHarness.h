@@ -8,6 +8,8 @@
 namespace gridbridge::testing {
 
 inline constexpr const char* kSmall = "localhost/gridbridge/small";
+/// GitLab says with the next piece of a log that the job is cancelled, and else every 30 seconds.
+inline constexpr const char* kPrinting = "while sleep 0.5; do echo tick; done";
 inline constexpr const char* kPassword = "pass-word-of-bot";
 
 /// Jobs of the local backend as an account that can run containers.

@@ -68,7 +68,8 @@ TEST_F(EngineServiceOfContainers, AJobRunsInItsImage) {
                                .image = "localhost/gridbridge/small"});
     };
     const auto job = in({"echo \"in $(cat /in-image), bash=[${BASH_VERSION-}]\"", "exit 125"});
-    const auto canceled = in({"echo waiting; sleep 4731"});
+    // GitLab says with the next piece of a log that the job is cancelled.
+    const auto canceled = in({"echo waiting; sleep 4731 &", "while sleep 0.5; do echo tick; done"});
     ASSERT_TRUE(waitFor([&] { return says(gitlab->job(canceled), "\nwaiting"); }, "its script"));
 
     gitlab->cancel(canceled);

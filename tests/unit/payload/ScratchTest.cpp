@@ -61,5 +61,15 @@ TEST(ScratchTest, FoldersOfJobsThatWereToEndAWeekAgoAreRemovedAndNoOthers) {
     }
 }
 
+TEST(ScratchTest, NodeWhoseClockSaysThatTheJobIsOverRemovesNothing) {
+    auto context = contextNow();
+    context.deadline -= std::chrono::hours(2);
+    ScriptRun run(jobWith({"true"}), context);
+    const auto kept = abandoned(run.scratch(), "gb.AAAAAAAA", std::chrono::hours(8 * 24));
+    run.run();
+    EXPECT_EQ(run.status().why, "job_timeout");
+    EXPECT_TRUE(std::filesystem::exists(kept));
+}
+
 }  // namespace
 }  // namespace gridbridge::payload

@@ -17,7 +17,10 @@ finish() {
 trap finish EXIT
 trap 'exit 130' INT TERM HUP
 
-"$bin/fakegitlab/fakegitlab" --folder tests/fixtures/jobs --repositories tests/fixtures/jobs/repositories \
+cp -R tests/fixtures/jobs/repositories "$place/repositories"
+# Among the fixtures this file would tell the git of this repository to keep them as objects of Git LFS.
+echo '*.dat filter=lfs diff=lfs merge=lfs -text' >"$place/repositories/detectors/calibration/.gitattributes"
+"$bin/fakegitlab/fakegitlab" --folder tests/fixtures/jobs --repositories "$place/repositories" \
     --port-file "$place/url" --until-done --update-interval 1 >"$place/gitlab.log" 2>&1 & gitlab=$!
 until [ -s "$place/url" ]; do kill -0 "$gitlab"; sleep 0.1; done
 mkdir -m 700 "$place/state"

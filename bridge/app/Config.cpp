@@ -13,6 +13,7 @@
 #include "bridge/app/ConfigToken.h"
 #include "bridge/app/Text.h"
 #include "bridge/http/BaseUrl.h"
+#include "bridge/payload/Glob.h"
 
 namespace gridbridge::app {
 
@@ -107,6 +108,7 @@ private:
         takeTls(section, runner);
         runner.debugTraceDisabled = section.flag("debug_trace_disabled").value_or(false);
         runner.imageIgnored = section.choice("image", {"fail", "ignore"}) == "ignore";
+        runner.allowedImages = images(section);
         runner.environment = section.texts("environment");
         if (!std::all_of(runner.environment.begin(), runner.environment.end(), isAssignment)) {
             section.report("environment", "an element is not an assignment",
@@ -137,6 +139,18 @@ private:
         if (!std::all_of(texts.begin(), texts.end(), core::Access::isPattern)) {
             section.report(key, "an element is not a pattern",
                            "write names, with * for part of a name and ** for several");
+        }
+        return texts;
+    }
+
+    static std::vector<std::string> images(ConfigSection& section) {
+        auto texts = section.texts("allowed_images");
+        if (!std::all_of(texts.begin(), texts.end(), [](const std::string& text) {
+                return !text.empty() && payload::Glob::parse(text);
+            })) {
+            section.report("allowed_images", "an element is not a pattern",
+                           "write names of images like \"python:*\", with * for a part between "
+                           "slashes and ** for several");
         }
         return texts;
     }

@@ -49,6 +49,7 @@ struct RunnerConfig {
     std::filesystem::path cacheDir = {};  ///< On the nodes; empty = there are no caches.
     std::uint64_t cacheLimit = std::uint64_t{20} << 30U;  ///< Bytes, for each account.
     std::chrono::seconds cacheAge = std::chrono::hours(30 * 24);
+    std::vector<std::string> allowedImages = {};  ///< Patterns of payload::Glob; none = all.
     bool imageIgnored = false;   ///< Where the backend has no containers a job runs without.
     bool hasContainers = false;  ///< Its backend has.
     bool cancelsSoftly = true;   ///< Its backend has `after_script` run after a cancel.

@@ -105,6 +105,7 @@ void ofType(ConfigSection& section, BackendConfig& backend, const Host& host) {
     }
     if (type.runsScripts) {
         takeSite(section, backend);
+        checkBoundFolders(section, backend);
     }
     takeResources(section, backend);
 }

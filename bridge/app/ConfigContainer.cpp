@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <span>
+#include <utility>
 
 #include "backends/command/CommandTemplates.h"
 
@@ -73,6 +74,19 @@ void takeContainer(ConfigSection& section, BackendConfig& backend) {
         if (!section.texts(key).empty() && commands.run.empty()) {
             section.report(key, "says nothing without a command that runs containers",
                            "write container or container_command, or remove it");
+        }
+    }
+}
+
+void checkBoundFolders(ConfigSection& section, const BackendConfig& backend) {
+    if (backend.container.run.empty()) {
+        return;
+    }
+    for (const auto& [key, folder] : {std::pair("work_dir", backend.workDir.string()),
+                                      std::pair("scratch", backend.site.scratch)}) {
+        if (has({folder}, ":") || has({folder}, ",")) {
+            section.report(key, "holds : or , which runtimes of containers take for options",
+                           "choose another folder");
         }
     }
 }

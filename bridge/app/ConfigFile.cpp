@@ -281,6 +281,7 @@ constexpr KnownKey kKeys[] = {
     {Runner, "tls_key_file", ValueKind::Text, "\"/etc/gridbridge/client.key\""},
     {Runner, "debug_trace_disabled", ValueKind::Flag, "true or false"},
     {Runner, "image", ValueKind::Text, "\"fail\""},
+    {Runner, "allowed_images", ValueKind::TextList, "[\"python:*\"]"},
     {Runner, "environment", ValueKind::TextList, "[\"NAME=value\"]"},
     {Runner, "allowed_projects", ValueKind::TextList, "[\"physics/*\"]"},
     {Runner, "banned_projects", ValueKind::TextList, "[\"physics/mining\"]"},

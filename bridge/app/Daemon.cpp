@@ -231,6 +231,7 @@ private:
         entry.environment = runner.environment;
         entry.debugTraceDisabled = runner.debugTraceDisabled;
         entry.cache = {runner.cacheDir.string(), {}, runner.cacheLimit, runner.cacheAge};
+        entry.allowedImages = runner.allowedImages;
         entry.imageIgnored = runner.imageIgnored;
     }
 

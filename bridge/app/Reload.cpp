@@ -142,6 +142,7 @@ private:
         runner.outputLimitKib = next->outputLimitKib;
         runner.environment = next->environment;
         runner.debugTraceDisabled = next->debugTraceDisabled;
+        runner.allowedImages = next->allowedImages;
         runner.imageIgnored = next->imageIgnored;
         runner.access = next->access;
         runner.cacheLimit = next->cacheLimit;

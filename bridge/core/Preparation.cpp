@@ -155,6 +155,7 @@ payload::ScriptContext Reconciler::context(const gitlab::JobDescription& job,
     context.cache.account = record.account;
     context.backend = record.backend;
     context.container = world_.backends.at(record.backend)->container;
+    context.allowedImages = runner.allowedImages;
     context.imageIgnored = runner.imageIgnored;
     return context;
 }

@@ -65,6 +65,7 @@ struct RunnerEntry {
     std::vector<std::string> environment = {};
     bool debugTraceDisabled = false;
     payload::CacheStore cache = {};  ///< Without the account, which each job has.
+    std::vector<std::string> allowedImages = {};
     bool imageIgnored = false;
 };
 

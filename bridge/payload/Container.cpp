@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "bridge/payload/Glob.h"
 #include "bridge/payload/ImageLogin.h"
 #include "bridge/payload/Shell.h"
 
@@ -104,9 +105,11 @@ gb_ended() {
 }
 )gb";
 
-/// A runtime keeps its images in the account's home, and some remember for ever where the first job
-/// had its temporary files; those of a job are its own, and gone at its end.
-constexpr std::string_view kHome = "HOME=$(unset HOME; echo ~) TMPDIR=/tmp ";
+/// A runtime keeps its images in the account's home, and podman remembers for ever where the first
+/// job had its temporary files; those of a job are its own, and gone at its end. There belongs what
+/// apptainer unpacks, a whole image, which it leaves when it is killed.
+constexpr std::string_view kHome =
+    "HOME=$(unset HOME; echo ~) TMPDIR=/tmp APPTAINER_TMPDIR=${GB_CTL%/*} ";
 
 bool isPlain(std::string_view name) {
     constexpr std::size_t kLongest = 512;
@@ -147,6 +150,26 @@ std::optional<std::string> fullName(std::string name) {
     }
     const bool isHost = host == "localhost" || host.find('.') != std::string::npos;
     return isHost ? name : "docker.io/" + name;
+}
+
+/// Whether a pattern is that of the image, as the job wrote it or by its whole name.
+bool isAllowed(const std::vector<std::string>& patterns, const std::string& asked,
+               const std::string& name) {
+    // `..` would lead out of a folder of images.
+    return patterns.empty() ||
+           (("/" + name + "/").find("/../") == std::string::npos &&
+            std::any_of(patterns.begin(), patterns.end(), [&](const std::string& pattern) {
+                const auto glob = Glob::parse(pattern);
+                return glob && (glob->matches(asked) || glob->matches(name));
+            }));
+}
+
+std::string listed(const std::vector<std::string>& texts) {
+    std::string list;
+    for (const auto& text : texts) {
+        list += (list.empty() ? "" : ", ") + text;
+    }
+    return list;
 }
 
 /// What stands for `{name}`: parts of bash words, each a word of its own. None = the word is left
@@ -265,14 +288,15 @@ ContainerCommands containerPreset(std::string_view name) {
                 .own = {"podman", "unshare", "chown", "-hR", "0:0"}};
     }
     return {
-        .run = {"apptainer", "exec", "--containall", "--cleanenv", "--writable-tmpfs",
+        .run = {"apptainer", "--quiet", "exec", "--containall", "--cleanenv", "--writable-tmpfs",
                 "--bind={binds}", "--bind={builds}:/builds", "--pwd={workdir}", "{image}"},
-        .pull = {"apptainer", "pull", "--force", "--authfile={auth}", "{file}", "docker://{image}"},
+        .pull = {"apptainer", "--quiet", "pull", "--force", "--authfile={auth}", "{file}",
+                 "docker://{image}"},
     };
 }
 
 Result<Container> containerOf(const gitlab::JobDescription& job, const ContainerCommands& commands,
-                              const Variables& variables) {
+                              const std::vector<std::string>& allowed, const Variables& variables) {
     constexpr std::size_t kLongest = 4096;
     if (job.image.name.empty() || commands.run.empty()) {
         return Container();
@@ -283,6 +307,10 @@ Result<Container> containerOf(const gitlab::JobDescription& job, const Container
     const auto name = isPlain(asked) ? fullName(asked) : std::nullopt;
     if (!name) {
         return permanentError("the name of the image is none: " + oneLine(asked));
+    }
+    if (!isAllowed(allowed, asked, *name)) {
+        return permanentError("this runner does not allow the image " + asked +
+                              ", only images like " + listed(allowed));
     }
     Container container{.image = *name};
     auto inside = image.entrypoint == std::vector<std::string>{""} ? std::vector<std::string>()

@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "bridge/base/Result.h"
 #include "bridge/gitlab/JobDescription.h"
@@ -22,9 +23,10 @@ struct Container {
 /// In `in/`, for the runtime's user alone; gone when the script begins.
 inline constexpr std::string_view kLoginsFile = "logins.json";
 
-/// Nothing for a job without an image, or where there are no commands. Permanent error = the
-/// image's name or entrypoint cannot be used; one line for the job's log.
+/// Nothing for a job without an image, or where there are no commands. `allowed` are patterns of
+/// images, see Glob; none = all. Permanent error = the image's name or entrypoint cannot be used,
+/// or it is not allowed; one line for the job's log.
 Result<Container> containerOf(const gitlab::JobDescription& job, const ContainerCommands& commands,
-                              const Variables& variables);
+                              const std::vector<std::string>& allowed, const Variables& variables);
 
 }  // namespace gridbridge::payload

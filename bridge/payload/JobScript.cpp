@@ -212,7 +212,7 @@ private:
     }
 
     Result<void> addContainer() {
-        auto container = containerOf(job_, context_.container, variables_);
+        auto container = containerOf(job_, context_.container, context_.allowedImages, variables_);
         if (!container) {
             return container.error();
         }

@@ -41,9 +41,10 @@ struct ScriptContext {
     std::chrono::seconds wallTime{0};  ///< From the job's start on its node; 0 = no such limit.
     Site site = {};                    ///< Of the backend.
     CacheStore cache = {};
-    std::string backend = {};          ///< Its name in the configuration.
-    ContainerCommands container = {};  ///< The backend's.
-    bool imageIgnored = false;         ///< Where the backend has no containers a job runs without.
+    std::string backend = {};                     ///< Its name in the configuration.
+    ContainerCommands container = {};             ///< The backend's.
+    std::vector<std::string> allowedImages = {};  ///< Patterns, see Glob; none = all.
+    bool imageIgnored = false;  ///< Where the backend has no containers a job runs without.
 };
 
 struct ScriptFile {

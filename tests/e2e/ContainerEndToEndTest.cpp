@@ -26,8 +26,9 @@ protected:
 };
 
 TEST_F(ContainerEndToEnd, ImageOfAJobIsRunAsTheBackendSays) {
-    service->configure("", "trusted_jobs = true\ncontainer_command = [\"" + runtime() +
-                               "\", \"{binds}\", \"--\", \"{image}\"]\n");
+    service->configure("allowed_images = [\"registry.example.org/*:*\", \"localhost/*\"]\n",
+                       "trusted_jobs = true\ncontainer_command = [\"" + runtime() +
+                           "\", \"{binds}\", \"--\", \"{image}\"]\n");
     start();
     const auto job = run({.script = {"echo \"hello $NAME\"", "exit 125"},
                           .variables = {{.key = "NAME", .value = "image"}},
@@ -47,6 +48,12 @@ TEST_F(ContainerEndToEnd, ImageOfAJobIsRunAsTheBackendSays) {
 
     const auto option = run({.script = {"true"}, .image = "--privileged"});
     EXPECT_EQ(option.failureReason, "runner_configuration_error");
+    const auto other = run({.script = {"true"}, .image = "debian:12"});
+    EXPECT_EQ(other.failureReason, "runner_configuration_error");
+    EXPECT_TRUE(says(other,
+                     "this runner does not allow the image debian:12, only images like "
+                     "registry.example.org/*:*, localhost/*"))
+        << other.trace;
     EXPECT_EQ(service->sql("SELECT count(*) FROM submission"), "2\n");
 }
 

@@ -1,71 +1,23 @@
 // Jobs with `image:` in containers of a real podman, of an account without any rights.
-#include <gmock/gmock.h>
-
-#include "tests/e2e/AccountEndToEnd.h"
 #include "tests/e2e/ArgumentWatch.h"
-#include "tests/engines/Engine.h"
+#include "tests/engines/ContainerHarness.h"
 
 namespace gridbridge::testing {
 
-class ContainerEngine final : public Engine {
-public:
-    static ContainerEngine& get() {
-        static ContainerEngine engine;
-        return engine;
-    }
-    std::string account() {
-        const auto name = readFile(folder() / "account");
-        return name.substr(0, name.find('\n'));
-    }
-    /// Host and port of the registry.
-    std::string registry() {
-        const auto place = readFile(folder() / "registry");
-        return place.substr(0, place.find('\n'));
-    }
-    /// As the account, with its home.
-    std::string asAccount(const std::string& command) {
-        return run("cd / && setpriv --reuid " + account() + " --regid " + account() +
-                   " --init-groups env HOME=" + (folder() / "home").string() + " " + command)
-            .out;
-    }
-
-private:
-    ContainerEngine() : Engine("podman", CONTAINER_SH) {}
-    std::vector<std::string> environment() const override {
-        return {"CONTAINER_ENGINE_INSTALLED_ONLY=1"};
-    }
-};
-
 Engine& Engine::get() {
-    return ContainerEngine::get();
+    static ContainerEngine engine;
+    return engine;
 }
 
 namespace {
 
-using fakegitlab::JobSnapshot;
 using fakegitlab::Status;
-using ::testing::HasSubstr;
 
-constexpr const char* kSmall = "localhost/gridbridge/small";
-
-class ContainerContract : public AccountEndToEnd {
+class ContainerContract : public ContainerJobs {
 protected:
-    void startWithPodman() {
-        service->configure("", "run_as = \"" + engine.account() + "\"\ncontainer = \"podman\"\n");
-        start();
-    }
+    void startWithPodman() { startWith("podman"); }
     /// What podman has of containers, running or not; empty = nothing.
     std::string containers() { return engine.asAccount("podman ps --all --quiet"); }
-    static bool hadNoContainer(const JobSnapshot& job) {
-        return job.status == Status::Failed &&
-               lastLine(job).find("its image could not be pulled or started") != std::string::npos;
-    }
-    /// Processes of the account that run this program.
-    std::string processes(const std::string& program) {
-        return engine.run("pgrep -U " + engine.account() + " -fx '" + program + "'").out;
-    }
-
-    ContainerEngine& engine = ContainerEngine::get();
 };
 
 TEST_F(ContainerContract, ScriptRunsInTheImageAsTheAccountAndTheRestOnTheNode) {
@@ -134,14 +86,13 @@ TEST_F(ContainerContract, EntrypointIsTheImagesUntilTheJobReplacesIt) {
 TEST_F(ContainerContract, PrivateImageNeedsALoginThatNobodySeesAndOnlyItsOwnJobsHaveIt) {
     startWithPodman();
     const auto image = engine.registry() + "/private/small";
-    const std::string secret = "pass-word-of-bot";
+    const std::string secret = kPassword;
     const std::string encoded = "Ym90OnBhc3Mtd29yZC1vZi1ib3Q=";
     const ArgumentWatch watch({secret, encoded});
     const auto job =
         run({.script = {"cat /in-image; ls \"$GB_IN\"", "if env | grep -q bot; then echo SEEN; fi"},
              .image = image,
-             .merge = R"({"credentials":[{"type":"registry","url":")" + engine.registry() +
-                      R"(","username":"bot","password":")" + secret + "\"}]}"});
+             .merge = login()});
     EXPECT_EQ(job.status, Status::Success) << job.trace;
     EXPECT_TRUE(says(job, "\nsmall\n"));
     EXPECT_FALSE(says(job, "logins.json\n"));
@@ -163,10 +114,11 @@ TEST_F(ContainerContract, PrivateImageNeedsALoginThatNobodySeesAndOnlyItsOwnJobs
 
 TEST_F(ContainerContract, CancelEndsTheScriptAndNothingStays) {
     startWithPodman();
-    const auto job = run({.script = {"trap 'echo told; exit 3' TERM", "echo waiting; sleep 4711"},
-                          .afterScript = {"echo after=$CI_JOB_STATUS"},
-                          .image = kSmall,
-                          .cancelWhen = "\nwaiting"});
+    const auto job =
+        run({.script = {"trap 'echo told; exit 3' TERM", "echo waiting; sleep 4711 &", kPrinting},
+             .afterScript = {"echo after=$CI_JOB_STATUS"},
+             .image = kSmall,
+             .cancelWhen = "\nwaiting"});
     EXPECT_EQ(job.status, Status::Canceled);
     EXPECT_TRUE(says(job, "\ntold\n")) << job.trace;
     EXPECT_TRUE(says(job, "\nafter=canceled\n")) << job.trace;
@@ -176,7 +128,7 @@ TEST_F(ContainerContract, CancelEndsTheScriptAndNothingStays) {
 
 TEST_F(ContainerContract, ScriptThatObeysNoSignalGoesWithItsContainer) {
     startWithPodman();
-    const auto job = run({.script = {"trap '' TERM; echo waiting; sleep 4712; sleep 4712"},
+    const auto job = run({.script = {"trap '' TERM; echo waiting; sleep 4712 &", kPrinting},
                           .image = kSmall,
                           .cancelWhen = "\nwaiting"});
     EXPECT_EQ(job.status, Status::Canceled);

@@ -28,12 +28,10 @@ void EngineService::serve(int jobs, const std::string& lines,
     writeFile(service->config(),
               "check_interval = 1\nstate_dir = \"" + service->stateDir().string() +
                   "\"\nlog_level = \"debug\"\n[[runners]]\nname = \"pool\"\nurl = \"" +
-                  gitlab->url() +
-                  "\"\ntoken = \"glrt-test\"\nbackend = \"here\"\n[backends.here]\nwork_dir = \"" +
-                  service->workDir().string() + "\"\n" +
+                  gitlab->url() + "\"\ntoken = \"glrt-test\"\nbackend = \"here\"\n" + runnerLines +
+                  "[backends.here]\nwork_dir = \"" + service->workDir().string() + "\"\n" +
                   engine.backendLines(jobs, commands, submitOptions) + lines);
-    std::filesystem::create_directory(folder.path / "starts");
-    std::filesystem::permissions(folder.path / "starts", std::filesystem::perms(0777));
+    openFolder("starts");
     service->start();
 }
 
@@ -44,6 +42,27 @@ JobId EngineService::add(const std::string& name, std::vector<std::string> scrip
     spec.script.insert(spec.script.begin(), "echo >>" + (folder.path / "starts" / name).string());
     spec.variables = {{.key = "GIT_STRATEGY", .value = "none"}};
     return gitlab->addJob(std::move(spec));
+}
+
+JobSnapshot EngineService::runCached(std::vector<std::string> script) {
+    const auto id = gitlab->addJob({.project = "physics/detector",
+                                    .script = std::move(script),
+                                    .variables = {{.key = "GIT_STRATEGY", .value = "none"}},
+                                    .cache = {{.paths = {"lib/"}}}});
+    EXPECT_TRUE(ends({id}));
+    return gitlab->job(id);
+}
+
+std::string EngineService::cacheLines() {
+    return "allowed_projects = [\"physics/detector\"]\ncache_dir = \"" + openFolder("caches") +
+           "\"\n";
+}
+
+std::string EngineService::openFolder(const std::string& name) {
+    using std::filesystem::perms;
+    std::filesystem::create_directory(folder.path / name);
+    std::filesystem::permissions(folder.path / name, perms::all | perms::sticky_bit);
+    return (folder.path / name).string();
 }
 
 JobId EngineService::addPrinting(const std::string& name, const std::string& pause,

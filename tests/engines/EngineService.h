@@ -19,6 +19,12 @@ protected:
                const std::filesystem::path& commands = ServiceEngine::get().commandFolder());
     /// A job that counts its starts and runs these lines.
     fakegitlab::JobId add(const std::string& name, std::vector<std::string> script);
+    /// Runs a job of the project of cacheLines() that keeps `lib/` in a cache.
+    fakegitlab::JobSnapshot runCached(std::vector<std::string> script);
+    /// Lines of a runner whose jobs keep caches.
+    std::string cacheLines();
+    /// A folder in which every account may make its own.
+    std::string openFolder(const std::string& name);
     /// One that does `first` and prints ten lines, `pause` seconds after each.
     fakegitlab::JobId addPrinting(const std::string& name, const std::string& pause,
                                   const std::string& first = ":");
@@ -43,6 +49,7 @@ protected:
 
     ServiceEngine& engine = ServiceEngine::get();
     std::vector<std::string> submitOptions;  ///< More of them; before serve().
+    std::string runnerLines;                 ///< More of the runner; before serve().
 
 private:
     bool areDone(const std::vector<fakegitlab::JobId>& ids) const;

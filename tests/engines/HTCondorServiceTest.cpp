@@ -92,6 +92,19 @@ TEST_F(EngineService, WhereFilesAreCopiedAFailureAndACancelAreToldApart) {
     EXPECT_TRUE(waitFor([&] { return engine.open() == 0; }, "an empty queue"));
 }
 
+TEST_F(EngineService, WhereFilesAreCopiedJobsHaveLinesOfTheSiteAndCaches) {
+    runnerLines = cacheLines();
+    serve(8, std::string(kCopies) + "shell_init = \"export SITE='of the site'\"\n");
+
+    const auto first = runCached({"echo \"$SITE\"; mkdir lib; echo made >lib/a"});
+    const auto second =
+        runCached({"cat lib/a; echo \"in ${CI_PROJECT_DIR#\"$_CONDOR_SCRATCH_DIR\"}\""});
+
+    EXPECT_TRUE(says(first, "\nof the site\n")) << plain(first.trace);
+    EXPECT_EQ(second.status, fakegitlab::Status::Success) << plain(second.trace);
+    EXPECT_TRUE(says(second, "\nmade\nin /gb.")) << plain(second.trace);
+}
+
 TEST_F(EngineService, ThroughASpoolServiceAndScheddAreKilledBeforeTheFilesAreFetched) {
     serve(8, "poll_interval = 1\nschedd = \"engine@ci.local\"\nspool = true\n");
     const auto go = folder.path / "starts" / "go";  // They end only when nobody looks any more.

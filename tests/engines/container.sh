@@ -10,6 +10,8 @@
 #   localhost/gridbridge/entry    the same with an entrypoint that fails
 # The registry on 127.0.0.1, without TLS, has private/small for the user `bot` with the password `pass-word-of-bot`;
 # its host and port are in DIR/registry.
+# DIR/root holds the files of `small`; what apptainer.sh has unpacked is found in /usr/local/bin as long as the account is
+# there, when CONTAINER_ENGINE_APPTAINER=1 wants it and there is no other; DIR/apptainer is there when it runs here.
 # Read by every `up`:
 #   CONTAINER_ENGINE_INSTALLED_ONLY=   not empty: nothing is installed, exit code 69 says that something is missing
 #
@@ -61,12 +63,12 @@ C
 }
 # What podman needs of the kernel, without podman: an error of podman's own is a failure.
 need_namespaces() {
-    as_account unshare --user --map-root-user --pid --fork --mount-proc true 2>>"$DIR/log" ||
+    as_account unshare --user --map-auto --map-root-user --pid --fork --mount-proc true 2>>"$DIR/log" ||
         die 75 "no account may make user namespaces here: $(tail -n 1 "$DIR/log")"
 }
 make_images() {
     local root=$DIR/root name program
-    mkdir -p "$root/bin" "$root/tmp"
+    mkdir -p "$root"/{bin,dev,etc,proc,sys,tmp,var/tmp}
     cp "$(command -v busybox)" "$root/bin/busybox"
     for program in $("$root/bin/busybox" --list); do
         [[ $program = busybox ]] || ln -sf busybox "$root/bin/$program"
@@ -80,6 +82,16 @@ make_images() {
     done
     as_account podman run --rm --network=host --entrypoint= localhost/gridbridge/small true >>"$DIR/log" 2>&1 ||
         die 1 "podman cannot run here: $(tail -n 1 "$DIR/log")"
+}
+offer_apptainer() {
+    local program
+    rm -f "$DIR/apptainer"
+    [[ ${CONTAINER_ENGINE_APPTAINER:-} = 1 ]] && program=$("$(dirname "$(realpath "$0")")/apptainer.sh" path 2>>"$DIR/log") || return 0
+    if [[ ! -e /usr/local/bin/apptainer ]]; then
+        ln -sfn "$program" /usr/local/bin/apptainer && : >"$DIR/linked" || die 1 "cannot write in /usr/local/bin"
+    fi
+    as_account /usr/local/bin/apptainer exec --containall "$DIR/root" true >>"$DIR/log" 2>&1 && : >"$DIR/apptainer" ||
+        say "apptainer cannot run here: $(tail -n 1 "$DIR/log")"
 }
 start_registry() { # as the account, so that it ends with what else the account runs
     local config=$DIR/home/registry n place
@@ -106,6 +118,7 @@ C
 }
 down() {
     local uid n
+    [[ ! -e $DIR/linked ]] || rm -f /usr/local/bin/apptainer "$DIR/linked"
     uid=$(id -u "$ACCOUNT" 2>/dev/null) || { rm -f "$DIR/account"; return 0; }
     as_account podman rm --all --force --time=0 >>"$DIR/log" 2>&1
     for ((n = 0; n < 100; n++)); do # podman leaves a process that holds its user namespace
@@ -130,6 +143,7 @@ case $1 in
         make_account
         need_namespaces
         make_images
+        offer_apptainer
         start_registry
         ;;
     down) [[ -z $ACCOUNT ]] || down ;;

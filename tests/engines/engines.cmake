@@ -52,17 +52,18 @@ engine_faults(sge 1)
 engine_test(oar Oar engines/OarFaultTest.cpp)
 engine_faults(oar 1)
 
-# A container runtime: jobs of the local backend in it.
-add_executable(container_engine_test engines/EngineMain.cpp engines/Engine.cpp engines/ContainerEngineTest.cpp
-  e2e/LocalBackend.cpp e2e/Program.cpp e2e/Service.cpp)
+# Container runtimes: jobs of the local backend in them.
+add_executable(container_engine_test engines/EngineMain.cpp engines/Engine.cpp engines/ContainerEngine.cpp
+  engines/ContainerEngineTest.cpp engines/ApptainerEngineTest.cpp e2e/LocalBackend.cpp e2e/Program.cpp e2e/Service.cpp)
 target_link_libraries(container_engine_test PRIVATE bridge_flags gridbridge::fakegitlab GTest::gmock)
 target_precompile_headers(container_engine_test REUSE_FROM tests_precompiled)
 target_compile_definitions(container_engine_test PRIVATE GRIDBRIDGE_EXECUTABLE="$<TARGET_FILE:gridbridge>"
-  CONTAINER_SH="${CMAKE_CURRENT_SOURCE_DIR}/engines/container.sh")
+  CONTAINER_SH="${CMAKE_CURRENT_SOURCE_DIR}/engines/container.sh" CONTAINER_APPTAINER="1")
 add_dependencies(container_engine_test gridbridge)
 add_test(NAME engine.container COMMAND container_engine_test)
 set_tests_properties(engine.container PROPERTIES LABELS engine TIMEOUT 600 SKIP_RETURN_CODE 77)
-set_property(GLOBAL APPEND PROPERTY BRIDGE_TEST_SOURCES engines/ContainerEngineTest.cpp)
+set_property(GLOBAL APPEND PROPERTY BRIDGE_TEST_SOURCES engines/ContainerEngineTest.cpp
+  engines/ApptainerEngineTest.cpp)
 
 # Grids: that the scripts start them, that a job goes through, and that what is to go wrong does.
 foreach(arguments "diracx 0.7.0" "diracx 0.3.0" faults arc)
@@ -77,14 +78,16 @@ endforeach()
 function(engine_service name prefix)
   set(program ${name}_service_test)
   set(tests engines/EngineServiceTest.cpp engines/EngineServiceFaultTest.cpp engines/EngineLoadTest.cpp
-    engines/EngineStormTest.cpp engines/${prefix}ServiceTest.cpp)
+    engines/EngineStormTest.cpp engines/EngineServiceNodeTest.cpp engines/${prefix}ServiceTest.cpp)
   add_executable(${program} engines/EngineMain.cpp engines/Engine.cpp engines/${prefix}Engine.cpp
-    engines/EngineBackend.cpp engines/EngineService.cpp e2e/Program.cpp e2e/Service.cpp ${tests})
+    engines/EngineBackend.cpp engines/EngineService.cpp engines/ContainerEngine.cpp e2e/Program.cpp e2e/Service.cpp
+    ${tests})
   target_link_libraries(${program} PRIVATE bridge_flags gridbridge::fakegitlab GTest::gmock)
   target_precompile_headers(${program} REUSE_FROM tests_precompiled)
   string(TOUPPER ${name} upper)
   target_compile_definitions(${program} PRIVATE ${upper}_SH="${CMAKE_CURRENT_SOURCE_DIR}/engines/${name}.sh"
-    GRIDBRIDGE_EXECUTABLE="$<TARGET_FILE:gridbridge>")
+    GRIDBRIDGE_EXECUTABLE="$<TARGET_FILE:gridbridge>"
+    CONTAINER_SH="${CMAKE_CURRENT_SOURCE_DIR}/engines/container.sh" CONTAINER_APPTAINER="")
   add_dependencies(${program} gridbridge)
   foreach(suite Service Load Storm)
     string(TOLOWER engine.${name}.${suite} test)

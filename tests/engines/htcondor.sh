@@ -75,11 +75,9 @@ sweep() {
 
 # --- packages --------------------------------------------------------------------------------------------------------
 
-debian_mirror() { # the one in apt's own sources
-    # shellcheck disable=SC2016 # apt expands these
-    apt-get indextargets --format '$(ORIGIN) $(LABEL) $(COMPONENT) $(REPO_URI)' 'Created-By: Packages' 2>/dev/null |
-        awk '$1 == "Debian" && $2 == "Debian" && $3 == "main" {print $4; exit}'
-}
+# shellcheck source=debian.sh
+. "$(dirname "$(realpath "$0")")/debian.sh"
+
 install() {
     umask 022
     settings
@@ -87,51 +85,25 @@ install() {
     unpack
 }
 unpack() { # HTCondor and its libraries into $ROOT, made to use only that folder's loader and libraries
-    local tmp=$ROOT.new suite=${HTCONDOR_ENGINE_SUITE:-trixie} mirror keys lib loader file
+    local tmp=$ROOT.new suite=${HTCONDOR_ENGINE_SUITE:-trixie} lib loader file
     exec 8>"$ROOT.lock" || die 1 "cannot write $ROOT.lock"
     flock -w 600 8 || die 1 "another htcondor.sh unpacks HTCondor"
     "$ROOT/usr/bin/condor_version" >/dev/null 2>&1 && { exec 8>&-; return; }
     [[ -z ${HTCONDOR_ENGINE_INSTALLED_ONLY:-} ]] || die 69 "it is not in $ROOT; run $0 install"
-    mirror=$(debian_mirror)
-    if [[ -z $mirror && $(id -u) = 0 ]]; then apt-get -qq update && mirror=$(debian_mirror); fi
-    [[ -n $mirror ]] || die 69 "apt knows no Debian mirror yet: run apt-get update"
-    keys=/usr/share/keyrings/debian-archive-keyring.gpg
-    [[ -r $keys ]] || die 69 "$keys is missing: install debian-archive-keyring"
     say "unpacking HTCondor from $suite"
     rm -rf "$tmp"
-    mkdir -p "$tmp/apt/lists/partial" "$tmp/apt/cache/archives/partial" "$tmp/debs" || die 1 "cannot write $tmp"
-    : >"$tmp/apt/status"
-    echo "deb [arch=amd64 signed-by=$keys] $mirror $suite main" >"$tmp/apt/sources.list"
-    cat >"$tmp/apt/apt.conf" <<C
-Dir::Etc::SourceList "$tmp/apt/sources.list";
-Dir::Etc::SourceParts "/dev/null";
-Dir::Etc::Preferences "/dev/null";
-Dir::Etc::PreferencesParts "/dev/null";
-Dir::State::Lists "$tmp/apt/lists";
-Dir::State::Status "$tmp/apt/status";
-Dir::Cache "$tmp/apt/cache";
-Acquire::Languages "none";
-Acquire::Check-Valid-Until "false";
-APT::Sandbox::User "$(id -un)";
-APT::Get::AllowUnauthenticated "false";
-#clear APT::Update::Post-Invoke;
-#clear APT::Update::Post-Invoke-Success;
-C
-    { apt-get -qq -c "$tmp/apt/apt.conf" update &&
-        apt-get -qq -c "$tmp/apt/apt.conf" install -y --no-install-recommends --print-uris condor patchelf >"$tmp/apt/plan"; } ||
-        die 69 "cannot read the package lists of $suite"
+    suite_lists "$tmp" "$suite"
+    apt-get -qq -c "$tmp/apt/apt.conf" install -y --no-install-recommends --print-uris condor patchelf >"$tmp/apt/plan" ||
+        die 69 "$suite has no HTCondor"
     # what only the package tools, the python and perl extras and the web pages need is left out
     awk '{print $2}' "$tmp/apt/plan" | sed 's/_.*//' | grep -Ev '^(perl|python|fonts-|libjs-|dpkg|passwd|adduser|tzdata|login|debconf|media-types|base-|gcc-)' |
         grep -Ev '^(lib(perl|python|date-manip|pcre2-(16|32)|boost-python).*|tar|net-tools|openssl|ca-certificates|pcre2-utils|coreutils)$' >"$tmp/apt/packages"
     # shellcheck disable=SC2046 # one word per package
-    (cd "$tmp/debs" && apt-get -qq -c "$tmp/apt/apt.conf" download $(cat "$tmp/apt/packages")) || die 69 "cannot download HTCondor from $suite"
-    for file in "$tmp"/debs/*.deb; do dpkg-deb -x "$file" "$tmp" || die 1 "cannot unpack $file"; done
-    rm -rf "$tmp/debs" "$tmp/apt"
+    unpack_packages "$tmp" $(cat "$tmp/apt/packages")
     lib=$ROOT/usr/lib/x86_64-linux-gnu loader=$ROOT/usr/lib64/ld-linux-x86-64.so.2
     for file in "$tmp"/usr/bin/condor_* "$tmp"/usr/bin/classad_* "$tmp"/usr/sbin/* "$tmp"/usr/libexec/condor/*; do
         [[ -f $file && ! -L $file && $(head -c 4 "$file" | tail -c 3) == ELF && $file != *.so ]] || continue
-        "$tmp/usr/lib64/ld-linux-x86-64.so.2" --library-path "$tmp/usr/lib/x86_64-linux-gnu" "$tmp/usr/bin/patchelf" \
-            --force-rpath --set-interpreter "$loader" --set-rpath "$lib:$ROOT/usr/lib/condor:$ROOT/usr/lib" "$file" 2>/dev/null
+        relocate "$tmp" "$ROOT" "$lib:$ROOT/usr/lib/condor:$ROOT/usr/lib" "$file" 2>/dev/null
     done
     rm -rf "$ROOT"
     mv "$tmp" "$ROOT" || die 1 "cannot write $ROOT"
@@ -150,9 +122,6 @@ free_port() {
     port=$((10000 + $(cksum <<<"$DIR" | cut -d' ' -f1) % 9000))
     while [[ $busy == *" $port "* ]]; do port=$((port + 1)); done
     echo "$port"
-}
-cache() { # every account of a pool of root must be able to enter it
-    if [[ $(id -u) = 0 ]]; then echo /var/cache/gridbridge-engines; else echo "${XDG_CACHE_HOME:-$HOME/.cache}/gridbridge-engines"; fi
 }
 settings() { # the folder's settings: remembered, else from the environment
     PORT=${HTCONDOR_ENGINE_PORT:-} ROOT=$(realpath -m -- "${HTCONDOR_ENGINE_ROOT:-$(cache)/htcondor-${HTCONDOR_ENGINE_SUITE:-trixie}}")

@@ -36,14 +36,11 @@ lock() {
 
 # shellcheck source=../../deploy/packages.sh
 . "$(dirname "$(realpath "$0")")/../../deploy/packages.sh"
+# shellcheck source=debian.sh
+. "$(dirname "$(realpath "$0")")/debian.sh"
 inside_packages=postgresql,oar-server,oar-server-pgsql,oar-user,oar-user-pgsql,oar-node,openssh-server,openssh-client
 inside_packages+=,libjson-perl,procps,iproute2
 
-debian_mirror() { # the one in apt's own sources
-    # shellcheck disable=SC2016 # apt expands these
-    apt-get indextargets --format '$(ORIGIN) $(LABEL) $(COMPONENT) $(REPO_URI)' 'Created-By: Packages' 2>/dev/null |
-        awk '$1 == "Debian" && $2 == "Debian" && $3 == "main" {print $4; exit}'
-}
 install() { # OAR and what it needs, into $ROOT
     [[ $(id -u) = 0 ]] || die 69 "OAR's daemons start jobs for other users: run as root"
     umask 022

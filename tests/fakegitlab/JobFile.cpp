@@ -209,6 +209,7 @@ void readSpec(Table& job, JobSpec& spec) {
     job.texts("pre_get_sources_script", spec.preGetSources);
     job.texts("post_get_sources_script", spec.postGetSources);
     job.texts("tags", spec.tags);
+    job.texts("readable", spec.readable);
     job.texts("services", spec.services);
     job.texts("needs_features", spec.needsFeatures);
     job.texts("null", spec.nulls);

@@ -14,6 +14,7 @@
 #include "tests/fakegitlab/CommandLine.h"
 #include "tests/fakegitlab/FakeGitLab.h"
 #include "tests/fakegitlab/JobFile.h"
+#include "tests/fakegitlab/Repositories.h"
 #include "tests/fakegitlab/Summary.h"
 
 namespace gridbridge::fakegitlab {
@@ -63,14 +64,26 @@ std::set<FaultKind> setFaults(FakeGitLab& server, const Arguments& a) {
     return wanted;
 }
 
-void commitRepositories(FakeGitLab& server, const std::filesystem::path& folder) {
-    if (!std::filesystem::is_directory(folder)) {
+/// GROUP/PROJECT below `root`, after the projects of its submodules.
+void commitProject(FakeGitLab& server, const std::filesystem::path& root,
+                   const std::string& project, std::set<std::string>& done) {
+    if (!done.insert(project).second) {
         return;
     }
-    for (const auto& group : std::filesystem::directory_iterator(folder)) {
+    for (const auto& [path, module] : Repositories::submodulesOf(project, root / project)) {
+        commitProject(server, root, module, done);
+    }
+    server.commit(project, root / project);
+}
+
+void commitRepositories(FakeGitLab& server, const std::filesystem::path& root) {
+    if (!std::filesystem::is_directory(root)) {
+        return;
+    }
+    std::set<std::string> done;
+    for (const auto& group : std::filesystem::directory_iterator(root)) {
         for (const auto& project : std::filesystem::directory_iterator(group.path())) {
-            server.commit((group.path().filename() / project.path().filename()).string(),
-                          project.path());
+            commitProject(server, root, project.path().lexically_relative(root).string(), done);
         }
     }
 }

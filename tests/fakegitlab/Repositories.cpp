@@ -119,6 +119,13 @@ std::string Repositories::commit(const std::string& project, const std::filesyst
         {"GIT_INDEX_FILE", (pathOf(project) / "new-index").string()}};
     git(project, {"read-tree", "--empty"}, tree);
     git(project, {"add", "--all", "--force", tree.at("GIT_WORK_TREE")}, tree);
+    for (const auto& [path, module] : submodulesOf(project, directory)) {
+        if (!std::filesystem::exists(directory / path)) {
+            const auto sha = git(module, {"rev-parse", "refs/heads/main"});
+            git(project, {"update-index", "--add", "--cacheinfo", "160000," + sha + "," + path},
+                tree);
+        }
+    }
     const auto written = git(project, {"write-tree"}, tree);
     std::vector<std::string> arguments = {"commit-tree", "-m", "A commit", written};
     const auto branch = "refs/heads/" + ref;
@@ -129,6 +136,23 @@ std::string Repositories::commit(const std::string& project, const std::filesyst
     const auto sha = git(project, arguments);
     git(project, {"update-ref", branch, sha});
     return sha;
+}
+
+std::map<std::string, std::string> Repositories::submodulesOf(
+    const std::string& project, const std::filesystem::path& directory) {
+    std::map<std::string, std::string> modules;
+    std::ifstream in(directory / ".gitmodules");
+    std::string path;
+    for (std::string key, equals, value; in >> key;) {
+        if (key == "path" && in >> equals >> value) {
+            path = value;
+        } else if (key == "url" && in >> equals >> value && value.starts_with("../")) {
+            // Relative to the project's own address.
+            const auto place = (std::filesystem::path(project) / value).lexically_normal();
+            modules[path] = (place.parent_path() / place.stem()).string();
+        }
+    }
+    return modules;
 }
 
 GitPoint Repositories::pointFor(const std::string& project, const std::string& ref) {

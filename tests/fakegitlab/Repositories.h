@@ -21,10 +21,15 @@ public:
     bool has(const std::string& project) const;
     /// Puts the files of `directory` as a new commit on top of `ref` and returns its sha.
     /// Makes the repository when it is not there. Files to which .gitattributes give `filter=lfs`
-    /// become pointers and LFS objects; git-lfs is not needed.
+    /// become pointers and LFS objects; git-lfs is not needed. submodulesOf(), whose folders are
+    /// not there, are then at the newest commit of the `main` of their projects.
     /// Throws std::runtime_error when git fails.
     std::string commit(const std::string& project, const std::filesystem::path& directory,
                        const std::string& ref = "main");
+    /// Path and project of each submodule in the `.gitmodules` of `directory`, the files of
+    /// `project`, whose address is relative.
+    static std::map<std::string, std::string> submodulesOf(const std::string& project,
+                                                           const std::filesystem::path& directory);
     /// The newest commit of `ref`, with a pipeline whose `refs/pipelines/<id>` is set. Projects
     /// without a repository get a commit that nobody can fetch.
     GitPoint pointFor(const std::string& project, const std::string& ref);

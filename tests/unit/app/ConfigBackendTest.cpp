@@ -61,6 +61,17 @@ TEST_F(BackendConfigErrors, Containers) {
             ElementsAre("config.toml:11: backends.here.container_binds: an element holds : "
                         "or ,; bind the folder above it, or give it another name"));
     }
+    for (const std::string odd : {"/a:b", "/a,b"}) {
+        const std::string folders = "type = \"local\"\nrun_as = \"ci\"\nwork_dir = \"" + odd +
+                                    "\"\nscratch = \"" + odd + "\"\n";
+        EXPECT_THAT(asBackend(folders), ::testing::IsEmpty());
+        EXPECT_THAT(
+            asBackend(folders + "container = \"apptainer\"\n"),
+            ElementsAre("config.toml:9: backends.here.work_dir: holds : or , which runtimes "
+                        "of containers take for options; choose another folder",
+                        "config.toml:10: backends.here.scratch: holds : or , which "
+                        "runtimes of containers take for options; choose another folder"));
+    }
     EXPECT_THAT(asBackend(local + "container_binds = [\"/a\"]\n"),
                 ElementsAre(here + "container_binds: says nothing without a command that runs "
                                    "containers; write container or container_command, or remove "

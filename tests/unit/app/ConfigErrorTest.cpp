@@ -105,6 +105,17 @@ TEST_F(ConfigErrors, AListOfProjectsOrUsersHoldsPatterns) {
     }
 }
 
+TEST_F(ConfigErrors, AListOfImagesHoldsPatterns) {
+    EXPECT_THAT(inRunner("allowed_images = [\"python:*\", \"**\", \"/cvmfs/**\"]\n"),
+                ::testing::IsEmpty());
+    for (const std::string odd : {"[a", ""}) {
+        EXPECT_THAT(inRunner("allowed_images = [\"python:*\", \"" + odd + "\"]\n"),
+                    ElementsAre("config.toml:6: runners.pool.allowed_images: an element is not a "
+                                "pattern; write names of images like \"python:*\", with * for a "
+                                "part between slashes and ** for several"));
+    }
+}
+
 TEST_F(ConfigErrors, AWrongType) {
     EXPECT_THAT(before("concurrent = \"many\"\n"),
                 ElementsAre("config.toml:1: concurrent: is a text; write an integer, like "

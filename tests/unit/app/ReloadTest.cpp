@@ -205,6 +205,7 @@ const std::map<std::string_view, std::pair<const char*, const char*>> kValues{
     {"slots", {"5", "6"}},
     {"run_as", {"\"ci\"", "\"ci2\""}},
     {"trusted_jobs", {"false", "true"}},
+    {"allowed_images", {"[\"a:*\"]", "[\"b:*\"]"}},
     {"image", {"\"fail\"", "\"ignore\""}},
     {"container_command",
      {"[\"a\", \"{binds}\", \"{image}\"]", "[\"b\", \"{binds}\", \"{image}\"]"}},

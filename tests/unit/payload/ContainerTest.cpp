@@ -176,7 +176,7 @@ TEST_F(ContainerTest, RuntimeThatEndsBeforeItsScriptIsNoSuccess) {
 }
 
 TEST_F(ContainerTest, RuntimeHasTheHomeOfTheAccountAndNoTemporaryFolderOfAJob) {
-    const auto note = "echo \"$HOME $TMPDIR\" >>" + words() + "\n";
+    const auto note = "echo \"$HOME $TMPDIR ${APPTAINER_TMPDIR%.*}\" >>" + words() + "\n";
     program("pull", note);
     program("runtime", note + "exit 1\n");
     program("stop", note);
@@ -185,7 +185,8 @@ TEST_F(ContainerTest, RuntimeHasTheHomeOfTheAccountAndNoTemporaryFolderOfAJob) {
     run.setEnvironment("TMPDIR", folder.string());
     ASSERT_EQ(run.run(), 0);
 
-    const std::string line = std::string(getpwuid(getuid())->pw_dir) + " /tmp\n";
+    const std::string line =
+        std::string(getpwuid(getuid())->pw_dir) + " /tmp " + folder.string() + "/gb\n";
     EXPECT_EQ(told(), line + line + line);
 }
 
@@ -425,6 +426,30 @@ TEST_F(ContainerTest, WithoutContainersTheRefusalSaysWhatToConfigureOrTheRunnerI
     EXPECT_THAT(run.text(), HasSubstr("\nbare\n"));
     EXPECT_THAT(run.script().warnings,
                 ElementsAre("`image` is ignored by this runner: the job runs without a container"));
+}
+
+TEST_F(ContainerTest, OnlyImagesThatFitAPatternAreAllowedWhereThereAreSome) {
+    context.allowedImages = {"python:*", "docker.io/physics/*:1.*", "registry.example.org:5000/**",
+                             "/cvmfs/images/**"};
+    const auto job = [](const std::string& image) {
+        auto made = jobIn("$IMAGE", {"true"});
+        setVariable(made, "IMAGE", image);
+        return made;
+    };
+    for (const std::string image :
+         {"python:3.12", "physics/tools:1.4", "docker://physics/tools:1.4",
+          "registry.example.org:5000/a/b:2", "/cvmfs/images/el9/root.sif"}) {
+        EXPECT_EQ(refusal(job(image)), "") << image;
+    }
+    for (const std::string image :
+         {"python", "debian:12", "evil/python:3.12", "docker.io/evil/tools:1.4",
+          "/cvmfs/images/../a", "physics/tools:2.0", "registry.example.org/a", "/home/ada/a.sif",
+          "Python:3.12"}) {
+        EXPECT_EQ(refusal(job(image)), "this runner does not allow the image " + image +
+                                           ", only images like python:*, docker.io/physics/*:1.*, "
+                                           "registry.example.org:5000/**, /cvmfs/images/**");
+    }
+    EXPECT_EQ(refusal(jobWith({"true"})), "") << "It has no image.";
 }
 
 /// What the pull logs in with, `""` = nothing.

@@ -156,6 +156,7 @@ payload::ScriptContext Reconciler::context(const gitlab::JobDescription& job,
     context.backend = record.backend;
     context.container = world_.backends.at(record.backend)->container;
     context.imageIgnored = runner.imageIgnored;
+    context.artifactLimit = runner.artifactLimit;
     return context;
 }
 

@@ -24,7 +24,11 @@ gb_pack() {
   local gb_to=$GB_OUT/artifact.$1.tar.gz
   rm -rf -- "$gb_to" "$gb_to.part"
   [ -s "$gb_tmp/list" ] || return 0
-  gb_tar "$gb_to.part" 10485760 && mv -f -- "$gb_to.part" "$gb_to"
+  gb_tar "$gb_to.part" "$gb_kib" && mv -f -- "$gb_to.part" "$gb_to" && return
+  [ "$(stat -c %s -- "$gb_to.part")" -lt $((gb_kib * 1024)) ] ||
+    gb_tell "ERROR: the artifacts are larger than $gb_most as they are packed, the artifact_limit of this runner"
+  rm -f -- "$gb_to.part"
+  return 1
 }
 # gb_state INDEX COUNTS: tells the service the project folder, the texts and gb_counts.
 gb_state() {
@@ -76,11 +80,12 @@ std::string collection(const CollectedEntry& entry) {
            "gb_pack " + index + "\n" + ")\n[ $? -eq 0 ] || gb_failed=1\n";
 }
 
-std::string collections(const std::vector<CollectedEntry>& entries) {
+std::string collections(const std::vector<CollectedEntry>& entries, std::int64_t limit) {
     const bool expands = std::any_of(entries.begin(), entries.end(),
                                      [](const auto& each) { return isExpandedOnNode(each.entry); });
     auto text = selectionFunctions(expands, Listing::Possible) + std::string(kFunctions);
     text += expands ? kTextFunctions : "";
+    text += "gb_kib=" + std::to_string(limit / 1024) + " gb_most='" + sizeText(limit) + "'\n";
     for (const auto& entry : entries) {
         if (entry.onSuccess == entry.onFailure) {
             text += collection(entry);
@@ -94,11 +99,11 @@ std::string collections(const std::vector<CollectedEntry>& entries) {
 
 }  // namespace
 
-Stage collectStage(const std::vector<CollectedEntry>& entries) {
+Stage collectStage(const std::vector<CollectedEntry>& entries, std::int64_t limit) {
     return {.phase = Stage::Phase::Save,
             .name = "collect",
             .title = {},
-            .text = collections(entries),
+            .text = collections(entries, limit),
             .onSuccess = std::any_of(entries.begin(), entries.end(),
                                      [](const auto& entry) { return entry.onSuccess; }),
             .onFailure = std::any_of(entries.begin(), entries.end(),

@@ -286,7 +286,7 @@ private:
             }
             warnOfLiterals("artifacts", entry);
         }
-        plan_.stages.push_back(collectStage(entries));
+        plan_.stages.push_back(collectStage(entries, context_.artifactLimit));
         return {};
     }
 

@@ -53,7 +53,7 @@ struct Uploads {
     std::int64_t limit;  ///< Bytes of each, as the node packed it and as it goes to GitLab.
     /// Takes whole lines of the log while the upload goes on.
     std::function<void(std::string)> tell;
-    std::stop_token stop;
+    std::stop_token stop = {};
     std::vector<std::string> lines = {};  ///< What `tell` has not got.
     WallTime begun = {};
     bool open = false;  ///< Its section has begun.
@@ -374,6 +374,20 @@ private:
     }
 };
 
+/// From when its status file was first seen. A log that was waited for in vain has taken nothing of
+/// it.
+Millis timeForFiles(const store::JobRecord& job, const ScriptEnd& end, const Policy& policy) {
+    return policy.settleTime * (job.rawOffset < end.logBytes ? 2 : 1);
+}
+
+std::int64_t bytesOf(const ScriptEnd& end) {
+    std::int64_t bytes = 0;
+    for (const auto& [name, size] : end.outputs) {
+        bytes += std::min(size, payload::kMostMemberBytes);
+    }
+    return bytes;
+}
+
 }  // namespace
 
 std::function<void(std::string)> Effects::teller(const store::JobRecord& job) {
@@ -388,47 +402,41 @@ void Effects::upload(BackendEntry& entry, const store::JobRecord& job, Live& liv
                      const Result<std::shared_ptr<const gitlab::JobDescription>>& description,
                      SteadyTime statusAt) {
     if (!description.ok()) {
-        return answers_.post(
-            {job.row, job.submission.attempt,
-             [line = errorLine(description.error().message)](Facts& facts, Live&) {
-                 facts.uploaded = TransferFact{TransferOutcome::Failed, {}, {line}};
-             }});
+        const TransferFact fact{
+            TransferOutcome::Failed, {}, {errorLine(description.error().message)}};
+        return answers_.post({job.row, job.submission.attempt,
+                              [fact](Facts& facts, Live&) { facts.uploaded = fact; }});
     }
     const auto end = scriptEnd(job.submission.status, job.submission.key.value);
-    // A log that was waited for in vain has taken nothing of the time that files have.
-    const int times = job.rawOffset < end.logBytes ? 2 : 1;
+    auto& runner = *world_.runners.at(live.runner);
     live.inFlight.add(Effect::Upload);
     Uploads uploads{clock_,
                     entry.folders,
-                    world_.runners.at(live.runner)->api,
+                    runner.api,
                     live.credentials,
                     live.tokenDies,
                     job,
                     *description,
                     end,
-                    statusAt + times * entry.policy.settleTime,
+                    statusAt + timeForFiles(job, end, entry.policy),
                     live.sections,
                     live.uploads,
-                    world_.runners.at(live.runner)->artifactLimit,
-                    teller(job),
-                    {}};
-    std::int64_t bytes = 0;
-    for (const auto& [name, size] : end.outputs) {
-        bytes += std::min(size, payload::kMostMemberBytes);
-    }
-    world_.laneFor(bytes).post([this, uploads = std::move(uploads)](std::stop_token stop) mutable {
-        uploads.stop = stop;
-        const auto fact = uploads.run();
-        if (stop.stop_requested()) {
-            return;  // The next run of the service uploads the same bytes again.
-        }
-        answers_.post({uploads.job.row, uploads.job.submission.attempt,
-                       [fact, progress = uploads.progress](Facts& facts, Live& known) {
-                           known.inFlight.remove(Effect::Upload);
-                           known.uploads = progress;
-                           facts.uploaded = fact;
-                       }});
-    });
+                    runner.artifactLimit,
+                    teller(job)};
+    world_.laneFor(bytesOf(end))
+        .post([this, uploads = std::move(uploads)](std::stop_token stop) mutable {
+            uploads.stop = stop;
+            const auto fact = uploads.run();
+            if (stop.stop_requested()) {
+                return;  // The next run of the service uploads the same bytes again.
+            }
+            answers_.post({uploads.job.row, uploads.job.submission.attempt,
+                           [fact, progress = uploads.progress](Facts& facts, Live& known) {
+                               known.inFlight.remove(Effect::Upload);
+                               known.uploads = progress;
+                               facts.uploaded = fact;
+                           }});
+        });
 }
 
 }  // namespace gridbridge::core

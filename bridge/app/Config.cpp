@@ -22,6 +22,7 @@ namespace {
 using std::filesystem::path;
 
 constexpr std::int64_t kLargestOutputKib = 1024 * 1024;
+constexpr std::uint64_t kSmallestArtifacts = std::uint64_t{1} << 20U;
 constexpr std::uint64_t kLeastRoom = std::uint64_t{1} << 20U;
 constexpr std::uint64_t kMostRoom = std::uint64_t{1} << 50U;
 constexpr std::chrono::hours kLongestRetention{24 * 3650};
@@ -105,6 +106,9 @@ private:
         take(runner.limit, section.integer("limit", 1, kMostJobs));
         runner.outputLimitKib =
             section.integer("output_limit", 1, kLargestOutputKib).value_or(runner.outputLimitKib);
+        runner.artifactLimit = static_cast<std::int64_t>(
+            section.size("artifact_limit", kSmallestArtifacts, payload::kMostMemberBytes)
+                .value_or(payload::kMostMemberBytes));
         takeTls(section, runner);
         runner.debugTraceDisabled = section.flag("debug_trace_disabled").value_or(false);
         runner.imageIgnored = section.choice("image", {"fail", "ignore"}) == "ignore";

@@ -20,6 +20,7 @@
 #include "bridge/core/RunAs.h"
 #include "bridge/http/TlsFiles.h"
 #include "bridge/payload/ContainerCommands.h"
+#include "bridge/payload/Member.h"
 #include "bridge/payload/Site.h"
 
 namespace gridbridge::app {
@@ -42,6 +43,7 @@ struct RunnerConfig {
     std::string backend = {};
     int limit = 0;  ///< Open jobs of this runner.
     std::int64_t outputLimitKib = 4096;
+    std::int64_t artifactLimit = payload::kMostMemberBytes;  ///< Bytes of one entry, packed.
     http::TlsFiles tls = {};
     std::vector<std::string> environment = {};  ///< NAME=value
     core::Access access = {};

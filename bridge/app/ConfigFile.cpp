@@ -276,6 +276,7 @@ constexpr KnownKey kKeys[] = {
     {Runner, "backend", ValueKind::Text, "\"here\""},
     {Runner, "limit", ValueKind::Integer, "500"},
     {Runner, "output_limit", ValueKind::Integer, "4096"},
+    {Runner, "artifact_limit", ValueKind::Text, "\"10 GiB\""},
     {Runner, "tls_ca_file", ValueKind::Text, "\"/etc/ssl/site-ca.pem\""},
     {Runner, "tls_cert_file", ValueKind::Text, "\"/etc/gridbridge/client.pem\""},
     {Runner, "tls_key_file", ValueKind::Text, "\"/etc/gridbridge/client.key\""},

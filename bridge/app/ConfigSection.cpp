@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "bridge/app/Text.h"
+#include "bridge/payload/Shell.h"
 
 namespace gridbridge::app {
 
@@ -136,7 +137,9 @@ std::optional<std::uint64_t> ConfigSection::size(std::string_view key, std::uint
     const auto value = parseSize(*words);
     if (!value || *value < least || *value > most) {
         report(key, "\"" + *words + "\" is no size that can be used here",
-               "write a number with MiB, GiB or TiB, like \"2 GiB\"; 1 MiB to 1024 TiB");
+               "write a number with MiB, GiB or TiB, like \"2 GiB\"; " +
+                   payload::sizeText(static_cast<std::int64_t>(least)) + " to " +
+                   payload::sizeText(static_cast<std::int64_t>(most)));
         return std::nullopt;
     }
     return value;

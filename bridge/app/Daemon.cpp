@@ -35,7 +35,8 @@ namespace gridbridge::app {
 namespace {
 
 constexpr int kControlWidth = 8;
-constexpr int kFilesWidth = 2;
+constexpr int kFilesWidth = 4;
+constexpr int kBulkWidth = 4;
 constexpr Millis kStoreRetry{1000};
 /// So soon the core sees what a command has asked for.
 constexpr Millis kLongestSleep{1000};
@@ -72,7 +73,15 @@ public:
           trace_(config.stateDir / "traces"),
           control_(std::make_unique<Lane>("gitlab", kControlWidth, defect())),
           files_(std::make_unique<Lane>("files", kFilesWidth, defect())),
-          world_{{}, {}, *control_, *files_, hostName(), std::string(kVersion), config.stateDir},
+          bulk_(std::make_unique<Lane>("bulk", kBulkWidth, defect())),
+          world_{{},
+                 {},
+                 *control_,
+                 *files_,
+                 *bulk_,
+                 hostName(),
+                 std::string(kVersion),
+                 config.stateDir},
           housekeeper_(clock_, store_, trace_, *log_, config.retention),
           capacity_(config.concurrent, runnerLimits(config), backendLimits(config)),
           disk_(
@@ -103,6 +112,7 @@ public:
         claimers_.clear();
         // Calls under way end, or reach their deadline; only then may go what they use.
         lanes_.clear();
+        bulk_.reset();
         files_.reset();
         control_.reset();
     }
@@ -228,6 +238,7 @@ private:
     static void change(core::RunnerEntry& entry, const RunnerConfig& runner) {
         entry.access = runner.access;
         entry.outputLimit = runner.outputLimitKib * 1024;
+        entry.artifactLimit = runner.artifactLimit;
         entry.environment = runner.environment;
         entry.debugTraceDisabled = runner.debugTraceDisabled;
         entry.cache = {runner.cacheDir.string(), {}, runner.cacheLimit, runner.cacheAge};
@@ -376,6 +387,7 @@ private:
     std::map<std::string, BackendParts> backends_;
     std::unique_ptr<Lane> control_;
     std::unique_ptr<Lane> files_;
+    std::unique_ptr<Lane> bulk_;
     std::vector<std::unique_ptr<Lane>> lanes_;
     core::World world_;
     core::Housekeeper housekeeper_;

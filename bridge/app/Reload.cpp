@@ -140,6 +140,7 @@ private:
         keep(section + ".tls_key_file", runner.tls.key, next->tls.key);
         runner.limit = next->limit;
         runner.outputLimitKib = next->outputLimitKib;
+        runner.artifactLimit = next->artifactLimit;
         runner.environment = next->environment;
         runner.debugTraceDisabled = next->debugTraceDisabled;
         runner.allowedImages = next->allowedImages;

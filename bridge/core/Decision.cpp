@@ -427,6 +427,9 @@ Decision next(Step& step) {
     if (auto left = leave(step)) {
         return *left;
     }
+    if (job.state == State::Claimed || job.state == State::Collecting) {
+        step.decision.after += facts.transferring;
+    }
     if (facts.contact == Contact::Canceling && job.cancel == Cancel::None) {
         step.decision.next.cancel = Cancel::Soft;
     }

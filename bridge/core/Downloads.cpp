@@ -8,6 +8,7 @@
 #include "bridge/core/Conversation.h"
 #include "bridge/core/Effects.h"
 #include "bridge/core/Lines.h"
+#include "bridge/core/TransferMeter.h"
 #include "bridge/folder/FolderFiles.h"
 #include "bridge/payload/Dependency.h"
 
@@ -23,7 +24,7 @@ constexpr std::int64_t kLeastPerSecond = std::int64_t{1} << 20;
 constexpr Millis kFirstPause{1000};
 constexpr Millis kLongestPause{60000};
 /// What an artifact may be at most: as much as the runner itself packs.
-constexpr std::int64_t kLargestArchive = std::int64_t{10} << 30;
+constexpr std::int64_t kLargestArchive = payload::kMostMemberBytes;
 /// The state disk must keep as much for the database and the logs.
 constexpr std::uint64_t kReserve = std::uint64_t{256} << 20;
 /// Of a file in the job's folder that is written in one call.
@@ -64,6 +65,8 @@ struct Downloads {
     std::vector<gitlab::Dependency> all;
     std::filesystem::path spool;
     DownloadProgress progress;
+    /// Takes whole lines of the log while the download goes on.
+    std::function<void(std::string)> tell;
     std::stop_token stop;
     bool atFolder = false;  ///< It is the job's folder that fails, not an archive.
 
@@ -92,8 +95,7 @@ private:
 
     void get(TransferFact& fact, std::size_t index) {
         const auto& dependency = all[index];
-        const std::string what = "Downloading artifacts for " + dependency.name + " (" +
-                                 std::to_string(dependency.id) + ") from coordinator... ";
+        const auto what = titleOf(dependency);
         const auto file = unnamedFile(spool);
         if (!file) {
             return later(fact, "disk", what + diskError(errno).message);
@@ -104,11 +106,19 @@ private:
         }
         if (auto kept = keep(dependency, index, file); !kept) {
             if (kept.error().kind == ErrorKind::Permanent) {
-                return fail(fact, kept.error().message);
+                fail(fact, kept.error().message);
+                fact.trouble = what + "refused; the log of the job says why";
+                return;
             }
             return later(fact, "folder", what + kept.error().message);
         }
-        fact.lines.push_back(plainLine(what + "ok"));
+        fact.lines.push_back(toolLine(
+            what + "ok", {{"id", std::to_string(dependency.id)}, {"responseStatus", "200 OK"}}));
+    }
+
+    static std::string titleOf(const gitlab::Dependency& dependency) {
+        return "Downloading artifacts for " + dependency.name + " (" +
+               std::to_string(dependency.id) + ") from coordinator... ";
     }
 
     gitlab::DownloadAnswer download(const gitlab::Dependency& dependency, const Fd& file) {
@@ -117,6 +127,8 @@ private:
             return {.message = diskError(ENOSPC).message};
         }
         std::size_t unchecked = 0;
+        std::int64_t got = 0;
+        TransferMeter meter(clock, size);
         std::optional<Error> full;
         const auto answer = api.downloadArtifact(
             {clock.steadyNow() + kDownloadLimit + std::chrono::seconds(size / kLeastPerSecond),
@@ -130,6 +142,10 @@ private:
                      if (unchecked >= kPiece) {
                          unchecked = 0;
                          full = hasRoom(file, 0) ? full : std::optional(diskError(ENOSPC));
+                     }
+                     got += static_cast<std::int64_t>(bytes.size());
+                     if (const auto far = meter.at(got, got); !far.empty()) {
+                         tell(toolLine(titleOf(dependency) + far));
                      }
                      return !full && !stop.stop_requested();
                  },
@@ -206,7 +222,8 @@ private:
     void fail(TransferFact& fact, const std::string& line) const {
         fact.outcome = TransferOutcome::Failed;
         fact.reason = atFolder ? "runner_configuration_error" : fact.reason;
-        fact.lines.push_back(errorLine(line));
+        fact.trouble = line;
+        fact.lines.push_back(toolLine("ERROR: " + line));
     }
 
     /// The log tells that it has begun to fail, and when it fails in another way. The texts differ
@@ -216,7 +233,8 @@ private:
         fact.after = std::min(kLongestPause, kFirstPause * (1 << std::min(progress.tries, 6)));
         ++progress.tries;
         if (progress.told != kind) {
-            fact.lines.push_back(warningLine(line + "; trying again"));
+            fact.trouble = line;
+            fact.lines.push_back(toolLine("WARNING: " + line + "; trying again"));
         }
         progress.told = kind;
     }
@@ -246,9 +264,14 @@ void Effects::download(BackendEntry& entry, const store::JobRecord& job, Live& l
                         (*description)->dependencies,
                         world_.spool,
                         live.downloads,
+                        teller(job),
                         live.stopDownload.get_token()};
-    world_.files.post([this, downloads = std::move(downloads), row = job.row, attempt,
-                       stopped = live.stopDownload](std::stop_token stop) mutable {
+    std::int64_t bytes = 0;
+    for (const auto& dependency : downloads.all) {
+        bytes += std::clamp<std::int64_t>(dependency.size, 0, kLargestArchive);
+    }
+    world_.laneFor(bytes).post([this, downloads = std::move(downloads), row = job.row, attempt,
+                                stopped = live.stopDownload](std::stop_token stop) mutable {
         const std::stop_callback both(stop, [&stopped] { stopped.request_stop(); });
         const auto fact = downloads.run();
         answers_.post(

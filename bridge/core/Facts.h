@@ -87,6 +87,7 @@ struct TransferFact {
     Millis after{0};                        ///< For Later.
     std::vector<std::string> lines;         ///< Whole trace lines.
     std::string reason = "script_failure";  ///< GitLab's failure reason, for Failed.
+    std::string trouble = {};  ///< Why it failed, in one line, when the trace is told so.
 };
 
 enum class ReportOutcome { Settled, Later, Unwanted };
@@ -100,6 +101,7 @@ struct ReportFact {
 struct Facts {
     std::optional<Decoded> decoded;
     std::optional<Contact> contact;
+    std::string transferring;  ///< Whole trace lines of a transfer that is under way.
     std::optional<TransferFact> downloaded;
     std::optional<Result<Submission>> submitted;
     std::optional<Result<std::optional<FoundJob>>> found;

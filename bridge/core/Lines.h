@@ -2,6 +2,8 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "bridge/base/Clock.h"
 
@@ -13,6 +15,12 @@ std::string plainLine(std::string_view text);
 std::string infoLine(std::string_view text);
 std::string warningLine(std::string_view text);
 std::string errorLine(std::string_view text);
+
+/// A line of GitLab's tool for artifacts and caches: `text`, which begins with `WARNING: ` or the
+/// like where it is no plain message, in a column of its own, and the fields behind it as
+/// `name=value`.
+std::string toolLine(std::string_view text,
+                     const std::vector<std::pair<std::string, std::string>>& fields = {});
 
 std::string sectionStart(WallTime now, std::string_view name, std::string_view header);
 std::string sectionEnd(WallTime now, std::string_view name);

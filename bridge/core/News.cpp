@@ -25,7 +25,8 @@ bool Reconciler::newsworthy(const Facts& facts, const Live& live) const {
     }
     if (facts.restarted || facts.decoded || facts.contact || facts.downloaded || facts.submitted ||
         facts.found || facts.marked || facts.end || facts.batchLog || facts.collected ||
-        facts.uploaded || facts.reported || facts.released || facts.stop) {
+        facts.uploaded || facts.reported || facts.released || facts.stop ||
+        !facts.transferring.empty()) {
         return true;
     }
     if (facts.log &&
@@ -37,6 +38,17 @@ bool Reconciler::newsworthy(const Facts& facts, const Live& live) const {
     const bool final =
         seen && (seen->state == BatchState::Ended || seen->state == BatchState::Absent);
     return seen && seen->state != BatchState::Unknown && (final || seen != live.seen);
+}
+
+void Reconciler::tellTransfers(const Facts& facts, const Live& live) {
+    if (facts.downloaded && !facts.downloaded->trouble.empty()) {
+        log_.warn("artifacts that a job depends on cannot be fetched job={} error=\"{}\"", live.key,
+                  facts.downloaded->trouble);
+    }
+    if (facts.uploaded && !facts.uploaded->trouble.empty()) {
+        log_.warn("artifacts of a job cannot be uploaded job={} error=\"{}\"", live.key,
+                  facts.uploaded->trouble);
+    }
 }
 
 void Reconciler::complete(const JobRecord& job, Facts& facts, Live& live) {

@@ -157,6 +157,7 @@ payload::ScriptContext Reconciler::context(const gitlab::JobDescription& job,
     context.container = world_.backends.at(record.backend)->container;
     context.allowedImages = runner.allowedImages;
     context.imageIgnored = runner.imageIgnored;
+    context.artifactLimit = runner.artifactLimit;
     return context;
 }
 

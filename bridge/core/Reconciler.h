@@ -55,6 +55,7 @@ private:
     bool newsworthy(const Facts& facts, const Live& live) const;
     void complete(const store::JobRecord& job, Facts& facts, Live& live);
     void taken(const store::JobRecord& job, Live& live);
+    void tellTransfers(const Facts& facts, const Live& live);
     /// The alarm for jobs that GitLab might drop, at most hourly.
     void noteQueue(std::chrono::seconds waited, const Live& live);
     Decoded decode(const store::JobRecord& job, Live& live);

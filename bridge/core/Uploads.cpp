@@ -3,7 +3,9 @@
 #include "bridge/core/Conversation.h"
 #include "bridge/core/Effects.h"
 #include "bridge/core/Lines.h"
+#include "bridge/core/TransferMeter.h"
 #include "bridge/payload/ArtifactPlan.h"
+#include "bridge/payload/Shell.h"
 
 namespace gridbridge::core {
 
@@ -26,7 +28,7 @@ std::string explain(const gitlab::JobAnswer& answer) {
 struct Attempt {
     TransferOutcome outcome = TransferOutcome::Done;
     Millis after{0};
-    std::vector<std::string> lines;
+    std::string trouble = {};
 };
 
 /// All archives of one job, from its folder to GitLab, packed while they are sent. Each run tries
@@ -48,38 +50,67 @@ struct Uploads {
     SteadyTime arrivesUntil;  ///< A part that is not here by then never comes.
     bool sections;
     UploadProgress progress;
-    std::stop_token stop;
+    std::int64_t limit;  ///< Bytes of each, as the node packed it and as it goes to GitLab.
+    /// Takes whole lines of the log while the upload goes on.
+    std::function<void(std::string)> tell;
+    std::stop_token stop = {};
+    std::vector<std::string> lines = {};  ///< What `tell` has not got.
+    WallTime begun = {};
+    bool open = false;  ///< Its section has begun.
 
     TransferFact run() {
         TransferFact fact;
-        const std::string section =
-            success() ? "upload_artifacts_on_success" : "upload_artifacts_on_failure";
-        const auto begin = clock.wallNow();
+        begun = clock.wallNow();
         for (; progress.sent < description->artifacts.size(); progress = {progress.sent + 1}) {
             const auto& wanted = description->artifacts[progress.sent];
             if (!payload::wantsUpload(wanted, success())) {
                 continue;
             }
             auto attempt = one(progress.sent);
-            fact.lines.insert(fact.lines.end(), attempt.lines.begin(), attempt.lines.end());
             fact.outcome = attempt.outcome;
             fact.after = attempt.after;
+            fact.trouble = std::move(attempt.trouble);
             if (fact.outcome != TransferOutcome::Done) {
                 break;
             }
         }
-        if (sections && !fact.lines.empty()) {
-            fact.lines.insert(fact.lines.begin(),
-                              sectionStart(begin, section,
-                                           std::string("Uploading artifacts for ") +
-                                               (success() ? "successful" : "failed") + " job"));
-            fact.lines.push_back(sectionEnd(clock.wallNow(), section));
+        if (open || !lines.empty()) {
+            openSection();
+            if (sections) {
+                lines.push_back(sectionEnd(clock.wallNow(), section()));
+            }
         }
+        fact.lines = std::move(lines);
         return fact;
     }
 
 private:
     bool success() const { return end.outcome == "success"; }
+    std::string section() const {
+        return success() ? "upload_artifacts_on_success" : "upload_artifacts_on_failure";
+    }
+
+    /// A service that ends meanwhile leaves it open: the next one begins it again.
+    void openSection() {
+        if (sections && !open) {
+            lines.insert(lines.begin(),
+                         sectionStart(begun, section(),
+                                      std::string("Uploading artifacts for ") +
+                                          (success() ? "successful" : "failed") + " job"));
+        }
+        open = true;
+    }
+
+    /// All lines so far, and this one.
+    void tellNow(std::string line) {
+        openSection();
+        std::string text;
+        for (const auto& each : lines) {
+            text += each;
+        }
+        lines.clear();
+        tell(text + line);
+    }
 
     /// Read as the job's account, anew for each piece; never more than is stated.
     payload::Pieces tarball(const std::string& name, std::int64_t size) {
@@ -90,9 +121,9 @@ private:
             if (stop.stop_requested()) {
                 return transientError("the service is stopping");
             }
-            const auto limit = std::min<std::int64_t>(size - offset, kPiece);
+            const auto most = std::min<std::int64_t>(size - offset, kPiece);
             const folder::ReadRequest piece{
-                {job.submission.key, job.account}, name, offset, static_cast<std::size_t>(limit)};
+                {job.submission.key, job.account}, name, offset, static_cast<std::size_t>(most)};
             auto chunk = std::move(folders.read({&piece, 1}).front());
             if (!chunk) {
                 return chunk.error();
@@ -112,6 +143,9 @@ private:
 
     /// False while a part of it may still come. A network file system may show it late.
     Result<bool> isHere(std::size_t index) {
+        if (stated(payload::tarballName(index)).value_or(0) > limit) {
+            return permanentError(tooLarge("on the node"));
+        }
         Result<bool> here = true;
         if (payload::hasNames(description->artifacts[index])) {
             here = isHere(index, payload::namesName(index));
@@ -181,7 +215,7 @@ private:
     /// Told only once it is over, as it is of the log.
     Attempt awaited() const {
         const auto left = std::chrono::ceil<Millis>(arrivesUntil - clock.steadyNow());
-        return {TransferOutcome::Later, std::clamp(left, Millis(1), kArrivalPause), {}};
+        return {TransferOutcome::Later, std::clamp(left, Millis(1), kArrivalPause)};
     }
 
     Attempt one(std::size_t index) {
@@ -192,11 +226,12 @@ private:
         const bool first = progress.tries++ == 0;
         Attempt attempt;
         if (first) {
-            attempt.lines.push_back(infoLine("Uploading artifacts..."));
+            lines.push_back(infoLine("Uploading artifacts..."));
         }
         if (tokenDies && clock.steadyNow() >= *tokenDies) {
             attempt.outcome = TransferOutcome::Failed;
-            attempt.lines.push_back(errorLine("the job token ended before GitLab took them"));
+            attempt.trouble = "the job token ended before GitLab took them";
+            lines.push_back(errorLine(attempt.trouble));
             return attempt;
         }
         if (!here.ok()) {
@@ -221,7 +256,7 @@ private:
         progress.names = *std::move(told);
         progress.filename = content->filename;
         for (const auto& line : content->lines) {
-            attempt.lines.push_back(plainLine(line));
+            lines.push_back(toolLine(line));
         }
         progress.told.reset();
         progress.surveyed = true;
@@ -232,44 +267,82 @@ private:
     void hear(Attempt& attempt, const Error& error) {
         if (error.kind == ErrorKind::Permanent) {
             attempt.outcome = TransferOutcome::Failed;
-            attempt.lines.push_back(errorLine(error.message));
+            // Names of files may hold what only the log masks.
+            attempt.trouble = "what the job packed is refused; its log says why";
+            lines.push_back(errorLine(error.message));
         } else {
             later(attempt, {.message = error.message});
         }
     }
 
+    /// The same bytes at each call, for as long as they are not too many.
+    Result<void> pack(std::size_t index, const std::string& what, const Sink& sink) {
+        const auto whole = stated(payload::tarballName(index)).value_or(0);
+        TransferMeter meter(clock, whole);
+        std::int64_t read = 0;
+        std::int64_t sent = 0;
+        const auto counted = [&read, pieces = tarball(index)]() {
+            auto piece = pieces();
+            read += piece ? static_cast<std::int64_t>(piece->size()) : 0;
+            return piece;
+        };
+        const auto packed = payload::packArtifact(
+            *description, index, progress.names, counted, [&](std::string_view bytes) {
+                sent += static_cast<std::int64_t>(bytes.size());
+                if (sent > limit || !sink(bytes)) {
+                    return false;
+                }
+                if (const auto far = meter.at(read, sent); !far.empty()) {
+                    tellNow(toolLine(what + far));
+                }
+                return true;
+            });
+        return packed && sent > limit ? permanentError(tooLarge("for GitLab")) : packed;
+    }
+
+    std::string tooLarge(const std::string& where) const {
+        return "the artifacts are larger than " + payload::sizeText(limit) +
+               " as they are packed " + where + ", the artifact_limit of this runner";
+    }
+
     void send(Attempt& attempt, std::size_t index) {
         const auto& wanted = description->artifacts[index];
+        const std::string what =
+            "Uploading artifacts as \"" + wanted.type + "\" to coordinator... ";
         std::optional<Error> broken;
-        const gitlab::Upload upload{
-            .content =
-                [&](const Sink& sink) {
-                    auto packed = payload::packArtifact(*description, index, progress.names,
-                                                        tarball(index), sink);
-                    broken = packed ? std::nullopt : std::optional(packed.error());
-                    return packed;
-                },
-            .filename = progress.filename,
-            .type = wanted.type,
-            .format = wanted.format,
-            .expireIn = wanted.expireIn};
+        const gitlab::Upload upload{.content =
+                                        [&](const Sink& sink) {
+                                            auto packed = pack(index, what, sink);
+                                            broken = packed ? std::nullopt
+                                                            : std::optional(packed.error());
+                                            return packed;
+                                        },
+                                    .filename = progress.filename,
+                                    .type = wanted.type,
+                                    .format = wanted.format,
+                                    .expireIn = wanted.expireIn};
         const auto answer =
             api.uploadArtifact({clock.steadyNow() + kUploadLimit, stop}, credentials, upload);
         if (broken) {
             return hear(attempt, *broken);
         }
-        const std::string what =
-            "Uploading artifacts as \"" + upload.type + "\" to coordinator... ";
+        const auto id = std::pair("id", std::to_string(credentials.id));
         if (answer.outcome == CallOutcome::Done) {
-            attempt.lines.push_back(infoLine(what + "201 Created"));
+            lines.push_back(
+                toolLine(what + "201 Created", {id, {"responseStatus", "201 Created"}}));
             return;
         }
-        if (isFinal(answer.outcome)) {
-            attempt.outcome = TransferOutcome::Failed;
-            attempt.lines.push_back(warningLine(what + explain(answer)));
-            return;
+        if (!isFinal(answer.outcome)) {
+            return later(attempt, answer, what);
         }
-        later(attempt, answer, what);
+        attempt.outcome = TransferOutcome::Failed;
+        attempt.trouble = explain(answer);
+        lines.push_back(toolLine("ERROR: " + what + explain(answer), {id}));
+        if (answer.outcome == CallOutcome::TooLarge || answer.outcome == CallOutcome::Ended) {
+            lines.push_back(toolLine(answer.outcome == CallOutcome::TooLarge
+                                         ? "FATAL: too large"
+                                         : "FATAL: permission denied"));
+        }
     }
 
     /// A proxy's word is believed after an hour, as it is about all else (Conversation).
@@ -294,53 +367,76 @@ private:
                 ? Millis(*answer.retryAfter)
                 : std::min(kLongestPause, kFirstPause * (1 << std::min(progress.tries - 1, 6)));
         if (answer.outcome == CallOutcome::Rejected || progress.told != answer.outcome) {
-            attempt.lines.push_back(warningLine(what + explain(answer) + "; trying again"));
+            attempt.trouble = explain(answer);
+            lines.push_back(toolLine("WARNING: " + what + explain(answer) + "; trying again"));
         }
         progress.told = answer.outcome;
     }
 };
 
+/// From when its status file was first seen. A log that was waited for in vain has taken nothing of
+/// it.
+Millis timeForFiles(const store::JobRecord& job, const ScriptEnd& end, const Policy& policy) {
+    return policy.settleTime * (job.rawOffset < end.logBytes ? 2 : 1);
+}
+
+std::int64_t bytesOf(const ScriptEnd& end) {
+    std::int64_t bytes = 0;
+    for (const auto& [name, size] : end.outputs) {
+        bytes += std::min(size, payload::kMostMemberBytes);
+    }
+    return bytes;
+}
+
 }  // namespace
+
+std::function<void(std::string)> Effects::teller(const store::JobRecord& job) {
+    return [this, row = job.row, attempt = job.submission.attempt](std::string text) {
+        answers_.post({row, attempt, [text = std::move(text)](Facts& facts, Live&) {
+                           facts.transferring += text;
+                       }});
+    };
+}
 
 void Effects::upload(BackendEntry& entry, const store::JobRecord& job, Live& live,
                      const Result<std::shared_ptr<const gitlab::JobDescription>>& description,
                      SteadyTime statusAt) {
     if (!description.ok()) {
-        return answers_.post(
-            {job.row, job.submission.attempt,
-             [line = errorLine(description.error().message)](Facts& facts, Live&) {
-                 facts.uploaded = TransferFact{TransferOutcome::Failed, {}, {line}};
-             }});
+        const TransferFact fact{
+            TransferOutcome::Failed, {}, {errorLine(description.error().message)}};
+        return answers_.post({job.row, job.submission.attempt,
+                              [fact](Facts& facts, Live&) { facts.uploaded = fact; }});
     }
     const auto end = scriptEnd(job.submission.status, job.submission.key.value);
-    // A log that was waited for in vain has taken nothing of the time that files have.
-    const int times = job.rawOffset < end.logBytes ? 2 : 1;
+    auto& runner = *world_.runners.at(live.runner);
     live.inFlight.add(Effect::Upload);
     Uploads uploads{clock_,
                     entry.folders,
-                    world_.runners.at(live.runner)->api,
+                    runner.api,
                     live.credentials,
                     live.tokenDies,
                     job,
                     *description,
                     end,
-                    statusAt + times * entry.policy.settleTime,
+                    statusAt + timeForFiles(job, end, entry.policy),
                     live.sections,
                     live.uploads,
-                    {}};
-    world_.files.post([this, uploads = std::move(uploads)](std::stop_token stop) mutable {
-        uploads.stop = stop;
-        const auto fact = uploads.run();
-        if (stop.stop_requested()) {
-            return;  // The next run of the service uploads the same bytes again.
-        }
-        answers_.post({uploads.job.row, uploads.job.submission.attempt,
-                       [fact, progress = uploads.progress](Facts& facts, Live& known) {
-                           known.inFlight.remove(Effect::Upload);
-                           known.uploads = progress;
-                           facts.uploaded = fact;
-                       }});
-    });
+                    runner.artifactLimit,
+                    teller(job)};
+    world_.laneFor(bytesOf(end))
+        .post([this, uploads = std::move(uploads)](std::stop_token stop) mutable {
+            uploads.stop = stop;
+            const auto fact = uploads.run();
+            if (stop.stop_requested()) {
+                return;  // The next run of the service uploads the same bytes again.
+            }
+            answers_.post({uploads.job.row, uploads.job.submission.attempt,
+                           [fact, progress = uploads.progress](Facts& facts, Live& known) {
+                               known.inFlight.remove(Effect::Upload);
+                               known.uploads = progress;
+                               facts.uploaded = fact;
+                           }});
+        });
 }
 
 }  // namespace gridbridge::core

@@ -62,6 +62,7 @@ struct RunnerEntry {
 
     Access access = {};
     std::int64_t outputLimit = 4096 * 1024;  ///< Bytes.
+    std::int64_t artifactLimit = payload::kMostMemberBytes;
     std::vector<std::string> environment = {};
     bool debugTraceDisabled = false;
     payload::CacheStore cache = {};  ///< Without the account, which each job has.
@@ -74,11 +75,17 @@ struct World {
     std::map<std::string, std::unique_ptr<BackendEntry>> backends;
     std::map<std::string, std::unique_ptr<RunnerEntry>> runners;
     Lane& control;  ///< Heartbeats, traces, reports: never waits for files.
-    Lane& files;    ///< Artifacts.
+    Lane& files;    ///< Artifacts,
+    Lane& bulk;     ///< and those that take so long that no small one is to wait for them.
     std::string host;
     std::string version;
     std::filesystem::path spool;  ///< Folder for files without a name: what is being downloaded.
     std::string bootId = folder::currentBootId();  ///< The machine's own; other only in tests.
+
+    Lane& laneFor(std::int64_t bytes) const {
+        constexpr std::int64_t kBulk = std::int64_t{64} << 20;
+        return bytes < kBulk ? files : bulk;
+    }
 };
 
 /// How far a try of a job to get what it depends on has come, since the start of the service.

@@ -23,19 +23,19 @@ gb_enter() {
   local gb_at=$gb_store gb_part gb_me
   gb_me=$(id -un)
   [ -z "$gb_account" ] || [ "$gb_me" = "$gb_account" ] || {
-    echo "WARNING: jobs run as $gb_me here, not as $gb_account"
+    gb_tell "WARNING: jobs run as $gb_me here, not as $gb_account"
     return 1
   }
-  [ -d "$gb_at" ] || { echo "WARNING: there is no folder $gb_at on this node"; return 1; }
+  [ -d "$gb_at" ] || { gb_tell "WARNING: there is no folder $gb_at on this node"; return 1; }
   for gb_part in ${gb_account:+"$gb_account"} "$gb_project" "$1"; do
     gb_at+=/$gb_part
     [ "$2" = 0 ] || [ -d "$gb_at" ] || mkdir -m 700 -- "$gb_at" 2>/dev/null || [ -d "$gb_at" ] || {
-      echo "WARNING: $gb_at cannot be made"
+      gb_tell "WARNING: $gb_at cannot be made"
       return 1
     }
-    [ -e "$gb_at" ] || [ -L "$gb_at" ] || { echo 'WARNING: Cache file does not exist'; return 1; }
+    [ -e "$gb_at" ] || [ -L "$gb_at" ] || { gb_tell 'WARNING: Cache file does not exist'; return 1; }
     [ -d "$gb_at" ] && [ ! -L "$gb_at" ] && [ -O "$gb_at" ] || {
-      echo "WARNING: $gb_at is no folder of the account of this job"
+      gb_tell "WARNING: $gb_at is no folder of the account of this job"
       return 1
     }
   done
@@ -51,7 +51,7 @@ gb_links=$(mktemp "$GB_CTL/links.XXXXXXXX") || exit 1
 find "$GB_PROJECT_DIR" -mindepth 1 -type l -printf './%P\0' >"$gb_links"
 # gb_leave NAME WHAT
 gb_leave() {
-  echo "WARNING: ${1#./} of the cache is left out: the project has a $2 there"
+  gb_tell "WARNING: ${1#./} of the cache is left out: the project has a $2 there"
   rm -rf -- "$1"
 }
 # gb_yield FOLDER: takes out what would need a folder in the place of a link of the sources, or has
@@ -76,7 +76,7 @@ gb_fits() {
   gb_needed=$({ du -skl -- "$1"; du -skl --apparent-size -- "$1"; } | sort -rn | head -n 1 | cut -f 1)
   gb_free=$(df -k --output=avail -- "$GB_PROJECT_DIR" | tail -n 1)
   [ -z "$gb_free" ] || [ "$gb_needed" -le "$gb_free" ] || {
-    echo "WARNING: it needs $gb_needed KiB, and there are $((gb_free)) left"
+    gb_tell "WARNING: it needs $gb_needed KiB, and there are $((gb_free)) left"
     return 1
   }
 }
@@ -107,11 +107,11 @@ gb_fetch() {
   gb_notice "Checking cache for $1..."
   if gb_enter "$2" 0; then
     if ! gb_is_archive; then
-      echo 'WARNING: Cache file does not exist'
+      gb_tell 'WARNING: Cache file does not exist'
     else
       touch -ac -- "$gb_archive"
       for ((gb_try = 1; gb_try <= gb_attempts; gb_try++)); do
-        [ "$gb_try" = 1 ] || gb_warn 'Retrying...'
+        [ "$gb_try" = 1 ] || gb_tell 'WARNING: Retrying...'
         gb_extract <"$gb_archive"
         case $? in
           0) gb_notice 'Successfully extracted cache'; return ;;
@@ -136,12 +136,12 @@ gb_is_older() {
 # gb_keep FOLDER: the list, as the cache there. 3 = it is empty, 4 = the cache there will do.
 # For a shell of its own.
 gb_keep() {
-  [ -s "$gb_tmp/list" ] || { echo 'No files to cache.'; exit 3; }
+  [ -s "$gb_tmp/list" ] || { gb_tell 'No files to cache.'; exit 3; }
   umask 077
   gb_enter "$1" 1
   if gb_is_archive && ! gb_is_older; then
     touch -ac -- "$gb_archive"
-    echo 'Archive is up to date!'
+    gb_tell 'Archive is up to date!'
     exit 4
   fi
   gb_new=$(mktemp "${gb_archive%/*}/.XXXXXXXX.part")
@@ -231,7 +231,7 @@ std::string saving(const PlannedCache& cache) {
     }
     auto text = printGreen("Creating cache " + oneLine(key) + "...");
     for (const auto& path : cache.files.paths) {
-        text += path.problem.empty() ? "" : "printf '%s\\n' " + shellQuoted(path.problem) + "\n";
+        text += path.problem.empty() ? "" : "gb_tell " + shellQuoted(path.problem) + "\n";
     }
     return text + "gb_saving() (\nset -eo pipefail\n: >\"$gb_tmp/began\"\n" +
            selection(cache.entry, cache.files, Listing::Exact) + "gb_keep " + cacheFolderName(key) +
@@ -298,7 +298,7 @@ std::vector<PlannedCache> planCaches(const gitlab::JobDescription& job, const Va
 
 Stage restoreCacheStage(const std::vector<PlannedCache>& caches, const CacheStore& store,
                         std::int64_t project, const Settings& settings) {
-    auto text = "trap 'exit 1' TERM\n" + unpackFunction() + behindFunction() +
+    auto text = "trap 'exit 1' TERM\n" + unpackFunction() + tellFunction() + behindFunction() +
                 constants(store, project, settings) + "gb_give_up() {\n" +
                 failing("a cache is in the project folder in part only") + "}\n" +
                 std::string(kPlace) + std::string(kRestore);

@@ -23,12 +23,12 @@ gb_exclude() {
 # Whether the files of more than 10 KiB are more than 10 GiB: the service takes no more, and one that is
 # a hole would be packed for hours. Most lists have few of those; all others together are small.
 gb_is_too_large() {
-  local gb_most=$((10 << 30)) gb_total=0 gb_size gb_sizes
+  local gb_limit=$((10 << 30)) gb_total=0 gb_size gb_sizes
   mapfile -t gb_sizes < <(
     xargs -0 bash -c 'exec find "$@" -maxdepth 0 -type f -size +10k -printf "%s\n"' find <"$gb_tmp/list"
   )
   for gb_size in "${gb_sizes[@]}"; do
-    ((gb_size > gb_most || (gb_total += gb_size) > gb_most)) && return 0
+    ((gb_size > gb_limit || (gb_total += gb_size) > gb_limit)) && return 0
   done
   return 1
 }
@@ -37,10 +37,14 @@ gb_pack() {
   rm -rf -- "$gb_to" "$gb_to.part"
   [ -s "$gb_tmp/list" ] || return 0
   if gb_is_too_large; then
-    echo 'ERROR: the artifacts are larger than 10 GiB'
+    gb_tell 'ERROR: the artifacts are larger than 10 GiB'
     return 1
   fi
-  gb_tar "$gb_to.part" 10485760 && mv -f -- "$gb_to.part" "$gb_to"
+  gb_tar "$gb_to.part" "$gb_kib" && mv -f -- "$gb_to.part" "$gb_to" && return
+  [ "$(stat -c %s -- "$gb_to.part")" -lt $((gb_kib * 1024)) ] ||
+    gb_tell "ERROR: the artifacts are larger than $gb_most as they are packed, the artifact_limit of this runner"
+  rm -f -- "$gb_to.part"
+  return 1
 }
 # gb_state INDEX COUNTS: tells the service the project folder, the texts and gb_counts.
 gb_state() {
@@ -92,11 +96,12 @@ std::string collection(const CollectedEntry& entry) {
            "gb_pack " + index + "\n" + ")\n[ $? -eq 0 ] || gb_failed=1\n";
 }
 
-std::string collections(const std::vector<CollectedEntry>& entries) {
+std::string collections(const std::vector<CollectedEntry>& entries, std::int64_t limit) {
     const bool expands = std::any_of(entries.begin(), entries.end(),
                                      [](const auto& each) { return isExpandedOnNode(each.entry); });
     auto text = selectionFunctions(expands, Listing::Possible) + std::string(kFunctions);
     text += expands ? kTextFunctions : "";
+    text += "gb_kib=" + std::to_string(limit / 1024) + " gb_most='" + sizeText(limit) + "'\n";
     for (const auto& entry : entries) {
         if (entry.onSuccess == entry.onFailure) {
             text += collection(entry);
@@ -110,11 +115,11 @@ std::string collections(const std::vector<CollectedEntry>& entries) {
 
 }  // namespace
 
-Stage collectStage(const std::vector<CollectedEntry>& entries) {
+Stage collectStage(const std::vector<CollectedEntry>& entries, std::int64_t limit) {
     return {.phase = Stage::Phase::Save,
             .name = "collect",
             .title = {},
-            .text = collections(entries),
+            .text = collections(entries, limit),
             .onSuccess = std::any_of(entries.begin(), entries.end(),
                                      [](const auto& entry) { return entry.onSuccess; }),
             .onFailure = std::any_of(entries.begin(), entries.end(),

@@ -287,7 +287,7 @@ private:
             }
             warnOfLiterals("artifacts", entry);
         }
-        plan_.stages.push_back(collectStage(entries));
+        plan_.stages.push_back(collectStage(entries, context_.artifactLimit));
         return {};
     }
 

@@ -15,6 +15,7 @@
 #include "bridge/base/Sink.h"
 #include "bridge/gitlab/JobDescription.h"
 #include "bridge/payload/ContainerCommands.h"
+#include "bridge/payload/Member.h"
 #include "bridge/payload/Site.h"
 
 namespace gridbridge::payload {
@@ -45,6 +46,7 @@ struct ScriptContext {
     ContainerCommands container = {};             ///< The backend's.
     std::vector<std::string> allowedImages = {};  ///< Patterns, see Glob; none = all.
     bool imageIgnored = false;  ///< Where the backend has no containers a job runs without.
+    std::int64_t artifactLimit = kMostMemberBytes;  ///< Bytes of each entry as it is packed.
 };
 
 struct ScriptFile {

@@ -24,7 +24,7 @@ gb_probe() { printf 'a\nb\0a\0' | grep -azE '[[:cntrl:]]' | sed -z 's|$|/|' | tr
 gb_find() {
   local gb_from=${1%/} gb_least=0
   if [ "$gb_strict" = 1 ] && gb_is_behind "$1"; then
-    echo "WARNING: ${1#./} lies below a link and is left out" >&2
+    gb_tell "WARNING: ${1#./} lies below a link and is left out" >&2
     return 0
   fi
   if [ "$gb_from" != "$1" ] && [ -L "$gb_from" ]; then gb_from=$1 gb_least=1; fi
@@ -181,7 +181,7 @@ gb_stars() {
   fi
 }
 # gb_leave TEXT WHY
-gb_leave() { [ "$gb_strict" != 1 ] || echo "WARNING: $1: $2, skipping" >&2; }
+gb_leave() { [ "$gb_strict" != 1 ] || gb_tell "WARNING: $1: $2, skipping" >&2; }
 # gb_select TEXT: what the path may bring in.
 gb_select() {
   local gb_special='[*?[{\\]' gb_folder
@@ -206,7 +206,7 @@ gb_is_exact() {
 gb_read_texts() {
   local gb_text
   [ $(($(wc -c <"$gb_tmp/texts"))) -le 60000 ] || {
-    echo 'ERROR: the expanded texts of these paths are longer than 60000 bytes'
+    gb_tell 'ERROR: the expanded texts of these paths are longer than 60000 bytes'
     return 1
   }
   gb_texts=()
@@ -293,7 +293,7 @@ std::string behindFunction() {
 
 std::string selectionFunctions(bool expandsOnNode, Listing listing) {
     const bool strict = listing == Listing::Exact;
-    return (strict ? "gb_strict=1\n" + behindFunction() : "gb_strict=0\n") +
+    return (strict ? "gb_strict=1\n" + behindFunction() : "gb_strict=0\n") + tellFunction() +
            std::string(kFunctions) + (expandsOnNode ? std::string(kTextFunctions) : "");
 }
 

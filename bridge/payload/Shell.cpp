@@ -43,6 +43,31 @@ std::string oneLine(std::string_view text) {
     return text.size() > kLongest ? line + "..." : line;
 }
 
+std::string sizeText(std::int64_t bytes) {
+    auto number = bytes >> 20;
+    const char* unit = " MiB";
+    for (const auto* larger : {" GiB", " TiB"}) {
+        if (number < 1024 || number % 1024 != 0) {
+            break;
+        }
+        number /= 1024;
+        unit = larger;
+    }
+    return std::to_string(number) + unit;
+}
+
+std::string tellFunction() {
+    return R"(gb_tell() {
+  local gb_colour=
+  case $1 in
+    WARNING:*) gb_colour='\033[0;33m' ;;
+    ERROR:*) gb_colour='\033[31;1m' ;;
+  esac
+  printf "$gb_colour%-50s\033[0;m \n" "$1"
+}
+)";
+}
+
 std::string printGreen(std::string_view text) {
     return "printf '\\033[32;1m%s\\033[0;m\\n' " + shellQuoted(text) + "\n";
 }

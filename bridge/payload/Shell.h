@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,6 +18,14 @@ std::string_view trimmed(std::string_view text);
 
 /// For a line of the job's log: control characters become `?`, cut after 200 bytes.
 std::string oneLine(std::string_view text);
+
+/// In the largest unit of MiB, GiB and TiB of which it has whole ones: `10 GiB`, `1500 MiB`. Parts
+/// of a MiB do not show.
+std::string sizeText(std::int64_t bytes);
+
+/// Defines gb_tell, which prints its word as GitLab's tool for artifacts and caches does: in a
+/// column, coloured where it begins with `WARNING: ` or `ERROR: `.
+std::string tellFunction();
 
 /// A statement that prints `text` as GitLab shows notices and commands: bold green.
 std::string printGreen(std::string_view text);

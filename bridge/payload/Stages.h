@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -51,6 +52,7 @@ struct CollectedEntry {
     gitlab::ArtifactEntry entry;
     ArtifactPlan plan;  ///< Of it, as the service knows it before the job runs.
 };
-Stage collectStage(const std::vector<CollectedEntry>& entries);
+/// `limit`: bytes that the tarball of an entry may have.
+Stage collectStage(const std::vector<CollectedEntry>& entries, std::int64_t limit);
 
 }  // namespace gridbridge::payload

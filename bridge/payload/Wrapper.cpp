@@ -274,15 +274,15 @@ gb_run_step() {
 # The profile of a node may end the shell, or put another program in its place. Once a script of the
 # job has run that is a failure like any other.
 gb_need_begun() {
-  local why='the profile of this node, or the shell_init of its backend, ended the shell before the first line of the job'
+  local why='the profile of this node, or the shell_init of its backend, ended the shell before the first line of '
   [ "$gb_outcome" = failed ] && [ -n "$gb_unbegun" ] || return 0
   echo  # Its last words may have no end of line.
   if [ -n "$gb_script_began" ]; then
-    gb_warn "$gb_stage: $why"
+    gb_warn "$gb_stage: ${why}this stage"
     return
   fi
   gb_stage=prepare_script gb_outcome=system gb_code=
-  gb_unprepared "$why"
+  gb_unprepared "${why}the job"
 }
 gb_keep() { gb_kept=("$gb_outcome" "$gb_why" "$gb_stage" "$gb_code"); }
 gb_restore() {
@@ -367,12 +367,13 @@ gb_after() {
 }
 # gb_save NAME TITLE ON_SUCCESS ON_FAILURE WHY: wanted when ON_... is 1; WHY is that of its failure.
 gb_save() {
-  local gb_wanted=$4
+  local gb_wanted=$4 gb_script_began=1  # The node has been believed to be fit.
   [ "$gb_outcome" != success ] || gb_wanted=$3
   [ "$gb_wanted" = 1 ] || return
   gb_keep
   GB_JOB_STATUS=$gb_outcome
   gb_run "$1" "$2" 0 0
+  gb_need_begun
   if [ "$gb_why" != terminated ] || [ "${gb_kept[0]}" != success ]; then
     [ "$gb_outcome" = success ] || gb_kept[1]=${gb_kept[1]:-$5}
     gb_restore

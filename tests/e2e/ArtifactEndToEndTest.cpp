@@ -120,11 +120,11 @@ TEST_F(LifeEndToEnd, Case65PathsOutsideTheProjectAreIgnoredWithALine) {
     const std::string outside =
         "WARNING: processPath: artifact path is not a subpath of project directory: ";
     EXPECT_EQ(job.status, Status::Success);
-    EXPECT_TRUE(says(job, "\n" + outside + "../x\n"));
-    EXPECT_TRUE(says(job, "\n" + outside + secret.string() + "\n"));
+    EXPECT_TRUE(says(job, "\n" + outside + "../x "));
+    EXPECT_TRUE(says(job, "\n" + outside + secret.string() + " "));
     EXPECT_THAT(Unpacked(job, folder.path).names(), ElementsAre("kept.txt"));
     EXPECT_EQ(none.status, Status::Success);
-    EXPECT_TRUE(says(none, "\n" + outside + "../x\n"));
+    EXPECT_TRUE(says(none, "\n" + outside + "../x "));
     EXPECT_TRUE(none.artifacts.empty());
 }
 
@@ -163,7 +163,7 @@ TEST_F(LifeEndToEnd, Case67UntrackedFilesAreThoseThatGitIgnoresAsWell) {
                           .artifacts = {{.untracked = true}}});
 
     EXPECT_EQ(job.status, Status::Success);
-    EXPECT_TRUE(says(job, "\nuntracked: found 2 files\n"));
+    EXPECT_TRUE(says(job, "\nuntracked: found 2 files  "));
     EXPECT_THAT(Unpacked(job, folder.path).names(),
                 UnorderedElementsAre("made.o", "sub/", "sub/new.txt"));
 }
@@ -272,10 +272,28 @@ TEST_F(LifeEndToEnd, Case71TooLargeAnArtifactFailsTheJob) {
 
     ASSERT_EQ(uploads(job).size(), 1U) << "413 is final";
     EXPECT_EQ(uploads(job)[0].status, 413);
+    EXPECT_TRUE(says(job, "\nFATAL: too large ")) << plain(job.trace);
 
     EXPECT_EQ(job.status, Status::Failed);
     EXPECT_EQ(job.failureReason, "script_failure");
     EXPECT_EQ(job.exitCode, 1);
+}
+
+TEST_F(LifeEndToEnd, WhatIsLargerThanTheRunnersArtifactLimitIsNeverSent) {
+    gitlab.emplace(clock, options());
+    gitlab->addRunner("glrt-test");
+    service.emplace(gitlab->url(), folder.path);
+    service->configure("artifact_limit = \"1 MiB\"\n", "trusted_jobs = true\n");
+    const auto job = run(
+        {.script = {"head -c 1500000 /dev/urandom > a.bin"}, .artifacts = {{.paths = {"a.bin"}}}});
+
+    EXPECT_TRUE(uploads(job).empty());
+    EXPECT_TRUE(says(job,
+                     "\nERROR: the artifacts are larger than 1 MiB as they are packed, the "
+                     "artifact_limit of this runner"))
+        << plain(job.trace);
+    EXPECT_EQ(job.status, Status::Failed);
+    EXPECT_EQ(job.failureReason, "script_failure");
 }
 
 TEST_F(LifeEndToEnd, Case73ArchiveHasTheLastPartOfItsName) {

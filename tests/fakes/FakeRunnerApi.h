@@ -94,6 +94,8 @@ public:
         const std::lock_guard lock(mutex_);
         verified_ = std::move(answer);
     }
+    /// Before any upload: called with each piece of it, which it delays.
+    void whileSending(std::function<void()> happens) { whileSending_ = std::move(happens); }
     Gate& gate(Verb verb) {
         const std::lock_guard lock(mutex_);
         return gates_[verb];
@@ -186,6 +188,7 @@ public:
                                      const gitlab::Upload& upload) override {
         std::string bytes;
         const auto written = upload.content([&](std::string_view piece) {
+            whileSending_();
             bytes += piece;
             return true;
         });
@@ -274,6 +277,7 @@ private:
     std::deque<std::string> offers_;
     std::deque<gitlab::ClaimAnswer> claims_;
     std::function<void()> whileHeld_;
+    std::function<void()> whileSending_ = [] {};
     std::map<std::int64_t, Job> jobs_;
     std::map<Verb, std::deque<gitlab::JobAnswer>> scripted_;
     std::map<Verb, Gate> gates_;

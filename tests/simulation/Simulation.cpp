@@ -176,7 +176,7 @@ struct Simulation::Life {
     Lane files{"files", 0, &defect};
     Lane reads{"reads", 0, &defect};
     Lane effects{"effects", 0, &defect};
-    core::World places{{}, {}, control, files, "host", "0.0", "/nowhere"};
+    core::World places{{}, {}, control, files, files, "host", "0.0", "/nowhere"};
     const std::atomic<Millis> interval{Millis(3000)};
     std::unique_ptr<core::Reconciler> reconciler;
     std::unique_ptr<core::Claimer> claimer;

@@ -159,6 +159,11 @@ TEST_F(ConfigErrors, ANumberOutOfBounds) {
     EXPECT_THAT(inRunner("output_limit = 9223372036854775807\n"),
                 ElementsAre("config.toml:6: runners.pool.output_limit: is 9223372036854775807; "
                             "write a number from 1 to 1048576"));
+    EXPECT_THAT(
+        inRunner("artifact_limit = \"11 GiB\"\n"),
+        ElementsAre("config.toml:6: runners.pool.artifact_limit: \"11 GiB\" is no size that "
+                    "can be used here; write a number with MiB, GiB or TiB, like \"2 GiB\"; "
+                    "1 MiB to 10 GiB"));
 }
 
 TEST_F(ConfigErrors, AnUnknownChoice) {

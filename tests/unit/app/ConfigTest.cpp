@@ -27,6 +27,7 @@ TEST(Config, EveryKeyArrives) {
         "url = \"https://gitlab.example.org/git/\"\ntoken_file = \"" +
             (folder.path() / "token").string() +
             "\"\nbackend = \"here\"\nlimit = 5\noutput_limit = 100\n"
+            "artifact_limit = \"2 GiB\"\n"
             "tls_ca_file = \"" +
             pem("ca.pem").string() + "\"\ntls_cert_file = \"" + pem("ca.pem").string() +
             "\"\ntls_key_file = \"" + pem("ca.key").string() +
@@ -47,6 +48,7 @@ TEST(Config, EveryKeyArrives) {
                               .backend = "here",
                               .limit = 5,
                               .outputLimitKib = 100,
+                              .artifactLimit = std::int64_t{2} << 30,
                               .tls = {pem("ca.pem"), pem("ca.pem"), pem("ca.key")},
                               .environment = {"A=1", "B_2=x=y"},
                               .debugTraceDisabled = true};

@@ -50,6 +50,7 @@ TEST_F(ReloadTest, WhatCanChangeDoes) {
     runner().token = Secret("glrt-new");
     runner().limit = 3;
     runner().outputLimitKib = 1;
+    runner().artifactLimit = 1;
     runner().environment = {"A=b"};
     runner().access.bannedUsers = {"mallory"};
     runner().cacheLimit = 1;
@@ -188,6 +189,7 @@ const std::map<std::string_view, std::pair<const char*, const char*>> kValues{
     {"url", {"\"https://a\"", "\"https://b\""}},
     {"limit", {"5", "6"}},
     {"output_limit", {"5", "6"}},
+    {"artifact_limit", {"\"1 GiB\"", "\"2 GiB\""}},
     {"environment", {"[\"A=b\"]", "[\"A=c\"]"}},
     {"debug_trace_disabled", {"false", "true"}},
     {"allowed_projects", {"[\"a/b\"]", "[\"a/c\"]"}},

@@ -72,7 +72,7 @@ TEST_F(ConversationTest, ClaimIsAcknowledgedBeforeAnyLogIsSent) {
 
 TEST_F(ConversationTest, HeartbeatsAreStretchedToTheNumberOfOpenJobsOfTheirServer) {
     Lane lane("unused", 1, [](const std::string&) {});
-    World world{{}, {}, lane, lane, "", "", ""};
+    World world{{}, {}, lane, lane, lane, "", "", ""};
     for (const std::string name : {"here", "there"}) {
         world.runners[name] = std::unique_ptr<RunnerEntry>(
             new RunnerEntry{name, "https://" + name, gitlab_, Identity({}), "batch", name, ""});

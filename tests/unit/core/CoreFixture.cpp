@@ -28,7 +28,7 @@ struct CoreFixture::Core {
     Core(CoreFixture& test)
         : capacity(test.concurrent_, {{"pool", test.limit_}}, {{"batch", test.maxPending_}}),
           trace(test.folder_.path() / "traces"),
-          world{{}, {}, *control, *files, "host", "0.0", test.folder_.path()} {
+          world{{}, {}, *control, *files, *bulk, "host", "0.0", test.folder_.path()} {
         Policy policy;
         policy.poll = kPoll;
         policy.capabilities = test.backend_.abilities;
@@ -46,7 +46,7 @@ struct CoreFixture::Core {
     }
     ~Core() {
         // Calls under way use everything else, and end first.
-        for (auto* lane : {&reads, &effects, &files, &control}) {
+        for (auto* lane : {&reads, &effects, &files, &bulk, &control}) {
             lane->reset();
         }
     }
@@ -57,6 +57,7 @@ struct CoreFixture::Core {
     // One thread each, so that a task tells that all before it are over.
     std::unique_ptr<Lane> control = std::make_unique<Lane>("control", 1, defect());
     std::unique_ptr<Lane> files = std::make_unique<Lane>("files", 1, defect());
+    std::unique_ptr<Lane> bulk = std::make_unique<Lane>("bulk", 1, defect());
     std::unique_ptr<Lane> reads = std::make_unique<Lane>("reads", 1, defect());
     std::unique_ptr<Lane> effects = std::make_unique<Lane>("effects", 1, defect());
     World world;
@@ -117,6 +118,10 @@ void CoreFixture::finishControlCalls() {
     drain(*core_->control);
 }
 
+void CoreFixture::finishFileCalls() {
+    drain(*core_->files);
+}
+
 void CoreFixture::finishBatchCalls() {
     finishReads();
     finishEffects();
@@ -131,8 +136,8 @@ void CoreFixture::finishEffects() {
 }
 
 void CoreFixture::finishCalls() {
-    for (auto* lane :
-         {core_->control.get(), core_->files.get(), core_->reads.get(), core_->effects.get()}) {
+    for (auto* lane : {core_->control.get(), core_->files.get(), core_->bulk.get(),
+                       core_->reads.get(), core_->effects.get()}) {
         drain(*lane);
     }
 }

@@ -44,6 +44,7 @@ protected:
     /// Waits until the calls that are under way are over.
     void finishCalls();
     void finishControlCalls();
+    void finishFileCalls();
     void finishBatchCalls();
     void finishReads();
     void finishEffects();

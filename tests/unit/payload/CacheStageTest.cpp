@@ -70,6 +70,8 @@ TEST_F(CacheStageTest, PolicyPullMakesNoFolderAndPushFetchesNothing) {
     run(job({"mkdir lib; touch lib/a"}));
     const auto push = run(
         job({"ls lib || echo nothing-there"}, {.key = "k", .paths = {"lib/"}, .policy = "push"}));
+    EXPECT_THAT(sections_, HasSubstr("\nNo files to cache." + std::string(32, ' ') + "\033[0;m \n"))
+        << "in a column, as the tool of GitLab's runner";
     EXPECT_THAT(push, AllOf(HasSubstr("Not downloading cache k due to policy"),
                             HasSubstr("\nnothing-there\n"), HasSubstr("No files to cache.\n"),
                             Not(HasSubstr("Created cache"))));

@@ -128,6 +128,23 @@ TEST_F(CollectionTest, FailureOfOneEntryLosesNoOther) {
     EXPECT_THAT(packedNames(run, 2), ElementsAre("./c"));
 }
 
+TEST_F(CollectionTest, WhatIsLargerThanTheLimitIsNotPackedToItsEndAndLosesNoOther) {
+    auto job = jobWith({"head -c 3000000 /dev/urandom >big", "echo 1 >small"});
+    job.artifacts = {archiveOf({"big"}), archiveOf({"small"})};
+    auto context = contextNow();
+    context.artifactLimit = 2 << 20;
+    ScriptRun run(job, context);
+    run.run();
+
+    EXPECT_EQ(run.status().outcome, "success");
+    EXPECT_EQ(run.status().why, "collect_failed");
+    EXPECT_THAT(run.log(), HasSubstr("\033[31;1mERROR: the artifacts are larger than 2 MiB as they "
+                                     "are packed, the artifact_limit of this runner\033[0;m \n"));
+    EXPECT_FALSE(run.exists("out/" + tarballName(0)));
+    EXPECT_FALSE(run.exists("out/" + tarballName(0) + ".part"));
+    EXPECT_THAT(packedNames(run, 1), ElementsAre("./small"));
+}
+
 TEST_F(CollectionTest, TextsAreExpandedWithWhatTheScriptSet) {
     auto job = jobWith({"mkdir -p made/sub",
                         "touch made/a.o made/b.o made/c.o made/sub/a.o made/a.c abs1 abs2 plain",

@@ -171,6 +171,12 @@ std::string ScriptRun::text() const {
     for (auto at = text.find("section_"); at != std::string::npos; at = text.find("section_", at)) {
         text.erase(at, text.find('\r', at) + 1 - at);
     }
+    const std::string column = "\033[0;m \n";
+    for (auto at = text.find(column); at != std::string::npos; at = text.find(column, at)) {
+        const auto end = text.find_last_not_of(' ', at - 1) + 1;
+        text.replace(end, at + column.size() - end, "\n");
+        at = end;
+    }
     for (auto at = text.find('\033'); at != std::string::npos; at = text.find('\033', at)) {
         text.erase(at, text.find_first_of("mK", at) + 1 - at);
     }

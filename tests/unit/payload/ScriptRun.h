@@ -47,7 +47,7 @@ public:
         return std::filesystem::exists(folder_ / relative);
     }
     std::string log() const { return file("out/log"); }
-    /// The log without escape sequences and section lines.
+    /// The log without escape sequences, the columns of tool lines and section lines.
     std::string text() const;
     /// Fails the test and gives an empty one when the file cannot be understood.
     Status status() const;

@@ -443,6 +443,7 @@ TEST(SiteTest, FilesThatAreNotCollectedForTheProfileAreLost) {
 
     EXPECT_EQ(node.run.status().outcome, "success");
     EXPECT_EQ(node.run.status().why, "collect_failed");
+    EXPECT_THAT(node.run.text(), HasSubstr("WARNING: collect: the profile of this node"));
 }
 
 TEST(SiteTest, AfterScriptThatDoesNotBeginIsWarnedOf) {

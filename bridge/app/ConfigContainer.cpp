@@ -39,6 +39,11 @@ bool has(const Words& words, std::string_view text) {
     });
 }
 
+bool isInBuilds(const std::string& folder) {
+    return (std::filesystem::path(folder).lexically_normal().string() + "/")
+        .starts_with("/builds/");
+}
+
 }  // namespace
 
 void takeContainer(ConfigSection& section, BackendConfig& backend) {
@@ -69,6 +74,11 @@ void takeContainer(ConfigSection& section, BackendConfig& backend) {
     if (has(commands.binds, ":") || has(commands.binds, ",")) {  // Runtimes take it for options.
         section.report("container_binds", "an element holds : or ,",
                        "bind the folder above it, or give it another name");
+    }
+    if (has(commands.run, "{builds}") &&
+        std::any_of(commands.binds.begin(), commands.binds.end(), isInBuilds)) {
+        section.report("container_binds", "an element is /builds or in it, where the project lies",
+                       "bind a folder that has another path on the nodes");
     }
     for (const std::string_view key : {"container_pull", "container_stop", "container_binds"}) {
         if (!section.texts(key).empty() && commands.run.empty()) {

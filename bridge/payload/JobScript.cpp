@@ -122,17 +122,7 @@ public:
         add("env.sh", *environment);
         addSite();
         const auto caches = plannedCaches();
-        const bool hasArchives =
-            std::any_of(job_.dependencies.begin(), job_.dependencies.end(), hasArchive);
-        plan_.stages.push_back(
-            getSourcesStage(job_, settings, context_, hasArchives && !keepsOthers(caches)));
-        if (!caches.empty()) {
-            plan_.stages.push_back(
-                restoreCacheStage(caches, context_.cache, job_.projectId, settings));
-        }
-        if (hasArchives) {
-            plan_.stages.push_back(downloadStage(job_.dependencies, settings));
-        }
+        addFetching(caches, settings);
         addSteps(settings);
         for (auto& stage : archiveCacheStages(caches, context_.cache, job_.projectId, settings)) {
             plan_.stages.push_back(std::move(stage));
@@ -184,6 +174,20 @@ private:
         }
         if (hasOwnBeginning(plan_.site)) {
             add("prepare_script.sh", stageBeginning(plan_.site, true));
+        }
+    }
+
+    void addFetching(const std::vector<PlannedCache>& caches, const Settings& settings) {
+        const bool hasArchives =
+            std::any_of(job_.dependencies.begin(), job_.dependencies.end(), hasArchive);
+        plan_.stages.push_back(
+            getSourcesStage(job_, settings, context_, hasArchives && !keepsOthers(caches)));
+        if (!caches.empty()) {
+            plan_.stages.push_back(
+                restoreCacheStage(caches, context_.cache, job_.projectId, settings));
+        }
+        if (hasArchives) {
+            plan_.stages.push_back(downloadStage(job_.dependencies, settings));
         }
     }
 

@@ -122,6 +122,8 @@ void takeCache(ConfigSection& section, RunnerConfig& runner, const Config& confi
     apart(config.stateDir, "the state folder");
     for (const auto& backend : config.backends) {
         apart(backend.workDir, "the work folder");
+        // In a job it would hide them.
+        apart(backend.site.buildsDir, "the builds_dir");
     }
     for (const auto& other : config.runners) {
         // Numbers of projects are those of one server.

@@ -39,6 +39,30 @@ bool has(const Words& words, std::string_view text) {
     });
 }
 
+bool isInBuilds(const std::string& folder) {
+    return (std::filesystem::path(folder).lexically_normal().string() + "/")
+        .starts_with("/builds/");
+}
+
+void takeBinds(ConfigSection& section, ContainerCommands& commands) {
+    commands.binds = section.texts("container_binds");
+    if (!std::all_of(commands.binds.begin(), commands.binds.end(), [](const std::string& folder) {
+            return std::filesystem::path(folder).is_absolute();
+        })) {
+        section.report("container_binds", "an element is no absolute path",
+                       "write folders like \"/cvmfs\"");
+    }
+    if (has(commands.binds, ":") || has(commands.binds, ",")) {  // Runtimes take it for options.
+        section.report("container_binds", "an element holds : or ,",
+                       "bind the folder above it, or give it another name");
+    }
+    if (has(commands.run, "{builds}") &&
+        std::any_of(commands.binds.begin(), commands.binds.end(), isInBuilds)) {
+        section.report("container_binds", "an element is /builds or in it, where the project lies",
+                       "bind a folder that has another path on the nodes");
+    }
+}
+
 }  // namespace
 
 void takeContainer(ConfigSection& section, BackendConfig& backend) {
@@ -59,17 +83,7 @@ void takeContainer(ConfigSection& section, BackendConfig& backend) {
         section.report("container_command", "does not hold {binds}",
                        "write it in the word that binds a folder: what runs inside is in one");
     }
-    commands.binds = section.texts("container_binds");
-    if (!std::all_of(commands.binds.begin(), commands.binds.end(), [](const std::string& folder) {
-            return std::filesystem::path(folder).is_absolute();
-        })) {
-        section.report("container_binds", "an element is no absolute path",
-                       "write folders like \"/cvmfs\"");
-    }
-    if (has(commands.binds, ":") || has(commands.binds, ",")) {  // Runtimes take it for options.
-        section.report("container_binds", "an element holds : or ,",
-                       "bind the folder above it, or give it another name");
-    }
+    takeBinds(section, commands);
     for (const std::string_view key : {"container_pull", "container_stop", "container_binds"}) {
         if (!section.texts(key).empty() && commands.run.empty()) {
             section.report(key, "says nothing without a command that runs containers",

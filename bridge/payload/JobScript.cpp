@@ -120,11 +120,9 @@ public:
             return environment.error();
         }
         add("env.sh", *environment);
-        plan_.stages.push_back(getSourcesStage(job_, settings, context_));
-        const auto caches = addCaches(settings);
-        if (std::any_of(job_.dependencies.begin(), job_.dependencies.end(), hasArchive)) {
-            plan_.stages.push_back(downloadStage(job_.dependencies, settings));
-        }
+        addSite();
+        const auto caches = plannedCaches();
+        addFetching(caches, settings);
         addSteps(settings);
         for (auto& stage : archiveCacheStages(caches, context_.cache, job_.projectId, settings)) {
             plan_.stages.push_back(std::move(stage));
@@ -132,7 +130,6 @@ public:
         if (auto added = addCollection(); !added) {
             return added.error();
         }
-        addSite();
         addFiles(plan_.stages);
         plan_.slug = place->empty() ? slugOf(job_) : *place;
         plan_.sections = job_.traceSections;
@@ -180,7 +177,29 @@ private:
         }
     }
 
-    std::vector<PlannedCache> addCaches(const Settings& settings) {
+    void addFetching(const std::vector<PlannedCache>& caches, const Settings& settings) {
+        const bool hasArchives =
+            std::any_of(job_.dependencies.begin(), job_.dependencies.end(), hasArchive);
+        plan_.stages.push_back(
+            getSourcesStage(job_, settings, context_, hasArchives && !keepsOthers(caches)));
+        if (!caches.empty()) {
+            plan_.stages.push_back(
+                restoreCacheStage(caches, context_.cache, job_.projectId, settings));
+        }
+        if (hasArchives) {
+            plan_.stages.push_back(downloadStage(job_.dependencies, settings));
+        }
+    }
+
+    /// Whether a cache or the home may hold what was made of other sources, and since the pipeline
+    /// began.
+    bool keepsOthers(const std::vector<PlannedCache>& caches) const {
+        return plan_.site.home != Site::Home::Private ||
+               std::any_of(caches.begin(), caches.end(),
+                           [](const auto& cache) { return cache.plan.pull; });
+    }
+
+    std::vector<PlannedCache> plannedCaches() {
         if (job_.cache.empty()) {
             return {};
         }
@@ -192,10 +211,6 @@ private:
         auto caches = planCaches(job_, variables_, script_.warnings);
         for (const auto& cache : caches) {
             warnOfLiterals("cache", cache.entry);
-        }
-        if (!caches.empty()) {
-            plan_.stages.push_back(
-                restoreCacheStage(caches, context_.cache, job_.projectId, settings));
         }
         return caches;
     }

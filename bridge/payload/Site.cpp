@@ -11,7 +11,10 @@ namespace {
 // After `--` no chmod takes a mode for a file, POSIXLY_CORRECT or not.
 constexpr std::string_view kFunctions = R"gb(
 # gb_need_own FOLDER WHAT: others could put a folder of their own in the place of one that is made in it.
+# In a namespace of users root may have another number: that of the owner of /proc/sys.
 gb_need_own() {
+  [ -n "$(find -L "$1" -maxdepth 0 \( -user "$(id -u)" -o -user 0 -o -user "$(stat -c %u /proc/sys)" \))" ] ||
+    gb_unprepared "the $2 of this backend belongs neither to root nor to the account of this job"
   [ -n "$(find -L "$1" -maxdepth 0 \( ! -perm /022 -o -perm -1000 \))" ] ||
     gb_unprepared "other accounts may write into the $2 of this backend, and it has no sticky bit (chmod +t)"
 }
@@ -52,20 +55,22 @@ gb_sweep() {
 # gb_take_builds: sets gb_builds, what the stages call the folder of builds, gb_place, what this shell
 # calls it, and gb_enter, the words that lead a stage to where they are one.
 gb_take_builds() {
-  local bind way folder real
+  local bind way folder real home=
   gb_place=$gb_root/builds gb_builds=$gb_place
   mkdir -m 755 -- "$gb_place" || gb_unprepared "$gb_root is not writable"
   [ -n "$gb_builds_dir" ] || return 0
   [ -d "$gb_builds_dir" ] ||
     gb_unprepared "the builds_dir $gb_builds_dir of this backend is not there on this node"
   real=$(cd -- "$gb_builds_dir" && pwd -P)
-  for folder in "$gb_folder" "$gb_root"; do
+  [ "$gb_home" != real ] || home=$(unset HOME; printf %s ~)
+  for folder in "$gb_folder" "$gb_root" ${home:+"$home"}; do
     [[ $(cd -- "$folder" && pwd -P)/ != "${real%/}"/* ]] ||
       gb_unprepared "the builds_dir $gb_builds_dir of this backend would hide the files of this job in $folder"
   done
+  # What the node mounts later, as autofs does, appears there too; what is mounted there does not leave it.
   bind='mount --bind -- "$1" "$2" && shift 2 && exec "$@"'
   for way in '' '--user --map-current-user --keep-caps'; do
-    gb_enter=(unshare --mount $way -- bash -c "$bind" bash "$gb_place" "$gb_builds_dir")
+    gb_enter=(unshare --mount --propagation slave $way -- bash -c "$bind" bash "$gb_place" "$gb_builds_dir")
     # The right to mount must not become the job's.
     [ -z "$way" ] || gb_enter+=(setpriv --inh-caps=-all --ambient-caps=-all --)
     if "${gb_enter[@]}" test "$gb_place" -ef "$gb_builds_dir"; then
@@ -77,32 +82,52 @@ gb_take_builds() {
   gb_take_slot
 }
 # gb_take_slot: where nothing may be mounted, the first folder of this project that no job on this node
-# has. The lock is as old as the last process that has inherited it.
+# has. The lock ends with the last process that has inherited and not closed it, or with one that unlocks
+# it: who means ill can still write into the folder of a later job of the account.
 gb_take_slot() {
-  local n
+  local n why='none of the folders of this project is free'
   [ -w "$gb_builds_dir" ] ||
     gb_unprepared "this node allows no mount namespace, and the account of this job must not write into the builds_dir $gb_builds_dir of this backend (chmod 1777)"
+  # Names and locks must be those of this node alone.
+  case $(stat -f -c %T -- "$gb_builds_dir") in
+    nfs* | lustre | gpfs | fhgfs | beegfs | ceph | fuse* | smb* | cifs | afs | k-afs | gfs* | ocfs2 | panfs)
+      gb_unprepared "this node allows no mount namespace, and the builds_dir $gb_builds_dir of this backend must then be on a disk of the node's own"
+      ;;
+  esac
   gb_need_own "$gb_builds_dir" "builds_dir $gb_builds_dir"
   gb_need_room "$gb_builds_dir"
   for ((n = 0; n < gb_most_slots; n++)); do
     gb_builds=$gb_builds_dir/$gb_project.$n
-    mkdir -m 700 -- "$gb_builds"
+    mkdir -m 700 -- "$gb_builds" || [ -e "$gb_builds" ] || [ -L "$gb_builds" ] || {
+      why='no folder can be made'
+      break
+    }
     [ ! -L "$gb_builds" ] && [ -d "$gb_builds" ] && [ -O "$gb_builds" ] &&
       chmod -- 700 "$gb_builds" || continue
     exec 8<"$gb_builds" && flock -n 8
     case $? in
       0) ;;
       1) continue ;;
-      *) break ;;  # This file system has no locks.
+      *) why='no folder can be locked'; break ;;
     esac
-    gb_empty "$gb_builds" || continue
+    ! gb_is_entered "$gb_builds" && gb_empty "$gb_builds" timeout 60 || continue
     gb_place=$gb_builds gb_slot=$gb_builds
     return
   done
-  gb_unprepared "no folder can be locked in the builds_dir $gb_builds_dir of this backend"
+  gb_unprepared "$why in the builds_dir $gb_builds_dir of this backend"
 }
+# gb_is_entered FOLDER: whether a process of this account is in it.
+gb_is_entered() {
+  local real
+  real=$(cd -- "$1" && pwd -P)
+  [ -n "$(find /proc/[0-9]*/cwd -maxdepth 0 \( -lname "$real" -o -lname "$real/*" \) -print -quit)" ]
+}
+# gb_empty FOLDER WORDS...: WORDS go before the command.
 gb_empty() {
-  find "$1" -mindepth 1 -delete || { chmod -R u+rwX -- "$1"; find "$1" -mindepth 1 -delete; }
+  "${@:2}" bash -c 'find "$1" -xdev -mindepth 1 -delete || {
+    find "$1" -xdev -type d -exec chmod u+rwx -- {} \;
+    find "$1" -xdev -mindepth 1 -delete
+  }' bash "$1"
 }
 # gb_find_home: sets gb_home, of steps, and gb_step_login, how their shells are started.
 gb_find_home() {

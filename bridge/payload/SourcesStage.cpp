@@ -1,6 +1,5 @@
 #include <algorithm>
 
-#include "bridge/payload/Dependency.h"
 #include "bridge/payload/Lfs.h"
 #include "bridge/payload/Shell.h"
 #include "bridge/payload/StageText.h"
@@ -143,26 +142,32 @@ std::string checkout(const gitlab::GitInfo& git, const Settings& settings, bool 
 /// The sources become as old as the pipeline: what its earlier jobs made of them is newer, and what
 /// was made of others before is not. For git they would be changed then, if it did not look again.
 constexpr std::string_view kAge = R"gb(gb_age() {
-  [[ ${CI_PIPELINE_CREATED_AT-} =~ ^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}Z$ ]] &&
-    [[ $CI_PIPELINE_CREATED_AT < $(date -u +%Y-%m-%dT%H:%M:%SZ) ]] || return
-  git ls-files -z "$@" | xargs -0 -r touch -c -h -d "$CI_PIPELINE_CREATED_AT" --
+  local began
+  [[ ${CI_PIPELINE_CREATED_AT-} =~ ^[0-9]{4}(-[0-9]{2}){2}T[0-9]{2}(:[0-9]{2}){2}(Z|[+-][0-9]{2}:[0-9]{2})$ ]] &&
+    began=$(date -d "$CI_PIPELINE_CREATED_AT" +%s) && [ "$began" -lt "$(date +%s)" ] || {
+    echo 'The files of the sources are new: CI_PIPELINE_CREATED_AT is no time that has passed'
+    return
+  }
+  echo "The files of the sources are as old as the pipeline: $CI_PIPELINE_CREATED_AT"
+  git ls-files -z "$@" | xargs -0 -r touch -c -h -d "@$began" --
   git update-index -q --refresh
   [ $# = 0 ] || git submodule --quiet foreach --recursive 'git update-index -q --refresh || :'
 }
 )gb";
 
-/// For a job with archives of others. A cache may be of other sources, and newer than the pipeline.
-std::string agedSources(const gitlab::JobDescription& job, const Settings& settings) {
-    if (!settings.gitCheckout || !job.cache.empty() ||
-        std::none_of(job.dependencies.begin(), job.dependencies.end(), hasArchive)) {
+std::string agedSources(const Settings& settings) {
+    if (!settings.gitCheckout) {
         return {};
     }
-    const bool deep = settings.submodules != SubmoduleStrategy::None;
-    return std::string(kAge) + "gb_age" + (deep ? " --recurse-submodules" : "") + " || :\n";
+    // What --remote takes may have come after the pipeline's earlier jobs.
+    const bool deep =
+        settings.submodules != SubmoduleStrategy::None && !isOfRemoteBranches(settings);
+    return std::string(kAge) + "gb_age" + (deep ? " --recurse-submodules" : "") +
+           " 2>/dev/null || :\n";
 }
 
 std::string sources(const gitlab::JobDescription& job, const Settings& settings,
-                    const ScriptContext& context) {
+                    const ScriptContext& context, bool aged) {
     const auto site = siteOf(job.git.repoUrl);
     auto text = stageHead(settings.debugTrace) +
                 "export GIT_TERMINAL_PROMPT=0 GCM_INTERACTIVE=Never\n"
@@ -190,7 +195,7 @@ std::string sources(const gitlab::JobDescription& job, const Settings& settings,
                                          : "Fetching changes...");
     text += initialise(job.git, !site.empty());
     text += fetch(job.git, settings, context) + checkout(job.git, settings, !site.empty());
-    text += agedSources(job, settings);
+    text += aged ? agedSources(settings) : "";
     return text + scriptItems(hook(job, "post_get_sources_script"));
 }
 
@@ -204,11 +209,11 @@ std::string clearWorktree() {
 }  // namespace
 
 Stage getSourcesStage(const gitlab::JobDescription& job, const Settings& settings,
-                      const ScriptContext& context) {
+                      const ScriptContext& context, bool aged) {
     return {.phase = Stage::Phase::Prepare,
             .name = "get_sources",
             .title = "Getting source from Git repository",
-            .text = sources(job, settings, context),
+            .text = sources(job, settings, context, aged),
             // What is wrong in the variables stays wrong.
             .attempts = submoduleFault(settings).empty() ? settings.getSourcesAttempts : 1,
             .repairs = {

@@ -32,8 +32,9 @@ struct Stage {
     std::string why = {};  ///< Status::why when it fails, unless there is one already.
 };
 
+/// `aged`: the files become as old as the pipeline.
 Stage getSourcesStage(const gitlab::JobDescription& job, const Settings& settings,
-                      const ScriptContext& context);
+                      const ScriptContext& context, bool aged);
 
 /// Unpacks `in/dependency.N.tar.gz` of each dependency that has an archive over the project folder,
 /// in their order: what was there under the same name, also a link, is replaced. No file is written

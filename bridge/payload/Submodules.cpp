@@ -31,6 +31,11 @@ std::string updateCommand(int depth, const Settings& settings, const std::string
 
 }  // namespace
 
+bool isOfRemoteBranches(const Settings& settings) {
+    const auto& flags = settings.submoduleUpdateFlags;
+    return std::find(flags.begin(), flags.end(), "--remote") != flags.end();
+}
+
 std::string submoduleFault(const Settings& settings) {
     if (settings.submodules == SubmoduleStrategy::Unknown) {
         return "unknown GIT_SUBMODULE_STRATEGY";
@@ -53,8 +58,6 @@ std::string submoduleSetup(const Settings& settings, bool hasCredentials) {
         settings.submodulePaths.empty() ? "" : " --" + quotedWords(settings.submodulePaths);
     const auto sync = "gb_submodule sync" + deep + paths + "\n";
     const auto each = "gb_submodule foreach" + deep + " ";
-    const bool remote = std::count(settings.submoduleUpdateFlags.begin(),
-                                   settings.submoduleUpdateFlags.end(), "--remote") > 0;
 
     // No submodule has files yet that would have to be cleaned: the folder is fresh.
     auto text = printGreen(
@@ -64,7 +67,7 @@ std::string submoduleSetup(const Settings& settings, bool hasCredentials) {
     text += "gb_submodule init" + paths + "\n" + sync;
     text += "if gb_update; then\n" + printGreen("Updated submodules") + sync + "else\n";
     text += "printf '\\033[0;33m%s\\033[0;m\\n' 'Updating submodules failed. Retrying...'\n";
-    if (remote) {
+    if (isOfRemoteBranches(settings)) {
         text += each + shellQuoted("git fetch origin '+refs/heads/*:refs/remotes/origin/*'") + "\n";
     }
     text += sync + "gb_update\n" + each + "'git reset --hard'\nfi\n";

@@ -274,7 +274,7 @@ gb_run_step() {
 # The profile of a node may end the shell, or put another program in its place. Once a script of the
 # job has run that is a failure like any other.
 gb_need_begun() {
-  local why='the profile of this node, or the shell_init of its backend, ended the shell before the first line of '
+  local why="the profile of this node, or the shell_init${gb_enter:+ or builds_dir} of its backend, ended the shell before the first line of "
   [ "$gb_outcome" = failed ] && [ -n "$gb_unbegun" ] || return 0
   echo  # Its last words may have no end of line.
   if [ -n "$gb_script_began" ]; then

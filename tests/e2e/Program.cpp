@@ -54,16 +54,4 @@ std::vector<std::string> linesOf(const std::string& text) {
     return lines;
 }
 
-bool isRoot() {
-    return ::geteuid() == 0;
-}
-
-std::string leftOut(const std::string& what) {
-    auto sentence = "this needs root and is not tested here: " + what;
-    if (std::getenv("GRIDBRIDGE_REQUIRE_ENGINES") != nullptr) {
-        ADD_FAILURE() << sentence;
-    }
-    return sentence;
-}
-
 }  // namespace gridbridge::testing

@@ -5,6 +5,8 @@
 #include <sys/types.h>
 #include <vector>
 
+#include "tests/fakes/LeftOut.h"
+
 namespace gridbridge::testing {
 
 /// What one run of a program printed, and its exit code; 128 + signal when a signal ended it.
@@ -22,9 +24,5 @@ Printed runProgram(std::vector<std::string> argv, uid_t account = 0);
 Printed runGridbridge(const std::vector<std::string>& arguments, uid_t account = 0);
 
 std::vector<std::string> linesOf(const std::string& text);
-bool isRoot();
-/// For GTEST_SKIP: that `what` needs root. With GRIDBRIDGE_REQUIRE_ENGINES=1, where nothing may be
-/// left out, the test fails.
-std::string leftOut(const std::string& what);
 
 }  // namespace gridbridge::testing

@@ -144,9 +144,13 @@ std::map<std::string, std::string> Repositories::submodulesOf(
     std::ifstream in(directory / ".gitmodules");
     std::string path;
     for (std::string key, equals, value; in >> key;) {
-        if (key == "path" && in >> equals >> value) {
+        if ((key != "path" && key != "url") || !(in >> equals >> std::ws) ||
+            !std::getline(in, value)) {
+            continue;
+        }
+        if (key == "path") {
             path = value;
-        } else if (key == "url" && in >> equals >> value && value.starts_with("../")) {
+        } else if (value.starts_with("../")) {
             // Relative to the project's own address.
             const auto place = (std::filesystem::path(project) / value).lexically_normal();
             modules[path] = (place.parent_path() / place.stem()).string();

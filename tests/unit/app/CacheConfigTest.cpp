@@ -92,7 +92,7 @@ TEST_F(CacheConfig, FolderIsApartFromAllOthers) {
     const auto with = [&](const std::string& folder) {
         return faults(
             runner("a", "allowed_projects = [\"physics/a\"]\ncache_dir = \"" + folder + "\"\n") +
-            asCi_);
+            asCi_ + "builds_dir = \"/builds\"\n");
     };
     EXPECT_THAT(with("/jobs/caches"),
                 ElementsAre(HasSubstr("the folder of caches and the work folder /jobs lie within "
@@ -100,6 +100,7 @@ TEST_F(CacheConfig, FolderIsApartFromAllOthers) {
     EXPECT_THAT(with("/state/x"), ElementsAre(HasSubstr("and the state folder /state lie")));
     EXPECT_THAT(with("/"), Contains(HasSubstr("lie within each other")));
     EXPECT_THAT(with("caches"), ElementsAre(HasSubstr("cache_dir: ")));
+    EXPECT_THAT(with("/builds/caches"), ElementsAre(HasSubstr("and the builds_dir /builds lie")));
     EXPECT_THAT(with("/caches"), IsEmpty());
 }
 

@@ -61,6 +61,13 @@ TEST_F(BackendConfigErrors, Containers) {
             ElementsAre("config.toml:11: backends.here.container_binds: an element holds : "
                         "or ,; bind the folder above it, or give it another name"));
     }
+    const std::string inBuilds = "container_binds = [\"/cvmfs\", \"/x/../builds/data\"]\n";
+    EXPECT_THAT(asBackend(local + "container = \"podman\"\n" + inBuilds),
+                ElementsAre("config.toml:11: backends.here.container_binds: an element is /builds "
+                            "or in it, where the project lies; bind a folder that has another "
+                            "path on the nodes"));
+    EXPECT_THAT(asBackend(local + "container_command = [\"{binds}\", \"{image}\"]\n" + inBuilds),
+                ::testing::IsEmpty());
     for (const std::string odd : {"/a:b", "/a,b"}) {
         const std::string folders = "type = \"local\"\nrun_as = \"ci\"\nwork_dir = \"" + odd +
                                     "\"\nscratch = \"" + odd + "\"\n";

@@ -4,10 +4,13 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <functional>
+#include <pwd.h>
 #include <signal.h>
 #include <thread>
 #include <unistd.h>
 
+#include "tests/fakes/LeftOut.h"
 #include "tests/fakes/TempDir.h"
 #include "tests/fakes/WaitUntil.h"
 #include "tests/unit/payload/ScriptRun.h"
@@ -50,6 +53,7 @@ protected:
     }
     std::string failureOf() const {
         ScriptRun one(job({"echo ne''ver"}), context);
+        one.shorten("gb_most_slots", 2);
         run(one);
         EXPECT_EQ(one.status().outcome, "system");
         EXPECT_EQ(one.status().stage, "prepare_script");
@@ -59,20 +63,30 @@ protected:
     std::string slot(int n) const {
         return (builds / ("gitlab.example.org-31." + std::to_string(n))).string();
     }
+    /// What a job says that does its last line when `meanwhile` has been done.
+    std::string textAround(const std::string& before, const std::function<void()>& meanwhile,
+                           const std::string& last) const {
+        ScriptRun one(job({before, ": >\"$GB_OUT/ready\"",
+                           "until [ -e \"$GB_OUT/go\" ]; do sleep 0.01; done", last}),
+                      context);
+        std::jthread running([&] { run(one); });
+        const bool began =
+            testing::waitUntil([&] { return one.exists("out/ready"); }, std::chrono::seconds(20));
+        if (began) {
+            meanwhile();
+        }
+        { std::ofstream(one.folder() / "out/go"); }
+        running.join();
+        EXPECT_TRUE(began) << one.text();
+        EXPECT_EQ(one.status().outcome, "success") << one.text();
+        return one.text();
+    }
     /// What a second job says that runs while the first one does.
     std::string besideAnother(const std::vector<std::string>& script) const {
-        ScriptRun first(job({"echo first >mine; : >\"$GB_OUT/ready\"",
-                             "until [ -e \"$GB_OUT/go\" ]; do sleep 0.01; done", "cat mine"}),
-                        context);
-        std::jthread running([&] { run(first); });
-        const bool began =
-            testing::waitUntil([&] { return first.exists("out/ready"); }, std::chrono::seconds(20));
-        auto text = began ? textOf(script) : "";
-        { std::ofstream(first.folder() / "out/go"); }
-        running.join();
-        EXPECT_TRUE(began) << first.text();
-        EXPECT_EQ(first.status().outcome, "success");
-        EXPECT_THAT(first.text(), HasSubstr("\nfirst\n"));
+        std::string text;
+        EXPECT_THAT(textAround(
+                        "echo first >mine", [&] { text = textOf(script); }, "cat mine"),
+                    HasSubstr("\nfirst\n"));
         return text;
     }
 
@@ -82,13 +96,16 @@ protected:
     ScriptContext context;
 };
 
+bool hasDone(const std::string& words) {
+    return std::system((words + " 2>/dev/null").c_str()) == 0;
+}
+
 /// Nobody asks there: some tests are about what the kernel allows.
 class BuildsDirNamespaceTest : public BuildsDirTest {
 protected:
     void SetUp() override {
-        const auto words = "unshare --mount mount --bind " + bin.string() + " " + bin.string();
-        if (std::system((words + " 2>/dev/null").c_str()) != 0) {
-            GTEST_SKIP() << "needs root that may mount";
+        if (!hasDone("unshare --mount mount --bind " + bin.string() + " " + bin.string())) {
+            GTEST_SKIP() << testing::leftOut("a mount of the job's own");
         }
     }
 };
@@ -117,8 +134,44 @@ TEST_F(BuildsDirNamespaceTest, WhatIsMadeThereIsCollectedAndGoneAfterwards) {
     EXPECT_TRUE(std::filesystem::is_empty(one.scratch()));
 }
 
+/// As autofs does when somebody looks.
+TEST_F(BuildsDirNamespaceTest, WhatTheNodeMountsLaterIsSeenAndWhatTheStageMountsIsNot) {
+    const auto node = top.path() / "node";
+    std::filesystem::create_directory(node);
+    const auto words = "mount -t tmpfs none " + node.string();
+    ASSERT_TRUE(hasDone(words + " && mount --make-shared " + node.string()));
+    std::filesystem::create_directories(node / "builds");
+    std::filesystem::create_directories(node / "cvmfs");
+    context.site.buildsDir = node / "builds";
+    bool leaked = true;
+    for (const std::string refused : {"none", "1"}) {
+        program("unshare", "case \"$*\" in *--user*) ;; *) [ " + refused +
+                               " = none ] || exit 1 ;; esac\nexec /usr/bin/unshare \"$@\"\n");
+        EXPECT_THAT(textAround(
+                        "true",
+                        [&] {
+                            leaked = hasDone("mountpoint " + (node / "builds").string());
+                            hasDone("mount -t tmpfs none " + (node / "cvmfs").string());
+                            std::ofstream(node / "cvmfs/software") << "1";
+                        },
+                        "echo \"[$(ls '" + (node / "cvmfs").string() + "')]\""),
+                    HasSubstr("\n[software]\n"));
+        EXPECT_FALSE(leaked);
+        hasDone("umount -l " + (node / "cvmfs").string());
+    }
+    EXPECT_TRUE(hasDone("umount -l " + node.string()));
+}
+
+TEST_F(BuildsDirNamespaceTest, NamespaceThatIsRefusedLaterIsToldWithWhatMayBeItsCause) {
+    program("unshare", "case \"$*\" in *' test '*) exec /usr/bin/unshare \"$@\" ;; esac\nexit 1\n");
+    EXPECT_THAT(failureOf(),
+                HasSubstr("the profile of this node, or the shell_init or builds_dir of its "
+                          "backend, ended the shell before the first line of the job"));
+}
+
 TEST_F(BuildsDirNamespaceTest, OneOfAUserIsTakenWhereThereIsNoOtherAndTheRightToMountIsNotTheJobs) {
-    program("unshare", "[ \"$1 $2\" != '--mount --' ] || exit 1\nexec /usr/bin/unshare \"$@\"\n");
+    program("unshare",
+            "case \"$*\" in *--user*) ;; *) exit 1 ;; esac\nexec /usr/bin/unshare \"$@\"\n");
     program("setpriv",
             "echo \"$*\" >>" + (top.path() / "told").string() + "\nexec /usr/bin/setpriv \"$@\"\n");
     EXPECT_THAT(textOf({"pwd"}), HasSubstr("\n" + (builds / "group/project").string() + "\n"));
@@ -153,15 +206,25 @@ TEST_F(BuildsDirTest, WhatAKilledJobLeftInItsFolderIsNotTheNextOnes) {
                 HasSubstr("[]\n" + slot(0) + "/group/project\n700\n"));
 }
 
-/// Who has its folder open may still write into it.
+/// By its lock, or by where it is.
 TEST_F(BuildsDirTest, FolderOfAProcessThatOutlivedItsJobIsLeftAlone) {
     allowNoNamespace();
-    const auto text = textOf(
-        {"setsid sh -c 'echo $$ >\"$GB_OUT/pid\"; exec sleep 60' >/dev/null 2>&1 & sleep 0.2",
-         "echo \"pid=$(cat \"$GB_OUT/pid\").\""});
-    const auto at = text.rfind("pid=") + 4;
+    for (const std::string left : {"cd /; exec sleep 60", "exec sleep 60 8<&-"}) {
+        const auto text = textOf(
+            {"setsid sh -c 'echo $$ >\"$GB_OUT/pid.part\"; mv "
+             "\"$GB_OUT/pid.part\" \"$GB_OUT/pid\"; " +
+                 left + "' >/dev/null 2>&1 &",
+             "until [ -e \"$GB_OUT/pid\" ]; do :; done", "echo \"pid=$(cat \"$GB_OUT/pid\").\""});
+        const auto at = text.rfind("pid=") + 4;
+        EXPECT_THAT(textOf({"pwd"}), HasSubstr("\n" + slot(1) + "/group/project\n")) << left;
+        ::kill(std::stoi(text.substr(at)), SIGKILL);
+    }
+}
+
+TEST_F(BuildsDirTest, FolderThatTakesLongToEmptyIsPassedOver) {
+    allowNoNamespace();
+    program("timeout", "case \"$*\" in '60 '*.0) exit 124 ;; esac\nexec /usr/bin/timeout \"$@\"\n");
     EXPECT_THAT(textOf({"pwd"}), HasSubstr("\n" + slot(1) + "/group/project\n"));
-    ::kill(std::stoi(text.substr(at)), SIGKILL);
 }
 
 TEST_F(BuildsDirTest, LinksAndFoldersOfOthersAreNotFollowed) {
@@ -189,12 +252,30 @@ TEST_F(BuildsDirTest, NodeThatCannotKeepThePromiseIsAFailureOfTheSystem) {
                 HasSubstr(unprepared + "other accounts may write into the builds_dir " +
                           builds.string() + " of this backend, and it has no sticky"));
     std::filesystem::permissions(builds, std::filesystem::perms(01777));
+    const std::string inBuilds = " in the builds_dir " + builds.string();
+    program("mkdir", "[ \"$2\" != 700 ] || exit 1\nexec /bin/mkdir \"$@\"\n");
+    EXPECT_THAT(failureOf(), HasSubstr(unprepared + "no folder can be made" + inBuilds));
+    std::filesystem::remove(bin / "mkdir");
+    program("flock", "exit 1\n");
+    EXPECT_THAT(failureOf(),
+                HasSubstr(unprepared + "none of the folders of this project is free" + inBuilds));
     program("flock", "exit 71\n");
-    EXPECT_THAT(failureOf(), HasSubstr(unprepared + "no folder can be locked in the builds_dir "));
+    EXPECT_THAT(failureOf(), HasSubstr(unprepared + "no folder can be locked" + inBuilds));
+    program("stat", "[ \"$1\" != -f ] || { echo nfs; exit; }\nexec /usr/bin/stat \"$@\"\n");
+    EXPECT_THAT(failureOf(), HasSubstr("must then be on a disk of the node's own\n"));
+    std::filesystem::remove(bin / "stat");
+    if (::geteuid() == 0) {
+        ASSERT_EQ(::chown(builds.c_str(), 1234, 0), 0);
+        EXPECT_THAT(failureOf(), HasSubstr("belongs neither to root nor to the account of this"));
+    }
     context.site.buildsDir = "/";
     EXPECT_THAT(failureOf(), HasSubstr("the builds_dir / of this backend would hide the files"));
     context.site.buildsDir = (builds / "absent").string();
     EXPECT_THAT(failureOf(), HasSubstr("/absent of this backend is not there on this node\n"));
+    context.site.home = Site::Home::Real;
+    const std::string home = ::getpwuid(::geteuid())->pw_dir;
+    context.site.buildsDir = home;
+    EXPECT_THAT(failureOf(), HasSubstr("would hide the files of this job in " + home));
 }
 
 TEST_F(BuildsDirTest, RoomThatMinScratchAsksForIsSoughtWhereTheProjectLies) {

@@ -73,7 +73,7 @@ protected:
     }
     /// The service is in the east now, the job in the west.
     std::string textOf(const gitlab::JobDescription& job) {
-        ScriptRun run(job);
+        ScriptRun run(job, context_);
         {
             const TimeZone zone(kEast);
             const Fd zip(::open(this->zip().c_str(), O_RDONLY));
@@ -89,6 +89,7 @@ protected:
         return run.text();
     }
     std::filesystem::path zip() const { return top_ / "artifacts.zip"; }
+    ScriptContext context_ = contextNow();
 };
 
 TEST_F(RoundTripTest, MakeBuildsNothingAgainWhateverTheTimeZones) {
@@ -98,6 +99,27 @@ TEST_F(RoundTripTest, MakeBuildsNothingAgainWhateverTheTimeZones) {
     EXPECT_THAT(text, HasSubstr("\nuptodate\n"));
     EXPECT_THAT(text, HasSubstr("\n2026-01-02 03:04:05.000000000 +0000\n"));
     EXPECT_THAT(text, HasSubstr("\nunchanged\n"));
+    EXPECT_THAT(text, HasSubstr("\nThe files of the sources are as old as the pipeline: "
+                                "2026-01-02T03:04:05Z\n"));
+}
+
+/// A server's own time zone stands in what it sends.
+TEST_F(RoundTripTest, PipelineBeganWhereTheServersClockIs) {
+    build();
+    auto east = later({"make -q && echo up''todate", "TZ=UTC stat -c %y source"});
+    setVariable(east, "CI_PIPELINE_CREATED_AT", "2026-01-02T01:04:05+03:00");
+    const auto text = textOf(east);
+    EXPECT_THAT(text, HasSubstr("\nuptodate\n"));
+    EXPECT_THAT(text, HasSubstr("\n2026-01-01 22:04:05.000000000 +0000\n"));
+
+    for (const std::string odd : {"yesterday", "2026-13-02T01:04:05Z", ""}) {
+        setVariable(east, "CI_PIPELINE_CREATED_AT", odd);
+        east.steps.front().script = {"make -q || echo st''ale"};
+        const auto told = textOf(east);
+        EXPECT_THAT(told, HasSubstr("\nstale\n"));
+        EXPECT_THAT(told, HasSubstr("\nThe files of the sources are new: CI_PIPELINE_CREATED_AT "
+                                    "is no time that has passed\n"));
+    }
 }
 
 /// An archive from before the pipeline may be of other sources, and so may whatever is in a cache.
@@ -107,13 +129,33 @@ TEST_F(RoundTripTest, SourcesAreNewerThanWhatMayHaveBeenMadeOfOthers) {
     setVariable(young, "CI_PIPELINE_CREATED_AT", "2999-01-02T03:04:05Z");
     EXPECT_THAT(textOf(young), HasSubstr("\nstale\n"));
 
+    context_.cache.folder = top_.string();
     auto cached = later({"make -q || echo st''ale"});
+    cached.projectId = 31;
     cached.cache.push_back({.key = "k", .paths = {"other/"}});
     EXPECT_THAT(textOf(cached), HasSubstr("\nstale\n"));
+    context_.cache.folder.clear();
+
+    context_.site.home = Site::Home::Project;
+    auto atHome = later({"make -q || echo st''ale"});
+    atHome.projectId = 31;
+    EXPECT_THAT(textOf(atHome), HasSubstr("\nstale\n"));
+    context_.site.home = Site::Home::Private;
 
     const auto old =
         textOf(later({"touch -d 2026-01-02T03:04:04Z out/part", "make -q || echo st''ale"}));
     EXPECT_THAT(old, HasSubstr("\nstale\n"));
+}
+
+TEST_F(RoundTripTest, CacheThatIsNotRestoredMakesNoDifference) {
+    build();
+    auto cached = later({"make -q && echo up''todate"});
+    cached.projectId = 31;
+    cached.cache.push_back({.key = "k", .paths = {"other/"}});
+    EXPECT_THAT(textOf(cached), HasSubstr("\nuptodate\n")) << "there are no caches";
+    context_.cache.folder = top_.string();
+    cached.cache.front().policy = "push";
+    EXPECT_THAT(textOf(cached), HasSubstr("\nuptodate\n"));
 }
 
 TEST_F(RoundTripTest, FilesOfSubmodulesAreAsOldAsThePipelineToo) {
@@ -126,6 +168,11 @@ TEST_F(RoundTripTest, FilesOfSubmodulesAreAsOldAsThePipelineToo) {
                        "git diff-index --quiet HEAD"});
     setVariable(deep, "GIT_SUBMODULE_STRATEGY", "recursive");
     EXPECT_THAT(textOf(deep), HasSubstr("\n2026-01-02 03:04:05.000000000 +0000\n"));
+
+    // A branch may have gone on since the pipeline's earlier jobs.
+    setVariable(deep, "GIT_SUBMODULE_UPDATE_FLAGS", "--remote");
+    deep.steps.front().script = {"[ lib/part.h -nt source ] && echo n''ewer"};
+    EXPECT_THAT(textOf(deep), HasSubstr("\nnewer\n"));
 }
 
 }  // namespace

@@ -15,6 +15,7 @@
 #include "backends/diracx/DiracTokens.h"
 #include "backends/diracx/DiracxClient.h"
 #include "backends/diracx/DiracxJdl.h"
+#include "backends/diracx/DiracxSandbox.h"
 #include "backends/diracx/DiracxStates.h"
 #include "bridge/folder/JobFolders.h"
 

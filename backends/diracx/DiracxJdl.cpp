@@ -101,11 +101,9 @@ Result<std::string> diracxJdl(const DiracxConfig& config, const BatchJob& job,
     }
     auto outputs = diracxOutputs(job);
     outputs.insert(outputs.end(), {kDiracxBatchLog, kDiracxExitName});
-    for (const auto* names : {&outputs, &sandboxes}) {
-        if (!std::all_of(names->begin(), names->end(), isPlain)) {
-            return permanentError("a file of " + job.key.value +
-                                  " has a name that is no plain one");
-        }
+    if (!std::all_of(outputs.begin(), outputs.end(), isPlain) ||
+        !std::all_of(sandboxes.begin(), sandboxes.end(), isPlain)) {
+        return permanentError("a file of " + job.key.value + " has a name that is no plain one");
     }
     Attributes all{{"JobName", quoted(job.key.value)},
                    {"JobGroup", quoted(group)},

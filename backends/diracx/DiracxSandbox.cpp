@@ -181,6 +181,8 @@ Result<std::string> packSandbox(const std::vector<SandboxFile>& files) {
     bool good =
         archive_write_set_format_ustar(target.get()) == ARCHIVE_OK &&
         archive_write_add_filter_zstd(target.get()) == ARCHIVE_OK &&
+        // Zeros behind a zstd frame are an error to those that unpack it.
+        archive_write_set_bytes_in_last_block(target.get(), 1) == ARCHIVE_OK &&
         archive_write_open(target.get(), &packed, nullptr, &appendTo, nullptr) == ARCHIVE_OK;
     for (const auto& file : files) {
         good = good && add(target.get(), file);

@@ -51,6 +51,7 @@ engine_test(sge Sge engines/SgeFaultTest.cpp)
 engine_faults(sge 1)
 engine_test(oar Oar engines/OarFaultTest.cpp)
 engine_faults(oar 1)
+engine_test(diracx Diracx)
 
 # A container runtime: jobs of the local backend in it.
 add_executable(container_engine_test engines/EngineMain.cpp engines/Engine.cpp engines/ContainerEngineTest.cpp

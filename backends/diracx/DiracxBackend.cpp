@@ -31,6 +31,11 @@ std::string wordsOf(const DiracxJob& job) {
            std::to_string(job.reschedules);
 }
 
+/// A time that DIRAC takes for the newest. The server's clock is known to the second, rounded down.
+WallTime stampAfter(const DiracxPast& past, WallTime serverNow) {
+    return std::max<WallTime>(serverNow + seconds(1), past.newest + Millis(1));
+}
+
 RemoteId remoteId(const DiracxJob& job) {
     return {std::to_string(job.id)};
 }
@@ -128,7 +133,7 @@ Result<DiracxBackend::Known> DiracxBackend::look(const CallContext& ctx,
 }
 
 DiracxKill DiracxBackend::killOf(const DiracxJob& job, WallTime serverNow, const char* why) {
-    return {job.id, std::max(serverNow, pastOf(job).newest + Millis(1)), why};
+    return {job.id, stampAfter(pastOf(job), serverNow), why};
 }
 
 Result<std::map<std::int64_t, std::string>> DiracxBackend::kill(
@@ -209,7 +214,7 @@ void DiracxBackend::killReruns(const CallContext& ctx, const Known& known,
         const auto past = pasts.find(key);
         if (past != pasts.end() && past->second.startedBefore &&
             !isDiracxFinal(jobs.front().status)) {
-            const auto at = std::max(known.serverNow, past->second.newest + Millis(1));
+            const auto at = stampAfter(past->second, known.serverNow);
             kills.push_back({jobs.front().id, at, kDiracxNotAgain});
         }
     }
@@ -291,40 +296,63 @@ std::vector<Result<LogChunk>> DiracxBackend::readLogs(const CallContext&,
     return readSharedLogs(folders_, requests);
 }
 
+DiracxBackend::Killed DiracxBackend::killAll(const CallContext& ctx, std::span<const JobRef> refs,
+                                             bool onlyWaiting) {
+    Killed killed;
+    // What DIRAC heard of a job between our look and our kill is newer than that, which does
+    // nothing then.
+    constexpr int kMostTries = 4;
+    for (int tries = 0; tries < kMostTries; ++tries) {
+        auto known = look(ctx, refs, true);
+        if (!known) {
+            killed.error = withoutEffect(known.error());
+            return killed;
+        }
+        killed.known = std::move(known).value();
+        std::vector<DiracxKill> kills;
+        for (const auto& [key, jobs] : killed.known.jobs) {
+            for (const auto& job : jobs) {
+                if (!isDiracxFinal(job.status) && (!onlyWaiting || isDiracxWaiting(job.status))) {
+                    kills.push_back(killOf(job, killed.known.serverNow, kDiracxNotWanted));
+                }
+            }
+        }
+        const auto states = kill(ctx, kills);
+        if (!states) {
+            killed.error = states.error();
+            return killed;
+        }
+        std::erase_if(kills, [&](const DiracxKill& each) {
+            const auto state = states->find(each.id);
+            if (state != states->end() && state->second == "Killed") {
+                killed.ids.insert(each.id);
+            }
+            return state != states->end() && isDiracxFinal(state->second);
+        });
+        if (kills.empty()) {
+            return killed;
+        }
+    }
+    killed.error = transientError("DIRAC has not killed the job");
+    return killed;
+}
+
 std::vector<Result<CancelOutcome>> DiracxBackend::cancel(const CallContext& ctx,
                                                          std::span<const CancelRequest> requests) {
-    std::vector<Result<CancelOutcome>> results(requests.size(), CancelOutcome::AlreadyGone);
     std::vector<JobRef> refs;
     for (const auto& request : requests) {
         refs.push_back(request.ref);
     }
-    const auto known = look(ctx, refs, true);
-    if (!known) {
-        return {requests.size(), withoutEffect(known.error())};
-    }
-    std::vector<DiracxKill> kills;
-    for (const auto& [key, jobs] : known->jobs) {
-        for (const auto& job : jobs) {
-            if (!isDiracxFinal(job.status)) {
-                kills.push_back(killOf(job, known->serverNow, kDiracxNotWanted));
-            }
-        }
-    }
-    const auto states = kill(ctx, kills);
-    for (std::size_t i = 0; i < refs.size(); ++i) {
-        const auto* const job = known->of(refs[i].key);
-        if (job == nullptr || isDiracxFinal(job->status)) {
-            continue;
-        }
-        if (!states) {
-            results[i] = states.error();
-            continue;
-        }
-        const auto state = states->find(job->id);
-        if (state == states->end() || !isDiracxFinal(state->second)) {
-            results[i] = transientError("DIRAC has not killed the job");
-        } else if (state->second == "Killed") {
-            results[i] = CancelOutcome::Requested;
+    const auto killed = killAll(ctx, refs, false);
+    std::vector<Result<CancelOutcome>> results;
+    for (const auto& ref : refs) {
+        const auto* const job = killed.known.of(ref.key);
+        if (job != nullptr && killed.ids.contains(job->id)) {
+            results.emplace_back(CancelOutcome::Requested);
+        } else if (killed.error && (job == nullptr || !isDiracxFinal(job->status))) {
+            results.emplace_back(*killed.error);
+        } else {
+            results.emplace_back(CancelOutcome::AlreadyGone);
         }
     }
     return results;
@@ -332,41 +360,24 @@ std::vector<Result<CancelOutcome>> DiracxBackend::cancel(const CallContext& ctx,
 
 std::vector<Result<void>> DiracxBackend::release(const CallContext& ctx,
                                                  std::span<const JobRef> refs) {
-    std::vector<Result<void>> results(refs.size());
-    const auto known = look(ctx, refs, true);
-    if (!known) {
-        return {refs.size(), withoutEffect(known.error())};
-    }
-    std::vector<DiracxKill> kills;
-    std::vector<std::size_t> waiting;
-    for (std::size_t i = 0; i < refs.size(); ++i) {
-        const auto* const job = known->of(refs[i].key);
-        if (job == nullptr || isDiracxFinal(job->status)) {
+    const auto killed = killAll(ctx, refs, true);
+    std::vector<Result<void>> results;
+    for (const auto& ref : refs) {
+        const auto* const job = killed.known.of(ref.key);
+        const bool isOver =
+            job != nullptr && (killed.ids.contains(job->id) || isDiracxFinal(job->status));
+        if (killed.error && !isOver) {
+            results.emplace_back(transientError(killed.error->message));
             continue;
         }
-        if (isDiracxWaiting(job->status)) {
-            kills.push_back(killOf(*job, known->serverNow, kDiracxNotWanted));
-            waiting.push_back(i);
-        } else {
-            results[i] = permanentError("the job " + refs[i].key.value + " still runs");
+        if (job != nullptr && !isOver) {
+            results.emplace_back(permanentError("the job " + ref.key.value + " still runs"));
+            continue;
         }
-    }
-    const auto states = kill(ctx, kills);
-    for (std::size_t n = 0; n < waiting.size(); ++n) {
-        const auto gone =
-            states && states->contains(kills[n].id) && isDiracxFinal(states->at(kills[n].id));
-        if (!gone) {
-            results[waiting[n]] =
-                transientError(states ? "DIRAC has not killed the job" : states.error().message);
-        }
-    }
-    for (std::size_t i = 0; i < refs.size(); ++i) {
-        if (results[i].ok()) {
-            results[i] = folders_.free({refs[i].key, refs[i].account});
-            const std::lock_guard lock(mutex_);
-            remembered_.erase(refs[i].key.value);
-            outputMissing_.erase(refs[i].key.value);
-        }
+        results.push_back(folders_.free({ref.key, ref.account}));
+        const std::lock_guard lock(mutex_);
+        remembered_.erase(ref.key.value);
+        outputMissing_.erase(ref.key.value);
     }
     return results;
 }

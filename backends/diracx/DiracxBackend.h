@@ -66,6 +66,12 @@ private:
         DiracxPast past;
     };
 
+    struct Killed {
+        Known known;                 ///< As last seen, before the last kill.
+        std::set<std::int64_t> ids;  ///< Proven by the state in DIRAC's answers.
+        std::optional<Error> error;  ///< Of all others.
+    };
+
     Result<Known> look(const CallContext& ctx, std::span<const JobRef> refs, bool history);
     Result<void> lookBy(const CallContext& ctx, DiracxQuery query, Known& known);
     /// Of those that need it, asked anew for those that changed.
@@ -74,6 +80,8 @@ private:
     static DiracxKill killOf(const DiracxJob& job, WallTime serverNow, const char* why);
     Result<std::map<std::int64_t, std::string>> kill(const CallContext& ctx,
                                                      const std::vector<DiracxKill>& kills);
+    /// Whatever of these jobs is not over, or waits, in as many tries as that may need.
+    Killed killAll(const CallContext& ctx, std::span<const JobRef> refs, bool onlyWaiting);
     /// Of one key there is to be one job.
     void killSecondCopies(const CallContext& ctx, const Known& known);
     void killReruns(const CallContext& ctx, const Known& known,

@@ -150,8 +150,7 @@ private:
         runner.backend = *name;
         const auto* named = config_.backend(*name);
         runner.hasContainers = named != nullptr && !named->container.run.empty();
-        runner.cancelsSoftly =
-            named == nullptr || named->type != "htcondor" || !copiesFiles(named->htcondor);
+        runner.cancelsSoftly = named == nullptr || named->sharesFolder();
         if (named != nullptr || raw_.backendsFaulty) {
             return;
         }

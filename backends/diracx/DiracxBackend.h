@@ -97,7 +97,7 @@ private:
 
     Result<CollectOutcome> collectOne(const CallContext& ctx, const JobRef& ref);
     Result<CollectOutcome> fetch(const CallContext& ctx, const JobRef& ref, std::int64_t id,
-                                 bool wanted);
+                                 const Observation& seen);
     Result<CollectOutcome> unpack(const CallContext& ctx, const JobRef& ref,
                                   const std::string& sandbox);
     Result<CollectOutcome> sync(const CallContext& ctx, const JobRef& ref);

@@ -191,7 +191,7 @@ Result<CollectOutcome> DiracxBackend::unpack(const CallContext& ctx, const JobRe
 }
 
 Result<CollectOutcome> DiracxBackend::fetch(const CallContext& ctx, const JobRef& ref,
-                                            std::int64_t id, bool wanted) {
+                                            std::int64_t id, const Observation& seen) {
     const auto sandbox = client_.outputOf(ctx, id);
     if (!sandbox) {
         return withoutEffect(sandbox.error());
@@ -204,10 +204,18 @@ Result<CollectOutcome> DiracxBackend::fetch(const CallContext& ctx, const JobRef
         }
         return unpacked;
     }
-    if (!wanted) {
-        return sync(ctx, ref);
+    if (leavesDiracxFiles(seen)) {
+        return hasWaited(ref.key.value) ? CollectOutcome::Never : CollectOutcome::NotYet;
     }
-    return hasWaited(ref.key.value) ? CollectOutcome::Never : CollectOutcome::NotYet;
+    if (seen.cause == EndCause::RemovedByUs) {
+        // For the job's log, in which nothing else will tell.
+        const auto told = folders_.append(
+            {ref.key, ref.account}, std::string("out/") + kDiracxBatchLog, 0, seen.reason + "\n");
+        if (!told) {
+            return withoutEffect(told.error());
+        }
+    }
+    return sync(ctx, ref);
 }
 
 Result<CollectOutcome> DiracxBackend::collectOne(const CallContext& ctx, const JobRef& ref) {
@@ -223,7 +231,7 @@ Result<CollectOutcome> DiracxBackend::collectOne(const CallContext& ctx, const J
         return CollectOutcome::NotYet;
     }
     const auto seen = observationOf(*job, pastOf(*job));
-    return seen.started ? fetch(ctx, ref, job->id, leavesDiracxFiles(seen)) : sync(ctx, ref);
+    return seen.started ? fetch(ctx, ref, job->id, seen) : sync(ctx, ref);
 }
 
 std::vector<Result<CollectOutcome>> DiracxBackend::collect(const CallContext& ctx,

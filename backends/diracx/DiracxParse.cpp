@@ -246,7 +246,10 @@ std::string diracxStamp(WallTime time) {
 }
 
 std::optional<WallTime> httpDate(const std::string& text) {
-    return timeBy(Poco::DateTimeFormat::HTTP_FORMAT, text);
+    // Poco reads a time into nearly every text.
+    const bool isDate = text.size() == std::string_view("Thu, 01 Jan 1970 00:00:00 GMT").size() &&
+                        text.ends_with(" GMT");
+    return isDate ? timeBy(Poco::DateTimeFormat::HTTP_FORMAT, text) : std::nullopt;
 }
 
 }  // namespace gridbridge

@@ -27,9 +27,7 @@ public:
     }
 
 private:
-    std::string counter(const BatchJob& job) {
-        return temp_.path() / ("starts-" + job.key.value);
-    }
+    std::string counter(const BatchJob& job) { return temp_.path() / ("starts-" + job.key.value); }
 
     TempDir temp_;
 };

@@ -51,7 +51,8 @@ engine_test(sge Sge engines/SgeFaultTest.cpp)
 engine_faults(sge 1)
 engine_test(oar Oar engines/OarFaultTest.cpp)
 engine_faults(oar 1)
-engine_test(diracx Diracx)
+engine_test(diracx Diracx engines/DiracxFaultTest.cpp)
+engine_faults(diracx 1)
 
 # A container runtime: jobs of the local backend in it.
 add_executable(container_engine_test engines/EngineMain.cpp engines/Engine.cpp engines/ContainerEngineTest.cpp

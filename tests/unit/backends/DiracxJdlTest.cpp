@@ -1,6 +1,6 @@
-#include "backends/diracx/DiracxJdl.h"
-
 #include <gmock/gmock.h>
+
+#include "backends/diracx/DiracxJdl.h"
 
 namespace gridbridge {
 namespace {
@@ -24,16 +24,17 @@ std::string jdl(const DiracxConfig& config, const BatchJob& made) {
 }
 
 TEST(DiracxJdl, HoldsKeyGroupSandboxesOutputsAndTimeAndNothingElse) {
-    EXPECT_EQ(jdl({}, job()),
-              "JobName = \"gb-abcdefgh-12-1\";\n"
-              "JobGroup = \"gb-abcdefgh\";\n"
-              "JobType = \"User\";\n"
-              "Executable = \"gridbridge-wrapper.sh\";\n"
-              "StdOutput = \"batch.log\";\n"
-              "StdError = \"batch.err\";\n"
-              "InputSandbox = {\"SB:SE|/S3/a\", \"SB:SE|/S3/b\"};\n"
-              "OutputSandbox = {\"log\", \"status\", \"artifacts.0.tar.gz\", \"batch.log\", \"exit\"};\n"
-              "CPUTime = 3600;\n");
+    EXPECT_EQ(
+        jdl({}, job()),
+        "JobName = \"gb-abcdefgh-12-1\";\n"
+        "JobGroup = \"gb-abcdefgh\";\n"
+        "JobType = \"User\";\n"
+        "Executable = \"gridbridge-wrapper.sh\";\n"
+        "StdOutput = \"batch.log\";\n"
+        "StdError = \"batch.err\";\n"
+        "InputSandbox = {\"SB:SE|/S3/a\", \"SB:SE|/S3/b\"};\n"
+        "OutputSandbox = {\"log\", \"status\", \"artifacts.0.tar.gz\", \"batch.log\", \"exit\"};\n"
+        "CPUTime = 3600;\n");
     EXPECT_EQ(unusualInJdl({}, job()), "");
 }
 

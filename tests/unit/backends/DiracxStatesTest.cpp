@@ -1,8 +1,8 @@
-#include "backends/diracx/DiracxStates.h"
-
 #include <gmock/gmock.h>
 
 #include <set>
+
+#include "backends/diracx/DiracxStates.h"
 
 namespace gridbridge {
 namespace {
@@ -42,11 +42,11 @@ EndCause causeOf(const std::string& minor) {
 TEST(DiracxStates, EachOfDiracsStatesIsKnown) {
     using enum BatchState;
     const std::map<std::string, BatchState> states{
-        {"Submitting", Pending}, {"Received", Pending},   {"Checking", Pending},
-        {"Scouting", Pending},   {"Staging", Pending},    {"Waiting", Pending},
+        {"Submitting", Pending}, {"Received", Pending},    {"Checking", Pending},
+        {"Scouting", Pending},   {"Staging", Pending},     {"Waiting", Pending},
         {"Matched", Pending},    {"Rescheduled", Pending}, {"Running", Running},
-        {"Stalled", Running},    {"Completing", Running}, {"Completed", Ended},
-        {"Done", Ended},         {"Failed", Ended},       {"Killed", Ended},
+        {"Stalled", Running},    {"Completing", Running},  {"Completed", Ended},
+        {"Done", Ended},         {"Failed", Ended},        {"Killed", Ended},
         {"Deleted", Ended}};
     for (const auto& [status, state] : states) {
         EXPECT_EQ(seen(job(status, "")).state, state) << status;
@@ -150,8 +150,9 @@ TEST(DiracxStates, ARerunThatWeEndedIsNoRemoval) {
 TEST(DiracxStates, WhyAJobWaitsIsSaidInPlainWords) {
     EXPECT_EQ(seen(job("Received", "Job accepted")).reason,
               "DIRAC has accepted it, and its optimizers have not looked at it yet");
-    EXPECT_EQ(seen(job("Checking", "JobScheduling", "The following sites are banned: A.B.c")).reason,
-              "DIRAC's optimizer JobScheduling holds it: The following sites are banned: A.B.c");
+    EXPECT_EQ(
+        seen(job("Checking", "JobScheduling", "The following sites are banned: A.B.c")).reason,
+        "DIRAC's optimizer JobScheduling holds it: The following sites are banned: A.B.c");
     EXPECT_EQ(seen(job("Waiting", "Pilot Agent Submission")).reason,
               "no pilot that fits it has asked for a job yet");
     EXPECT_EQ(seen(job("Matched", "Assigned")).reason,

@@ -1,13 +1,12 @@
 #include "backends/diracx/DiracxParse.h"
 
-#include <Poco/DateTimeFormat.h>
-#include <Poco/DateTimeFormatter.h>
-#include <Poco/DateTimeParser.h>
 #include <Poco/Exception.h>
 #include <Poco/JSON/Parser.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
+#include <ctime>
 
 #include "backends/api/SchedulerCommands.h"
 
@@ -107,13 +106,14 @@ int millisOf(std::string_view digits) {
     return value;
 }
 
-std::optional<WallTime> timeBy(const std::string& format, const std::string& text) {
-    Poco::DateTime time;
-    int zone = 0;
-    if (!Poco::DateTimeParser::tryParse(format, text, time, zone) || zone != 0) {
+/// All of `text`, by strptime.
+std::optional<WallTime> timeBy(const char* format, const std::string& text) {
+    std::tm parts{};
+    const char* end = ::strptime(text.c_str(), format, &parts);
+    if (end == nullptr || *end != '\0') {
         return std::nullopt;
     }
-    return WallTime(Millis(time.timestamp().epochMicroseconds() / 1000));
+    return WallTime(std::chrono::seconds(::timegm(&parts)));
 }
 
 }  // namespace
@@ -241,15 +241,18 @@ std::optional<WallTime> diracxTime(std::string_view text) {
 }
 
 std::string diracxStamp(WallTime time) {
-    const Poco::Timestamp stamp(sinceEpoch(time).count() * 1000);
-    return Poco::DateTimeFormatter::format(stamp, "%Y-%m-%dT%H:%M:%S.%i+00:00");
+    const auto whole = std::chrono::floor<std::chrono::seconds>(time);
+    const std::time_t seconds = whole.time_since_epoch().count();
+    std::tm parts{};
+    ::gmtime_r(&seconds, &parts);
+    std::array<char, 32> text{};
+    const auto length = std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%S.", &parts);
+    const auto millis = std::to_string(1000 + (time - whole).count());
+    return std::string(text.data(), length) + millis.substr(1) + "+00:00";
 }
 
 std::optional<WallTime> httpDate(const std::string& text) {
-    // Poco reads a time into nearly every text.
-    const bool isDate = text.size() == std::string_view("Thu, 01 Jan 1970 00:00:00 GMT").size() &&
-                        text.ends_with(" GMT");
-    return isDate ? timeBy(Poco::DateTimeFormat::HTTP_FORMAT, text) : std::nullopt;
+    return timeBy("%a, %d %b %Y %H:%M:%S GMT", text);
 }
 
 }  // namespace gridbridge

@@ -1,9 +1,10 @@
 #include "backends/diracx/DiracxStates.h"
 
 #include <algorithm>
-#include <array>
+#include <iterator>
 #include <map>
 #include <string_view>
+#include <utility>
 
 namespace gridbridge {
 namespace {
@@ -39,66 +40,65 @@ constexpr Minor kOverTime{Stage::Script, EndCause::WallTimeLimit};
 constexpr Minor kNoPlace{Stage::Queue, EndCause::NeverRunnable};
 
 /// All minor states of DIRAC 9. Those with a number in them are in minorOf().
-const std::map<std::string, Minor, std::less<>>& minors() {
-    static const std::map<std::string, Minor, std::less<>> kMinors{
-        {"", kInQueue},
-        {"Job accepted", kInQueue},
-        {"Bulk transaction confirmation", kInQueue},
-        {"JobPath", kInQueue},
-        {"JobSanity", kInQueue},
-        {"InputData", kInQueue},
-        {"JobScheduling", kInQueue},
-        {"Pilot Agent Submission", kInQueue},
-        {"Assigned", kInQueue},
-        {"Job Received by Agent", kInQueue},
-        {"Submitted To CE", kInQueue},
-        {"Job Rescheduled", kInQueue},
-        {"Going to reschedule job", kInQueue},
-        {"Maximum of reschedulings reached", kInQueue},
-        {"Marked for termination", kInQueue},
-        {"Received Kill signal", kInQueue},
-        {"Job Wrapper Initialization", kStarting},
-        {"Job Initialization", kStarting},
-        {"JobWrapper execution", kStarting},
-        {"Downloading InputSandbox", kStarting},
-        {"Downloading InputSandbox LFN(s)", kStarting},
-        {"Failed Downloading InputSandbox", kStarting},
-        {"Failed Downloading InputSandbox LFN(s)", kStarting},
-        {"Input Data Resolution", kStarting},
-        {"Application not found", kStarting},
-        {"Application thread failed", kInScript},
-        {"Application thread did not complete", kInScript},
-        {"Exception During Execution", kInScript},
-        {"Failed sending requests", kInScript},
-        {"Job has insufficient disk space to continue", kInScript},
-        {"Watchdog identified this job as stalled", kInScript},
-        {"Job stalled: pilot not running", kInScript},
-        {"Application", kInScript},
-        {"Application Finished Successfully", kEnded},
-        {"Application Finished With Errors", kEnded},
-        {"Resolving Output Sandbox", kEnded},
-        {"Uploading Output Sandbox", kEnded},
-        {"Output Sandbox Uploaded", kEnded},
-        {"Uploading Output Data", kEnded},
-        {"Output Data Uploaded", kEnded},
-        {"Uploading Outputs", kEnded},
-        {"Pending Requests", kEnded},
-        {"Requests done", kEnded},
-        {"Execution Complete", kEnded},
-        {"Job has reached the CPU limit of the queue", kOverTime},
-        {"Job has exceeded maximum wall clock time", kOverTime},
-        {"Illegal Job JDL", kNoPlace},
-        {"Input Data Not Available", kNoPlace},
-        {"No candidate sites available", kNoPlace}};
-    return kMinors;
-}
+constexpr std::pair<std::string_view, Minor> kMinors[] = {
+    {"", kInQueue},
+    {"Job accepted", kInQueue},
+    {"Bulk transaction confirmation", kInQueue},
+    {"JobPath", kInQueue},
+    {"JobSanity", kInQueue},
+    {"InputData", kInQueue},
+    {"JobScheduling", kInQueue},
+    {"Pilot Agent Submission", kInQueue},
+    {"Assigned", kInQueue},
+    {"Job Received by Agent", kInQueue},
+    {"Submitted To CE", kInQueue},
+    {"Job Rescheduled", kInQueue},
+    {"Going to reschedule job", kInQueue},
+    {"Maximum of reschedulings reached", kInQueue},
+    {"Marked for termination", kInQueue},
+    {"Received Kill signal", kInQueue},
+    {"Job Wrapper Initialization", kStarting},
+    {"Job Initialization", kStarting},
+    {"JobWrapper execution", kStarting},
+    {"Downloading InputSandbox", kStarting},
+    {"Downloading InputSandbox LFN(s)", kStarting},
+    {"Failed Downloading InputSandbox", kStarting},
+    {"Failed Downloading InputSandbox LFN(s)", kStarting},
+    {"Input Data Resolution", kStarting},
+    {"Application not found", kStarting},
+    {"Application thread failed", kInScript},
+    {"Application thread did not complete", kInScript},
+    {"Exception During Execution", kInScript},
+    {"Failed sending requests", kInScript},
+    {"Job has insufficient disk space to continue", kInScript},
+    {"Watchdog identified this job as stalled", kInScript},
+    {"Job stalled: pilot not running", kInScript},
+    {"Application", kInScript},
+    {"Application Finished Successfully", kEnded},
+    {"Application Finished With Errors", kEnded},
+    {"Resolving Output Sandbox", kEnded},
+    {"Uploading Output Sandbox", kEnded},
+    {"Output Sandbox Uploaded", kEnded},
+    {"Uploading Output Data", kEnded},
+    {"Output Data Uploaded", kEnded},
+    {"Uploading Outputs", kEnded},
+    {"Pending Requests", kEnded},
+    {"Requests done", kEnded},
+    {"Execution Complete", kEnded},
+    {"Job has reached the CPU limit of the queue", kOverTime},
+    {"Job has exceeded maximum wall clock time", kOverTime},
+    {"Illegal Job JDL", kNoPlace},
+    {"Input Data Not Available", kNoPlace},
+    {"No candidate sites available", kNoPlace},
+};
 
 std::optional<Minor> minorOf(const std::string& text) {
     if (text.starts_with("Stalling for more than ")) {
         return kInScript;
     }
-    const auto found = minors().find(text);
-    return found == minors().end() ? std::nullopt : std::optional(found->second);
+    const auto* const found = std::find_if(std::begin(kMinors), std::end(kMinors),
+                                           [&](const auto& each) { return each.first == text; });
+    return found == std::end(kMinors) ? std::nullopt : std::optional(found->second);
 }
 
 /// Whether with this entry the script may have started. An unknown word on a node may mean that.

@@ -209,6 +209,9 @@ Result<std::map<std::string, DiracxPast>> DiracxBackend::pasts(const CallContext
 
 void DiracxBackend::killReruns(const CallContext& ctx, const Known& known,
                                const std::map<std::string, DiracxPast>& pasts) {
+    if (config_.rerunsAllowed) {
+        return;
+    }
     std::vector<DiracxKill> kills;
     for (const auto& [key, jobs] : known.jobs) {
         const auto past = pasts.find(key);
@@ -217,9 +220,6 @@ void DiracxBackend::killReruns(const CallContext& ctx, const Known& known,
             const auto at = stampAfter(past->second, known.serverNow);
             kills.push_back({jobs.front().id, at, kDiracxNotAgain});
         }
-    }
-    if (config_.rerunsAllowed) {
-        return;
     }
     if (const auto killed = kill(ctx, kills); !killed) {
         tell_("jobs that DIRAC starts again could not be killed: " + killed.error().message);

@@ -31,7 +31,7 @@ gb_say() {
 gb_size() { wc -c <"out/$1"; }
 gb_is_file() { [ -f "out/$1" ] && [ ! -L "out/$1" ]; }
 
-trap '[ -z "$gb_job" ] || kill -TERM "$gb_job"' TERM INT HUP
+trap '[ -z "$gb_job" ] || kill -TERM "$gb_job" 2>/dev/null' TERM INT HUP
 gb_job=
 bash --noprofile --norc in/loader.sh &
 gb_job=$!

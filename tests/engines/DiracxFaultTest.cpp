@@ -67,9 +67,11 @@ TEST_F(DiracxFault, AnOutageChangesNothing) {
 
 TEST_F(DiracxFault, AJobThatGoesBackAfterItsScriptStartedIsKilled) {
     const auto job = plan({.held = true});
-    faultAt(job, "reschedule --after 0.5");
+    faultAt(job, "reschedule --after 3");
+    const auto ref = running(job);
+    faultAt(job, "never-match");  // Else it may be on a node again before anybody knows.
 
-    const auto seen = ended(submit(job));
+    const auto seen = ended(ref);
 
     EXPECT_EQ(seen.cause, EndCause::NodeFailure);
     EXPECT_THAT(seen.reason, HasSubstr("it is not to start twice"));
@@ -183,7 +185,7 @@ TEST_F(DiracxFault, ALimitIsDiracsAndTheLogComesHome) {
     EXPECT_EQ(log(ref).bytes.substr(0, 6), "so far");
 }
 
-TEST_F(DiracxFault, AKillCountsAlsoWhereANodesClockIsAheadAndTheLogSaysThatItComesLate) {
+TEST_F(DiracxFault, AKillCountsAlsoWhereANodesClockIsAhead) {
     const auto job = plan({.held = true});
     faultAt(job, "clock-ahead --seconds 60");
     const auto ref = running(job);
@@ -192,6 +194,17 @@ TEST_F(DiracxFault, AKillCountsAlsoWhereANodesClockIsAheadAndTheLogSaysThatItCom
     EXPECT_EQ(harness.backend().cancel(ctx(), requests).at(0).value(), CancelOutcome::Requested);
 
     EXPECT_EQ(ended(ref).cause, EndCause::RemovedByUs);
+}
+
+TEST_F(DiracxFault, OfAKillThatTheNodeHasNotHeardOfTheLogTells) {
+    const auto job = plan({.held = true});
+    faultAt(job, "deaf --after 0 --seconds 4");
+    const auto ref = running(job);
+    const std::vector<CancelRequest> requests{{ref, CancelKind::Hard}};
+    EXPECT_EQ(harness.backend().cancel(ctx(), requests).at(0).value(), CancelOutcome::Requested);
+
+    EXPECT_EQ(ended(ref).cause, EndCause::RemovedByUs);
+
     EXPECT_TRUE(isDone(ref));
     EXPECT_THAT(log(ref, LogSource::Batch).bytes, HasSubstr("until its next heartbeat"));
 }

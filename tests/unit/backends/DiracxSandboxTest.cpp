@@ -116,8 +116,8 @@ protected:
             std::filesystem::create_directories(path.parent_path());
             std::ofstream(path) << file.content;
         }
-        const auto command =
-            "cd '" + dir_.path().string() + "' && bash gridbridge-wrapper.sh >batch.log";
+        const auto command = "cd '" + dir_.path().string() +
+                             "' && env -i PATH=/usr/bin:/bin bash gridbridge-wrapper.sh >batch.log";
         return std::system(command.c_str()) >> 8;
     }
     std::string left(const std::string& name) { return readFile(dir_.path() / name); }

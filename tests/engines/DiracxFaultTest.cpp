@@ -48,6 +48,33 @@ TEST_F(DiracxFault, ASubmissionWithoutAnAnswerIsUncertainAndAdopted) {
     EXPECT_EQ(harness.starts(job), 1);
 }
 
+TEST_F(DiracxFault, ARefusalNamesTheJobAndWhatIsUnusualInIt) {
+    harness.config.platform = "x86_64-lab";
+    harness.restart();
+    const std::vector<BatchJob> jobs{plan({}), plan({})};
+
+    const auto results = harness.backend().submit(ctx(), jobs);
+
+    for (std::size_t i = 0; i < jobs.size(); ++i) {
+        ASSERT_FALSE(results[i].ok());
+        EXPECT_EQ(results[i].error().kind, ErrorKind::Permanent);
+        EXPECT_THAT(results[i].error().message, HasSubstr(jobs[i].key.value));
+        EXPECT_THAT(results[i].error().message, HasSubstr("JDL syntax error"));
+        EXPECT_THAT(results[i].error().message, HasSubstr("Platform = \"x86_64-lab\""));
+        EXPECT_EQ(found(jobs[i]), 0U);
+    }
+}
+
+TEST_F(DiracxFault, ATagThatNoPilotHasKeepsAJobWaiting) {
+    harness.config.tags = {"Nowhere"};
+    harness.restart();
+    const auto ref = submit(plan({}));
+
+    EXPECT_TRUE(eventually(
+        [&] { return look(ref)->reason == "no pilot that fits it has asked for a job yet"; }));
+    EXPECT_TRUE(is(ref, BatchState::Pending));
+}
+
 TEST_F(DiracxFault, AnOutageChangesNothing) {
     const auto job = plan({.held = true});
     const auto ref = running(job);

@@ -96,11 +96,11 @@ Error errorOf(const http::Response& answer, bool changes) {
                 ErrorKind::Transient,
                 text + "; log in again with a group that may submit jobs, and see `credentials`",
                 true};
-        case 429:
-        case 503:
+        case 400:
+        case 422:
+            return changes ? permanentError(text) : transientError(text);
+        default:  // Also what only a proxy says: no job is refused by that.
             return transientError(text);
-        default:
-            return permanentError(text);
     }
 }
 

@@ -38,6 +38,7 @@ struct DiracxKill {
 /// The calls of one DiracX, each with a token of `tokens`, which is shown to nobody else. Safe for
 /// concurrent use. Errors: Transient = it had no effect; Uncertain = a call that changes something
 /// was sent, and no answer, or one of 500, 502 and 504, came; misconfigured = a person must act.
+/// Permanent: where it is said.
 class DiracxClient {
 public:
     /// All three must outlive this.

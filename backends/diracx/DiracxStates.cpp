@@ -202,6 +202,10 @@ DiracxPast pastOf(const DiracxJob& job) {
     bool killed = false;
     for (const auto& event : job.history) {
         past.newest = std::max(past.newest, event.at);
+        // Of another job that was purged and had the same id.
+        if (event.at + std::chrono::seconds(1) < job.submittedAt) {
+            continue;
+        }
         if (event.status == "Received" || event.status == "Rescheduled") {
             past.startedBefore = past.started;
         }

@@ -126,6 +126,16 @@ TEST_F(DiracxClientTest, AnHonestHalfIsNoAnswer) {
     EXPECT_EQ(found.error().kind, ErrorKind::Transient);
 }
 
+TEST_F(DiracxClientTest, NoJobIsRefusedBecauseASearchIs) {
+    identify();
+    for (const int status : {301, 400, 403, 404, 500, 503}) {
+        answer(status, "<html>");
+        const auto found = client_->search(ctx(), {.groups = {"gb-a"}, .ids = {1}});
+        ASSERT_FALSE(found.ok());
+        EXPECT_EQ(found.error().kind, ErrorKind::Transient) << status;
+    }
+}
+
 TEST_F(DiracxClientTest, OnlyWhatMayHaveBeenTakenIsUncertain) {
     const std::map<int, ErrorKind> kinds{{400, ErrorKind::Permanent}, {422, ErrorKind::Permanent},
                                          {429, ErrorKind::Transient}, {503, ErrorKind::Transient},

@@ -137,6 +137,20 @@ TEST(DiracxStates, ARerunIsCountedAndKnownFromWhatCameBefore) {
     EXPECT_FALSE(needsDiracxHistory(job("Waiting", "Pilot Agent Submission")));
 }
 
+TEST(DiracxStates, WhatAnotherJobOfThatIdDidLongAgoSaysNothing) {
+    auto fresh = job("Received", "Job accepted");
+    fresh.submittedAt = kWhen + std::chrono::hours(1);
+    fresh.history = {event("Running", "Application"), event("Killed", kDiracxKilled, "JobManager"),
+                     event("Received", "Job accepted", "JobManager")};
+    fresh.history[2].at = fresh.submittedAt + Millis(4);
+
+    const auto past = pastOf(fresh);
+
+    EXPECT_FALSE(past.started);
+    EXPECT_FALSE(past.startedBefore);
+    EXPECT_EQ(past.newest, fresh.history[2].at);
+}
+
 TEST(DiracxStates, ARerunThatWeEndedIsNoRemoval) {
     auto killed = job("Killed", kDiracxKilled);
     killed.history = {event("Running", "Application"),

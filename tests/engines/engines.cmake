@@ -66,6 +66,14 @@ add_test(NAME engine.container COMMAND container_engine_test)
 set_tests_properties(engine.container PROPERTIES LABELS engine TIMEOUT 600 SKIP_RETURN_CODE 77)
 set_property(GLOBAL APPEND PROPERTY BRIDGE_TEST_SOURCES engines/ContainerEngineTest.cpp)
 
+# Grids: that the scripts start them, that a job goes through, and that what is to go wrong does.
+foreach(arguments "diracx 0.7.0" "diracx 0.3.0" faults arc)
+  string(REPLACE " " "-" name "${arguments}")
+  separate_arguments(arguments)
+  add_test(NAME engine.grids.${name} COMMAND python3 "${CMAKE_CURRENT_SOURCE_DIR}/engines/grids_test.py" ${arguments})
+  set_tests_properties(engine.grids.${name} PROPERTIES LABELS engine TIMEOUT 300 SKIP_RETURN_CODE 77)
+endforeach()
+
 # engine_service(slurm Slurm): the real executable on it; with faults; with many jobs; while all that there is is
 # killed.
 function(engine_service name prefix)

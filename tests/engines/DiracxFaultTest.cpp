@@ -166,7 +166,7 @@ TEST_F(DiracxFault, WhatHoldsAJobIsSaid) {
                "DIRAC's optimizer JobScheduling holds it: The following sites "
                "are banned: LCG.Lab.org";
     }));
-    EXPECT_EQ(ended(ref).node, "LCG.Lab.org");
+    EXPECT_EQ(ended(ref).node, "LCG.Engine.org");
 }
 
 TEST_F(DiracxFault, WhoEndedAJobIsTold) {

@@ -119,6 +119,7 @@ Result<std::optional<DiracCredentialFile::Opened>> DiracCredentialFile::openAt(
     if (const auto why = flaw(status); !why.empty()) {
         return misconfigured("the credential file " + file.string() + " " + why);
     }
+    crashPoint("credential-opened");
     if (::flock(fd.get(), (exclusive ? LOCK_EX : LOCK_SH) | LOCK_NB) != 0) {
         return errno == EWOULDBLOCK ? Result<std::optional<Opened>>(std::nullopt)
                                     : failed("locked");

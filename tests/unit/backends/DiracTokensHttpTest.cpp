@@ -100,7 +100,7 @@ TEST_F(DiracTokensHttpTest, NobodyToAskIsNoLoss) {
     serve({});
     const auto url = server_->url();
     server_.reset();
-    http::PocoTransport transport(url, clock_, "tester/1", {.environment = {}});
+    http::PocoTransport transport(url, clock_, "tester/1");
     DiracTokens tokens(file_, transport, clock_);
     const auto before = readFile(file_);
 

@@ -11,7 +11,7 @@ int main(int argc, char** argv) {
         return 2;
     }
     SystemClock clock;
-    http::PocoTransport transport(argv[2], clock, "tester/1", {.environment = {}});
+    http::PocoTransport transport(argv[2], clock, "tester/1");
     DiracTokens tokens(argv[1], transport, clock);
     const auto token = tokens.access({clock.steadyNow() + std::chrono::seconds(30)});
     std::fputs(token ? token->reveal().c_str() : token.error().message.c_str(),

@@ -5,11 +5,13 @@
 #include <sys/file.h>
 #include <thread>
 
+#include "bridge/base/CrashPoint.h"
 namespace gridbridge::testing {
 namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::SizeIs;
 
 TEST_F(DiracTokensTest, OneThatHoldsIsGivenWithoutAskingDiracX) {
@@ -46,8 +48,8 @@ TEST_F(DiracTokensTest, TokensOfOneMinuteNeverFailAPoll) {
 
     std::string last;
     int changes = 0;
-    for (int poll = 0; poll < 360; ++poll, pass(10)) {
-        if (poll % 50 == 49) {
+    for (int poll = 0; poll < 60; ++poll, pass(10)) {
+        if (poll % 7 == 6) {
             restart();
         }
         const auto token = access();
@@ -57,7 +59,7 @@ TEST_F(DiracTokensTest, TokensOfOneMinuteNeverFailAPoll) {
     }
 
     EXPECT_THAT(dirac_.shown(), SizeIs(changes));
-    EXPECT_EQ(changes, 120) << "each is used for half of its life";
+    EXPECT_EQ(changes, 20) << "each is used for half of its life";
     EXPECT_EQ(dirac_.revocations(), 0);
 }
 
@@ -174,6 +176,18 @@ TEST_F(DiracTokensTest, AnotherServersAnswerUsesNothingUp) {
     expectGiven(access());
 }
 
+TEST_F(DiracTokensTest, AServerThatIsNotTrustedUsesNothingUp) {
+    write(dirac_.login(), 0);
+    transport_.prepare([](const auto&) {
+        auto error = transientError("the certificate is not trusted: tls_ca_file");
+        error.misconfigured = true;
+        return error;
+    });
+
+    expectError(access(), true, "tls_ca_file");
+    EXPECT_THAT(readFile(file_), Not(HasSubstr("refreshes_sent")));
+}
+
 TEST_F(DiracTokensTest, WithoutARefreshTokenTheTokenIsUsedToItsEnd) {
     write("", 100);
 
@@ -229,10 +243,29 @@ TEST_F(DiracTokensTest, WhileAnotherRefreshesTheOldOneIsGiven) {
     pass(900);
     transport_.prepare([&](const auto& real) {
         expectKept(tokens_->access({clock_.steadyNow()}));
+        const Fd third(::open(file_.c_str(), O_RDONLY | O_CLOEXEC));
+        EXPECT_NE(::flock(third.get(), LOCK_SH | LOCK_NB), 0) << "the official client must wait";
         return real();
     });
 
     expectGiven(other.access(ctx()));
+}
+
+TEST_F(DiracTokensTest, AFileThatIsReplacedBeforeItIsLockedIsReadAnew) {
+    write(dirac_.login(), 0);
+    DiracTokens other(file_, transport_, clock_);
+    int opened = 0;
+    onCrashPoint([&](std::string_view point) {
+        if (point == "credential-opened" && ++opened == 2) {  // To be locked exclusively.
+            expectGiven(other.access(ctx()));
+        }
+    });
+
+    const auto token = access();
+    onCrashPoint({});
+
+    expectGiven(token);
+    EXPECT_THAT(dirac_.shown(), SizeIs(1));
 }
 
 TEST_F(DiracTokensTest, ManyThreadsAndProcessesRefreshOnce) {

@@ -73,6 +73,7 @@ protected:
     }
     void expectLoginNeeded(const Result<Secret>& token, const std::string& why) {
         expectError(token, true, why);
+        ASSERT_FALSE(token.ok());
         EXPECT_THAT(token.error().message, ::testing::AllOf(::testing::HasSubstr(file_.string()),
                                                             ::testing::HasSubstr("dirac login")));
     }

@@ -128,6 +128,18 @@ std::vector<Result<CollectOutcome>> collectShared(folder::JobFolders& folders,
     return results;
 }
 
+std::vector<std::string> syncCommand(const std::filesystem::path& folder,
+                                     const std::filesystem::path& marker) {
+    // What a job left there may be anything: a pipe would never be synced.
+    return {"sh",
+            "-c",
+            R"(find "$1" \( -type f -o -type d \) -exec sync {} + && : >"$2" && )"
+            R"(sync "$2" "${2%/*}")",
+            "sh",
+            folder.string(),
+            marker.string()};
+}
+
 bool isMarked(folder::JobFolders& folders, const folder::FolderRef& folder) {
     const std::vector<folder::ReadRequest> requests{{folder, "started", 0, 0}};
     const auto chunk = folders.read(requests).front();

@@ -43,6 +43,13 @@ std::vector<FolderMarks> readMarks(folder::JobFolders& folders, std::span<const 
 std::vector<Result<CollectOutcome>> collectShared(folder::JobFolders& folders,
                                                   std::span<const JobRef> refs);
 
+/// In a submission's `in/`: all its files are here and synced.
+inline constexpr const char* kFetchedName = "fetched";
+/// All files in this folder outlive a power failure from then on, and `marker` is made, which tells
+/// so.
+std::vector<std::string> syncCommand(const std::filesystem::path& folder,
+                                     const std::filesystem::path& marker);
+
 /// Whether a copy took the start marker. Also true when that cannot be told: a script must
 /// rather not start than start twice.
 bool isMarked(folder::JobFolders& folders, const folder::FolderRef& folder);

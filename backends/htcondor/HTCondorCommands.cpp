@@ -313,18 +313,6 @@ std::vector<std::string> fetchCommand(const std::string& schedd, const std::stri
     return words;
 }
 
-std::vector<std::string> syncCommand(const std::filesystem::path& folder,
-                                     const std::filesystem::path& marker) {
-    // What a job left there may be anything: a pipe would never be synced.
-    return {"sh",
-            "-c",
-            R"(find "$1" \( -type f -o -type d \) -exec sync {} + && : >"$2" && )"
-            R"(sync "$2" "${2%/*}")",
-            "sh",
-            folder.string(),
-            marker.string()};
-}
-
 std::vector<std::string> removeCommand(const std::string& schedd, std::span<const std::string> keys,
                                        Removal which) {
     auto words = commandFor("condor_rm", schedd);

@@ -84,12 +84,6 @@ std::vector<std::string> historyCommand(const std::string& schedd,
 std::vector<std::string> fetchCommand(const std::string& schedd, const std::string& key,
                                       const std::filesystem::path& lock);
 inline constexpr int kFetchRuns = 75;
-/// In a submission's `in/`: all its files are here and synced.
-inline constexpr const char* kFetchedName = "fetched";
-/// All files in this folder outlive a power failure from then on, and `marker` is made, which tells
-/// so.
-std::vector<std::string> syncCommand(const std::filesystem::path& folder,
-                                     const std::filesystem::path& marker);
 std::vector<std::string> removeCommand(const std::string& schedd, std::span<const std::string> keys,
                                        Removal which);
 

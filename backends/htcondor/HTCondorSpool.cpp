@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "backends/api/SharedFolder.h"
 #include "backends/htcondor/HTCondorBackend.h"
 
 namespace gridbridge {

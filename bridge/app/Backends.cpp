@@ -5,11 +5,13 @@
 #include <stdexcept>
 
 #include "backends/command/CommandBackend.h"
+#include "backends/diracx/DiracxBackend.h"
 #include "backends/htcondor/HTCondorBackend.h"
 #include "backends/local/LocalBackend.h"
 #include "backends/simulated/SimulatedBackend.h"
 #include "backends/slurm/SlurmBackend.h"
 #include "bridge/app/ConfigCommand.h"
+#include "bridge/app/ConfigDiracx.h"
 #include "bridge/app/ConfigHTCondor.h"
 #include "bridge/app/ConfigSlurm.h"
 
@@ -40,7 +42,7 @@ KeyChanges changesOfSimulated(const BackendConfig& now, const BackendConfig& nex
     return {{".seed", now.seed != next.seed}, {".faults", now.faults != next.faults}};
 }
 
-/// A `SchedulerBackend` with its configuration in that member.
+/// One of a batch system, with its configuration in that member.
 template <typename Scheduler, auto config>
 std::unique_ptr<Backend> make(const BackendConfig& backend, const BackendUses& uses) {
     return std::make_unique<Scheduler>(backend.*config, uses.account, uses.folders, uses.processes,
@@ -78,6 +80,14 @@ const std::vector<BackendType>& backendTypes() {
          .resources = resourcesOfCommand,
          .scheduler = "the batch system",
          .keysToSee = "bin_dir, command_environment and status"},
+        {.name = "diracx",
+         .make = make<DiracxBackend, &BackendConfig::diracx>,
+         .take = takeDiracx,
+         .changes = changesOfDiracx,
+         .resources = resourcesOfDiracx,
+         .onThisMachine = false,
+         .scheduler = "DiracX",
+         .keysToSee = "url, tls_ca_file and credentials"},
     };
     return types;
 }

@@ -39,9 +39,11 @@ struct BackendType {
     /// What jobs can ask it for besides a wall time.
     std::set<core::Resource> (*resources)(const BackendConfig& backend) = nullptr;
     bool runsScripts = true;
-    /// For people: a batch system that is driven by commands; empty = there are none to ask.
+    /// Its commands are run on this machine, and so may its jobs be.
+    bool onThisMachine = true;
+    /// For people: a batch system that is there without us; empty = there is none to ask.
     std::string_view scheduler = {};
-    std::string_view keysToSee = {};  ///< Where its commands fail for good.
+    std::string_view keysToSee = {};  ///< Where asking it fails for good.
 
     bool isScheduler() const { return !scheduler.empty(); }
 };

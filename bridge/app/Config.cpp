@@ -259,7 +259,7 @@ ConfigProblem noRunner(const path& file) {
 
 void takeAbilities(RunnerConfig& runner, const BackendConfig& backend) {
     runner.hasContainers = !backend.container.run.empty();
-    runner.cancelsSoftly = backend.type != "htcondor" || !copiesFiles(backend.htcondor);
+    runner.cancelsSoftly = backend.sharesFolder();
 }
 
 const BackendConfig* Config::backend(const std::string& name) const {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "backends/command/CommandTemplates.h"
+#include "backends/diracx/DiracxJdl.h"
 #include "backends/htcondor/HTCondorCommands.h"
 #include "backends/slurm/SlurmCommands.h"
 #include "bridge/base/Secret.h"
@@ -79,6 +80,11 @@ struct BackendConfig {
     SlurmConfig slurm = {};
     HTCondorConfig htcondor = {};
     CommandConfig command = {};
+    DiracxConfig diracx = {};
+    /// The nodes see the work folder.
+    bool sharesFolder() const {
+        return type != "diracx" && (type != "htcondor" || !copiesFiles(htcondor));
+    }
     bool operator==(const BackendConfig&) const = default;
 };
 

@@ -26,6 +26,8 @@ constexpr std::chrono::seconds kSchedulerPoll{10};
 constexpr std::array<std::string_view, 2> kCommandKeys{"submit_options", "bin_dir"};
 /// Of every one that has no queue of its own.
 constexpr std::array<std::string_view, 1> kSlotKeys{"slots"};
+/// Of every one whose jobs may run on this machine.
+constexpr std::array<std::string_view, 3> kAccountKeys{"run_as", "project_run_as", "trusted_jobs"};
 /// Of every one that runs scripts.
 constexpr std::array<std::string_view, 13> kScriptKeys{
     "run_as",         "project_run_as", "trusted_jobs",    "container",  "container_command",
@@ -45,7 +47,7 @@ std::string schedulerNames() {
     std::string names;
     std::string last;
     for (const BackendType& type : backendTypes()) {
-        if (type.isScheduler()) {
+        if (type.isScheduler() && type.onThisMachine) {
             names += (names.empty() ? "" : ", ") + last;
             last = "\"" + std::string(type.name) + "\"";
         }
@@ -83,15 +85,20 @@ void refuse(ConfigSection& section, std::span<const std::string_view> keys,
 void ofType(ConfigSection& section, BackendConfig& backend, const Host& host) {
     const BackendType& type = backendType(backend.type);
     const auto quoted = "type = \"" + backend.type + "\"";
-    if (type.runsScripts) {
+    if (type.runsScripts && type.onThisMachine) {
         takeAccounts(section, backend, host);
+    } else if (type.runsScripts) {
+        refuse(section, kAccountKeys, "says nothing for " + quoted + ", whose jobs run elsewhere");
+    }
+    if (type.runsScripts) {
         takeContainer(section, backend);
     } else {
         refuse(section, kScriptKeys, "says nothing for " + quoted + ", which runs no script");
     }
     if (type.isScheduler()) {
         refuse(section, kSlotKeys, "says nothing for " + quoted + ", which has its own");
-    } else {
+    }
+    if (!type.isScheduler() || !type.onThisMachine) {
         refuse(section, kCommandKeys, "is for type = " + schedulerNames() + " only");
     }
     for (const KnownKey& key : knownKeys()) {

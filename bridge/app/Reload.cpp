@@ -108,7 +108,7 @@ private:
 
     /// A home of the project needs a folder that the nodes see, and that waits for the restart.
     void changeSite(const std::string& section, BackendConfig& backend, payload::Site next) {
-        if (next.home == payload::Site::Home::Project && copiesFiles(backend.htcondor)) {
+        if (next.home == payload::Site::Home::Project && !backend.sharesFolder()) {
             next.home = backend.site.home;
             later(section + ".home");
         }

@@ -114,11 +114,11 @@ bool fill(std::string& bytes, const Fd& file, std::int64_t offset) {
 }
 
 /// Replaces the file.
-Result<void> writeInput(const Fd& in, const StagedFile& file, const std::string& label) {
-    if (::unlinkat(in.get(), file.name.c_str(), 0) != 0 && errno != ENOENT) {
+Result<void> writeFile(const Fd& dir, const StagedFile& file, const std::string& label) {
+    if (::unlinkat(dir.get(), file.name.c_str(), 0) != 0 && errno != ENOENT) {
         return fileError(label, errno);
     }
-    const auto made = createFile(in.get(), file.name);
+    const auto made = createFile(dir.get(), file.name);
     if (!made || !writeAll(made, file.content)) {
         return fileError(label, errno);
     }
@@ -167,6 +167,11 @@ Result<Fd> DirectFolders::make(const FolderRef& folder) {
 }
 
 Result<void> DirectFolders::stage(const FolderRef& folder, std::span<const StagedFile> files) {
+    return write(folder, "in", files);
+}
+
+Result<void> DirectFolders::write(const FolderRef& folder, const std::string& inner,
+                                  std::span<const StagedFile> files) {
     std::uint64_t bytes = 0;
     for (const auto& file : files) {
         if (auto checked = checkFileName(file.name); !checked) {
@@ -181,23 +186,27 @@ Result<void> DirectFolders::stage(const FolderRef& folder, std::span<const Stage
     if (!made) {
         return made.error();
     }
-    const auto in = openFolder(made->get(), "in");
-    if (!in) {
-        return fileError(inFolder(folder, "in"), errno);
+    const auto dir = openFolder(made->get(), inner);
+    if (!dir) {
+        return fileError(inFolder(folder, inner), errno);
     }
     for (const auto& file : files) {
-        if (auto written = writeInput(in, file, inFolder(folder, "in/" + file.name)); !written) {
+        const auto label = inFolder(folder, inner + "/" + file.name);
+        if (auto written = writeFile(dir, file, label); !written) {
             return written;
         }
     }
     return {};
 }
 
-Result<void> DirectFolders::append(const FolderRef& folder, const std::string& name,
+Result<void> DirectFolders::append(const FolderRef& folder, const std::string& path,
                                    std::int64_t offset, std::string_view bytes) {
+    constexpr std::string_view kOut = "out/";
+    const std::string inner = path.starts_with(kOut) ? "out" : "in";
+    const auto name = inner == "out" ? path.substr(kOut.size()) : path;
     if (offset == 0) {
         const std::vector<StagedFile> file{{name, std::string(bytes)}};
-        return stage(folder, file);
+        return write(folder, inner, file);
     }
     if (auto checked = checkRef(folder); !checked) {
         return checked;
@@ -208,9 +217,9 @@ Result<void> DirectFolders::append(const FolderRef& folder, const std::string& n
     if (auto room = checkRoom(workDir_, bytes.size()); !room) {
         return room;
     }
-    const auto label = inFolder(folder, "in/" + name);
-    const auto in = openFolder(root_.get(), inFolder(folder, "in"));
-    const auto file = in ? openBeneath(in.get(), name, O_WRONLY | O_APPEND) : Fd();
+    const auto label = inFolder(folder, inner + "/" + name);
+    const auto dir = openFolder(root_.get(), inFolder(folder, inner));
+    const auto file = dir ? openBeneath(dir.get(), name, O_WRONLY | O_APPEND) : Fd();
     if (!file) {
         return fileError(label, errno);
     }

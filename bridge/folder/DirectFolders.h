@@ -24,7 +24,7 @@ public:
 
     std::filesystem::path path(const FolderRef& folder) const override;
     Result<void> stage(const FolderRef& folder, std::span<const StagedFile> files) override;
-    Result<void> append(const FolderRef& folder, const std::string& name, std::int64_t offset,
+    Result<void> append(const FolderRef& folder, const std::string& path, std::int64_t offset,
                         std::string_view bytes) override;
     Result<ProcessId> start(const FolderRef& folder, std::span<const std::string> argv,
                             const std::function<bool(const ProcessId&)>& recorded) override;
@@ -39,6 +39,9 @@ public:
     Result<bool> freeSome(const FolderRef& folder);
 
 private:
+    /// Into `in` or `out`.
+    Result<void> write(const FolderRef& folder, const std::string& inner,
+                       std::span<const StagedFile> files);
     Result<Account> accountOf(const FolderRef& folder);
     /// The submission's folder with in/ and out/, made when it is absent.
     Result<Fd> make(const FolderRef& folder);

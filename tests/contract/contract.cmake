@@ -35,7 +35,20 @@ bridge_test(backends_test LABEL unit
     unit/backends/SlurmParseTest.cpp unit/backends/SlurmAnswersTest.cpp unit/backends/CommandParseTest.cpp
     unit/backends/HTCondorBackendTest.cpp unit/backends/HTCondorCommandsTest.cpp unit/backends/HTCondorFollowerTest.cpp
     unit/backends/HTCondorParseTest.cpp unit/backends/HTCondorAnswersTest.cpp
-  DEPS gridbridge::backend_htcondor gridbridge::backend_local gridbridge::backend_slurm gridbridge::backend_command)
+    unit/backends/DiracxClientTest.cpp unit/backends/DiracxJdlTest.cpp unit/backends/DiracxParseTest.cpp
+    unit/backends/DiracxSandboxTest.cpp unit/backends/DiracxStatesTest.cpp
+  DEPS gridbridge::backend_diracx gridbridge::backend_htcondor gridbridge::backend_local gridbridge::backend_slurm gridbridge::backend_command)
 target_sources(backends_test PRIVATE fakes/SyncedDisk.cpp)
 target_compile_definitions(backends_test PRIVATE SLURM_FIXTURES="${CMAKE_CURRENT_SOURCE_DIR}/fixtures/slurm"
   HTCONDOR_FIXTURES="${CMAKE_CURRENT_SOURCE_DIR}/fixtures/htcondor" COMMAND_FIXTURES="${CMAKE_CURRENT_SOURCE_DIR}/fixtures/command")
+
+add_executable(dirac_tokens_once unit/backends/DiracTokensOnce.cpp)
+target_link_libraries(dirac_tokens_once PRIVATE bridge_flags gridbridge::backend_diracx)
+
+bridge_test(dirac_tokens_test LABEL contract
+  SOURCES unit/backends/DiracTokensTest.cpp unit/backends/DiracCredentialFileTest.cpp
+    unit/backends/DiracTokensHttpTest.cpp
+  DEPS gridbridge::backend_diracx Poco::Net)
+target_compile_definitions(dirac_tokens_test PRIVATE
+  DIRAC_TOKENS_ONCE="$<TARGET_FILE:dirac_tokens_once>")
+add_dependencies(dirac_tokens_test dirac_tokens_once)

@@ -113,7 +113,14 @@ protected:
 
 private:
     TempDir bin_;
-    const std::string usualBin_ = harness.config.binDir;
+    static std::string binOf(const auto& config) {
+        if constexpr (requires { config.binDir; }) {
+            return config.binDir;
+        } else {
+            return "";  // It has no commands.
+        }
+    }
+    const std::string usualBin_ = binOf(harness.config);
     int number_ = 0;
     std::vector<JobRef> refs_;
 };

@@ -51,6 +51,12 @@ engine_test(sge Sge engines/SgeFaultTest.cpp)
 engine_faults(sge 1)
 engine_test(oar Oar engines/OarFaultTest.cpp)
 engine_faults(oar 1)
+engine_test(diracx Diracx engines/DiracxFaultTest.cpp)
+engine_faults(diracx 1)
+# The oldest release that is known here answers otherwise in places.
+add_test(NAME engine.diracx.old COMMAND "${CMAKE_COMMAND}" -E env DIRACX_ENGINE_RELEASE=0.3.0
+  $<TARGET_FILE:diracx_engine_test> --gtest_filter=-*Fault.*)
+set_tests_properties(engine.diracx.old PROPERTIES LABELS engine TIMEOUT 600 SKIP_RETURN_CODE 77)
 
 # Container runtimes: jobs of the local backend in them.
 add_executable(container_engine_test engines/EngineMain.cpp engines/Engine.cpp engines/ContainerEngine.cpp

@@ -1,10 +1,11 @@
 #include <algorithm>
 
+#include "backends/diracx/DiracxStates.h"
 #include "backends/htcondor/HTCondorParse.h"
 #include "backends/slurm/SlurmParse.h"
 #include "tests/fuzz/Fuzz.h"
 
-// Input: what squeue, sacct, condor_q or condor_history printed.
+// Input: what squeue, sacct, condor_q or condor_history printed, or DiracX answered.
 
 namespace gridbridge::fuzz {
 namespace {
@@ -15,8 +16,7 @@ bool isOneLine(const std::string& text) {
            });
 }
 
-void check(const std::string& key, const Observation& seen) {
-    require(key.starts_with("gb-") && isPlain(key), "only jobs of ours are listed");
+void checkSeen(const Observation& seen) {
     require(isOneLine(seen.reason), "a reason is one line");
     require((seen.state == BatchState::Ended) == (seen.cause != EndCause::None),
             "exactly an end has a cause");
@@ -25,9 +25,18 @@ void check(const std::string& key, const Observation& seen) {
             "only an end has a time and a code");
 }
 
+void check(const std::string& key, const Observation& seen) {
+    require(key.starts_with("gb-") && isPlain(key), "only jobs of ours are listed");
+    checkSeen(seen);
+}
+
 }  // namespace
 
 void tryWith(std::string_view input) {
+    for (const auto& job : parseDiracxJobs(std::string(input)).value_or(std::vector<DiracxJob>())) {
+        checkSeen(observationOf(job, pastOf(job)));
+        require(isOneLine(unknownDiracxState(job)), "a word is told in one line");
+    }
     const auto pool = parseJobs(input, "condor_q");
     require(isOneLine(pool.trouble), "trouble is one line");
     for (const auto& [key, job] : pool.jobs) {

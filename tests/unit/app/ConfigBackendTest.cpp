@@ -194,6 +194,27 @@ TEST_F(BackendConfigErrors, AKeyOfHTCondor) {
                     here + "submit_options: \"queue 2\" cannot be given to condor_submit here; ")));
 }
 
+TEST_F(BackendConfigErrors, AKeyOfDiracx) {
+    const std::string diracx =
+        "type = \"diracx\"\nwork_dir = \"/w\"\nurl = \"https://d\"\ncredentials = \"/c\"\n";
+    const std::string here = "config.toml:11: backends.here.";
+    const std::string cure = "write letters, digits and _ . / : = @ + - only, and a letter first";
+    EXPECT_THAT(asBackend(diracx), ::testing::IsEmpty());
+    EXPECT_THAT(asBackend(diracx + "run_as = \"ci\"\n"),
+                ElementsAre(here + "run_as: says nothing for type = \"diracx\", whose jobs run "
+                                   "elsewhere; remove it"));
+    EXPECT_THAT(asBackend(diracx + "tags = [\"a;b\"]\n"),
+                ElementsAre(here + "tags: \"a;b\" is nothing that a JDL can hold; " + cure));
+    EXPECT_THAT(asBackend(diracx + "platform = \"0\"\n"),
+                ElementsAre(here + "platform: is nothing that a JDL can hold; " + cure));
+    EXPECT_THAT(asBackend(diracx + "home = \"project\"\n"),
+                ElementsAre(::testing::HasSubstr("with DIRAC they do not")));
+    EXPECT_THAT(asBackend("type = \"diracx\"\nwork_dir = \"/w\"\nurl = \"http://d\"\n"),
+                ::testing::UnorderedElementsAre(
+                    ::testing::HasSubstr("url: has no TLS, and tokens are sent there"),
+                    ::testing::HasSubstr("credentials: is missing")));
+}
+
 TEST_F(BackendConfigErrors, AKeyOfCommands) {
     const std::string command = "type = \"command\"\nwork_dir = \"/w\"\nrun_as = \"ci\"\n";
     const std::string sge = command + "preset = \"sge\"\n";

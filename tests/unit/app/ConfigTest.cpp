@@ -118,6 +118,29 @@ TEST(Config, HTCondorHasKeysOfItsOwn) {
                                                     true}));
 }
 
+TEST(Config, DiracxHasKeysOfItsOwnAndNeedsNoAccount) {
+    const ConfigFolder folder;
+    folder.write("config.toml", std::string(kRunner) +
+                                    "[backends.here]\ntype = \"diracx\"\nwork_dir = \"/grid\"\n"
+                                    "url = \"https://dirac.example.org\"\n"
+                                    "credentials = \"/etc/dirac.json\"\njob_type = \"Test\"\n"
+                                    "cpu_time_factor = 2.5\nsites = [\"LCG.A.org\"]\n"
+                                    "banned_sites = [\"LCG.B.org\"]\ntags = [\"GPU\"]\n"
+                                    "platform = \"x86_64-el9\"\nreruns = \"allow\"\n");
+    const auto backend = loadConfig(folder.file(), ConfigFolder::host()).backends.at(0);
+    EXPECT_EQ(backend.pollInterval, std::chrono::seconds(10));
+    EXPECT_TRUE(backend.diracx == (DiracxConfig{"https://dirac.example.org",
+                                                "",
+                                                "/etc/dirac.json",
+                                                "Test",
+                                                2.5,
+                                                {"LCG.A.org"},
+                                                {"LCG.B.org"},
+                                                {"GPU"},
+                                                "x86_64-el9",
+                                                true}));
+}
+
 TEST(Config, FilesInConfigDAddRunnersAndBackendsInTheOrderOfTheirNames) {
     const ConfigFolder folder;
     folder.write("config.toml", kBackend);

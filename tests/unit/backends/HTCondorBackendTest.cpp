@@ -6,6 +6,7 @@
 #include <future>
 #include <sys/stat.h>
 
+#include "backends/api/SharedFolder.h"
 #include "backends/htcondor/HTCondorBackend.h"
 #include "tests/fakes/FakeClock.h"
 #include "tests/fakes/FakeFolders.h"

@@ -64,6 +64,18 @@ TEST_P(JobFoldersTest, PiecesMakeOneFileAndTheFirstBeginsAnew) {
     EXPECT_EQ(readFile(file), std::string("one, t\0o", 8));
 }
 
+TEST_P(JobFoldersTest, WhatABatchSystemGaveBackIsAnOutput) {
+    ASSERT_TRUE(folders_.append(ref(), "out/log", 0, "left of a try").ok());
+
+    ASSERT_TRUE(folders_.append(ref(), "out/log", 0, "one, ").ok());
+    ASSERT_TRUE(folders_.append(ref(), "out/log", 5, "two").ok());
+
+    EXPECT_EQ(readOne(ref(), "log").value().bytes, "one, two");
+    for (const char* name : {"out/", "out/../in/log", "out//log", "out/a/b", "in/log"}) {
+        EXPECT_FALSE(folders_.append(ref(), name, 0, "x").ok()) << name;
+    }
+}
+
 TEST_P(JobFoldersTest, WhatWasStagedCanBeReadAgain) {
     ASSERT_TRUE(folders_.stage(ref(), std::vector<StagedFile>{{"removed", "yes"}}).ok());
 

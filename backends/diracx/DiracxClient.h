@@ -1,0 +1,85 @@
+#pragma once
+
+#include <cstdio>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "backends/diracx/DiracTokens.h"
+#include "backends/diracx/DiracxParse.h"
+#include "bridge/base/Clock.h"
+#include "bridge/http/Transport.h"
+
+namespace gridbridge {
+
+/// Which jobs a search is for, of those of our user in these groups.
+struct DiracxQuery {
+    std::vector<std::string> groups;
+    std::vector<std::int64_t> ids = {};   ///< Either these
+    std::vector<std::string> names = {};  ///< or these.
+    bool history = false;
+};
+struct DiracxFound {
+    std::vector<DiracxJob> jobs;
+    WallTime serverNow{};  ///< By the server's clock, when it answered.
+};
+
+/// A kill of one job: `at` must be later than all that DIRAC has heard of it.
+struct DiracxKill {
+    std::int64_t id = 0;
+    WallTime at{};
+    std::string why = {};
+};
+
+/// The calls of one DiracX, each with a token of `tokens`, which is shown to nobody else. Safe for
+/// concurrent use. Errors: Transient = it had no effect; Uncertain = a call that changes something
+/// was sent, and no answer, or one of 500, 502 and 504, came; misconfigured = a person must act.
+/// Permanent: where it is said.
+class DiracxClient {
+public:
+    /// All three must outlive this.
+    DiracxClient(http::Transport& transport, DiracTokens& tokens, const Clock& clock);
+
+    /// Whose jobs these are, asked of the server.
+    Result<DiracxIdentity> identity(const CallContext& ctx);
+    /// A complete answer.
+    Result<DiracxFound> search(const CallContext& ctx, const DiracxQuery& query);
+    /// The ids in order. Permanent: one of them, nobody says which, is refused, and none is taken.
+    Result<std::vector<std::int64_t>> submit(const CallContext& ctx,
+                                             const std::vector<std::string>& jdls);
+    /// The states in which the jobs are then.
+    Result<std::map<std::int64_t, std::string>> kill(const CallContext& ctx,
+                                                     std::span<const DiracxKill> kills);
+    /// The name of a sandbox of these bytes, which is stored then. Permanent: it is too large.
+    Result<std::string> upload(const CallContext& ctx, const std::string& packed);
+    /// The newest output sandbox of a job; empty = there is none.
+    Result<std::string> outputOf(const CallContext& ctx, std::int64_t id);
+    /// Writes a sandbox into `file` from its beginning on. Permanent: it is there no more, or
+    /// cannot be had by DiracX.
+    Result<void> download(const CallContext& ctx, const std::string& name, std::FILE* file);
+
+private:
+    enum class Kind { Read, Change };
+
+    Result<http::Response> call(const CallContext& ctx, Kind kind, const std::string& method,
+                                const std::string& path, const std::string& body = {});
+    Result<http::Response> sendOnce(const CallContext& ctx, const http::Request& request,
+                                    const Secret& token);
+    Result<std::string> owner(const CallContext& ctx);
+    /// To the object store; only TLS, but on this machine.
+    Result<http::Response> elsewhere(const CallContext& ctx, const std::string& url,
+                                     http::Request request);
+
+    http::Transport& transport_;
+    DiracTokens& tokens_;
+    const Clock& clock_;
+    std::mutex mutex_;
+    std::string owner_;
+    std::map<std::string, std::shared_ptr<http::Transport>> stores_;  ///< By address.
+};
+
+}  // namespace gridbridge

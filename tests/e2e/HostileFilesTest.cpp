@@ -13,6 +13,7 @@ void expectOwnVerdictAfterItsLog(const JobSnapshot& job) {
     EXPECT_EQ(job.exitCode, 3) << job.name;
     EXPECT_EQ(lastLine(job), "ERROR: Job failed: exit code 3") << job.name;
     EXPECT_TRUE(says(job, "\n99\n100\n")) << job.name;
+    EXPECT_FALSE(says(job, "of-the-service")) << job.name;
     EXPECT_LT(job.trace.size(), kMiB) << job.name;
 }
 
@@ -42,6 +43,7 @@ TEST_F(HostileEndToEnd, Row01LinksInPlaceOfLogStatusArtifactAndFolderLeadNowhere
     expectScriptFailure(jobs[2], 1);
     EXPECT_TRUE(says(jobs[2], "artifact.0.tar.gz is, or lies behind, a link\n"));
     expectScriptFailure(jobs[3], 1);
+    EXPECT_FALSE(says(jobs[3], "of-the-service"));
     for (const auto& job : jobs) {
         EXPECT_THAT(job.artifacts, IsEmpty()) << job.name;
     }

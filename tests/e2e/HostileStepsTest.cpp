@@ -156,7 +156,7 @@ TEST_F(HostileEndToEnd, Row20AddressesAndSubmodulesRunNothingByGit) {
     const auto source = folder.path / "source";
     ASSERT_EQ(runProgram({"/usr/bin/git", "init", "-q", (source / "lib").string()}).exitCode, 0);
     writeFile(folder.path / "lib" / "file", "");
-    writeFile(source / "lib/.git/HEAD", gitlab->commit("physics/lib", folder.path / "lib") + "\n");
+    writeFile(source / "lib/.git/HEAD", gitlab->commit("physics/two", folder.path / "lib") + "\n");
     const auto submodule = [&](const std::string& project, const std::string& line) {
         writeFile(source / ".gitmodules", "[submodule \"lib\"]\n\tpath = lib\n\t" + line + "\n");
         gitlab->commit(project, source);
@@ -167,7 +167,7 @@ TEST_F(HostileEndToEnd, Row20AddressesAndSubmodulesRunNothingByGit) {
     };
     // Each alone: git would stop at the second before it comes to the first.
     const auto byAddress = submodule("physics/one", "url = ext::touch " + victim);
-    const auto byUpdate = submodule("physics/two", "url = ../lib.git\n\tupdate = !touch " + victim);
+    const auto byUpdate = submodule("physics/two", "url = ../two.git\n\tupdate = !touch " + victim);
     const auto address = [](const std::string& url) {
         return JobSpec{.script = {"echo script-ran"},
                        .variables = {{.key = "GIT_STRATEGY", .value = "clone"}},

@@ -112,7 +112,7 @@ private:
         takeTls(section, runner);
         runner.debugTraceDisabled = section.flag("debug_trace_disabled").value_or(false);
         runner.imageIgnored = section.choice("image", {"fail", "ignore"}) == "ignore";
-        runner.allowedImages = images(section);
+        runner.allowedImages = images(section, runner);
         runner.environment = section.texts("environment");
         if (!std::all_of(runner.environment.begin(), runner.environment.end(), isAssignment)) {
             section.report("environment", "an element is not an assignment",
@@ -147,8 +147,14 @@ private:
         return texts;
     }
 
-    static std::vector<std::string> images(ConfigSection& section) {
+    std::vector<std::string> images(ConfigSection& section, const RunnerConfig& runner) const {
         auto texts = section.texts("allowed_images");
+        if (!texts.empty() && !runner.hasContainers && config_.backend(runner.backend) != nullptr) {
+            section.report(
+                "allowed_images",
+                "says nothing for the backend " + runner.backend + ", which runs no containers",
+                "remove it, or write container into the section of that backend");
+        }
         if (!std::all_of(texts.begin(), texts.end(), [](const std::string& text) {
                 return !text.empty() && payload::Glob::parse(text);
             })) {

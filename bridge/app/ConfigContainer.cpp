@@ -96,8 +96,11 @@ void checkBoundFolders(ConfigSection& section, const BackendConfig& backend) {
     if (backend.container.run.empty()) {
         return;
     }
-    for (const auto& [key, folder] : {std::pair("work_dir", backend.workDir.string()),
-                                      std::pair("scratch", backend.site.scratch)}) {
+    // Where HTCondor copies the files it is the node's own folder that is bound.
+    const bool isCopied = backend.type == "htcondor" && copiesFiles(backend.htcondor);
+    for (const auto& [key, folder] :
+         {std::pair("work_dir", isCopied ? "" : backend.workDir.string()),
+          std::pair("scratch", backend.site.scratch)}) {
         if (has({folder}, ":") || has({folder}, ",")) {
             section.report(key, "holds : or , which runtimes of containers take for options",
                            "choose another folder");

@@ -34,23 +34,11 @@ gb_take_scratch() {
     gb_unprepared "the scratch folder $gb_scratch_key of this backend is not there on this node"
   [ -z "$gb_scratch_key" ] || gb_need_own "$gb_scratch" "scratch folder $gb_scratch_key"
   gb_need_room "$gb_scratch"
+  [[ -z $gb_image || $gb_scratch$gb_in != *[:,]* ]] ||
+    gb_unprepared "no container can have the files of a job in $gb_scratch and $gb_in: runtimes take : and , for options"
   gb_root=$(mktemp -d "$gb_scratch/gb.XXXXXXXX") &&
     # As $PWD will say it: with a slash too much it would be another path.
     gb_root=$(cd -- "$gb_root" && pwd) || gb_unprepared "no folder can be made in $gb_scratch"
-  echo "$gb_deadline" >"$gb_root/until"
-}
-# gb_sweep: removes what jobs of this account left there that were killed with all that watched over them. Other
-# nodes may share the folder: so only those whose last moment is a week ago, by a clock that is not far ahead.
-gb_sweep() {
-  local gb_root until now
-  [ -n "$gb_log" ] || return 0  # It was not prepared.
-  printf -v now '%(%s)T' -1
-  [ "$now" -lt "$gb_deadline" ] || return 0
-  for gb_root in "$gb_scratch"/gb.????????; do
-    [ -O "$gb_root" ] && [ ! -L "$gb_root" ] && [ -f "$gb_root/until" ] && read -r until <"$gb_root/until" || continue
-    [[ $until =~ ^[1-9][0-9]{,11}$ ]] && [ $((until + 7 * 24 * 3600)) -lt "$now" ] || continue
-    gb_clear
-  done
 }
 # gb_take_builds: sets gb_builds, what the stages call the folder of builds, gb_place, what this shell
 # calls it, and gb_enter, the words that lead a stage to where they are one.

@@ -112,7 +112,6 @@ gb_finish() {
   # Without gb_done it was a signal: nothing is known of the stage that ran.
   [ -z "$gb_is_done" ] || gb_insist "$gb_out/status.part" gb_status "$text$line"
   gb_clear
-  gb_sweep
 }
 gb_done() { gb_is_done=1; exit 0; }
 gb_unprepared() {

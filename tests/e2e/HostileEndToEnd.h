@@ -156,7 +156,14 @@ protected:
     }
 
     fakegitlab::JobId innocent_ = 0;
-    static constexpr auto kSecret = "root:$6$of-the-service\n";
+    /// Longer than what is read of any log before: what is read on in its place shows some of it.
+    static inline const std::string kSecret = [] {
+        std::string lines;
+        while (lines.size() < std::size_t{64} << 10U) {
+            lines += "root:$6$of-the-service\n";
+        }
+        return lines;
+    }();
 
 private:
     fakegitlab::JobId addInnocent() {

@@ -13,19 +13,25 @@ void expectOwnVerdictAfterItsLog(const JobSnapshot& job) {
     EXPECT_EQ(job.exitCode, 3) << job.name;
     EXPECT_EQ(lastLine(job), "ERROR: Job failed: exit code 3") << job.name;
     EXPECT_TRUE(says(job, "\n99\n100\n")) << job.name;
+    EXPECT_FALSE(says(job, "of-the-service")) << job.name;
     EXPECT_LT(job.trace.size(), kMiB) << job.name;
 }
+
+/// The job's own end, without a byte of log that would have to be waited for.
+const std::string kOwnEnd =
+    R"(; sed -i 's/^outcome=.*/outcome=failed/; s/^exit_code=.*/exit_code=3/' "$GB_OUT/status")";
 
 TEST_F(HostileEndToEnd, Row01LinksInPlaceOfLogStatusArtifactAndFolderLeadNowhere) {
     const auto elsewhere = (folder.path / "elsewhere").string();
     const auto jobs = doing(
-        {{"log", R"(rm "$GB_OUT/log"; ln -s )" + secret() + R"( "$GB_OUT/log")"},
+        {{"log",
+          R"(rm "$GB_OUT/log"; ln -s )" + secret() + R"( "$GB_OUT/log"; )" + forge() + kOwnEnd,
+          kNoWrapper},
          {"status", forge({}, elsewhere) + "; ln -s " + elsewhere + R"( "$GB_OUT/status")",
           kNoWrapper},
          {"artifact",
           "ln -s " + secret() + R"( "$GB_OUT/artifact.0.tar.gz"; )" +
-              forge("output.artifact.0.tar.gz=" + std::to_string(std::string(kSecret).size()) +
-                    R"(\n)"),
+              forge("output.artifact.0.tar.gz=" + std::to_string(kSecret.size()) + R"(\n)"),
           kNoWrapper},
          {"folder", R"(mv "$GB_OUT" "$GB_OUT.away"; mkdir )" + elsewhere + ".d; cp " + secret() +
                         " " + elsewhere + ".d/log; ln -s " + elsewhere + R"(.d "$GB_OUT")"}},
@@ -37,6 +43,7 @@ TEST_F(HostileEndToEnd, Row01LinksInPlaceOfLogStatusArtifactAndFolderLeadNowhere
     expectScriptFailure(jobs[2], 1);
     EXPECT_TRUE(says(jobs[2], "artifact.0.tar.gz is, or lies behind, a link\n"));
     expectScriptFailure(jobs[3], 1);
+    EXPECT_FALSE(says(jobs[3], "of-the-service"));
     for (const auto& job : jobs) {
         EXPECT_THAT(job.artifacts, IsEmpty()) << job.name;
     }
@@ -71,13 +78,13 @@ TEST_F(HostileEndToEnd, Row02PipesAndDevicesInPlaceOfFilesBlockNothing) {
 TEST_F(HostileEndToEnd, Row03SecondNamesOfOtherFilesAreNotRead) {
     const auto elsewhere = (folder.path / "elsewhere").string();
     const auto jobs = doing(
-        {{"log", R"(rm "$GB_OUT/log"; ln )" + secret() + R"( "$GB_OUT/log")"},
+        {{"log", R"(rm "$GB_OUT/log"; ln )" + secret() + R"( "$GB_OUT/log"; )" + forge() + kOwnEnd,
+          kNoWrapper},
          {"status", forge({}, elsewhere) + "; ln " + elsewhere + R"( "$GB_OUT/status")",
           kNoWrapper},
          {"artifact",
           "ln " + secret() + R"( "$GB_OUT/artifact.0.tar.gz"; )" +
-              forge("output.artifact.0.tar.gz=" + std::to_string(std::string(kSecret).size()) +
-                    R"(\n)"),
+              forge("output.artifact.0.tar.gz=" + std::to_string(kSecret.size()) + R"(\n)"),
           kNoWrapper}},
         {{.paths = {"a.txt"}}});
 
@@ -85,6 +92,7 @@ TEST_F(HostileEndToEnd, Row03SecondNamesOfOtherFilesAreNotRead) {
     expectOwnVerdictAfterItsLog(jobs[0]);
     expectScriptFailure(jobs[1], 1);
     expectScriptFailure(jobs[2], 1);
+    EXPECT_TRUE(says(jobs[2], "artifact.0.tar.gz has a second name\n")) << plain(jobs[2].trace);
     EXPECT_THAT(jobs[2].artifacts, IsEmpty());
 }
 
@@ -135,17 +143,18 @@ TEST_F(HostileEndToEnd, LogThatWasCutAndGrowsAgainIsNeverTakenForItsContinuation
     EXPECT_EQ(text.find("cut its own log"), text.rfind("cut its own log")) << "one line";
 }
 
-TEST_F(HostileEndToEnd, Row05LogThatGrowsWithoutEndIsCutAndTheJobEndsInTime) {
+TEST_F(HostileEndToEnd, Row05LogThatGrowsWithoutEndIsCutAndTheVerdictStands) {
     limitLogs();
     begin();
-    const auto job =
-        finished(gitlab->addJob({.timeout = fakegitlab::Seconds(6),
-                                 .script = {"while :; do seq 1 50000; sleep 0.05; done"},
-                                 .variables = {{.key = "GIT_STRATEGY", .value = "none"}}}));
+    const auto id =
+        gitlab->addJob({.script = {"(while :; do seq 1 50000; sleep 0.05; done) &",
+                                   "until [ -e " + go() + " ]; do sleep 0.1; done; exit 3"},
+                        .variables = {{.key = "GIT_STRATEGY", .value = "none"}}});
+    ASSERT_TRUE(gitlab->waitForTrace(id, "Job's log exceeded limit of 262144 bytes."));
+    writeFile(go(), "");
+    const auto job = finished(id);
 
-    EXPECT_EQ(job.failureReason, "job_execution_timeout");
-    EXPECT_EQ(job.acceptedFinals, 1);
-    EXPECT_TRUE(says(job, "Job's log exceeded limit of 262144 bytes."));
+    expectScriptFailure(job, 3);
     EXPECT_LT(job.trace.size(), kMiB);
     expectSmall(peak(), 120'000);
 }

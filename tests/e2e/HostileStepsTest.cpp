@@ -13,16 +13,17 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 
 TEST_F(HostileEndToEnd, Row14NamesRefsAndRequestsPutNoWordIntoWhatTheBatchSystemIsGiven) {
+    const auto victim = folder.path / "victim";
     const std::string words =
-        R"(\nqueue 100\n#SBATCH --uid=0\nboot_id=forged';touch )" + secret() + R"(\n")";
+        R"(\nqueue 100\n#SBATCH --uid=0\nboot_id=forged';touch )" + victim.string() + R"(\n)";
     begin();
     const auto id = gitlab->addJob(
         {.script = {"echo named", "until [ -e " + go() + " ]; do sleep 0.1; done"},
          .variables = {{.key = "GIT_STRATEGY", .value = "none"},
                        {.key = "GRIDBRIDGE_ENVIRONMENT", .value = "x\n+Owner = root"}},
-         .merge = R"({"job_info":{"name":"n)" + std::string(R"(\nqueue 100\n#SBATCH --uid=0)") +
-                  R"(","stage":"s\nqueue 100","project_name":"p\nqueue 100"},)" +
-                  R"("git_info":{"ref":"r\n#SBATCH --uid=0"}})"});
+         .merge = R"({"job_info":{"name":"n)" + words + R"(","stage":"s)" + words +
+                  R"(","project_name":"p)" + words + R"("},"git_info":{"ref":"r)" + words +
+                  R"("}})"});
     ASSERT_TRUE(gitlab->waitForTrace(id, "\nnamed"));
     const auto refused =
         run({.script = {"echo script-ran"},
@@ -38,7 +39,8 @@ TEST_F(HostileEndToEnd, Row14NamesRefsAndRequestsPutNoWordIntoWhatTheBatchSystem
 
     EXPECT_EQ(finished(id).status, Status::Success);
     EXPECT_THAT(given, AllOf(HasSubstr("/in"), Not(HasSubstr("queue 100")), Not(HasSubstr("--uid")),
-                             Not(HasSubstr("Owner"))));
+                             Not(HasSubstr("forged")), Not(HasSubstr("Owner"))));
+    EXPECT_FALSE(std::filesystem::exists(victim));
     EXPECT_EQ(refused.status, Status::Failed);
     EXPECT_EQ(refused.failureReason, "runner_configuration_error");
     EXPECT_FALSE(says(refused, "script-ran"));
@@ -122,6 +124,7 @@ TEST_F(HostileEndToEnd, Row17ChangedControlFilesGainNothingBeyondAnExitCode) {
         EXPECT_EQ(job.acceptedFinals, 1) << job.name;
     }
     EXPECT_EQ(jobs[0].exitCode, 5);
+    expectScriptFailure(jobs[5], 143);
     EXPECT_EQ(readFile(count), "x\nx\nx\nx\nx\nx\n") << "none is run again";
 }
 
@@ -131,13 +134,15 @@ TEST_F(HostileEndToEnd, Row18ProcessesLeftBehindChangeNothingThatIsPackedAndAreK
         {.script = {"echo good >a.txt; (while :; do echo bad >>a.txt; done) & echo $! >>" + pids,
                     "setsid nohup sleep 1000 & echo $! >>" + pids,
                     "(trap '' TERM HUP INT; while :; do sleep 1; done) & echo $! >>" + pids,
-                    "sleep 0.2; cp a.txt before.txt; disown -a"},
+                    "sleep 0.2; disown -a"},
          .afterScript = {"wc -c <a.txt >after.txt; sleep 0.2; wc -c <a.txt >>after.txt"},
          .artifacts = {{.paths = {"a.txt", "after.txt"}}}});
 
     EXPECT_EQ(job.status, Status::Success) << plain(job.trace);
     const auto out = unpacked(job);
     const auto size = std::to_string(std::filesystem::file_size(out / "a.txt")) + "\n";
+    EXPECT_GT(std::filesystem::file_size(out / "a.txt"), std::string("good\n").size())
+        << "it grew as long as the script ran";
     EXPECT_EQ(readFile(out / "after.txt"), size + size) << "it grew no more";
     const auto left = linesOf(readFile(pids));
     EXPECT_EQ(left.size(), 3U);
@@ -148,26 +153,32 @@ TEST_F(HostileEndToEnd, Row18ProcessesLeftBehindChangeNothingThatIsPackedAndAreK
 
 TEST_F(HostileEndToEnd, Row20AddressesAndSubmodulesRunNothingByGit) {
     const auto victim = (folder.path / "victim").string();
-    writeFile(folder.path / "source/lib/.git/HEAD", std::string(40, '1') + "\n");
-    ASSERT_EQ(
-        runProgram({"/usr/bin/git", "init", "-q", (folder.path / "source/lib").string()}).exitCode,
-        0);
-    writeFile(folder.path / "source/lib/.git/HEAD", std::string(40, '1') + "\n");
-    repository({{".gitmodules", "[submodule \"lib\"]\n\tpath = lib\n\turl = ext::touch " + victim +
-                                    "\n\tupdate = !touch " + victim + "\n"}});
+    const auto source = folder.path / "source";
+    ASSERT_EQ(runProgram({"/usr/bin/git", "init", "-q", (source / "lib").string()}).exitCode, 0);
+    writeFile(folder.path / "lib" / "file", "");
+    writeFile(source / "lib/.git/HEAD", gitlab->commit("physics/two", folder.path / "lib") + "\n");
+    const auto submodule = [&](const std::string& project, const std::string& line) {
+        writeFile(source / ".gitmodules", "[submodule \"lib\"]\n\tpath = lib\n\t" + line + "\n");
+        gitlab->commit(project, source);
+        return JobSpec{.project = project,
+                       .script = {"echo script-ran"},
+                       .variables = {{.key = "GIT_STRATEGY", .value = "clone"},
+                                     {.key = "GIT_SUBMODULE_STRATEGY", .value = "recursive"}}};
+    };
+    // Each alone: git would stop at the second before it comes to the first.
+    const auto byAddress = submodule("physics/one", "url = ext::touch " + victim);
+    const auto byUpdate = submodule("physics/two", "url = ../two.git\n\tupdate = !touch " + victim);
     const auto address = [](const std::string& url) {
         return JobSpec{.script = {"echo script-ran"},
                        .variables = {{.key = "GIT_STRATEGY", .value = "clone"}},
                        .merge = R"({"git_info":{"repo_url":")" + url + "\"}}"};
     };
     begin();
-    const auto jobs = finished(
-        {gitlab->addJob({.script = {"echo script-ran"},
-                         .variables = {{.key = "GIT_STRATEGY", .value = "clone"},
-                                       {.key = "GIT_SUBMODULE_STRATEGY", .value = "recursive"}}}),
-         gitlab->addJob(address("--upload-pack=touch " + victim)),
-         gitlab->addJob(address("ext::touch " + victim)),
-         gitlab->addJob(address("-c core.sshCommand=touch\\u0020" + victim))});
+    const auto jobs =
+        finished({gitlab->addJob(byAddress), gitlab->addJob(byUpdate),
+                  gitlab->addJob(address("--upload-pack=touch " + victim)),
+                  gitlab->addJob(address("ext::touch " + victim)),
+                  gitlab->addJob(address("-c core.sshCommand=touch\\u0020" + victim))});
 
     for (const auto& job : jobs) {
         EXPECT_EQ(job.status, Status::Failed) << plain(job.trace);

@@ -79,6 +79,10 @@ TEST_F(BackendConfigErrors, Containers) {
                         "config.toml:10: backends.here.scratch: holds : or , which "
                         "runtimes of containers take for options; choose another folder"));
     }
+    // No node sees it: the job's folder there is what is bound.
+    EXPECT_THAT(asBackend("type = \"htcondor\"\nrun_as = \"ci\"\nwork_dir = \"/a:b\"\n"
+                          "file_transfer = true\ncontainer = \"podman\"\n"),
+                ::testing::IsEmpty());
     EXPECT_THAT(asBackend(local + "container_binds = [\"/a\"]\n"),
                 ElementsAre(here + "container_binds: says nothing without a command that runs "
                                    "containers; write container or container_command, or remove "

@@ -106,10 +106,19 @@ TEST_F(ConfigErrors, AListOfProjectsOrUsersHoldsPatterns) {
 }
 
 TEST_F(ConfigErrors, AListOfImagesHoldsPatterns) {
-    EXPECT_THAT(inRunner("allowed_images = [\"python:*\", \"**\", \"/cvmfs/**\"]\n"),
-                ::testing::IsEmpty());
+    const auto with = [&](const std::string& images, const std::string& backend) {
+        return folder_.faultsOf(std::string(kRunner) + "allowed_images = [" + images + "]\n" +
+                                kBackend + backend);
+    };
+    const std::string podman = "container = \"podman\"\n";
+    EXPECT_THAT(with("\"python:*\", \"**\", \"/cvmfs/**\"", podman), IsEmpty());
+    EXPECT_THAT(with("", ""), IsEmpty());
+    EXPECT_THAT(with("\"python:*\"", ""),
+                ElementsAre("config.toml:6: runners.pool.allowed_images: says nothing for the "
+                            "backend here, which runs no containers; remove it, or write "
+                            "container into the section of that backend"));
     for (const std::string odd : {"[a", ""}) {
-        EXPECT_THAT(inRunner("allowed_images = [\"python:*\", \"" + odd + "\"]\n"),
+        EXPECT_THAT(with("\"python:*\", \"" + odd + "\"", podman),
                     ElementsAre("config.toml:6: runners.pool.allowed_images: an element is not a "
                                 "pattern; write names of images like \"python:*\", with * for a "
                                 "part between slashes and ** for several"));

@@ -106,7 +106,7 @@ TEST(ConfigurationPage, ItsDefaultsAreTheDefaults) {
         ASSERT_EQ(problems.size(), 1U);
         EXPECT_EQ(problems.front().key, "runners.pool.cache_dir");
     }
-    EXPECT_EQ(written, 25U);
+    EXPECT_EQ(written, 26U);
 }
 
 /// Every duration of the tables names its bounds in the words that a file may hold.

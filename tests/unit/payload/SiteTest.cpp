@@ -7,6 +7,7 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
+#include "bridge/payload/Container.h"
 #include "tests/unit/payload/ScriptRun.h"
 
 namespace gridbridge::payload {
@@ -307,6 +308,17 @@ TEST(SiteTest, ScratchOfTheNodesEnvironment) {
         run.setEnvironment("NODE_DISK", value);
         run.run();
         expectUnprepared(run, gone);
+    }
+
+    auto inImage = std::pair(job, context);
+    inImage.first.image.name = "/image";
+    inImage.second.container = containerPreset(kPodman);
+    for (const std::string name : {"a:b", "a,b"}) {
+        ScriptRun run(inImage.first, inImage.second);
+        makeFolder(run.scratch() / name);
+        run.setEnvironment("NODE_DISK", run.scratch() / name);
+        run.run();
+        expectUnprepared(run, "no container can have the files of a job in ");
     }
 }
 

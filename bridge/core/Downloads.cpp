@@ -44,6 +44,10 @@ Fd unnamedFile(const std::filesystem::path& folder) {
     return file;
 }
 
+std::int64_t sizeOf(const gitlab::Dependency& dependency) {
+    return std::clamp<std::int64_t>(dependency.size, 0, kLargestArchive);
+}
+
 Error diskError(int code) {
     return transientError("the service's disk does not take the artifacts: " +
                           std::generic_category().message(code));
@@ -66,7 +70,7 @@ struct Downloads {
     std::filesystem::path spool;
     DownloadProgress progress;
     /// Takes whole lines of the log while the download goes on.
-    std::function<void(std::string)> tell;
+    std::function<void(std::vector<std::string>)> tell;
     std::stop_token stop;
     bool atFolder = false;  ///< It is the job's folder that fails, not an archive.
 
@@ -100,14 +104,24 @@ private:
         if (!file) {
             return later(fact, "disk", what + diskError(errno).message);
         }
-        const auto answer = download(dependency, file);
+        TransferMeter meter(clock, sizeOf(dependency));
+        const auto answer = download(dependency, file, [&](std::int64_t got) {
+            // Later tries may be many.
+            const auto far = progress.tries == 0 ? meter.at(got, got) : "";
+            if (!far.empty()) {
+                fact.lines.push_back(toolLine(what + far));
+                tell(std::exchange(fact.lines, {}));
+            }
+        });
         if (answer.outcome != DownloadOutcome::Done) {
             return hear(fact, what, answer);
         }
         if (auto kept = keep(dependency, index, file); !kept) {
             if (kept.error().kind == ErrorKind::Permanent) {
                 fail(fact, kept.error().message);
-                fact.trouble = what + "refused; the log of the job says why";
+                if (!atFolder) {
+                    fact.trouble = what + "refused; the log of the job says why";
+                }
                 return;
             }
             return later(fact, "folder", what + kept.error().message);
@@ -121,14 +135,14 @@ private:
                std::to_string(dependency.id) + ") from coordinator... ";
     }
 
-    gitlab::DownloadAnswer download(const gitlab::Dependency& dependency, const Fd& file) {
-        const auto size = std::clamp<std::int64_t>(dependency.size, 0, kLargestArchive);
+    gitlab::DownloadAnswer download(const gitlab::Dependency& dependency, const Fd& file,
+                                    const std::function<void(std::int64_t)>& gets) {
+        const auto size = sizeOf(dependency);
         if (!hasRoom(file, static_cast<std::uint64_t>(size))) {
             return {.message = diskError(ENOSPC).message};
         }
         std::size_t unchecked = 0;
         std::int64_t got = 0;
-        TransferMeter meter(clock, size);
         std::optional<Error> full;
         const auto answer = api.downloadArtifact(
             {clock.steadyNow() + kDownloadLimit + std::chrono::seconds(size / kLeastPerSecond),
@@ -144,9 +158,7 @@ private:
                          full = hasRoom(file, 0) ? full : std::optional(diskError(ENOSPC));
                      }
                      got += static_cast<std::int64_t>(bytes.size());
-                     if (const auto far = meter.at(got, got); !far.empty()) {
-                         tell(toolLine(titleOf(dependency) + far));
-                     }
+                     gets(got);
                      return !full && !stop.stop_requested();
                  },
              .limit = kLargestArchive,
@@ -268,7 +280,7 @@ void Effects::download(BackendEntry& entry, const store::JobRecord& job, Live& l
                         live.stopDownload.get_token()};
     std::int64_t bytes = 0;
     for (const auto& dependency : downloads.all) {
-        bytes += std::clamp<std::int64_t>(dependency.size, 0, kLargestArchive);
+        bytes += sizeOf(dependency);
     }
     world_.laneFor(bytes).post([this, downloads = std::move(downloads), row = job.row, attempt,
                                 stopped = live.stopDownload](std::stop_token stop) mutable {

@@ -40,14 +40,14 @@ bool Reconciler::newsworthy(const Facts& facts, const Live& live) const {
     return seen && seen->state != BatchState::Unknown && (final || seen != live.seen);
 }
 
-void Reconciler::tellTransfers(const Facts& facts, const Live& live) {
+void Reconciler::tellTransfers(const JobRecord& job, const Facts& facts, Live& live) {
     if (facts.downloaded && !facts.downloaded->trouble.empty()) {
         log_.warn("artifacts that a job depends on cannot be fetched job={} error=\"{}\"", live.key,
-                  facts.downloaded->trouble);
+                  masked(facts.downloaded->trouble, job, live));
     }
     if (facts.uploaded && !facts.uploaded->trouble.empty()) {
         log_.warn("artifacts of a job cannot be uploaded job={} error=\"{}\"", live.key,
-                  facts.uploaded->trouble);
+                  masked(facts.uploaded->trouble, job, live));
     }
 }
 

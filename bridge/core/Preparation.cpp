@@ -163,9 +163,7 @@ payload::ScriptContext Reconciler::context(const gitlab::JobDescription& job,
 
 Result<Grant> Reconciler::grant(const gitlab::JobDescription& job, const JobRecord& record,
                                 Live& live) {
-    const auto shown = [&](const std::string& value) {
-        return masker(record, live)->step(value, gitlab::MaskMode::Plain, true).text;
-    };
+    const auto shown = [&](const std::string& value) { return masked(value, record, live); };
     const auto asked = payload::variablesNamed(job, context(job, record), kResourcePrefix);
     return backendOf(live).resources.grant(asked, job.projectPath, shown);
 }
@@ -240,6 +238,10 @@ std::shared_ptr<const gitlab::Masker> Reconciler::masker(const JobRecord& job, L
     return canMask(job, live)
                ? live.masker
                : std::make_shared<const gitlab::Masker>(gitlab::tokenForms(live.credentials.token));
+}
+
+std::string Reconciler::masked(const std::string& text, const JobRecord& job, Live& live) {
+    return masker(job, live)->step(text, gitlab::MaskMode::Plain, true).text;
 }
 
 void Reconciler::makeMasker(const gitlab::JobDescription& job,

@@ -214,7 +214,7 @@ void Reconciler::taken(const JobRecord& job, Live& live) {
     if (facts.traceOnDisk) {
         return;
     }
-    tellTransfers(facts, live);
+    tellTransfers(job, facts, live);
     if (facts.log) {
         live.rawSeen = job.rawOffset + static_cast<std::int64_t>(facts.log->bytes.size());
     }

@@ -55,7 +55,7 @@ private:
     bool newsworthy(const Facts& facts, const Live& live) const;
     void complete(const store::JobRecord& job, Facts& facts, Live& live);
     void taken(const store::JobRecord& job, Live& live);
-    void tellTransfers(const Facts& facts, const Live& live);
+    void tellTransfers(const store::JobRecord& job, const Facts& facts, Live& live);
     /// The alarm for jobs that GitLab might drop, at most hourly.
     void noteQueue(std::chrono::seconds waited, const Live& live);
     Decoded decode(const store::JobRecord& job, Live& live);
@@ -90,6 +90,8 @@ private:
     /// Whether all that the job's log must not show is known.
     bool canMask(const store::JobRecord& job, Live& live);
     std::shared_ptr<const gitlab::Masker> masker(const store::JobRecord& job, Live& live);
+    /// `text` as it may be shown.
+    std::string masked(const std::string& text, const store::JobRecord& job, Live& live);
     void makeMasker(const gitlab::JobDescription& job, const Result<payload::JobScript>& script,
                     Live& live);
     ReadySubmission prepare(const store::JobRecord& job, Live& live);

@@ -50,9 +50,9 @@ struct Uploads {
     SteadyTime arrivesUntil;  ///< A part that is not here by then never comes.
     bool sections;
     UploadProgress progress;
-    std::int64_t limit;  ///< Bytes of each, as the node packed it and as it goes to GitLab.
+    std::int64_t limit;  ///< Bytes of each, as it goes to GitLab.
     /// Takes whole lines of the log while the upload goes on.
-    std::function<void(std::string)> tell;
+    std::function<void(std::vector<std::string>)> tell;
     std::stop_token stop = {};
     std::vector<std::string> lines = {};  ///< What `tell` has not got.
     WallTime begun = {};
@@ -104,12 +104,8 @@ private:
     /// All lines so far, and this one.
     void tellNow(std::string line) {
         openSection();
-        std::string text;
-        for (const auto& each : lines) {
-            text += each;
-        }
-        lines.clear();
-        tell(text + line);
+        lines.push_back(std::move(line));
+        tell(std::exchange(lines, {}));
     }
 
     /// Read as the job's account, anew for each piece; never more than is stated.
@@ -143,8 +139,12 @@ private:
 
     /// False while a part of it may still come. A network file system may show it late.
     Result<bool> isHere(std::size_t index) {
-        if (stated(payload::tarballName(index)).value_or(0) > limit) {
-            return permanentError(tooLarge("on the node"));
+        const auto most = payload::nodeLimit(limit);
+        if (stated(payload::tarballName(index)).value_or(0) > most) {
+            return permanentError(
+                "the artifacts are larger than " + payload::sizeText(most) +
+                " as the node packed them; the artifact_limit of this runner is " +
+                payload::sizeText(limit));
         }
         Result<bool> here = true;
         if (payload::hasNames(description->artifacts[index])) {
@@ -245,6 +245,13 @@ private:
     /// Before anything is sent: GitLab sees nothing of what is damaged or hostile, and the log
     /// tells first what was found. Whether there is something to send.
     bool survey(Attempt& attempt, std::size_t index) {
+        if (end.why == "collect_failed" && !stated(payload::tarballName(index))) {
+            lines.push_back(
+                toolLine("WARNING: nothing to upload: it could not be packed on the node, which "
+                         "said why, or "
+                         "there is none"));
+            return false;
+        }
         auto told = names(index);
         const auto content =
             told ? payload::surveyArtifact(*description, index, *told, tarball(index))
@@ -292,17 +299,18 @@ private:
                 if (sent > limit || !sink(bytes)) {
                     return false;
                 }
-                if (const auto far = meter.at(read, sent); !far.empty()) {
+                // Later tries may be many.
+                const auto far = progress.tries == 1 ? meter.at(read, sent) : "";
+                if (!far.empty()) {
                     tellNow(toolLine(what + far));
                 }
                 return true;
             });
-        return packed && sent > limit ? permanentError(tooLarge("for GitLab")) : packed;
-    }
-
-    std::string tooLarge(const std::string& where) const {
-        return "the artifacts are larger than " + payload::sizeText(limit) +
-               " as they are packed " + where + ", the artifact_limit of this runner";
+        return packed && sent > limit
+                   ? permanentError("the artifacts are larger than " + payload::sizeText(limit) +
+                                    " as they are packed for GitLab, the artifact_limit of this "
+                                    "runner")
+                   : packed;
     }
 
     void send(Attempt& attempt, std::size_t index) {
@@ -380,20 +388,32 @@ Millis timeForFiles(const store::JobRecord& job, const ScriptEnd& end, const Pol
     return policy.settleTime * (job.rawOffset < end.logBytes ? 2 : 1);
 }
 
-std::int64_t bytesOf(const ScriptEnd& end) {
+/// About as many as still go through: those of tarballs, but of a raw entry's file, which can be
+/// that much longer.
+std::int64_t bytesToSend(const gitlab::JobDescription& job, const ScriptEnd& end,
+                         std::size_t sent) {
+    constexpr std::int64_t kUnpacked = 1000;  // What deflate makes of zeros.
     std::int64_t bytes = 0;
-    for (const auto& [name, size] : end.outputs) {
-        bytes += std::min(size, payload::kMostMemberBytes);
+    for (; sent < job.artifacts.size(); ++sent) {
+        const auto& entry = job.artifacts[sent];
+        const auto found = end.outputs.find(payload::tarballName(sent));
+        if (found != end.outputs.end() && payload::wantsUpload(entry, end.outcome == "success")) {
+            bytes += std::min(found->second, payload::kMostMemberBytes) *
+                     (entry.format == "raw" ? kUnpacked : 1);
+        }
     }
     return bytes;
 }
 
 }  // namespace
 
-std::function<void(std::string)> Effects::teller(const store::JobRecord& job) {
-    return [this, row = job.row, attempt = job.submission.attempt](std::string text) {
-        answers_.post({row, attempt, [text = std::move(text)](Facts& facts, Live&) {
-                           facts.transferring += text;
+std::function<void(std::vector<std::string>)> Effects::teller(const store::JobRecord& job) {
+    return [this, row = job.row,
+            attempt = job.submission.attempt](const std::vector<std::string>& lines) {
+        answers_.post({row, attempt, [lines](Facts& facts, Live&) {
+                           for (const auto& line : lines) {
+                               facts.transferring += line;
+                           }
                        }});
     };
 }
@@ -423,7 +443,7 @@ void Effects::upload(BackendEntry& entry, const store::JobRecord& job, Live& liv
                     live.uploads,
                     runner.artifactLimit,
                     teller(job)};
-    world_.laneFor(bytesOf(end))
+    world_.laneFor(bytesToSend(**description, end, live.uploads.sent))
         .post([this, uploads = std::move(uploads)](std::stop_token stop) mutable {
             uploads.stop = stop;
             const auto fact = uploads.run();

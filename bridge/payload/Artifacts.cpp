@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <utility>
 
 #include "bridge/payload/ArtifactPlan.h"
@@ -166,6 +167,11 @@ std::string tarballName(std::size_t index) {
 
 std::string namesName(std::size_t index) {
     return "artifact." + std::to_string(index) + ".names";
+}
+
+std::int64_t nodeLimit(std::int64_t limit) {
+    constexpr std::int64_t kMore = std::int64_t{64} << 20;
+    return std::min(2 * limit + kMore, kMostMemberBytes);
 }
 
 bool wantsUpload(const gitlab::ArtifactEntry& entry, bool success) {

@@ -46,7 +46,7 @@ struct ScriptContext {
     ContainerCommands container = {};             ///< The backend's.
     std::vector<std::string> allowedImages = {};  ///< Patterns, see Glob; none = all.
     bool imageIgnored = false;  ///< Where the backend has no containers a job runs without.
-    std::int64_t artifactLimit = kMostMemberBytes;  ///< Bytes of each entry as it is packed.
+    std::int64_t artifactLimit = kMostMemberBytes;  ///< Bytes of each entry as GitLab gets it.
 };
 
 struct ScriptFile {
@@ -101,6 +101,10 @@ Result<Status> parseStatus(std::string_view text, std::string_view nonce);
 std::string tarballName(std::size_t index);
 /// What the node tells about that entry beside it, if anything: see ArtifactPlan.
 std::string namesName(std::size_t index);
+
+/// Bytes that the node may pack of an entry of which GitLab gets `limit` at most. A loose bound on
+/// what a job can cost: the node packs fast, not small, and more than GitLab gets.
+std::int64_t nodeLimit(std::int64_t limit);
 
 /// Whether an artifact entry, an archive or a report, is uploaded for that outcome.
 bool wantsUpload(const gitlab::ArtifactEntry& entry, bool success);

@@ -71,6 +71,9 @@ gb_timed=()
 # gb_tar FILE KIB: the list as a gzip'd tarball of that size at most.
 gb_tar() (
   set +e
+  # What does not fit is an error of gzip's: no signal, which leaves a core and a line of the shell's.
+  trap '' XFSZ
+  ulimit -c 0
   ulimit -f "$2"
   "${gb_timed[@]}" tar --format=gnu --hard-dereference --null --no-recursion -T "$gb_tmp/list" -cf - |
     "${gb_timed[@]}" gzip -1 >"$1"

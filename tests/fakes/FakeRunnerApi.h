@@ -96,6 +96,8 @@ public:
     }
     /// Before any upload: called with each piece of it, which it delays.
     void whileSending(std::function<void()> happens) { whileSending_ = std::move(happens); }
+    /// The same of downloads, which have about a hundred pieces each.
+    void whileReceiving(std::function<void()> happens) { whileReceiving_ = std::move(happens); }
     Gate& gate(Verb verb) {
         const std::lock_guard lock(mutex_);
         return gates_[verb];
@@ -233,10 +235,14 @@ public:
         if (static_cast<std::int64_t>(bytes.size()) > download.limit) {
             return {.outcome = DownloadOutcome::Refused, .message = "too long"};
         }
-        return bytes.empty() || download.sink(bytes)
-                   ? answer
-                   : gitlab::DownloadAnswer{.outcome = DownloadOutcome::Stopped,
-                                            .message = "not taken"};
+        const auto piece = bytes.size() / 100 + 1;
+        for (std::size_t at = 0; at < bytes.size(); at += piece) {
+            whileReceiving_();
+            if (!download.sink(std::string_view(bytes).substr(at, piece))) {
+                return {.outcome = DownloadOutcome::Stopped, .message = "not taken"};
+            }
+        }
+        return answer;
     }
 
     static gitlab::JobAnswer done() {
@@ -278,6 +284,7 @@ private:
     std::deque<gitlab::ClaimAnswer> claims_;
     std::function<void()> whileHeld_;
     std::function<void()> whileSending_ = [] {};
+    std::function<void()> whileReceiving_ = [] {};
     std::map<std::int64_t, Job> jobs_;
     std::map<Verb, std::deque<gitlab::JobAnswer>> scripted_;
     std::map<Verb, Gate> gates_;

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <gtest/gtest.h>
+
+#include <chrono>
 #include <condition_variable>
 #include <mutex>
 
@@ -26,10 +29,12 @@ public:
         closed_ = false;
         changed_.notify_all();
     }
-    /// Returns once some thread waits at the closed gate.
+    /// Returns once some thread waits at the closed gate. Where none comes the test has failed.
     void awaitSomebody() {
         std::unique_lock lock(mutex_);
-        changed_.wait(lock, [this] { return waiting_ > 0; });
+        EXPECT_TRUE(changed_.wait_for(lock, std::chrono::seconds(50), [this] {
+            return waiting_ > 0;
+        })) << "nobody comes to the gate";
     }
 
 private:

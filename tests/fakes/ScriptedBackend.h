@@ -93,11 +93,12 @@ public:
         change(key, [&](Job& job) { job.log = text; });
     }
     /// The script ends; the wrapper leaves its status file, with these lines about outputs.
-    void finish(const SubmissionKey& key, int exitCode = 0, const std::string& outputs = {}) {
+    void finish(const SubmissionKey& key, int exitCode = 0, const std::string& outputs = {},
+                const std::string& why = {}) {
         change(key, [&](Job& job) {
             job.status = "version=1\nnonce=" + key.value +
-                         "\noutcome=" + (exitCode == 0 ? "success" : "failed") +
-                         "\nwhy=\nstage=step_script\nexit_code=" +
+                         "\noutcome=" + (exitCode == 0 ? "success" : "failed") + "\nwhy=" + why +
+                         "\nstage=step_script\nexit_code=" +
                          (exitCode == 0 ? "" : std::to_string(exitCode)) +
                          "\nhost=n1\nlog_bytes=" + std::to_string(job.log.size()) +
                          "\nended_at=1767225600\n" + outputs;

@@ -9,7 +9,7 @@ bridge_test(core_test LABEL unit
     unit/core/ResourceRulesTest.cpp
     unit/core/RestartTest.cpp unit/core/RunAsTest.cpp unit/core/ServerTest.cpp unit/core/SetClockTest.cpp
     unit/core/TogetherTest.cpp unit/core/TokenRotationTest.cpp unit/core/TraceTest.cpp
-    unit/core/LongUploadTest.cpp
+    unit/core/LongDownloadTest.cpp unit/core/LongUploadTest.cpp
     unit/core/UploadTest.cpp
     unit/core/VerdictTest.cpp unit/core/WaitingTest.cpp
   DEPS gridbridge::core SQLite::SQLite3 ZLIB::ZLIB)

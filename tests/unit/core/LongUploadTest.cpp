@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 
 #include "tests/fakes/LogLines.h"
+#include "tests/fakes/WaitUntil.h"
 #include "tests/unit/core/UploadFixture.h"
 
 namespace gridbridge::core {
@@ -13,7 +14,41 @@ using store::State;
 using ::testing::HasSubstr;
 using Call = testing::FakeRunnerApi::Verb;
 
-TEST_F(UploadTest, ALongUploadSaysInItsSectionHowFarItHasCome) {
+class LongUploadTest : public UploadTest {
+protected:
+    /// Its upload waits at the closed gate.
+    void untilUploading() {
+        const auto collects = [this] {
+            step();
+            finishBatchCalls();
+            return job(row_).state == State::Collecting;
+        };
+        ASSERT_TRUE(testing::waitUntil(collects, 50s));
+        step();
+        gitlab_.gate(Call::Upload).awaitSomebody();
+    }
+    /// Meanwhile another job gets what it depends on, and is over.
+    void smallTransferPasses() {
+        auto text = body(2);
+        text.insert(text.size() - 1, R"(,"dependencies":[{"id":7,"name":"first","token":"t",)"
+                                     R"("artifacts_file":{"filename":"a.zip","size":100}}])");
+        const auto other =
+            store_->receive("pool", "https://gitlab.example.org", "batch", Secret(text));
+        capacity().take("pool", "batch");
+        answers().post({other, 0, [](Facts&, Live&) {}});
+        const auto ends = [&] {
+            step();
+            finishFileCalls();
+            const auto state = job(other).state;
+            return HasFatalFailure() || state == State::Reporting || state == State::Done;
+        };
+        ASSERT_TRUE(testing::waitUntil(ends, 50s));
+        EXPECT_EQ(gitlab_.calls(Call::Download, 7).size(), 1U);
+        EXPECT_EQ(job(row_).state, State::Collecting);
+    }
+};
+
+TEST_F(LongUploadTest, ALongUploadSaysInItsSectionHowFarItHasCome) {
     begin();
     finishLong(4s);
     pass(kPoll);
@@ -32,7 +67,7 @@ TEST_F(UploadTest, ALongUploadSaysInItsSectionHowFarItHasCome) {
     EXPECT_LT(trace.find("201 Created"), trace.rfind("section_end"));
 }
 
-TEST_F(UploadTest, AShortUploadDoesNotSay) {
+TEST_F(LongUploadTest, AShortUploadDoesNotSay) {
     begin();
     finishLong(20ms);
     pass(kPoll);
@@ -41,16 +76,11 @@ TEST_F(UploadTest, AShortUploadDoesNotSay) {
     EXPECT_EQ(count(" MiB, "), 0U);
 }
 
-TEST_F(UploadTest, WhatALongUploadHasSaidStaysOverARestart) {
+TEST_F(LongUploadTest, WhatALongUploadHasSaidStaysOverARestart) {
     begin();
     gitlab_.gate(Call::Upload).close();
     finishLong(4s);
-    while (job(row_).state != State::Collecting) {
-        step();
-        finishBatchCalls();
-    }
-    step();
-    gitlab_.gate(Call::Upload).awaitSomebody();
+    untilUploading();
     step();
     const auto said = traceOf(row_);
     EXPECT_GE(count(" MiB, "), 5U) << "before it is over";
@@ -66,47 +96,97 @@ TEST_F(UploadTest, WhatALongUploadHasSaidStaysOverARestart) {
     EXPECT_EQ(gitlab_.job(1).trace, traceOf(row_));
 }
 
-TEST_F(UploadTest, OfAHugeUploadNoSmallTransferWaits) {
+TEST_F(LongUploadTest, OfAHugeUploadNoSmallTransferWaits) {
+    others_ = R"(,{"name":"huge","paths":["b"],"when":"always","artifact_type":"archive",)"
+              R"("artifact_format":"zip"})";
     begin();
     gitlab_.gate(Call::Upload).close();
     backend_.finish(key(row_), 0,
                     "output." + payload::tarballName(0) + "=2048\noutput." +
                         payload::tarballName(1) + "=10000000000\n");
-    while (job(row_).state != State::Collecting) {
-        step();
-        finishBatchCalls();
-    }
-    step();
-    gitlab_.gate(Call::Upload).awaitSomebody();
+    untilUploading();
 
-    auto text = body(2);
-    text.insert(text.size() - 1, R"(,"dependencies":[{"id":7,"name":"first","token":"t",)"
-                                 R"("artifacts_file":{"filename":"a.zip","size":100}}])");
-    const auto other = store_->receive("pool", "https://gitlab.example.org", "batch", Secret(text));
-    capacity().take("pool", "batch");
-    answers().post({other, 0, [](Facts&, Live&) {}});
-    while (job(other).state != State::Reporting && job(other).state != State::Done) {
-        step();
-        finishFileCalls();
-    }
-
-    EXPECT_EQ(gitlab_.calls(Call::Download, 7).size(), 1U);
-    EXPECT_EQ(job(row_).state, State::Collecting);
+    smallTransferPasses();
 }
 
-TEST_F(UploadTest, WhatIsLargerThanTheRunnersLimitIsRefusedUnread) {
+TEST_F(LongUploadTest, OfWhatMayBeHugeOnceItIsUnpackedNoSmallTransferWaits) {
+    format_ = "raw";
+    begin();
+    gitlab_.gate(Call::Upload).close();
+    const auto bytes = tarball("a.txt", std::string(80000, ' '));
+    leave(bytes);
+    finish(0, static_cast<std::int64_t>(bytes.size()));
+    untilUploading();
+
+    smallTransferPasses();
+}
+
+TEST_F(LongUploadTest, ASecondTryDoesNotSayHowFarItHasCome) {
+    begin();
+    gitlab_.answerNext(Call::Upload, {.message = "503 Service Unavailable"}, 1);
+    finishLong(4s);
+    step();
+    pass(kPoll);
+    pass(1min);
+
+    EXPECT_EQ(job(row_).outcome, Outcome::Success);
+    ASSERT_EQ(tries().size(), 2U);
+    const auto trace = traceOf(row_);
+    EXPECT_LT(trace.find(" MiB, "), trace.find("503 Service Unavailable"));
+    EXPECT_LT(trace.rfind(" MiB, "), trace.find("503 Service Unavailable")) << trace;
+}
+
+TEST_F(LongUploadTest, WhatIsFarLargerThanTheRunnersLimitIsRefusedUnread) {
     runner().artifactLimit = 3 << 20;
     begin();
-    finish(0, (3 << 20) + 1);
+    finish(0, (70 << 20) + 1);
     pass(kPoll);
 
     EXPECT_EQ(job(row_).failureReason, "script_failure");
     EXPECT_TRUE(tries().empty());
-    EXPECT_THAT(traceOf(row_), HasSubstr("ERROR: the artifacts are larger than 3 MiB as they are "
-                                         "packed on the node, the artifact_limit"));
+    EXPECT_THAT(traceOf(row_),
+                HasSubstr("ERROR: the artifacts are larger than 70 MiB as the node packed them; "
+                          "the artifact_limit of this runner is 3 MiB"));
 }
 
-TEST_F(UploadTest, WhatBecomesLargerThanTheRunnersLimitIsNotSentWhole) {
+TEST_F(LongUploadTest, TheRunnersLimitIsForWhatGitLabGets) {
+    begin();
+    runner().artifactLimit = 100 << 10;
+    const auto bytes = tarball("a.txt", std::string(std::size_t{1} << 20, ' '));
+    ASSERT_GT(bytes.size(), std::size_t{1} << 20);
+    leave(bytes);
+    finish(0, static_cast<std::int64_t>(bytes.size()));
+    pass(kPoll);
+
+    EXPECT_EQ(job(row_).outcome, Outcome::Success) << traceOf(row_);
+    EXPECT_EQ(tries().size(), 1U);
+}
+
+TEST_F(LongUploadTest, OfWhatTheNodeRefusedNobodySaysThatNothingMatched) {
+    begin();
+    backend_.finish(key(row_), 0, {}, "collect_failed");
+    pass(kPoll);
+
+    EXPECT_EQ(job(row_).failureReason, "script_failure");
+    EXPECT_EQ(count("it could not be packed on the node"), 1U) << traceOf(row_);
+    EXPECT_EQ(count("no matching files"), 0U);
+    EXPECT_EQ(count("No files to upload"), 0U);
+}
+
+TEST_F(LongUploadTest, TheServicesLogShowsNoSecretOfAnAnswer) {
+    const std::string token = "glcbt-64_abcdefghijklmnop";
+    begin(token);
+    gitlab_.answerNext(Call::Upload,
+                       {.outcome = CallOutcome::TooLarge, .message = "413 for " + token}, 1);
+    finish();
+    const testing::LogLines lines(log_);
+    pass(kPoll);
+
+    EXPECT_EQ(lines.count("413 for [MASKED]"), 1) << lines.all();
+    EXPECT_EQ(lines.count(token), 0) << lines.all();
+}
+
+TEST_F(LongUploadTest, WhatBecomesLargerThanTheRunnersLimitIsNotSentWhole) {
     format_ = "raw";
     begin();
     runner().artifactLimit = 100 << 10;
@@ -122,7 +202,7 @@ TEST_F(UploadTest, WhatBecomesLargerThanTheRunnersLimitIsNotSentWhole) {
     EXPECT_EQ(lines.count("artifacts of a job cannot be uploaded"), 1) << lines.all();
 }
 
-TEST_F(UploadTest, LinesAreThoseOfGitLabsTool) {
+TEST_F(LongUploadTest, LinesAreThoseOfGitLabsTool) {
     begin();
     gitlab_.answerNext(Call::Upload,
                        {.outcome = CallOutcome::TooLarge, .message = "413 Payload Too Large"}, 1);

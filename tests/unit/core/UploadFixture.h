@@ -64,7 +64,7 @@ protected:
         text.insert(text.size() - 1, R"(,"artifacts":[{"name":"out","paths":[)" + path +
                                          R"(],"when":"always",)"
                                          R"("artifact_type":"archive","artifact_format":")" +
-                                         format_ + R"("}])");
+                                         format_ + R"("})" + others_ + "]");
         row_ = store_->receive("pool", "https://gitlab.example.org", "batch", Secret(text));
         capacity().take("pool", "batch");
         answers().post({row_, 0, [](Facts&, Live&) {}});
@@ -116,6 +116,7 @@ protected:
     const std::string whole_ = tarball("a.txt", "what the job has made\n");
     const std::filesystem::path file_ = folder_.path() / "a.tar";
     std::string format_ = "zip";
+    std::string others_;  ///< More entries of `artifacts`, each after a comma.
     JobRow row_{};
 };
 

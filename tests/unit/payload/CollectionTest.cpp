@@ -14,6 +14,7 @@ using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using ::testing::Pair;
 
 /// What the node packed for an entry, in its order; a folder's name ends with `/`.
@@ -129,7 +130,11 @@ TEST_F(CollectionTest, FailureOfOneEntryLosesNoOther) {
 }
 
 TEST_F(CollectionTest, WhatIsLargerThanTheLimitIsNotPackedToItsEndAndLosesNoOther) {
-    auto job = jobWith({"head -c 3000000 /dev/urandom >big", "echo 1 >small"});
+    // It packs nothing, so that it takes no time.
+    auto job =
+        jobWith({"echo 1 >big; echo 1 >small",
+                 profileWith("gzip() {\n  [[ $(tr '\\0' : <\"$gb_tmp/list\") != ./big: ]] "
+                             "|| exec head -c 100000000 /dev/zero\n  command gzip \"$@\"\n}")});
     job.artifacts = {archiveOf({"big"}), archiveOf({"small"})};
     auto context = contextNow();
     context.artifactLimit = 2 << 20;
@@ -138,11 +143,25 @@ TEST_F(CollectionTest, WhatIsLargerThanTheLimitIsNotPackedToItsEndAndLosesNoOthe
 
     EXPECT_EQ(run.status().outcome, "success");
     EXPECT_EQ(run.status().why, "collect_failed");
-    EXPECT_THAT(run.log(), HasSubstr("\033[31;1mERROR: the artifacts are larger than 2 MiB as they "
-                                     "are packed, the artifact_limit of this runner\033[0;m \n"));
+    EXPECT_THAT(run.log(),
+                HasSubstr("\033[31;1mERROR: the artifacts are larger than 68 MiB as the node packs "
+                          "them; the artifact_limit of this runner is 2 MiB\033[0;m \n"));
+    EXPECT_THAT(run.log(), Not(HasSubstr("limit exceeded"))) << "a line of the shell's";
     EXPECT_FALSE(run.exists("out/" + tarballName(0)));
     EXPECT_FALSE(run.exists("out/" + tarballName(0) + ".part"));
     EXPECT_THAT(packedNames(run, 1), ElementsAre("./small"));
+}
+
+TEST_F(CollectionTest, WhatCannotBeWrittenAtAllIsNotSaidToBeTooLarge) {
+    auto job =
+        jobWith({"echo 1 >a",
+                 profileWith("gzip() { rm -f \"$GB_OUT\"/artifact.0.tar.gz.part; return 1; }")});
+    job.artifacts = {archiveOf({"a"})};
+    ScriptRun run(job);
+    run.run();
+
+    EXPECT_EQ(run.status().why, "collect_failed");
+    EXPECT_THAT(run.log(), Not(HasSubstr("larger than")));
 }
 
 TEST_F(CollectionTest, TextsAreExpandedWithWhatTheScriptSet) {

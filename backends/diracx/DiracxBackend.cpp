@@ -50,15 +50,20 @@ std::vector<std::string> groupsOf(std::span<const JobRef> refs) {
 
 }  // namespace
 
-DiracxBackend::DiracxBackend(DiracxConfig config, std::string runAs, folder::JobFolders& folders,
-                             ProcessRunner& runner, Clock& clock, Teller tell)
+DiracxBackend::DiracxBackend(const DiracxConfig& config, const std::string& /*runAs*/,
+                             folder::JobFolders& folders, ProcessRunner& runner, Clock& clock,
+                             Teller tell)
+    : DiracxBackend(config, transportTo(config, clock), folders, runner, clock, std::move(tell)) {}
+
+DiracxBackend::DiracxBackend(DiracxConfig config, std::unique_ptr<http::Transport> transport,
+                             folder::JobFolders& folders, ProcessRunner& runner, Clock& clock,
+                             Teller tell)
     : config_(std::move(config)),
-      runAs_(std::move(runAs)),
       folders_(folders),
       clock_(clock),
       tell_(std::move(tell)),
       commands_({}, runner, clock),
-      transport_(transportTo(config_, clock)),
+      transport_(std::move(transport)),
       tokens_(config_.credentials, *transport_, clock),
       client_(*transport_, tokens_, clock) {}
 
@@ -74,13 +79,15 @@ Capabilities DiracxBackend::capabilities() const {
 Result<void> DiracxBackend::probe(const CallContext& ctx) {
     const auto identity = client_.identity(ctx);
     if (!identity) {
-        const auto& error = identity.error();
-        return error.misconfigured ? permanentError(error.message) : error;
+        return identity.error();
     }
-    return identity->maySubmit
-               ? Result<void>()
-               : permanentError("the group " + identity->group + " of " + identity->user +
-                                " may not submit jobs to DiracX: log in with another one");
+    // A login comes and goes while the service runs, like the server: nothing here is for good.
+    return identity->maySubmit ? Result<void>()
+                               : Error{ErrorKind::Transient,
+                                       "the group " + identity->group + " of " + identity->user +
+                                           " may not submit jobs to DiracX: log in with another "
+                                           "one",
+                                       true};
 }
 
 const DiracxJob* DiracxBackend::Known::of(const SubmissionKey& key) const {

@@ -31,10 +31,13 @@ public:
     /// What happens only once in a while and concerns no certain job, for the service's log.
     using Teller = std::function<void(const std::string&)>;
 
-    /// `runAs`: whose folders hold the jobs' files, empty = the service's own. `folders`, `runner`
-    /// and `clock` must outlive it. Throws std::invalid_argument where `config` has no usable url.
-    DiracxBackend(DiracxConfig config, std::string runAs, folder::JobFolders& folders,
+    /// As all backends are made; jobs' files belong to the service. `folders`, `runner` and `clock`
+    /// must outlive it. Throws std::invalid_argument where `config` has no usable url.
+    DiracxBackend(const DiracxConfig& config, const std::string& runAs, folder::JobFolders& folders,
                   ProcessRunner& runner, Clock& clock, Teller tell);
+    /// With `transport` to the DiracX.
+    DiracxBackend(DiracxConfig config, std::unique_ptr<http::Transport> transport,
+                  folder::JobFolders& folders, ProcessRunner& runner, Clock& clock, Teller tell);
 
     Capabilities capabilities() const override;
     Result<void> probe(const CallContext& ctx) override;
@@ -107,7 +110,6 @@ private:
     void tellUnknown(const DiracxJob& job);
 
     const DiracxConfig config_;
-    const std::string runAs_;
     folder::JobFolders& folders_;
     Clock& clock_;
     const Teller tell_;

@@ -1,11 +1,11 @@
 #include <gmock/gmock.h>
 
-#include <deque>
 #include <fstream>
 
 #include "backends/diracx/DiracxClient.h"
 #include "backends/diracx/DiracxSandbox.h"
 #include "tests/fakes/FakeClock.h"
+#include "tests/fakes/ScriptedTransport.h"
 #include "tests/fakes/TempDir.h"
 
 namespace gridbridge {
@@ -14,41 +14,9 @@ namespace {
 using ::testing::ElementsAre;
 using testing::FakeClock;
 using ::testing::HasSubstr;
+using testing::ScriptedTransport;
+using testing::Servers;
 using testing::TempDir;
-
-using Answer = Result<http::Response>;
-
-/// What servers were asked, and what they answer next.
-struct Servers {
-    std::vector<std::pair<std::string, http::Request>> asked;  ///< With the server's address.
-    std::deque<Answer> answers;
-};
-
-class ScriptedTransport final : public http::Transport {
-public:
-    ScriptedTransport(Servers& servers, std::string url)
-        : servers_(servers), url_(std::move(url)) {}
-    Answer send(const CallContext&, const http::Request& request) override {
-        servers_.asked.emplace_back(url_, request);
-        if (servers_.answers.empty()) {
-            return transientError("nothing more was expected");
-        }
-        auto answer = std::move(servers_.answers.front());
-        servers_.answers.pop_front();
-        if (answer && request.sink && answer->status / 100 == 2) {
-            request.sink->write(answer->body);
-        }
-        return answer;
-    }
-    const std::string& baseUrl() const override { return url_; }
-    Result<std::unique_ptr<http::Transport>> to(const std::string& url) const override {
-        return std::unique_ptr<http::Transport>(new ScriptedTransport(servers_, url));
-    }
-
-private:
-    Servers& servers_;
-    const std::string url_;
-};
 
 class DiracxClientTest : public ::testing::Test {
 protected:

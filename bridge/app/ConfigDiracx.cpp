@@ -59,9 +59,6 @@ void takeDiracx(ConfigSection& section, BackendConfig& backend) {
     }
     diracx.credentials = section.absolutePath("credentials").value_or("");
     diracx.jobType = word(section, "job_type", diracx.jobType);
-    if (diracx.jobType.empty()) {
-        section.report("job_type", "is empty, and DIRAC's optimizers fail such jobs", "name one");
-    }
     constexpr double kLeastFactor = 0.01;
     constexpr double kMostFactor = 1000;
     diracx.cpuTimeFactor =

@@ -149,6 +149,45 @@ TEST_F(DiracxBackendTest, OfTwoCopiesTheOneThatStartedLives) {
     EXPECT_THAT(servers_.asked.back().second.body, HasSubstr("{\"7\":"));
 }
 
+TEST_F(DiracxBackendTest, HistoriesComeInParts) {
+    logIn();
+    std::vector<JobRef> refs;
+    for (int i = 0; i < 151; ++i) {
+        refs.push_back({{"gb-a-" + std::to_string(i) + "-1"}, "", {}, {}});
+    }
+    answer(200, "[]");
+    answer(200, "[]");
+
+    EXPECT_TRUE(backend_->find(ctx(), refs).ok());
+
+    EXPECT_EQ(servers_.asked.size(), 2U);
+    EXPECT_THAT(servers_.asked.back().second.body, HasSubstr(R"("values":["gb-a-150-1"])"));
+}
+
+TEST_F(DiracxBackendTest, OfAnOutputThatIsRefusedOnlyLogAndStatusStay) {
+    logIn();
+    takesFiles();
+    answer(200, R"([{"JobID":7}])");
+    auto made = job();
+    made.outputs = {"a"};
+    ASSERT_TRUE(backend_->submit(ctx(), std::vector{made}).front().ok());
+    const auto history = event("Running", "Application");
+    answer(200, "[" + row(7, "Done", "Execution Complete", history) + "]");
+    answer(200, R"(["/S3/new"])");
+    answer(200, R"({"url":"https://store.example.org/b","expires_in":300})");
+    answer(200, packSandbox({{"log", "x"}, {"other", "y"}, {"a", "z"}, {"a", "z"}}).value());
+    const std::vector<JobRef> refs{{made.key, "", {"7"}, {}}};
+
+    const auto collected = backend_->collect(ctx(), refs).front();
+
+    ASSERT_TRUE(collected.ok()) << collected.error().message;
+    EXPECT_EQ(*collected, CollectOutcome::Never);
+    const auto out = folders_.path({made.key, ""}) / "out";
+    EXPECT_EQ(testing::readFile(out / "log"), "x");
+    EXPECT_EQ(testing::readFile(out / "a"), "");
+    EXPECT_FALSE(std::filesystem::exists(out / "other"));
+}
+
 TEST_F(DiracxBackendTest, AJobWithoutAHistoryIsUnknownAndOneThatWaitsAgainIsKilled) {
     logIn();
     const auto running = row(7, "Running", "Application", "");

@@ -17,6 +17,7 @@ using testing::FakeClock;
 using ::testing::HasSubstr;
 using testing::ScriptedTransport;
 using testing::Servers;
+using ::testing::StartsWith;
 using testing::TempDir;
 
 class DiracxClientTest : public ::testing::Test {
@@ -202,6 +203,21 @@ TEST_F(DiracxClientTest, AKillIsStampedAndSigned) {
         asked(0).body,
         R"({"7":{"2026-11-30T19:53:53.500+00:00":{"ApplicationStatus":"why",)"
         R"("MinorStatus":"Marked for termination","Source":"gridbridge","Status":"Killed"}}})");
+}
+
+TEST_F(DiracxClientTest, ManyKillsGoInParts) {
+    answer(200, R"({"success":{"1":{"Status":"Killed"}},"failed":{}})");
+    answer(200, R"({"success":{"501":{"Status":"Killed"}},"failed":{}})");
+    std::vector<DiracxKill> kills;
+    for (int id = 1; id <= 501; ++id) {
+        kills.push_back({id, *diracxTime("2026-11-30T19:53:53.5Z"), "why"});
+    }
+
+    const auto states = client_->kill(ctx(), kills);
+
+    ASSERT_TRUE(states.ok());
+    EXPECT_EQ(states->size(), 2U);
+    EXPECT_THAT(asked(1).body, StartsWith(R"({"501":)"));
 }
 
 TEST_F(DiracxClientTest, OfSeveralOutputsTheLastIsFetchedWithoutAToken) {

@@ -99,7 +99,7 @@ Result<Finished> SchedulerCommands::run(const SchedulerCommand& command, const C
 
 Error withoutEffect(const Error& error) {
     return {error.kind == ErrorKind::Permanent ? ErrorKind::Permanent : ErrorKind::Transient,
-            error.message};
+            error.message, error.misconfigured};
 }
 
 Error submissionError(const Error& error) {

@@ -58,6 +58,19 @@ std::optional<Seconds> secondsIn(const Object& object, const char* key) {
     return seconds >= Seconds(0) && seconds <= kLatest ? std::optional(seconds) : std::nullopt;
 }
 
+/// Of a JSON web token; null when it is none.
+Object::Ptr claimsOf(const Secret& secret) {
+    const auto& token = secret.reveal();
+    const auto first = token.find('.');
+    const auto second = first == std::string::npos ? first : token.find('.', first + 1);
+    if (second == std::string::npos) {
+        return {};
+    }
+    std::istringstream coded(token.substr(first + 1, second - first - 1));
+    Poco::Base64Decoder decoder(coded, Poco::BASE64_URL_ENCODING | Poco::BASE64_NO_PADDING);
+    return objectOf(std::string(std::istreambuf_iterator<char>(decoder), {}));
+}
+
 WallTime timeOf(Seconds sinceEpoch) {
     return fromEpoch(duration_cast<Millis>(sinceEpoch));
 }
@@ -132,20 +145,25 @@ std::optional<DiracCredential> DiracCredential::refreshed(std::string_view body,
 }
 
 bool DiracCredential::rotates() const {
-    const auto& token = refresh.reveal();
-    const auto first = token.find('.');
-    const auto second = first == std::string::npos ? first : token.find('.', first + 1);
-    if (second == std::string::npos) {
-        return true;
-    }
-    std::istringstream coded(token.substr(first + 1, second - first - 1));
-    Poco::Base64Decoder decoder(coded, Poco::BASE64_URL_ENCODING | Poco::BASE64_NO_PADDING);
-    const auto claims = objectOf(std::string(std::istreambuf_iterator<char>(decoder), {}));
+    const auto claims = claimsOf(refresh);
     if (claims.isNull()) {
         return true;
     }
     const auto legacy = claims->get("legacy_exchange");
     return !legacy.isBoolean() || !legacy.extract<bool>();
+}
+
+std::optional<DiracOwner> diracOwner(const Secret& access) {
+    const auto claims = claimsOf(access);
+    if (claims.isNull()) {
+        return std::nullopt;
+    }
+    const auto user = claims->get("preferred_username");
+    const auto vo = claims->get("vo");
+    if (!user.isString() || !vo.isString() || user.extract<std::string>().empty()) {
+        return std::nullopt;
+    }
+    return DiracOwner{user.extract<std::string>(), vo.extract<std::string>()};
 }
 
 }  // namespace gridbridge

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "bridge/base/Clock.h"
@@ -29,6 +30,18 @@ struct DiracCredential {
     /// they are not replaced; of what cannot be read the worse is assumed.
     bool rotates() const;
 };
+
+/// Whose an access token is, by the claims in it, which only its server verifies.
+struct DiracOwner {
+    std::string user;
+    std::string vo;
+
+    /// As one word, for people.
+    std::string text() const { return user + "@" + vo; }
+    bool operator==(const DiracOwner&) const = default;
+};
+/// Nothing when the token does not tell.
+std::optional<DiracOwner> diracOwner(const Secret& access);
 
 bool isJsonObject(std::string_view text);
 

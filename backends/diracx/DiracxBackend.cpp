@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <tuple>
 #include <utility>
 
 #include "backends/api/SharedFolder.h"
@@ -36,6 +37,19 @@ WallTime stampAfter(const DiracxPast& past, WallTime serverNow) {
     return std::max<WallTime>(serverNow + seconds(1), past.newest + Millis(1));
 }
 
+/// The lowest is to live: a script that has started cannot be undone.
+auto rankOf(const DiracxJob& job) {
+    return std::tuple(!pastOf(job).started, isDiracxFinal(job.status), job.id);
+}
+
+template <typename T>
+std::vector<T> partOf(const std::vector<T>& all, std::size_t from, std::size_t count) {
+    const auto begin = std::min(from, all.size());
+    const auto end = std::min(begin + count, all.size());
+    return {all.begin() + static_cast<std::ptrdiff_t>(begin),
+            all.begin() + static_cast<std::ptrdiff_t>(end)};
+}
+
 RemoteId remoteId(const DiracxJob& job) {
     return {std::to_string(job.id)};
 }
@@ -50,15 +64,20 @@ std::vector<std::string> groupsOf(std::span<const JobRef> refs) {
 
 }  // namespace
 
-DiracxBackend::DiracxBackend(DiracxConfig config, std::string runAs, folder::JobFolders& folders,
-                             ProcessRunner& runner, Clock& clock, Teller tell)
+DiracxBackend::DiracxBackend(const DiracxConfig& config, const std::string& /*runAs*/,
+                             folder::JobFolders& folders, ProcessRunner& runner, Clock& clock,
+                             Teller tell)
+    : DiracxBackend(config, transportTo(config, clock), folders, runner, clock, std::move(tell)) {}
+
+DiracxBackend::DiracxBackend(DiracxConfig config, std::unique_ptr<http::Transport> transport,
+                             folder::JobFolders& folders, ProcessRunner& runner, Clock& clock,
+                             Teller tell)
     : config_(std::move(config)),
-      runAs_(std::move(runAs)),
       folders_(folders),
       clock_(clock),
       tell_(std::move(tell)),
       commands_({}, runner, clock),
-      transport_(transportTo(config_, clock)),
+      transport_(std::move(transport)),
       tokens_(config_.credentials, *transport_, clock),
       client_(*transport_, tokens_, clock) {}
 
@@ -74,13 +93,15 @@ Capabilities DiracxBackend::capabilities() const {
 Result<void> DiracxBackend::probe(const CallContext& ctx) {
     const auto identity = client_.identity(ctx);
     if (!identity) {
-        const auto& error = identity.error();
-        return error.misconfigured ? permanentError(error.message) : error;
+        return identity.error();
     }
-    return identity->maySubmit
-               ? Result<void>()
-               : permanentError("the group " + identity->group + " of " + identity->user +
-                                " may not submit jobs to DiracX: log in with another one");
+    // A login comes and goes while the service runs, like the server: nothing here is for good.
+    return identity->maySubmit ? Result<void>()
+                               : Error{ErrorKind::Transient,
+                                       "the group " + identity->group + " of " + identity->user +
+                                           " may not submit jobs to DiracX: log in with another "
+                                           "one",
+                                       true};
 }
 
 const DiracxJob* DiracxBackend::Known::of(const SubmissionKey& key) const {
@@ -88,17 +109,62 @@ const DiracxJob* DiracxBackend::Known::of(const SubmissionKey& key) const {
     return found == jobs.end() ? nullptr : &found->second.front();
 }
 
-Result<void> DiracxBackend::lookBy(const CallContext& ctx, DiracxQuery query, Known& known) {
-    if (query.ids.empty() && query.names.empty()) {
-        return {};
+Result<void> DiracxBackend::lookBy(const CallContext& ctx, const DiracxQuery& query, Known& known) {
+    // An answer with many histories is longer than what can be taken.
+    constexpr std::size_t kMostHistories = 150;
+    const auto atOnce =
+        query.history ? kMostHistories : std::max(query.ids.size(), query.names.size());
+    auto part = query;
+    for (std::size_t from = 0; from < std::max(query.ids.size(), query.names.size());
+         from += atOnce) {
+        part.ids = partOf(query.ids, from, atOnce);
+        part.names = partOf(query.names, from, atOnce);
+        if (const auto looked = lookOnce(ctx, part, known); !looked) {
+            return looked;
+        }
     }
+    return {};
+}
+
+Result<void> DiracxBackend::lookOnce(const CallContext& ctx, const DiracxQuery& query,
+                                     Known& known) {
     auto found = client_.search(ctx, query);
     if (!found) {
         return found.error();
     }
+    if (known.owner.value_or(found->owner) != found->owner) {
+        return transientError("somebody else has just logged in");
+    }
+    known.owner = found->owner;
     known.serverNow = found->serverNow;
     for (auto& job : found->jobs) {
         known.jobs[job.name].push_back(job);
+    }
+    return {};
+}
+
+Result<void> DiracxBackend::ownersOfMissing(std::span<const JobRef> refs, const Known& known) {
+    if (!known.owner) {
+        return {};
+    }
+    std::vector<folder::ReadRequest> reads;
+    constexpr std::size_t kLongest = 1000;
+    for (const auto& ref : refs) {
+        if (known.of(ref.key) == nullptr) {
+            reads.push_back({{ref.key, ref.account}, std::string("in/") + kOwnerName, 0, kLongest});
+        }
+    }
+    for (const auto& owner : folders_.read(reads)) {
+        if (!owner) {
+            return withoutEffect(owner.error());
+        }
+        if (!owner->bytes.empty() && owner->bytes != known.owner->text()) {
+            return Error{ErrorKind::Transient,
+                         "open jobs belong to " + lastLineOf(owner->bytes) +
+                             ", and the login is that of " + lastLineOf(known.owner->text()) +
+                             ": log in as the former until they have ended, see `credentials`",
+                         true};
+        }
     }
     return {};
 }
@@ -107,6 +173,7 @@ Result<DiracxBackend::Known> DiracxBackend::look(const CallContext& ctx,
                                                  std::span<const JobRef> refs, bool history) {
     DiracxQuery byId{.groups = groupsOf(refs), .ids = {}, .names = {}, .history = history};
     auto byName = byId;
+    byName.history = true;  // Which of two copies counts, it tells.
     std::set<std::string> keys;
     for (const auto& ref : refs) {
         keys.insert(ref.key.value);
@@ -117,17 +184,19 @@ Result<DiracxBackend::Known> DiracxBackend::look(const CallContext& ctx,
         }
     }
     Known known;
-    for (const auto& query : {byId, byName}) {
-        if (const auto looked = lookBy(ctx, query, known); !looked) {
+    for (const auto* query : {&byId, &byName}) {
+        if (const auto looked = lookBy(ctx, *query, known); !looked) {
             return looked.error();
         }
     }
     // An id that is now somebody else's is not this job.
     std::erase_if(known.jobs, [&](const auto& each) { return !keys.contains(each.first); });
     for (auto& [key, jobs] : known.jobs) {
-        std::stable_sort(jobs.begin(), jobs.end(), [](const auto& a, const auto& b) {
-            return isDiracxFinal(a.status) < isDiracxFinal(b.status);
-        });
+        std::sort(jobs.begin(), jobs.end(),
+                  [](const auto& a, const auto& b) { return rankOf(a) < rankOf(b); });
+    }
+    if (const auto own = ownersOfMissing(refs, known); !own) {
+        return own.error();
     }
     return known;
 }
@@ -189,7 +258,8 @@ Result<std::map<std::string, DiracxPast>> DiracxBackend::pasts(const CallContext
             const auto remembered = remembered_.find(key);
             if (remembered != remembered_.end() && remembered->second.words == wordsOf(job)) {
                 all[key] = remembered->second.past;
-            } else if (needsDiracxHistory(job)) {
+            } else if (remembered != remembered_.end() || needsDiracxHistory(job)) {
+                // Of a job that was on a node the row alone may say again that it waits.
                 changed.push_back({{key}, {}, remoteId(job), {}});
             }
         }
@@ -200,6 +270,9 @@ Result<std::map<std::string, DiracxPast>> DiracxBackend::pasts(const CallContext
     }
     const std::lock_guard lock(mutex_);
     for (const auto& [key, jobs] : anew->jobs) {
+        if (jobs.front().history.empty()) {
+            continue;  // Each job has one.
+        }
         all[key] = pastOf(jobs.front());
         // Of what has changed meanwhile this is not all: it is asked for again.
         remembered_[key] = {wordsOf(jobs.front()), all[key]};
@@ -215,8 +288,12 @@ void DiracxBackend::killReruns(const CallContext& ctx, const Known& known,
     std::vector<DiracxKill> kills;
     for (const auto& [key, jobs] : known.jobs) {
         const auto past = pasts.find(key);
-        if (past != pasts.end() && past->second.startedBefore &&
-            !isDiracxFinal(jobs.front().status)) {
+        if (past == pasts.end() || isDiracxFinal(jobs.front().status)) {
+            continue;
+        }
+        // One that waits is not in the run in which it started, whatever its history lacks.
+        const bool waitsAgain = past->second.started && isDiracxWaiting(jobs.front().status);
+        if (past->second.startedBefore || waitsAgain) {
             const auto at = stampAfter(past->second, known.serverNow);
             kills.push_back({jobs.front().id, at, kDiracxNotAgain});
         }
@@ -285,7 +362,11 @@ Result<std::vector<Observation>> DiracxBackend::observe(const CallContext& ctx,
         }
         tellUnknown(*job);
         const auto found = past->find(refs[i].key.value);
-        seen[i] = observationOf(*job, found == past->end() ? DiracxPast{} : found->second);
+        if (found != past->end()) {
+            seen[i] = observationOf(*job, found->second);
+        } else if (!needsDiracxHistory(*job)) {
+            seen[i] = observationOf(*job, {});
+        }
     }
     addExitCodes(seen, refs);
     return seen;
@@ -367,7 +448,8 @@ std::vector<Result<void>> DiracxBackend::release(const CallContext& ctx,
         const bool isOver =
             job != nullptr && (killed.ids.contains(job->id) || isDiracxFinal(job->status));
         if (killed.error && !isOver) {
-            results.emplace_back(transientError(killed.error->message));
+            results.emplace_back(
+                Error{ErrorKind::Transient, killed.error->message, killed.error->misconfigured});
             continue;
         }
         if (job != nullptr && !isOver) {

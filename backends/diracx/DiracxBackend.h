@@ -12,6 +12,7 @@
 
 #include "backends/api/Backend.h"
 #include "backends/api/SchedulerCommands.h"
+#include "backends/diracx/DiracCredential.h"
 #include "backends/diracx/DiracTokens.h"
 #include "backends/diracx/DiracxClient.h"
 #include "backends/diracx/DiracxJdl.h"
@@ -20,6 +21,9 @@
 #include "bridge/folder/JobFolders.h"
 
 namespace gridbridge {
+
+/// In a submission's `in/`: by whose login it was submitted.
+inline constexpr const char* kOwnerName = "diracx-owner";
 
 /// Jobs of a grid that DIRAC schedules, by the REST interface of DiracX. Its nodes see no folder of
 /// ours: a job's files go there and back in sandboxes. A job's name is its key, its group the
@@ -31,10 +35,13 @@ public:
     /// What happens only once in a while and concerns no certain job, for the service's log.
     using Teller = std::function<void(const std::string&)>;
 
-    /// `runAs`: whose folders hold the jobs' files, empty = the service's own. `folders`, `runner`
-    /// and `clock` must outlive it. Throws std::invalid_argument where `config` has no usable url.
-    DiracxBackend(DiracxConfig config, std::string runAs, folder::JobFolders& folders,
+    /// As all backends are made; jobs' files belong to the service. `folders`, `runner` and `clock`
+    /// must outlive it. Throws std::invalid_argument where `config` has no usable url.
+    DiracxBackend(const DiracxConfig& config, const std::string& runAs, folder::JobFolders& folders,
                   ProcessRunner& runner, Clock& clock, Teller tell);
+    /// With `transport` to the DiracX.
+    DiracxBackend(DiracxConfig config, std::unique_ptr<http::Transport> transport,
+                  folder::JobFolders& folders, ProcessRunner& runner, Clock& clock, Teller tell);
 
     Capabilities capabilities() const override;
     Result<void> probe(const CallContext& ctx) override;
@@ -54,9 +61,10 @@ public:
                                       std::span<const JobRef> refs) override;
 
 private:
-    /// Rows of a search by key; the first of each is the one that counts: a job's own id, else the
-    /// lowest that is not over.
+    /// Rows of a search by key; the first of each is the one that counts: one that started, else
+    /// one that is not over, else the lowest id.
     struct Known {
+        std::optional<DiracOwner> owner;  ///< Whose they are; nothing where nobody asked.
         std::map<std::string, std::vector<DiracxJob>> jobs;
         WallTime serverNow{};
         const DiracxJob* of(const SubmissionKey& key) const;
@@ -72,9 +80,16 @@ private:
         std::optional<Error> error;  ///< Of all others.
     };
 
+    /// Transient, misconfigured, where one that is not there was submitted by another login: then
+    /// that it is not there says nothing.
     Result<Known> look(const CallContext& ctx, std::span<const JobRef> refs, bool history);
-    Result<void> lookBy(const CallContext& ctx, DiracxQuery query, Known& known);
+    Result<void> lookBy(const CallContext& ctx, const DiracxQuery& query, Known& known);
+    Result<void> lookOnce(const CallContext& ctx, const DiracxQuery& query, Known& known);
+    Result<void> ownersOfMissing(std::span<const JobRef> refs, const Known& known);
+    /// In the job's folder: whose login it was submitted by; nobody's where it was not.
+    Result<void> writeOwner(const BatchJob& job, const std::string& owner);
     /// Of those that need it, asked anew for those that changed.
+    /// Where it is asked for and there is none, nothing is known of the job.
     Result<std::map<std::string, DiracxPast>> pasts(const CallContext& ctx, const Known& known);
     /// What is to be killed of these, at times that DIRAC takes for the newest.
     static DiracxKill killOf(const DiracxJob& job, WallTime serverNow, const char* why);
@@ -88,12 +103,14 @@ private:
                     const std::map<std::string, DiracxPast>& pasts);
 
     Result<std::vector<SandboxFile>> filesFor(const BatchJob& job);
+    /// What the core put into the job's folder before.
+    Result<void> addPut(const folder::FolderRef& folder, std::vector<SandboxFile>& files);
     Result<std::string> prepare(const CallContext& ctx, const BatchJob& job,
                                 const std::string& wrapper);
-    void submitNew(const CallContext& ctx, std::span<const BatchJob> jobs,
+    void submitNew(const CallContext& ctx, const DiracOwner& owner, std::span<const BatchJob> jobs,
                    const std::vector<std::size_t>& which, std::vector<Result<Submission>>& results);
-    Result<Submission> submitAlone(const CallContext& ctx, const BatchJob& job,
-                                   const std::string& jdl);
+    Result<Submission> submitAlone(const CallContext& ctx, const DiracOwner& owner,
+                                   const BatchJob& job, const std::string& jdl);
 
     Result<CollectOutcome> collectOne(const CallContext& ctx, const JobRef& ref);
     Result<CollectOutcome> fetch(const CallContext& ctx, const JobRef& ref, std::int64_t id,
@@ -107,7 +124,6 @@ private:
     void tellUnknown(const DiracxJob& job);
 
     const DiracxConfig config_;
-    const std::string runAs_;
     folder::JobFolders& folders_;
     Clock& clock_;
     const Teller tell_;

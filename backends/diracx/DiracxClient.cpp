@@ -80,24 +80,36 @@ std::string killBody(std::span<const DiracxKill> kills) {
     return textOf(body);
 }
 
+/// Whether an answer without success leaves open what became of a change.
+bool isDoubtful(int status, const std::string& detail) {
+    constexpr int kGaveUp = 499;  // A proxy's, of the connection that it had.
+    if (status == 501 || (status == 503 && !detail.empty())) {
+        return false;
+    }
+    return status == kGaveUp || status / 100 == 5;
+}
+
 /// What an answer that is no success means.
 Error errorOf(const http::Response& answer, bool changes) {
     const auto detail = diracxDetail(answer.body);
     const auto text =
         "DiracX answers " + std::to_string(answer.status) + (detail.empty() ? "" : ": " + detail);
+    if (changes && isDoubtful(answer.status, detail)) {
+        return uncertainError(text);
+    }
     switch (answer.status) {
-        case 500:
-        case 502:
-        case 504:
-            return changes ? uncertainError(text) : transientError(text);
         case 401:
+            return {ErrorKind::Transient, text + "; log in again, see `credentials`", true};
         case 403:
-            return {
-                ErrorKind::Transient,
-                text + "; log in again with a group that may submit jobs, and see `credentials`",
-                true};
+            return {ErrorKind::Transient,
+                    text + "; log in with a group that may do that, see `credentials`", true};
         case 400:
         case 422:
+            if (detail.empty()) {  // Not DiracX says so: no job is refused by that.
+                return {ErrorKind::Transient,
+                        text + ", and not as DiracX does: see `url` and what stands before it",
+                        true};
+            }
             return changes ? permanentError(text) : transientError(text);
         default:  // Also what only a proxy says: no job is refused by that.
             return transientError(text);
@@ -113,6 +125,12 @@ std::string encoded(const std::string& text) {
     std::string result;
     Poco::URI::encode(text, "!#$&'()*+,/:;=?@[]|", result);
     return result;
+}
+
+/// No job is refused because of the address of a store.
+Error withoutPermanence(Error error) {
+    error.kind = ErrorKind::Transient;
+    return error;
 }
 
 bool isThisMachine(const std::string& host) {
@@ -144,7 +162,10 @@ DiracxClient::DiracxClient(http::Transport& transport, DiracTokens& tokens, cons
     : transport_(transport), tokens_(tokens), clock_(clock) {}
 
 Result<http::Response> DiracxClient::sendOnce(const CallContext& ctx, const http::Request& request,
-                                              const Secret& token) {
+                                              const Secret& token, const DiracOwner* owner) {
+    if (owner != nullptr && diracOwner(token) != *owner) {
+        return transientError("somebody else has just logged in");
+    }
     auto mine = request;
     mine.headers.emplace_back("Authorization", "Bearer " + token.reveal());
     return transport_.send(ctx, mine);
@@ -152,7 +173,7 @@ Result<http::Response> DiracxClient::sendOnce(const CallContext& ctx, const http
 
 Result<http::Response> DiracxClient::call(const CallContext& ctx, Kind kind,
                                           const std::string& method, const std::string& path,
-                                          const std::string& body) {
+                                          const std::string& body, const DiracOwner* owner) {
     http::Request request{.method = method, .path = path, .headers = {}, .body = body};
     if (!body.empty()) {
         request.headers.emplace_back("Content-Type", "application/json");
@@ -162,13 +183,13 @@ Result<http::Response> DiracxClient::call(const CallContext& ctx, Kind kind,
     if (!token) {
         return token.error();
     }
-    auto answer = sendOnce(ctx, request, *token);
+    auto answer = sendOnce(ctx, request, *token, owner);
     if (answer && answer->status == 401) {
         const auto another = tokens_.renew(ctx, *token);
         if (!another) {
             return another.error();
         }
-        answer = sendOnce(ctx, request, *another);
+        answer = sendOnce(ctx, request, *another, owner);
     }
     if (!answer) {
         return kind == Kind::Read ? withoutEffect(answer.error()) : answer.error();
@@ -188,20 +209,20 @@ Result<DiracxIdentity> DiracxClient::identity(const CallContext& ctx) {
     if (!identity) {
         return senseless("who we are");
     }
-    const std::lock_guard lock(mutex_);
-    owner_ = identity->user;
     return *identity;
 }
 
-Result<std::string> DiracxClient::owner(const CallContext& ctx) {
-    {
-        const std::lock_guard lock(mutex_);
-        if (!owner_.empty()) {
-            return owner_;
-        }
+Result<DiracOwner> DiracxClient::owner(const CallContext& ctx) {
+    const auto token = tokens_.access(ctx);
+    if (!token) {
+        return token.error();
     }
-    const auto mine = identity(ctx);
-    return mine ? Result<std::string>(mine->user) : mine.error();
+    const auto owner = diracOwner(*token);
+    return owner ? Result<DiracOwner>(*owner)
+                 : Error{ErrorKind::Transient,
+                         "the access token in the file that `credentials` names does not tell "
+                         "whose it is: log in again",
+                         true};
 }
 
 Result<DiracxFound> DiracxClient::search(const CallContext& ctx, const DiracxQuery& query) {
@@ -209,23 +230,25 @@ Result<DiracxFound> DiracxClient::search(const CallContext& ctx, const DiracxQue
     if (!mine) {
         return mine.error();
     }
-    const auto body = searchBody(query, *mine);
-    DiracxFound found;
+    const auto body = searchBody(query, mine->user);
+    DiracxFound found{.owner = *mine, .jobs = {}};
     for (std::size_t page = 1; page <= kMostPages; ++page) {
         const auto answer =
             call(ctx, Kind::Read, "POST",
-                 "/api/jobs/search?per_page=10000&page=" + std::to_string(page), body);
+                 "/api/jobs/search?per_page=10000&page=" + std::to_string(page), body, &*mine);
         if (!answer) {
             return answer.error();
         }
         auto jobs = parseDiracxJobs(answer->body);
-        if (!jobs) {
+        const bool whole = answer->status != 206;
+        const auto total = diracxTotal(answer->header("Content-Range"));
+        if (!jobs || (!whole && (!total || jobs->empty()))) {
             return senseless("a search");
         }
         found.jobs.insert(found.jobs.end(), std::make_move_iterator(jobs->begin()),
                           std::make_move_iterator(jobs->end()));
         found.serverNow = httpDate(answer->header("Date")).value_or(clock_.wallNow());
-        if (answer->status != 206 || jobs->empty()) {
+        if (whole || found.jobs.size() >= *total) {
             return found;
         }
     }
@@ -233,6 +256,7 @@ Result<DiracxFound> DiracxClient::search(const CallContext& ctx, const DiracxQue
 }
 
 Result<std::vector<std::int64_t>> DiracxClient::submit(const CallContext& ctx,
+                                                       const DiracOwner& owner,
                                                        const std::vector<std::string>& jdls) {
     Array list;
     for (const auto& jdl : jdls) {
@@ -240,7 +264,7 @@ Result<std::vector<std::int64_t>> DiracxClient::submit(const CallContext& ctx,
     }
     std::ostringstream body;
     list.stringify(body);
-    const auto answer = call(ctx, Kind::Change, "POST", "/api/jobs/jdl", body.str());
+    const auto answer = call(ctx, Kind::Change, "POST", "/api/jobs/jdl", body.str(), &owner);
     if (!answer) {
         return answer.error();
     }
@@ -250,6 +274,21 @@ Result<std::vector<std::int64_t>> DiracxClient::submit(const CallContext& ctx,
 
 Result<std::map<std::int64_t, std::string>> DiracxClient::kill(const CallContext& ctx,
                                                                std::span<const DiracxKill> kills) {
+    constexpr std::size_t kAtOnce = 500;  // A body that any proxy lets pass.
+    std::map<std::int64_t, std::string> all;
+    for (std::size_t from = 0; from < kills.size(); from += kAtOnce) {
+        const auto some =
+            killSome(ctx, kills.subspan(from, std::min(kAtOnce, kills.size() - from)));
+        if (!some) {
+            return some.error();
+        }
+        all.insert(some->begin(), some->end());
+    }
+    return all;
+}
+
+Result<std::map<std::int64_t, std::string>> DiracxClient::killSome(
+    const CallContext& ctx, std::span<const DiracxKill> kills) {
     const auto answer = call(ctx, Kind::Change, "PATCH", "/api/jobs/status", killBody(kills));
     if (!answer) {
         return answer.error();
@@ -261,11 +300,13 @@ Result<std::map<std::int64_t, std::string>> DiracxClient::kill(const CallContext
 
 Result<http::Response> DiracxClient::elsewhere(const CallContext& ctx, const std::string& url,
                                                http::Request request) {
-    const auto target = http::targetOf(url, http::parseBaseUrl(transport_.baseUrl()));
+    const auto own = http::parseBaseUrl(transport_.baseUrl());
+    const auto target = http::targetOf(url, own);
     if (!target) {
         return transientError("the address of DiracX's object store makes no sense");
     }
-    if (!target->server.tls && !isThisMachine(target->server.host)) {
+    // Where DiracX is elsewhere, "this machine" in what it says is nothing that it can know.
+    if (!target->server.tls && !(isThisMachine(target->server.host) && isThisMachine(own.host))) {
         return Error{ErrorKind::Transient,
                      "DiracX's object store " + target->server.authority +
                          " has no TLS, and jobs' files hold secrets: its administrator must change "
@@ -279,7 +320,7 @@ Result<http::Response> DiracxClient::elsewhere(const CallContext& ctx, const std
         if (!known) {
             auto made = transport_.to(target->server.text);
             if (!made) {
-                return made.error();
+                return withoutPermanence(made.error());
             }
             known = std::move(made).value();
         }
@@ -293,10 +334,6 @@ Result<http::Response> DiracxClient::elsewhere(const CallContext& ctx, const std
 }
 
 Result<std::string> DiracxClient::upload(const CallContext& ctx, const std::string& packed) {
-    if (static_cast<std::int64_t>(packed.size()) > kDiracxMostPacked) {
-        return permanentError("its files have " + std::to_string(packed.size()) +
-                              " bytes when they are packed, and DIRAC carries 100 MiB at most");
-    }
     const auto checksum = sandboxChecksum(packed);
     Object body;
     body.set("checksum_algorithm", "sha256");

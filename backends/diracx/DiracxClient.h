@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "backends/diracx/DiracCredential.h"
 #include "backends/diracx/DiracTokens.h"
 #include "backends/diracx/DiracxParse.h"
 #include "bridge/base/Clock.h"
@@ -24,6 +25,7 @@ struct DiracxQuery {
     bool history = false;
 };
 struct DiracxFound {
+    DiracOwner owner;  ///< Of all of them, and of the token that asked.
     std::vector<DiracxJob> jobs;
     WallTime serverNow{};  ///< By the server's clock, when it answered.
 };
@@ -37,8 +39,8 @@ struct DiracxKill {
 
 /// The calls of one DiracX, each with a token of `tokens`, which is shown to nobody else. Safe for
 /// concurrent use. Errors: Transient = it had no effect; Uncertain = a call that changes something
-/// was sent, and no answer, or one of 500, 502 and 504, came; misconfigured = a person must act.
-/// Permanent: where it is said.
+/// was sent, and no answer, or one that does not say that nothing was done, came; misconfigured = a
+/// person must act. Permanent: where it is said.
 class DiracxClient {
 public:
     /// All three must outlive this.
@@ -46,15 +48,16 @@ public:
 
     /// Whose jobs these are, asked of the server.
     Result<DiracxIdentity> identity(const CallContext& ctx);
-    /// A complete answer.
+    /// A complete answer, of the jobs of whoever has logged in.
     Result<DiracxFound> search(const CallContext& ctx, const DiracxQuery& query);
-    /// The ids in order. Permanent: one of them, nobody says which, is refused, and none is taken.
-    Result<std::vector<std::int64_t>> submit(const CallContext& ctx,
+    /// The ids in order, of jobs of this owner; Transient where the login is another's by now.
+    /// Permanent: one of them, nobody says which, is refused, and none is taken.
+    Result<std::vector<std::int64_t>> submit(const CallContext& ctx, const DiracOwner& owner,
                                              const std::vector<std::string>& jdls);
     /// The states in which the jobs are then.
     Result<std::map<std::int64_t, std::string>> kill(const CallContext& ctx,
                                                      std::span<const DiracxKill> kills);
-    /// The name of a sandbox of these bytes, which is stored then. Permanent: it is too large.
+    /// The name of a sandbox of these bytes, which is stored then.
     Result<std::string> upload(const CallContext& ctx, const std::string& packed);
     /// The newest output sandbox of a job; empty = there is none.
     Result<std::string> outputOf(const CallContext& ctx, std::int64_t id);
@@ -65,11 +68,15 @@ public:
 private:
     enum class Kind { Read, Change };
 
+    /// `owner`: whose token it must be sent with; null = anybody's.
     Result<http::Response> call(const CallContext& ctx, Kind kind, const std::string& method,
-                                const std::string& path, const std::string& body = {});
+                                const std::string& path, const std::string& body = {},
+                                const DiracOwner* owner = nullptr);
     Result<http::Response> sendOnce(const CallContext& ctx, const http::Request& request,
-                                    const Secret& token);
-    Result<std::string> owner(const CallContext& ctx);
+                                    const Secret& token, const DiracOwner* owner);
+    Result<DiracOwner> owner(const CallContext& ctx);
+    Result<std::map<std::int64_t, std::string>> killSome(const CallContext& ctx,
+                                                         std::span<const DiracxKill> kills);
     /// To the object store; only TLS, but on this machine.
     Result<http::Response> elsewhere(const CallContext& ctx, const std::string& url,
                                      http::Request request);
@@ -78,7 +85,6 @@ private:
     DiracTokens& tokens_;
     const Clock& clock_;
     std::mutex mutex_;
-    std::string owner_;
     std::map<std::string, std::shared_ptr<http::Transport>> stores_;  ///< By address.
 };
 

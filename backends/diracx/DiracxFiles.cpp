@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <memory>
+#include <sstream>
 
 #include "backends/api/SharedFolder.h"
 #include "backends/diracx/DiracxBackend.h"
@@ -9,6 +10,58 @@
 
 namespace gridbridge {
 namespace {
+
+/// In `in/`: what of `out/` is to come back.
+constexpr const char* kOutputsName = "diracx-outputs";
+
+/// In their order: what lies in `in/` besides `files` and our own notes.
+Result<std::vector<std::string>> namesPut(const std::filesystem::path& in,
+                                          const std::vector<SandboxFile>& files) {
+    std::set<std::string> other{kOwnerName, kOutputsName};
+    for (const auto& file : files) {
+        other.insert(file.name);
+    }
+    std::vector<std::string> names;
+    std::error_code error;
+    auto entry = std::filesystem::directory_iterator(in, error);
+    for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
+        auto name = entry->path().filename().string();
+        if (!other.contains(name)) {
+            names.push_back(std::move(name));
+        }
+    }
+    if (error && error != std::errc::no_such_file_or_directory) {
+        return transientError("what the job depends on cannot be listed: " + error.message());
+    }
+    std::sort(names.begin(), names.end());
+    return names;
+}
+
+std::string linesOf(const std::vector<std::string>& names) {
+    std::string lines;
+    for (const auto& name : names) {
+        lines += name + "\n";
+    }
+    return lines;
+}
+
+/// Names in `out/` that come back.
+Result<std::set<std::string>> wantedOf(folder::JobFolders& folders,
+                                       const folder::FolderRef& folder) {
+    constexpr std::size_t kLongest = std::size_t{64} << 10U;
+    const std::vector<folder::ReadRequest> read{
+        {folder, std::string("in/") + kOutputsName, 0, kLongest}};
+    const auto chunk = std::move(folders.read(read).front());
+    if (!chunk) {
+        return chunk.error();
+    }
+    std::set<std::string> names{"log", "status", kDiracxBatchLog, kDiracxExitName};
+    std::istringstream lines(chunk->bytes);
+    for (std::string line; std::getline(lines, line);) {
+        names.insert(line);
+    }
+    return names;
+}
 
 struct FileClose {
     void operator()(std::FILE* file) const { static_cast<void>(std::fclose(file)); }
@@ -22,34 +75,56 @@ Result<std::vector<SandboxFile>> DiracxBackend::filesFor(const BatchJob& job) {
         return made.error();
     }
     std::vector<SandboxFile> files;
-    std::set<std::string> names;
     for (auto& file : *made) {
-        names.insert(file.name);
         files.push_back({std::move(file.name), std::move(file.content)});
     }
-    const folder::FolderRef folder{job.key, job.account};
-    // What the core put there before: a job's dependencies.
-    std::error_code none;
-    for (const auto& entry :
-         std::filesystem::directory_iterator(folders_.path(folder) / "in", none)) {
-        const auto name = entry.path().filename().string();
-        if (!names.insert(name).second) {
-            continue;
+    if (auto added = addPut({job.key, job.account}, files); !added) {
+        return added.error();
+    }
+    return files;
+}
+
+Result<void> DiracxBackend::addPut(const folder::FolderRef& folder,
+                                   std::vector<SandboxFile>& files) {
+    const auto names = namesPut(folders_.path(folder) / "in", files);
+    if (!names) {
+        return names.error();
+    }
+    std::vector<folder::ReadRequest> reads;
+    for (const auto& name : *names) {
+        reads.push_back({folder, "in/" + name, 0, 0});
+    }
+    std::int64_t total = 0;
+    for (const auto& file : files) {
+        total += static_cast<std::int64_t>(file.content.size());
+    }
+    // Nothing is read that is too much for this machine's memory.
+    for (const auto& size : folders_.read(reads)) {
+        if (!size) {
+            return size.error();
         }
-        constexpr auto kMost = static_cast<std::size_t>(2 * kDiracxMostPacked);
-        const std::vector<folder::ReadRequest> read{{folder, "in/" + name, 0, kMost}};
-        auto chunk = std::move(folders_.read(read).front());
+        total += size->size;
+    }
+    constexpr auto kMost = 2 * kDiracxMostPacked;
+    if (total > kMost) {
+        return permanentError("the artifacts that the job depends on and its script have " +
+                              std::to_string(total) +
+                              " bytes, and DIRAC carries 100 MiB at most, packed");
+    }
+    for (auto& read : reads) {
+        read.limit = static_cast<std::size_t>(kMost);
+        auto chunk = std::move(folders_.read(std::span(&read, 1)).front());
         if (!chunk) {
             return chunk.error();
         }
-        if (static_cast<std::size_t>(chunk->size) > chunk->bytes.size()) {
-            return permanentError("the artifacts that the job depends on have " +
-                                  std::to_string(chunk->size) +
-                                  " bytes, and DIRAC carries 100 MiB at most");
-        }
-        files.push_back({name, std::move(chunk).value().bytes});
+        files.push_back({read.name.substr(3), std::move(chunk).value().bytes});
     }
-    return files;
+    return {};
+}
+
+Result<void> DiracxBackend::writeOwner(const BatchJob& job, const std::string& owner) {
+    const std::vector<folder::StagedFile> staged{{kOwnerName, owner}};
+    return folders_.stage({job.key, job.account}, staged);
 }
 
 /// The JDL of the job, whose files are with DIRAC then.
@@ -63,7 +138,8 @@ Result<std::string> DiracxBackend::prepare(const CallContext& ctx, const BatchJo
     // more.
     const auto loader = std::find_if(files->begin(), files->end(),
                                      [](const auto& file) { return file.name == kLoaderName; });
-    const std::vector<folder::StagedFile> staged{{kLoaderName, loader->content}};
+    const std::vector<folder::StagedFile> staged{{kLoaderName, loader->content},
+                                                 {kOutputsName, linesOf(diracxOutputs(job))}};
     if (const auto made = folders_.stage({job.key, job.account}, staged); !made) {
         return made.error();
     }
@@ -78,9 +154,9 @@ Result<std::string> DiracxBackend::prepare(const CallContext& ctx, const BatchJo
     return diracxJdl(config_, job, {wrapper, *sandbox}, clock_.wallNow());
 }
 
-Result<Submission> DiracxBackend::submitAlone(const CallContext& ctx, const BatchJob& job,
-                                              const std::string& jdl) {
-    const auto ids = client_.submit(ctx, {jdl});
+Result<Submission> DiracxBackend::submitAlone(const CallContext& ctx, const DiracOwner& owner,
+                                              const BatchJob& job, const std::string& jdl) {
+    const auto ids = client_.submit(ctx, owner, {jdl});
     if (ids) {
         return Submission{.accepted = Accepted{{std::to_string(ids->front())}, clock_.wallNow()},
                           .full = {}};
@@ -94,8 +170,8 @@ Result<Submission> DiracxBackend::submitAlone(const CallContext& ctx, const Batc
     return error;
 }
 
-void DiracxBackend::submitNew(const CallContext& ctx, std::span<const BatchJob> jobs,
-                              const std::vector<std::size_t>& which,
+void DiracxBackend::submitNew(const CallContext& ctx, const DiracOwner& owner,
+                              std::span<const BatchJob> jobs, const std::vector<std::size_t>& which,
                               std::vector<Result<Submission>>& results) {
     const auto packed = packSandbox(wrapperSandbox());
     const auto wrapper = packed ? client_.upload(ctx, *packed) : packed;
@@ -105,6 +181,8 @@ void DiracxBackend::submitNew(const CallContext& ctx, std::span<const BatchJob> 
         const auto jdl = wrapper ? prepare(ctx, jobs[i], *wrapper) : wrapper;
         if (!jdl) {
             results[i] = jdl.error();
+        } else if (const auto noted = writeOwner(jobs[i], owner.text()); !noted) {
+            results[i] = noted.error();
         } else {
             where.push_back(i);
             jdls.push_back(*jdl);
@@ -113,7 +191,7 @@ void DiracxBackend::submitNew(const CallContext& ctx, std::span<const BatchJob> 
     if (where.empty()) {
         return;
     }
-    const auto ids = client_.submit(ctx, jdls);
+    const auto ids = client_.submit(ctx, owner, jdls);
     const bool refused = !ids && ids.error().kind == ErrorKind::Permanent;
     for (std::size_t n = 0; n < where.size(); ++n) {
         auto& result = results[where[n]];
@@ -122,8 +200,12 @@ void DiracxBackend::submitNew(const CallContext& ctx, std::span<const BatchJob> 
                                 .full = {}};
         } else {
             // Which of them was meant DiracX does not say, and it has kept none.
-            result = refused ? submitAlone(ctx, jobs[where[n]], jdls[n])
+            result = refused ? submitAlone(ctx, owner, jobs[where[n]], jdls[n])
                              : Result<Submission>(ids.error());
+        }
+        if (!result && result.error().kind != ErrorKind::Uncertain) {
+            // Where this fails, the next submission is refused to another login, and says so.
+            static_cast<void>(writeOwner(jobs[where[n]], ""));
         }
     }
 }
@@ -150,7 +232,7 @@ std::vector<Result<Submission>> DiracxBackend::submit(const CallContext& ctx,
         }
     }
     if (!unknown.empty()) {
-        submitNew(ctx, jobs, unknown, results);
+        submitNew(ctx, *known->owner, jobs, unknown, results);
     }
     return results;
 }
@@ -183,11 +265,30 @@ Result<CollectOutcome> DiracxBackend::unpack(const CallContext& ctx, const JobRe
         return got.error();
     }
     const folder::FolderRef folder{ref.key, ref.account};
+    const auto wanted = wantedOf(folders_, folder);
+    if (!wanted) {
+        return withoutEffect(wanted.error());
+    }
+    std::set<std::string> begun;
     const auto unpacked = unpackSandbox(
-        file.get(), [&](const std::string& name, std::int64_t offset, std::string_view bytes) {
+        file.get(), *wanted,
+        [&](const std::string& name, std::int64_t offset, std::string_view bytes) -> Result<void> {
+            if (ctx.stop.stop_requested() || clock_.steadyNow() >= ctx.deadline) {
+                return transientError("there was no time for all of the job's output");
+            }
+            begun.insert(name);
             return folders_.append(folder, "out/" + name, offset, bytes);
         });
-    return unpacked ? sync(ctx, ref) : unpacked.error();
+    if (unpacked) {
+        return sync(ctx, ref);
+    }
+    for (const auto& name : begun) {
+        // What of the log and the status has come may be all that anybody will know of the job.
+        if (name != "log" && name != "status") {
+            static_cast<void>(folders_.append(folder, "out/" + name, 0, {}));
+        }
+    }
+    return unpacked.error();
 }
 
 Result<CollectOutcome> DiracxBackend::fetch(const CallContext& ctx, const JobRef& ref,
@@ -229,6 +330,9 @@ Result<CollectOutcome> DiracxBackend::collectOne(const CallContext& ctx, const J
     }
     if (!isDiracxFinal(job->status)) {
         return CollectOutcome::NotYet;
+    }
+    if (job->history.empty()) {
+        return transientError("DIRAC has no history of the job");
     }
     const auto seen = observationOf(*job, pastOf(*job));
     return seen.started ? fetch(ctx, ref, job->id, seen) : sync(ctx, ref);

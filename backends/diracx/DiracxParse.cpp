@@ -251,6 +251,17 @@ std::string diracxStamp(WallTime time) {
     return std::string(text.data(), length) + millis.substr(1) + "+00:00";
 }
 
+std::optional<std::size_t> diracxTotal(const std::string& range) {
+    const auto slash = range.find('/');
+    if (!range.starts_with("jobs ") || slash == std::string::npos) {
+        return std::nullopt;
+    }
+    std::size_t total = 0;
+    const auto* const end = range.data() + range.size();
+    const auto read = std::from_chars(range.data() + slash + 1, end, total);
+    return read.ptr == end && read.ec == std::errc() ? std::optional(total) : std::nullopt;
+}
+
 std::optional<WallTime> httpDate(const std::string& text) {
     return timeBy("%a, %d %b %Y %H:%M:%S GMT", text);
 }

@@ -72,6 +72,8 @@ std::string diracxDetail(const std::string& body);
 std::optional<WallTime> diracxTime(std::string_view text);
 /// With milliseconds and the zone, as DiracX wants it.
 std::string diracxStamp(WallTime time);
+/// Of how many there are an answer holds a part, by its header Content-Range (`jobs 0-99/4000`).
+std::optional<std::size_t> diracxTotal(const std::string& range);
 /// Of an answer's header Date.
 std::optional<WallTime> httpDate(const std::string& text);
 

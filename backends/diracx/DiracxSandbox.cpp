@@ -66,8 +66,8 @@ cd "$gb_top" && rm -rf gridbridge
 [ "$gb_code" -eq 0 ]
 )gb";
 
-constexpr std::int64_t kMostFiles = 1000;
-constexpr std::int64_t kMostBytes = std::int64_t{10} << 30;
+constexpr std::size_t kMostOthers = 100;
+constexpr std::int64_t kMostBytes = std::int64_t{256} << 20;
 
 struct WriteFree {
     void operator()(archive* a) const { archive_write_free(a); }
@@ -82,7 +82,11 @@ using Entry = std::unique_ptr<archive_entry, EntryFree>;
 
 la_ssize_t appendTo(archive*, void* target, const void* bytes, std::size_t size) noexcept {
     try {
-        static_cast<std::string*>(target)->append(static_cast<const char*>(bytes), size);
+        auto& packed = *static_cast<std::string*>(target);
+        if (packed.size() + size > static_cast<std::size_t>(kDiracxMostPacked)) {
+            return -1;
+        }
+        packed.append(static_cast<const char*>(bytes), size);
         return static_cast<la_ssize_t>(size);
     } catch (const std::exception&) {
         return -1;
@@ -108,7 +112,8 @@ Error hostile(const std::string& what) {
 /// Reads one archive.
 class Unpacking {
 public:
-    Unpacking(archive* reader, const SandboxSink& sink) : reader_(reader), sink_(sink) {}
+    Unpacking(archive* reader, const std::set<std::string>& wanted, const SandboxSink& sink)
+        : reader_(reader), wanted_(wanted), sink_(sink) {}
 
     Result<void> all() {
         archive_entry* entry = nullptr;
@@ -117,6 +122,9 @@ public:
             const auto name = checked(entry);
             if (!name) {
                 return name.error();
+            }
+            if (!wanted_.contains(*name)) {
+                continue;  // The next header skips it.
             }
             if (auto taken = content(*name); !taken) {
                 return taken;
@@ -136,9 +144,9 @@ private:
             return hostile("it holds a name that no job gives back");
         }
         const auto size = archive_entry_size(entry);
-        if (static_cast<std::int64_t>(names_.size()) > kMostFiles || size < 0 ||
+        if (names_.size() > wanted_.size() + kMostOthers || size < 0 ||
             size > kMostBytes - bytes_) {
-            return hostile("it holds more than 1000 files or 10 GiB");
+            return hostile("it holds more files than a job leaves, or more than 256 MiB");
         }
         bytes_ += size;
         left_ = size;
@@ -166,6 +174,7 @@ private:
     }
 
     archive* reader_;
+    const std::set<std::string>& wanted_;
     const SandboxSink& sink_;
     std::set<std::string> names_;
     std::int64_t bytes_ = 0;
@@ -188,7 +197,9 @@ Result<std::string> packSandbox(const std::vector<SandboxFile>& files) {
         good = good && add(target.get(), file);
     }
     if (!good || archive_write_close(target.get()) != ARCHIVE_OK) {
-        return permanentError("the job's files cannot be packed for DIRAC");
+        return permanentError(
+            "the script and the artifacts that the job depends on are more than 100 MiB, packed, "
+            "and DIRAC carries no more");
     }
     return packed;
 }
@@ -216,7 +227,8 @@ std::vector<SandboxFile> jobSandbox(std::vector<SandboxFile> inputs,
     return inputs;
 }
 
-Result<void> unpackSandbox(std::FILE* packed, const SandboxSink& sink) {
+Result<void> unpackSandbox(std::FILE* packed, const std::set<std::string>& wanted,
+                           const SandboxSink& sink) {
     const std::unique_ptr<archive, ReadFree> reader(archive_read_new());
     if (archive_read_support_filter_zstd(reader.get()) != ARCHIVE_OK ||
         archive_read_support_filter_bzip2(reader.get()) != ARCHIVE_OK ||
@@ -224,7 +236,7 @@ Result<void> unpackSandbox(std::FILE* packed, const SandboxSink& sink) {
         archive_read_open_FILE(reader.get(), packed) != ARCHIVE_OK) {
         return hostile("it is no archive of files");
     }
-    return Unpacking(reader.get(), sink).all();
+    return Unpacking(reader.get(), wanted, sink).all();
 }
 
 }  // namespace gridbridge

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <functional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,7 +29,8 @@ struct SandboxFile {
     std::string content;
 };
 
-/// Files with the same names and bytes give the same archive. Permanent when libarchive cannot.
+/// Files with the same names and bytes give the same archive. Permanent when it would be larger
+/// than kDiracxMostPacked.
 Result<std::string> packSandbox(const std::vector<SandboxFile>& files);
 /// SHA-256 in hexadecimal digits, by which DiracX calls a sandbox.
 std::string sandboxChecksum(const std::string& packed);
@@ -46,10 +48,11 @@ std::vector<SandboxFile> jobSandbox(std::vector<SandboxFile> inputs,
 /// Takes the bytes at `offset` of a file of that name.
 using SandboxSink =
     std::function<Result<void>(const std::string& name, std::int64_t offset, std::string_view)>;
-/// Gives all plain files of an archive, zstd or bzip2, which is hostile, from where `packed` is.
-/// Permanent: it is damaged, or holds what no wrapper gives back: folders, links, names that are
-/// no plain file names or come twice, more than 1,000 files or 10 GiB. An error of the sink as it
-/// is.
-Result<void> unpackSandbox(std::FILE* packed, const SandboxSink& sink);
+/// Gives the files of an archive, zstd or bzip2, which is hostile, from where `packed` is, as far
+/// as they are `wanted`. Permanent: it is damaged, or holds what no wrapper gives back: folders,
+/// links, names that are no plain file names or come twice, more than 256 MiB, or 100 files that
+/// nobody wants. An error of the sink as it is.
+Result<void> unpackSandbox(std::FILE* packed, const std::set<std::string>& wanted,
+                           const SandboxSink& sink);
 
 }  // namespace gridbridge

@@ -101,8 +101,9 @@ std::optional<Minor> minorOf(const std::string& text) {
     return found == std::end(kMinors) ? std::nullopt : std::optional(found->second);
 }
 
-/// Whether with this entry the script may have started. An unknown word on a node may mean that.
-bool mayHaveStarted(const DiracxEvent& event) {
+/// Whether with this entry the script may have started; `ran`: there was a Running before, whatever
+/// it said, for what was to follow it may be lost. An unknown word on a node may mean that.
+bool mayHaveStarted(const DiracxEvent& event, bool ran) {
     const auto phase = phases().find(event.status);
     if (phase == phases().end() || phase->second == Phase::Waiting) {
         return false;
@@ -111,8 +112,11 @@ bool mayHaveStarted(const DiracxEvent& event) {
         return true;
     }
     const auto minor = minorOf(event.minor);
-    // A stalled or failed job tells its stage by what came before.
-    return event.status == "Running" && (!minor || minor->stage == Stage::Script);
+    const bool inScript = !minor || minor->stage == Stage::Script;
+    if (event.status == "Running") {
+        return inScript || event.source == "Heartbeat";  // Those begin with the script.
+    }
+    return ran && (event.status == "Stalled" || (event.status == "Failed" && inScript));
 }
 
 std::string applicationOf(const DiracxJob& job) {
@@ -160,14 +164,16 @@ void endOf(const DiracxJob& job, const DiracxPast& past, Observation& seen) {
     seen.state = BatchState::Ended;
     seen.endedAt = job.endedAt;
     seen.reason = words(job);
+    // A kill that DIRAC took back, for the job had failed before it, ended nothing.
+    const bool ours = past.killedByUs && (job.status == "Killed" || job.status == "Deleted");
     if (job.status == "Done" || job.status == "Completed") {
         seen.cause = EndCause::Exited;
-    } else if (past.killedByUs && past.killedFor == kDiracxNotAgain) {
+    } else if (ours && past.killedFor == kDiracxNotAgain) {
         seen.cause = EndCause::NodeFailure;
         seen.reason =
             "DIRAC put the job back into its queue after its script had started, and it is not to "
             "start twice (reruns = \"kill\")";
-    } else if (past.killedByUs) {
+    } else if (ours) {
         seen.cause = EndCause::RemovedByUs;
         seen.reason = past.started ? "DIRAC has killed the job; what runs of it on its node may go "
                                      "on until its next heartbeat, up to half an hour"
@@ -194,28 +200,33 @@ bool isDiracxWaiting(const std::string& status) {
 }
 
 bool needsDiracxHistory(const DiracxJob& job) {
-    return job.reschedules > 0 || !isDiracxWaiting(job.status) || job.status == "Rescheduled";
+    return job.reschedules > 0 || job.startedAt || !isDiracxWaiting(job.status) ||
+           job.status == "Rescheduled";
 }
 
 DiracxPast pastOf(const DiracxJob& job) {
     DiracxPast past;
     bool killed = false;
+    bool ran = false;
     for (const auto& event : job.history) {
         past.newest = std::max(past.newest, event.at);
-        // Of another job that was purged and had the same id.
-        if (event.at + std::chrono::seconds(1) < job.submittedAt) {
+        // Of another job that was purged and had the same id. A node's clock may be hours behind.
+        if (event.at + std::chrono::hours(24) < job.submittedAt) {
             continue;
         }
         if (event.status == "Received" || event.status == "Rescheduled") {
             past.startedBefore = past.started;
         }
-        past.started = past.started || mayHaveStarted(event);
+        past.started = past.started || mayHaveStarted(event, ran);
+        ran = ran || event.status == "Running";
         if ((event.status == "Killed" || event.status == "Deleted") &&
             !std::exchange(killed, true)) {
             past.killedByUs = event.source == kDiracxSource;
             past.killedFor = past.killedByUs ? event.application : "";
         }
     }
+    const DiracxEvent row{job.status, job.minor, job.application, {}, {}};
+    past.started = past.started || mayHaveStarted(row, ran);
     return past;
 }
 

@@ -90,10 +90,14 @@ std::optional<BackendFault> schedulerFault(const BackendConfig& backend, const s
     if (probed) {
         return std::nullopt;
     }
-    const bool passes = probed.error().kind != ErrorKind::Permanent;
-    return BackendFault{passes ? "" : "type", probed.error().message,
-                        passes ? "see to " + std::string(type.scheduler) + "; until then jobs wait"
-                               : "see " + std::string(type.keysToSee)};
+    const auto& error = probed.error();
+    const auto keys = "see " + std::string(type.keysToSee);
+    if (error.kind == ErrorKind::Permanent) {
+        return BackendFault{"type", error.message, keys};
+    }
+    return BackendFault{"", error.message,
+                        (error.misconfigured ? keys : "see to " + std::string(type.scheduler)) +
+                            "; until then jobs wait"};
 }
 
 std::string describe(const folder::Account& account) {

@@ -265,6 +265,14 @@ Decision neverToStart(Step& step) {
                      step.policy.firstBackoff * (1 << std::min(step.job.submission.attempt, 10))));
         return step.to(State::Claimed, "certainly never started");
     }
+    if (facts.released && step.policy.capabilities.filesByCollect) {
+        // Its node sees no marker of ours: what still runs may have started, and is the job.
+        if (facts.released->error().kind != ErrorKind::Permanent) {
+            return step.wait(step.backoff());
+        }
+        step.decision.next.submission.cause.clear();
+        return accepted(step, step.job.submission.id, step.now, "it runs after all");
+    }
     if (facts.released) {
         // A copy that is listed again after all: it finds the marker taken, or never gets so far.
         step.decision.effects.add(Effect::CancelHard);

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "bridge/app/Commands.h"
+#include "bridge/app/Daemon.h"
 #include "bridge/app/ExitCode.h"
 #include "tests/fakes/FakeClock.h"
 #include "tests/fakes/FakeGitLabAccess.h"
@@ -263,6 +264,24 @@ TEST_F(ServiceCommands, RunRefusesAConfigurationWithAMistake) {
     folder_.write("config.toml", "x = 1\n");
     EXPECT_THROW(runService(folder_.file(), world()), ConfigError);
     EXPECT_EQ(ran_, "");
+}
+
+TEST(BackendProbe, ALoginThatIsMissingKeepsNoServiceFromItsStart) {
+    const gridbridge::testing::ConfigFolder folder;
+    Config config;
+    BackendConfig grid;
+    grid.name = "grid";
+    grid.type = "diracx";
+    grid.workDir = folder.path() / "work";
+    grid.diracx.url = "https://localhost:1";
+    grid.diracx.credentials = folder.path() / "credentials.json";
+
+    const auto fault = probeBackend(config, grid).fault;
+
+    ASSERT_TRUE(fault);
+    EXPECT_EQ(fault->key, "");  // Such a fault passes.
+    EXPECT_THAT(fault->what, ::testing::HasSubstr("credentials.json"));
+    EXPECT_THAT(fault->cure, ::testing::HasSubstr("credentials; until then jobs wait"));
 }
 
 TEST(ExitCode, TroubleThatPassesIsTemporary) {

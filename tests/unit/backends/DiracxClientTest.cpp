@@ -1,11 +1,12 @@
 #include <gmock/gmock.h>
 
-#include <deque>
 #include <fstream>
 
 #include "backends/diracx/DiracxClient.h"
 #include "backends/diracx/DiracxSandbox.h"
+#include "tests/fakes/DiracAccessToken.h"
 #include "tests/fakes/FakeClock.h"
+#include "tests/fakes/ScriptedTransport.h"
 #include "tests/fakes/TempDir.h"
 
 namespace gridbridge {
@@ -14,58 +15,20 @@ namespace {
 using ::testing::ElementsAre;
 using testing::FakeClock;
 using ::testing::HasSubstr;
+using testing::ScriptedTransport;
+using testing::Servers;
+using ::testing::StartsWith;
 using testing::TempDir;
-
-using Answer = Result<http::Response>;
-
-/// What servers were asked, and what they answer next.
-struct Servers {
-    std::vector<std::pair<std::string, http::Request>> asked;  ///< With the server's address.
-    std::deque<Answer> answers;
-};
-
-class ScriptedTransport final : public http::Transport {
-public:
-    ScriptedTransport(Servers& servers, std::string url)
-        : servers_(servers), url_(std::move(url)) {}
-    Answer send(const CallContext&, const http::Request& request) override {
-        servers_.asked.emplace_back(url_, request);
-        if (servers_.answers.empty()) {
-            return transientError("nothing more was expected");
-        }
-        auto answer = std::move(servers_.answers.front());
-        servers_.answers.pop_front();
-        if (answer && request.sink && answer->status / 100 == 2) {
-            request.sink->write(answer->body);
-        }
-        return answer;
-    }
-    const std::string& baseUrl() const override { return url_; }
-    Result<std::unique_ptr<http::Transport>> to(const std::string& url) const override {
-        return std::unique_ptr<http::Transport>(new ScriptedTransport(servers_, url));
-    }
-
-private:
-    Servers& servers_;
-    const std::string url_;
-};
 
 class DiracxClientTest : public ::testing::Test {
 protected:
     DiracxClientTest() {
-        const auto file = temp_.path() / "credentials.json";
-        std::ofstream(file) << R"({"access_token":"secret-access","refresh_token":null,)"
-                               R"("expires_on":4000000000})";
-        std::filesystem::permissions(file, std::filesystem::perms(0600));
-        tokens_ = std::make_unique<DiracTokens>(file, transport_, clock_);
+        testing::logInToDirac(file_, "ada");
+        tokens_ = std::make_unique<DiracTokens>(file_, transport_, clock_);
         client_ = std::make_unique<DiracxClient>(transport_, *tokens_, clock_);
     }
     void answer(int status, const std::string& body, http::Headers headers = {}) {
         servers_.answers.emplace_back(http::Response{status, std::move(headers), body, {}});
-    }
-    void identify() {
-        answer(200,
-               R"({"dirac_group":"user","properties":["NormalUser"],"preferred_username":"ada"})");
     }
     CallContext ctx() { return {.deadline = clock_.steadyNow() + std::chrono::seconds(30)}; }
     const http::Request& asked(std::size_t i) { return servers_.asked.at(i).second; }
@@ -79,6 +42,8 @@ protected:
     }
 
     TempDir temp_;
+    const std::filesystem::path file_ = temp_.path() / "credentials.json";
+    const DiracOwner ada_{"ada", "lab"};
     FakeClock clock_;
     Servers servers_;
     ScriptedTransport transport_{servers_, "https://dirac.example.org"};
@@ -95,29 +60,28 @@ std::string row(const std::string& id) {
 }
 
 TEST_F(DiracxClientTest, EverySearchNamesOwnerAndGroupAndReadsAllPages) {
-    identify();
-    answer(206, row("1"));
-    answer(200, row("2"), {{"Date", "Thu, 01 Jan 2026 00:00:00 GMT"}});
+    answer(206, row("1"), {{"Content-Range", "jobs 0-0/2"}});
+    answer(206, row("2"),
+           {{"Content-Range", "jobs 1-1/2"}, {"Date", "Thu, 01 Jan 2026 00:00:00 GMT"}});
 
     const auto found = client_->search(ctx(), {.groups = {"gb-a"}, .ids = {1, 2}});
 
     ASSERT_TRUE(found.ok()) << found.error().message;
     EXPECT_EQ(found->jobs.size(), 2U);
     EXPECT_EQ(diracxStamp(found->serverNow), "2026-01-01T00:00:00.000+00:00");
-    EXPECT_THAT(asked(1).path, HasSubstr("page=1"));
-    EXPECT_THAT(asked(2).path, HasSubstr("page=2"));
-    EXPECT_THAT(asked(1).body,
+    EXPECT_THAT(asked(0).path, HasSubstr("page=1"));
+    EXPECT_THAT(asked(1).path, HasSubstr("page=2"));
+    EXPECT_THAT(asked(0).body,
                 HasSubstr(R"({"operator":"in","parameter":"Owner","values":["ada"]})"));
-    EXPECT_THAT(asked(1).body,
+    EXPECT_THAT(asked(0).body,
                 HasSubstr(R"({"operator":"in","parameter":"JobGroup","values":["gb-a"]})"));
-    EXPECT_THAT(asked(1).body, HasSubstr(R"("parameter":"JobID","values":[1,2])"));
-    EXPECT_EQ(asked(1).body.find("LoggingInfo"), std::string::npos);
-    EXPECT_EQ(authorization(asked(1)), "Bearer secret-access");
+    EXPECT_THAT(asked(0).body, HasSubstr(R"("parameter":"JobID","values":[1,2])"));
+    EXPECT_EQ(asked(0).body.find("LoggingInfo"), std::string::npos);
+    EXPECT_EQ(authorization(asked(0)), "Bearer " + testing::diracAccessToken("ada"));
 }
 
 TEST_F(DiracxClientTest, AnHonestHalfIsNoAnswer) {
-    identify();
-    answer(206, row("1"));
+    answer(206, row("1"), {{"Content-Range", "jobs 0-0/2"}});
     answer(503, R"({"detail":"away"})");
 
     const auto found = client_->search(ctx(), {.groups = {"gb-a"}, .names = {"gb-a-1-1"}});
@@ -127,7 +91,6 @@ TEST_F(DiracxClientTest, AnHonestHalfIsNoAnswer) {
 }
 
 TEST_F(DiracxClientTest, NoJobIsRefusedBecauseASearchIs) {
-    identify();
     for (const int status : {301, 400, 403, 404, 500, 503}) {
         answer(status, "<html>");
         const auto found = client_->search(ctx(), {.groups = {"gb-a"}, .ids = {1}});
@@ -137,27 +100,50 @@ TEST_F(DiracxClientTest, NoJobIsRefusedBecauseASearchIs) {
 }
 
 TEST_F(DiracxClientTest, OnlyWhatMayHaveBeenTakenIsUncertain) {
-    const std::map<int, ErrorKind> kinds{{400, ErrorKind::Permanent}, {422, ErrorKind::Permanent},
-                                         {429, ErrorKind::Transient}, {503, ErrorKind::Transient},
-                                         {403, ErrorKind::Transient}, {500, ErrorKind::Uncertain},
-                                         {502, ErrorKind::Uncertain}, {504, ErrorKind::Uncertain}};
+    const std::map<int, ErrorKind> kinds{
+        {400, ErrorKind::Permanent}, {422, ErrorKind::Permanent}, {429, ErrorKind::Transient},
+        {503, ErrorKind::Transient}, {403, ErrorKind::Transient}, {500, ErrorKind::Uncertain},
+        {502, ErrorKind::Uncertain}, {504, ErrorKind::Uncertain}, {499, ErrorKind::Uncertain},
+        {501, ErrorKind::Transient}, {507, ErrorKind::Uncertain}, {520, ErrorKind::Uncertain}};
     for (const auto& [status, kind] : kinds) {
         answer(status, R"({"detail":"because"})");
-        const auto ids = client_->submit(ctx(), {"JobName = \"a\";"});
+        const auto ids = client_->submit(ctx(), ada_, {"JobName = \"a\";"});
         ASSERT_FALSE(ids.ok()) << status;
         EXPECT_EQ(ids.error().kind, kind) << status;
         EXPECT_THAT(ids.error().message, HasSubstr("because"));
     }
+    answer(503, "<html>");  // A proxy's, which may have passed it on.
+    EXPECT_EQ(client_->submit(ctx(), ada_, {"a"}).error().kind, ErrorKind::Uncertain);
     servers_.answers.emplace_back(uncertainError("the connection was cut"));
-    EXPECT_EQ(client_->submit(ctx(), {"a"}).error().kind, ErrorKind::Uncertain);
+    EXPECT_EQ(client_->submit(ctx(), ada_, {"a"}).error().kind, ErrorKind::Uncertain);
     answer(201, "[]");  // Something was made, and nobody knows what.
-    EXPECT_EQ(client_->submit(ctx(), {"a"}).error().kind, ErrorKind::Uncertain);
+    EXPECT_EQ(client_->submit(ctx(), ada_, {"a"}).error().kind, ErrorKind::Uncertain);
+}
+
+TEST_F(DiracxClientTest, ARefusalThatIsNotDiracxsRefusesNoJob) {
+    for (const int status : {400, 422}) {
+        answer(status, "<html>");
+        const auto ids = client_->submit(ctx(), ada_, {"a"});
+        ASSERT_FALSE(ids.ok());
+        EXPECT_EQ(ids.error().kind, ErrorKind::Transient);
+        EXPECT_TRUE(ids.error().misconfigured);
+    }
+}
+
+TEST_F(DiracxClientTest, AnotherLoginSubmitsNothingInThisOnesName) {
+    testing::logInToDirac(file_, "bob");
+
+    const auto ids = client_->submit(ctx(), ada_, {"a"});
+
+    ASSERT_FALSE(ids.ok());
+    EXPECT_EQ(ids.error().kind, ErrorKind::Transient);
+    EXPECT_TRUE(servers_.asked.empty());
 }
 
 TEST_F(DiracxClientTest, BothReleasesTakeJobs) {
     for (const int status : {200, 201}) {
         answer(status, R"([{"JobID":4},{"JobID":5}])");
-        const auto ids = client_->submit(ctx(), {"a", "b"});
+        const auto ids = client_->submit(ctx(), ada_, {"a", "b"});
         ASSERT_TRUE(ids.ok());
         EXPECT_THAT(*ids, ElementsAre(4, 5));
     }
@@ -195,11 +181,13 @@ TEST_F(DiracxClientTest, WhatIsThereIsNotSentAgain) {
 }
 
 TEST_F(DiracxClientTest, SecretsGoToNoStoreWithoutTls) {
-    answer(200, R"({"pfn":"SB:SE|/S3/x","url":"http://store.example.org/b","fields":{"a":"b"}})");
-    const auto name = client_->upload(ctx(), "bytes");
-    ASSERT_FALSE(name.ok());
-    EXPECT_TRUE(name.error().misconfigured);
-    EXPECT_EQ(servers_.asked.size(), 1U);
+    for (const std::string host : {"store.example.org", "localhost:9000"}) {
+        answer(200, R"({"pfn":"SB:SE|/S3/x","url":"http://)" + host + R"(/b","fields":{"a":"b"}})");
+        const auto name = client_->upload(ctx(), "bytes");
+        ASSERT_FALSE(name.ok());
+        EXPECT_TRUE(name.error().misconfigured);
+    }
+    EXPECT_EQ(servers_.asked.size(), 2U);
 }
 
 TEST_F(DiracxClientTest, AKillIsStampedAndSigned) {
@@ -215,6 +203,21 @@ TEST_F(DiracxClientTest, AKillIsStampedAndSigned) {
         asked(0).body,
         R"({"7":{"2026-11-30T19:53:53.500+00:00":{"ApplicationStatus":"why",)"
         R"("MinorStatus":"Marked for termination","Source":"gridbridge","Status":"Killed"}}})");
+}
+
+TEST_F(DiracxClientTest, ManyKillsGoInParts) {
+    answer(200, R"({"success":{"1":{"Status":"Killed"}},"failed":{}})");
+    answer(200, R"({"success":{"501":{"Status":"Killed"}},"failed":{}})");
+    std::vector<DiracxKill> kills;
+    for (int id = 1; id <= 501; ++id) {
+        kills.push_back({id, *diracxTime("2026-11-30T19:53:53.5Z"), "why"});
+    }
+
+    const auto states = client_->kill(ctx(), kills);
+
+    ASSERT_TRUE(states.ok());
+    EXPECT_EQ(states->size(), 2U);
+    EXPECT_THAT(asked(1).body, StartsWith(R"({"501":)"));
 }
 
 TEST_F(DiracxClientTest, OfSeveralOutputsTheLastIsFetchedWithoutAToken) {

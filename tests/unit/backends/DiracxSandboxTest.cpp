@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <map>
 #include <memory>
+#include <set>
 
 #include "backends/diracx/DiracxSandbox.h"
 #include "tests/fakes/TempDir.h"
@@ -25,17 +26,20 @@ struct FileClose {
 using Files = std::map<std::string, std::string>;
 
 /// What an archive holds, or why it is refused.
-std::pair<Files, std::string> unpacked(const std::string& packed) {
+std::pair<Files, std::string> unpacked(const std::string& packed,
+                                       const std::set<std::string>& wanted = {"log", "empty",
+                                                                              "much", "a"}) {
     const std::unique_ptr<std::FILE, FileClose> file(std::tmpfile());
     EXPECT_EQ(std::fwrite(packed.data(), 1, packed.size(), file.get()), packed.size());
     std::rewind(file.get());
     Files files;
-    const auto done = unpackSandbox(
-        file.get(), [&](const std::string& name, std::int64_t offset, std::string_view bytes) {
-            EXPECT_EQ(files[name].size(), static_cast<std::size_t>(offset));
-            files[name] += bytes;
-            return Result<void>();
-        });
+    const auto done =
+        unpackSandbox(file.get(), wanted,
+                      [&](const std::string& name, std::int64_t offset, std::string_view bytes) {
+                          EXPECT_EQ(files[name].size(), static_cast<std::size_t>(offset));
+                          files[name] += bytes;
+                          return Result<void>();
+                      });
     return {files, done ? "" : done.error().message};
 }
 
@@ -102,6 +106,35 @@ TEST(DiracxSandbox, WhatNoJobGivesBackIsRefused) {
     cut.resize(cut.size() / 2);
     EXPECT_THAT(unpacked(cut).second, HasSubstr("damaged"));
     EXPECT_EQ(unpacked("").first, Files());
+}
+
+TEST(DiracxSandbox, WhatNobodyWantsIsDroppedAndABombRefused) {
+    const auto [files, error] = unpacked(packed({{"log", "x"}, {"evil", "y"}, {"a", "z"}}));
+    EXPECT_EQ(error, "");
+    EXPECT_THAT(files, ElementsAre(Pair("a", "z"), Pair("log", "x")));
+
+    const std::string zeros(std::size_t{100} << 20U, '\0');
+    const auto bomb = packed({{"log", "x"}, {"much", zeros}, {"b", zeros}, {"c", zeros}});
+    EXPECT_THAT(unpacked(bomb).second, HasSubstr("256 MiB"));
+    std::vector<SandboxFile> many;
+    for (int i = 0; i < 200; ++i) {
+        many.push_back({"f" + std::to_string(i), ""});
+    }
+    EXPECT_THAT(unpacked(packed(many)).second, HasSubstr("more files"));
+}
+
+TEST(DiracxSandbox, NothingLargerThanDiracCarriesIsPacked) {
+    std::string noise;
+    noise.resize(std::size_t{110} << 20U);
+    std::uint64_t n = 1;
+    for (auto& c : noise) {
+        n = n * 6364136223846793005U + 1442695040888963407U;
+        c = static_cast<char>(n >> 56U);
+    }
+    const auto much = packSandbox({{"a", std::move(noise)}});
+    ASSERT_FALSE(much.ok());
+    EXPECT_EQ(much.error().kind, ErrorKind::Permanent);
+    EXPECT_THAT(much.error().message, HasSubstr("100 MiB"));
 }
 
 /// The wrapper in a folder as DIRAC makes it.

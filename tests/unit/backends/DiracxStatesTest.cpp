@@ -104,6 +104,39 @@ TEST(DiracxStates, AScriptMayHaveStartedOnceDiracSaysApplicationAndNotBefore) {
     }
 }
 
+TEST(DiracxStates, WhatADiracThatLostAWordStillTellsMayMeanThatAScriptStarted) {
+    const auto starting = event("Running", "Job Initialization");
+    auto silent = job("Stalled", "Job Initialization");
+    silent.history = {starting, event("Stalled", "Job Initialization", "StalledJobAgent")};
+    EXPECT_TRUE(seen(silent).started);
+    auto failed = job("Failed", "Job stalled: pilot not running");
+    failed.history = {starting, event("Failed", failed.minor, "StalledJobAgent")};
+    EXPECT_TRUE(seen(failed).started);
+    auto beating = job("Running", "Job Initialization");
+    beating.history = {event("Running", "Job Initialization", "Heartbeat")};
+    EXPECT_TRUE(seen(beating).started);
+    auto row = job("Running", "Application");
+    row.history = {event("Matched", "Assigned")};
+    EXPECT_TRUE(seen(row).started);
+    // Nothing ran there.
+    failed.history = {event("Matched", "Assigned"), event("Failed", failed.minor)};
+    EXPECT_FALSE(seen(failed).started);
+}
+
+TEST(DiracxStates, AClockThatIsBehindHidesNoStart) {
+    auto running = job("Matched", "Assigned");
+    running.submittedAt = kWhen + std::chrono::hours(2);
+    running.history = {event("Running", "Application")};
+    EXPECT_TRUE(pastOf(running).started);
+}
+
+TEST(DiracxStates, AKillThatCameTooLateIsNotWhyAJobFailed) {
+    auto failed = job("Failed", "Application Finished With Errors");
+    failed.history = {event("Running", "Application"),
+                      event("Killed", kDiracxKilled, kDiracxSource), event("Failed", failed.minor)};
+    EXPECT_EQ(seen(failed).cause, EndCause::Exited);
+}
+
 TEST(DiracxStates, WhoKilledAJobItsHistoryTells) {
     auto killed = job("Killed", kDiracxKilled);
     killed.history = {event("Waiting", "Pilot Agent Submission"),
@@ -134,12 +167,15 @@ TEST(DiracxStates, ARerunIsCountedAndKnownFromWhatCameBefore) {
     again.history[0] = event("Running", "Downloading InputSandbox");
     EXPECT_FALSE(pastOf(again).startedBefore);
 
-    EXPECT_FALSE(needsDiracxHistory(job("Waiting", "Pilot Agent Submission")));
+    auto waiting = job("Waiting", "Pilot Agent Submission");
+    EXPECT_FALSE(needsDiracxHistory(waiting));
+    waiting.startedAt = kWhen;
+    EXPECT_TRUE(needsDiracxHistory(waiting));
 }
 
 TEST(DiracxStates, WhatAnotherJobOfThatIdDidLongAgoSaysNothing) {
     auto fresh = job("Received", "Job accepted");
-    fresh.submittedAt = kWhen + std::chrono::hours(1);
+    fresh.submittedAt = kWhen + std::chrono::hours(48);
     fresh.history = {event("Running", "Application"), event("Killed", kDiracxKilled, "JobManager"),
                      event("Received", "Job accepted", "JobManager")};
     fresh.history[2].at = fresh.submittedAt + Millis(4);

@@ -299,6 +299,21 @@ TEST_F(WaitingTest, AttemptThatCannotBeFreedIsEndedAndHoldsUpNoCancel) {
     EXPECT_EQ(end.after.find("The batch system ended"), std::string::npos) << "told before";
 }
 
+TEST_F(WaitingTest, AttemptThatStillRunsWhereNoMarkerIsSeenIsTheJob) {
+    policy.capabilities.filesByCollect = true;
+    in(State::Submitting);
+    job.submission.cause = "never_started";
+    facts.released = Result<void>(transientError("down"));
+    EXPECT_FALSE(go().effects.has(Effect::CancelHard));
+    ASSERT_EQ(job.state, State::Submitting);
+    facts.released = Result<void>(permanentError("it still runs"));
+
+    EXPECT_FALSE(go().effects.has(Effect::CancelHard));
+
+    EXPECT_EQ(job.state, State::Queued);
+    EXPECT_EQ(job.submission.cause, "");
+}
+
 TEST_F(WaitingTest, MarkerThatWeTookIsNoStartOfTheScript) {
     policy.capabilities.sharedFolder = true;
     in(State::Queued);

@@ -107,7 +107,7 @@ TEST_F(HostileEndToEnd, Row13SecretsOfAJobAreInNoArgumentAndNoDisplayThatAnother
     begin();
     const auto seen = folder.path / "seen";
     const std::string look =
-        "cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' '\\n' >>" + seen.string() + " || true";
+        R"(cat /proc/[0-9]*/cmdline 2>/dev/null | tr "\0" "\n" >>)" + seen.string() + " || true";
     const auto spy =
         gitlab->addJob({.name = "spy",
                         .script = {"echo spying; until [ -e " + go() + " ]; do " + look + "; done",

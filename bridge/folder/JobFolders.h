@@ -70,9 +70,9 @@ public:
     /// Makes the folder (0700, owned by the account) and the files of `in/`. Repeatable. A power
     /// failure soon after may undo it. Transient where the disk has no room for a job to begin.
     virtual Result<void> stage(const FolderRef& folder, std::span<const StagedFile> files) = 0;
-    /// Writes `bytes` at `offset` of the file `name` in `in/`, for what is too large for `stage`; or
-    /// of `out/NAME`, for what a batch system gave to the service itself. 0 makes folder and file
-    /// anew, any other must be its size. Errors as those of `stage`.
+    /// Writes `bytes` at `offset` of the file `name` in `in/`, for what is too large for `stage`;
+    /// or of `out/NAME`, for what a batch system gave to the service itself. 0 makes folder and
+    /// file anew, any other must be its size. Errors as those of `stage`.
     virtual Result<void> append(const FolderRef& folder, const std::string& name,
                                 std::int64_t offset, std::string_view bytes) = 0;
     /// Starts `argv` as the account in its own session, with `argv` as given, an environment of

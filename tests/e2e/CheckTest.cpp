@@ -16,8 +16,8 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
 
-constexpr uid_t kNobody = 65534;
-const std::string kNobodysName = std::to_string(kNobody);
+constexpr uid_t kAccount = 65534;
+const std::string kAccountName = std::to_string(kAccount);
 
 /// A token that must never be printed; the stand-in knows only "glrt-test".
 constexpr auto kOtherToken = "glrt-SECRET0123456789abcd";
@@ -166,11 +166,11 @@ TEST_F(CheckEndToEnd, MissingStateFolder) {
 
 TEST_F(CheckEndToEnd, UnwritableStateFolder) {
     // Root may write everywhere: for it, others play the service.
-    const uid_t account = isRoot() ? kNobody : 0;
+    const uid_t account = isRoot() ? kAccount : 0;
     std::filesystem::permissions(service->stateDir(), perms(0550));
     if (isRoot()) {
-        runProgram({"/bin/chgrp", kNobodysName, service->stateDir().string()});
-        runProgram({"/bin/chown", kNobodysName, config(), service->workDir().string()});
+        runProgram({"/bin/chgrp", kAccountName, service->stateDir().string()});
+        runProgram({"/bin/chown", kAccountName, config(), service->workDir().string()});
     }
     const auto sentence = config() + ":2: state_dir: " + service->stateDir().string() +
                           " is not writable: Permission denied; give it to the account of the "
@@ -191,14 +191,14 @@ TEST_F(CheckEndToEnd, DatabaseThatAServiceOfAnotherAccountLeft) {
     ASSERT_TRUE(waitFor([&] { return hasRun(); }, "the service"));
     service->stop();
     for (const auto& path : {config(), service->stateDir().string(), service->workDir().string()}) {
-        runProgram({"/bin/chown", kNobodysName, path});
+        runProgram({"/bin/chown", kAccountName, path});
     }
     const auto sentence = config() + ":2: state_dir: " + service->stateDir().string() +
                           "/gridbridge.db is not writable: Permission denied; give it to the "
                           "account of the service";
-    EXPECT_EQ(failures(runGridbridge({"check", "--config", config()}, kNobody)),
+    EXPECT_EQ(failures(runGridbridge({"check", "--config", config()}, kAccount)),
               std::vector<std::string>{"FAIL  " + sentence});
-    EXPECT_EQ(runGridbridge({"run", "--config", config()}, kNobody),
+    EXPECT_EQ(runGridbridge({"run", "--config", config()}, kAccount),
               (Printed{78, "", "gridbridge: " + sentence + "\n"}));
 }
 

@@ -7,14 +7,14 @@ namespace {
 using fakegitlab::JobSnapshot;
 using ::testing::IsEmpty;
 
-constexpr std::size_t kMiB = std::size_t{1} << 20U;
+constexpr std::size_t kLargestLog = std::size_t{1} << 20U;
 
 void expectOwnVerdictAfterItsLog(const JobSnapshot& job) {
     EXPECT_EQ(job.exitCode, 3) << job.name;
     EXPECT_EQ(lastLine(job), "ERROR: Job failed: exit code 3") << job.name;
     EXPECT_TRUE(says(job, "\n99\n100\n")) << job.name;
     EXPECT_FALSE(says(job, "of-the-service")) << job.name;
-    EXPECT_LT(job.trace.size(), kMiB) << job.name;
+    EXPECT_LT(job.trace.size(), kLargestLog) << job.name;
 }
 
 /// The job's own end, without a byte of log that would have to be waited for.
@@ -155,7 +155,7 @@ TEST_F(HostileEndToEnd, Row05LogThatGrowsWithoutEndIsCutAndTheVerdictStands) {
     const auto job = finished(id);
 
     expectScriptFailure(job, 3);
-    EXPECT_LT(job.trace.size(), kMiB);
+    EXPECT_LT(job.trace.size(), kLargestLog);
     expectSmall(peak(), 120'000);
 }
 

@@ -13,6 +13,7 @@
 
 #include "bridge/base/Clock.h"
 #include "tests/fakegitlab/FakeGitLab.h"
+#include "tests/fakes/TempDir.h"
 
 namespace gridbridge::testing {
 
@@ -73,7 +74,6 @@ private:
 /// what that takes.
 std::string usualBackend(Service& service, const std::filesystem::path& folder);
 
-std::string readFile(const std::filesystem::path& path);
 void writeFile(const std::filesystem::path& path, const std::string& text);
 /// The log as a person reads it: without colours, section markers and their carriage returns.
 std::string plain(const std::string& trace);

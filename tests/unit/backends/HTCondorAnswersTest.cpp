@@ -6,12 +6,12 @@
 namespace gridbridge {
 namespace {
 
-constexpr auto kNow = WallTime(std::chrono::seconds(1795921136));
+constexpr auto kSubmittedAt = WallTime(std::chrono::seconds(1795921136));
 
 std::vector<Result<Submission>> answer(std::optional<int> exitCode, const std::string& out,
                                        const std::string& err = "", std::size_t count = 3) {
     return parseSubmission({.exitCode = exitCode, .signal = {}, .out = out, .err = err}, "", count,
-                           kNow);
+                           kSubmittedAt);
 }
 Result<Submission> failed(const std::string& err) {
     const auto all = answer(1, "", err);
@@ -26,7 +26,7 @@ TEST(HTCondorSubmission, AClusterOfThatManyJobsIsAnAcceptanceOfEach) {
     for (std::size_t i = 0; i < all.size(); ++i) {
         ASSERT_TRUE(all[i].ok() && all[i]->accepted);
         EXPECT_EQ(all[i]->accepted->id.value, "61." + std::to_string(i));
-        EXPECT_EQ(all[i]->accepted->submittedAt, kNow);
+        EXPECT_EQ(all[i]->accepted->submittedAt, kSubmittedAt);
     }
     EXPECT_TRUE(answer(0, "7.0 - 7.0\n", "", 1).at(0).ok());
 }

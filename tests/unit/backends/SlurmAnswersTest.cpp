@@ -5,11 +5,12 @@
 namespace gridbridge {
 namespace {
 
-constexpr auto kNow = WallTime(std::chrono::seconds(1795921136));
+constexpr auto kAnsweredAt = WallTime(std::chrono::seconds(1795921136));
 
 Result<Submission> answer(std::optional<int> exitCode, const std::string& out,
                           const std::string& err = "") {
-    return parseSubmission({.exitCode = exitCode, .signal = {}, .out = out, .err = err}, kNow);
+    return parseSubmission({.exitCode = exitCode, .signal = {}, .out = out, .err = err},
+                           kAnsweredAt);
 }
 Result<Submission> failed(const std::string& sentence, int exitCode = 1) {
     return answer(exitCode, "", "sbatch: error: " + sentence + "\n");
@@ -20,7 +21,7 @@ TEST(SlurmSubmission, AnIdAloneInTheLastLineIsAnAcceptance) {
         const auto result = answer(0, out);
         ASSERT_TRUE(result.ok() && result->accepted) << out;
         EXPECT_EQ(result->accepted->id.value, "73190");
-        EXPECT_EQ(result->accepted->submittedAt, kNow);
+        EXPECT_EQ(result->accepted->submittedAt, kAnsweredAt);
     }
 }
 

@@ -16,6 +16,7 @@
 #
 # Settings:
 #   ARC_ENGINE_INSTALLED_ONLY=   not empty: nothing is installed, exit code 69 says that something is missing
+#   ARC_ENGINE_SLOTS=-1          so many jobs run at a time, others wait; -1: all do
 #
 # Exit codes: 0 well (status: all up), 1 it failed (status: partly up), 2 usage, 3 status: nothing runs, 69 packages missing.
 set -u
@@ -104,6 +105,7 @@ wakeupperiod = 1
 controldir = $DIR/control
 sessiondir = $DIR/session
 tmpdir = $DIR/tmp
+maxjobs = -1 ${ARC_ENGINE_SLOTS:--1} -1 -1 -1
 logfile = $DIR/log/jobs.log
 joblog = $DIR/log/joblog
 pidfile = $DIR/run/arex-own.pid

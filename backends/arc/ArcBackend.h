@@ -1,0 +1,124 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "backends/api/Backend.h"
+#include "backends/api/SchedulerCommands.h"
+#include "backends/arc/ArcClient.h"
+#include "backends/arc/ArcDescription.h"
+#include "backends/arc/ArcStates.h"
+#include "bridge/folder/JobFolders.h"
+
+namespace gridbridge {
+
+/// Jobs of a NorduGrid ARC CE, by the REST interface of A-REX. A job's files are put into its
+/// session folder and fetched from there; its log is read there while it runs. Its name is its key.
+/// ARC starts no job before all its files are there: one that nobody finishes never runs, so that
+/// a submission without an answer is found, and finished or taken back.
+class ArcBackend final : public Backend {
+public:
+    /// What happens only once in a while and concerns no certain job, for the service's log.
+    using Teller = std::function<void(const std::string&)>;
+
+    /// As all backends are made; jobs' files belong to the service. `folders`, `runner` and `clock`
+    /// must outlive it. Throws std::invalid_argument where `config` has no usable url.
+    ArcBackend(const ArcConfig& config, const std::string& runAs, folder::JobFolders& folders,
+               ProcessRunner& runner, Clock& clock, Teller tell);
+    /// With `transport` to the A-REX.
+    ArcBackend(ArcConfig config, std::unique_ptr<http::Transport> transport,
+               folder::JobFolders& folders, ProcessRunner& runner, Clock& clock, Teller tell);
+
+    Capabilities capabilities() const override;
+    Result<void> probe(const CallContext& ctx) override;
+    std::vector<Result<Submission>> submit(const CallContext& ctx,
+                                           std::span<const BatchJob> jobs) override;
+    Result<std::vector<FoundJob>> find(const CallContext& ctx,
+                                       std::span<const JobRef> refs) override;
+    Result<std::vector<Observation>> observe(const CallContext& ctx,
+                                             std::span<const JobRef> refs) override;
+    std::vector<Result<LogChunk>> readLogs(const CallContext& ctx,
+                                           std::span<const LogRequest> requests) override;
+    std::vector<Result<CancelOutcome>> cancel(const CallContext& ctx,
+                                              std::span<const CancelRequest> requests) override;
+    std::vector<Result<CollectOutcome>> collect(const CallContext& ctx,
+                                                std::span<const JobRef> refs) override;
+    std::vector<Result<void>> release(const CallContext& ctx,
+                                      std::span<const JobRef> refs) override;
+
+private:
+    struct Job {
+        std::string id;
+        std::string state;
+    };
+    /// One look.
+    struct Known {
+        std::map<std::string, std::string> states;            ///< By id.
+        std::map<std::string, std::vector<std::string>> ids;  ///< By key, where that was asked.
+        std::optional<Job> of(const JobRef& ref) const;
+    };
+    /// One of perhaps several jobs with a key.
+    struct Copy {
+        Job job;
+        ArcFields local;
+        bool isWhole = false;  ///< All its files are there: it may start.
+        bool isDead = false;   ///< It never started and never will.
+    };
+
+    /// `byName`: also of refs with an id.
+    Result<Known> look(const CallContext& ctx, std::span<const JobRef> refs, bool byName);
+    Result<void> learnNames(const CallContext& ctx, const Known& known);
+    Result<std::optional<std::string>> nameOf(const CallContext& ctx, const std::string& id);
+
+    Result<Copy> copyOf(const CallContext& ctx, const JobRef& ref, const Job& job);
+    /// The one that counts of those with that key, whose files are all there then; the others are
+    /// removed.
+    Result<std::optional<FoundJob>> adopt(const CallContext& ctx, const Known& known,
+                                          const JobRef& ref);
+    Result<void> discard(const CallContext& ctx, const std::vector<std::string>& ids);
+
+    Result<std::string> prepare(const BatchJob& job);
+    void submitNew(const CallContext& ctx, std::span<const BatchJob> jobs,
+                   const std::vector<std::size_t>& which, std::vector<Result<Submission>>& results);
+    Result<Submission> finish(const CallContext& ctx, const BatchJob& job, const ArcEntry& entry);
+    /// All files that the job waits for, its program last.
+    Result<void> upload(const CallContext& ctx, const JobRef& ref, const std::string& id);
+    Result<void> uploadFile(const CallContext& ctx, const JobRef& ref, const std::string& id,
+                            const std::string& name);
+
+    Result<Observation> inside(const CallContext& ctx, const Job& job, const std::string& told);
+    Result<Observation> ended(const CallContext& ctx, const JobRef& ref, const Job& job);
+    Result<bool> isStarted(const CallContext& ctx, const std::string& id);
+    Result<LogChunk> readLive(const CallContext& ctx, const LogRequest& request);
+
+    Result<CancelOutcome> cancelOne(const CallContext& ctx, const CancelRequest& request,
+                                    const Job& job);
+    Result<CollectOutcome> collectOne(const CallContext& ctx, const JobRef& ref);
+    Result<void> fetch(const CallContext& ctx, const JobRef& ref, const std::string& id,
+                       const std::string& from, const std::string& name);
+    /// Of those that wait; well when they are over, or were never there.
+    Result<Known> takeBack(const CallContext& ctx, std::span<const JobRef> refs);
+    Result<void> releaseOne(const CallContext& ctx, const JobRef& ref, const Known& known);
+
+    const ArcConfig config_;
+    folder::JobFolders& folders_;
+    Clock& clock_;
+    const Teller tell_;
+    SchedulerCommands commands_;  ///< For what syncs a folder.
+    std::unique_ptr<http::Transport> transport_;
+    ArcClient client_;
+    std::mutex mutex_;
+    std::map<std::string, std::string> names_;     ///< By id.
+    std::set<std::string> started_;                ///< Ids.
+    std::map<std::string, Observation> ended_;     ///< By id.
+    std::map<std::string, SteadyTime> hungUntil_;  ///< By id: its log is not asked for.
+};
+
+}  // namespace gridbridge

@@ -14,7 +14,7 @@ using std::chrono::seconds;
 
 std::unique_ptr<http::Transport> transportTo(const ArcConfig& config, const Clock& clock) {
     http::TransportOptions options;
-    options.tls = {config.caFile, config.certificate, config.key};
+    options.tls = config.tls;
     return std::make_unique<http::PocoTransport>(config.url, clock, "gridbridge", options);
 }
 

@@ -28,7 +28,7 @@ Error errorOf(const http::Response& answer) {
         case 403:
             return misconfigured(text +
                                  ": it gives this service's certificate or token no access, see "
-                                 "`certificate`, `token_file`, and its own access rules");
+                                 "`tls_cert_file`, `token_file`, and its own access rules");
         case 301:
         case 302:
         case 307:

@@ -5,16 +5,15 @@
 #include <vector>
 
 #include "backends/api/Backend.h"
+#include "bridge/http/TlsFiles.h"
 
 namespace gridbridge {
 
 struct ArcConfig {
-    std::string url = {};                    ///< Of the A-REX, up to `/arex`.
-    std::filesystem::path caFile = {};       ///< Trusted besides the system's authorities.
-    std::filesystem::path certificate = {};  ///< Ours, with its chain, or a proxy;
-    std::filesystem::path key = {};          ///< and its key.
-    std::filesystem::path tokenFile = {};    ///< With a bearer token, instead of both.
-    std::string queue = {};                  ///< Of jobs that ask for none; empty: ARC's choice.
+    std::string url = {};                  ///< Of the A-REX, up to `/arex`.
+    http::TlsFiles tls = {};               ///< Our certificate, or a proxy, among them.
+    std::filesystem::path tokenFile = {};  ///< With a bearer token, instead of a certificate.
+    std::string queue = {};                ///< Of jobs that ask for none; empty: ARC's choice.
     bool operator==(const ArcConfig&) const = default;
 };
 

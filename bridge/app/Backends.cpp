@@ -4,12 +4,14 @@
 #include <limits>
 #include <stdexcept>
 
+#include "backends/arc/ArcBackend.h"
 #include "backends/command/CommandBackend.h"
 #include "backends/diracx/DiracxBackend.h"
 #include "backends/htcondor/HTCondorBackend.h"
 #include "backends/local/LocalBackend.h"
 #include "backends/simulated/SimulatedBackend.h"
 #include "backends/slurm/SlurmBackend.h"
+#include "bridge/app/ConfigArc.h"
 #include "bridge/app/ConfigCommand.h"
 #include "bridge/app/ConfigDiracx.h"
 #include "bridge/app/ConfigHTCondor.h"
@@ -88,6 +90,14 @@ const std::vector<BackendType>& backendTypes() {
          .onThisMachine = false,
          .scheduler = "DiracX",
          .keysToSee = "url, tls_ca_file and credentials"},
+        {.name = "arc",
+         .make = make<ArcBackend, &BackendConfig::arc>,
+         .take = takeArc,
+         .changes = changesOfArc,
+         .resources = resourcesOfArc,
+         .onThisMachine = false,
+         .scheduler = "ARC",
+         .keysToSee = "url, tls_ca_file, tls_cert_file and token_file"},
     };
     return types;
 }

@@ -10,9 +10,8 @@ class ArcHarness final : public EngineHarness<ArcEngine, ArcBackend, ArcConfig> 
 public:
     ArcHarness()
         : EngineHarness({.url = engine().setting("ARC_URL"),
-                         .caFile = engine().setting("ARC_CA_FILE"),
-                         .certificate = engine().setting("ARC_CERT"),
-                         .key = engine().setting("ARC_KEY")},
+                         .tls = {engine().setting("ARC_CA_FILE"), engine().setting("ARC_CERT"),
+                                 engine().setting("ARC_KEY")}},
                         "", 2) {
         std::filesystem::permissions(temp_.path(), std::filesystem::perms(0777));
     }

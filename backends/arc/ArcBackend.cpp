@@ -356,7 +356,7 @@ std::vector<Result<CancelOutcome>> ArcBackend::cancel(const CallContext& ctx,
 
 Result<ArcBackend::Known> ArcBackend::takeBack(const CallContext& ctx,
                                                std::span<const JobRef> refs) {
-    constexpr int kTries = 25;  // A-REX hears of it within a second or two.
+    constexpr int kTries = 75;  // A-REX hears of it within a second or two, where it is not busy.
     for (int tries = 0;; ++tries) {
         auto known = look(ctx, refs, false);
         if (!known) {

@@ -30,14 +30,14 @@ target_compile_definitions(example_contract_test PRIVATE FOLDER_AGENT="$<TARGET_
 add_dependencies(example_contract_test folder_agent)
 
 bridge_test(backends_test LABEL unit
-  SOURCES unit/backends/ArcBackendTest.cpp unit/backends/ArcParseTest.cpp unit/backends/ArcStatesTest.cpp
-    unit/backends/LocalRecordTest.cpp unit/backends/LocalRecordsTest.cpp
+  SOURCES unit/backends/LocalRecordTest.cpp unit/backends/LocalRecordsTest.cpp
     unit/backends/SchedulerBackendTest.cpp unit/backends/SchedulerCommandsTest.cpp unit/backends/SharedFolderTest.cpp unit/backends/SlurmCommandsTest.cpp
     unit/backends/SlurmParseTest.cpp unit/backends/SlurmAnswersTest.cpp unit/backends/CommandParseTest.cpp
     unit/backends/HTCondorBackendTest.cpp unit/backends/HTCondorCommandsTest.cpp unit/backends/HTCondorFollowerTest.cpp
     unit/backends/HTCondorParseTest.cpp unit/backends/HTCondorAnswersTest.cpp
     unit/backends/DiracxBackendTest.cpp unit/backends/DiracxClientTest.cpp unit/backends/DiracxJdlTest.cpp unit/backends/DiracxParseTest.cpp
     unit/backends/DiracxSandboxTest.cpp unit/backends/DiracxStatesTest.cpp
+    unit/backends/ArcBackendTest.cpp unit/backends/ArcParseTest.cpp unit/backends/ArcStatesTest.cpp
   DEPS gridbridge::backend_arc gridbridge::backend_diracx gridbridge::backend_htcondor gridbridge::backend_local gridbridge::backend_slurm gridbridge::backend_command)
 target_sources(backends_test PRIVATE fakes/SyncedDisk.cpp)
 target_compile_definitions(backends_test PRIVATE SLURM_FIXTURES="${CMAKE_CURRENT_SOURCE_DIR}/fixtures/slurm"

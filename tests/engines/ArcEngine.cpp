@@ -13,8 +13,7 @@ ArcEngine& ArcEngine::get() {
 }
 
 std::string ArcEngine::setting(const std::string& name) {
-    const auto said =
-        run(". '" + (folder() / "env.sh").string() + "' && printf %s \"$" + name + "\"");
+    const auto said = run(". '" + settings().string() + "' && printf %s \"$" + name + "\"");
     if (said.exitCode != 0 || said.out.empty()) {
         throw std::runtime_error("the engine does not tell " + name + ": " + said.err);
     }

@@ -17,10 +17,8 @@ public:
     std::string setting(const std::string& name);
     /// Kills `arex`, which runs jobs, or `ws`, which takes calls.
     void kill(const std::string& daemon) { killByPidFile(daemon, "KILL"); }
-    void stopOrGoOn(const std::string& daemon, bool stop) {
-        killByPidFile(daemon, stop ? "STOP" : "CONT");
-    }
-    std::filesystem::path sessions() const { return folder() / "session"; }
+    /// What its clients read their settings from.
+    std::filesystem::path settings() const { return folder() / "env.sh"; }
 
 private:
     ArcEngine() : Engine("ARC", ARC_SH) {}

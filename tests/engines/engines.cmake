@@ -1,8 +1,8 @@
 # Real batch systems, each started once for its test program; included by tests/CMakeLists.txt. Where one is not
 # installed its tests are skipped, with GRIDBRIDGE_REQUIRE_ENGINES=1 in the environment they fail.
 
-# engine_test(slurm Slurm MORE): the program, of the sources that each engine has and more; and its test without faults.
-function(engine_test name prefix)
+# engine_program(slurm Slurm MORE): the program, of the sources that each engine has and more.
+function(engine_program name prefix)
   set(program ${name}_engine_test)
   set(backend ${name})
   if(name MATCHES "^(sge|oar)$")
@@ -16,9 +16,13 @@ function(engine_test name prefix)
   target_compile_definitions(${program} PRIVATE ${upper}_SH="${CMAKE_CURRENT_SOURCE_DIR}/engines/${name}.sh"
     FOLDER_AGENT="$<TARGET_FILE:folder_agent>")
   add_dependencies(${program} folder_agent)
-  add_test(NAME engine.${name} COMMAND ${program} "--gtest_filter=-*Fault.*:*Accounting.*:*/transfer:*/spool")
-  set_tests_properties(engine.${name} PROPERTIES LABELS engine TIMEOUT 600 SKIP_RETURN_CODE 77)
   set_property(GLOBAL APPEND PROPERTY BRIDGE_TEST_SOURCES engines/${prefix}ContractTest.cpp ${ARGN})
+endfunction()
+# engine_test(slurm Slurm MORE): the same, and its test without faults.
+function(engine_test name prefix)
+  engine_program(${name} ${prefix} ${ARGN})
+  add_test(NAME engine.${name} COMMAND ${name}_engine_test "--gtest_filter=-*Fault.*:*Accounting.*:*/transfer:*/spool")
+  set_tests_properties(engine.${name} PROPERTIES LABELS engine TIMEOUT 600 SKIP_RETURN_CODE 77)
 endfunction()
 
 # engine_parts(slurm_engine_test "*Fault.*" engine.slurm.faults 2): what takes long, as that many tests, each with an
@@ -58,7 +62,9 @@ add_test(NAME engine.diracx.old COMMAND "${CMAKE_COMMAND}" -E env DIRACX_ENGINE_
   $<TARGET_FILE:diracx_engine_test> --gtest_filter=-*Fault.*)
 set_tests_properties(engine.diracx.old PROPERTIES LABELS engine TIMEOUT 600 SKIP_RETURN_CODE 77)
 
-engine_test(arc Arc)
+engine_program(arc Arc engines/ArcFaultTest.cpp)
+engine_parts(arc_engine_test "-*Fault.*" engine.arc 3)  # Each job takes A-REX some seconds.
+engine_faults(arc 1)
 
 # Container runtimes: jobs of the local backend in them.
 add_executable(container_engine_test engines/EngineMain.cpp engines/Engine.cpp engines/ContainerEngine.cpp

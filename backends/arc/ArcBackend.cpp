@@ -219,22 +219,28 @@ Result<Observation> ArcBackend::ended(const CallContext& ctx, const JobRef& ref,
     return end;
 }
 
+Result<std::map<std::string, ArcEntry>> ArcBackend::informationOf(const CallContext& ctx,
+                                                                  std::span<const JobRef> refs,
+                                                                  const Known& known) {
+    // What a list calls running may wait behind ARC; the information tells, though late.
+    std::vector<std::string> unstarted;
+    for (const auto& ref : refs) {
+        const auto job = known.of(ref);
+        const std::lock_guard lock(mutex_);
+        if (job && isArcInside(job->state) && !started_.contains(job->id)) {
+            unstarted.push_back(job->id);
+        }
+    }
+    return client_.act(ctx, "info", unstarted);
+}
+
 Result<std::vector<Observation>> ArcBackend::observe(const CallContext& ctx,
                                                      std::span<const JobRef> refs) {
     const auto known = look(ctx, refs, false);
     if (!known) {
         return withoutEffect(known.error());
     }
-    // What a list calls running may wait behind ARC; the information tells, though late.
-    std::vector<std::string> unstarted;
-    for (const auto& ref : refs) {
-        const auto job = known->of(ref);
-        const std::lock_guard lock(mutex_);
-        if (job && isArcInside(job->state) && !started_.contains(job->id)) {
-            unstarted.push_back(job->id);
-        }
-    }
-    const auto told = client_.act(ctx, "info", unstarted);
+    const auto told = informationOf(ctx, refs, *known);
     if (!told) {
         return withoutEffect(told.error());
     }

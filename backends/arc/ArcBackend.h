@@ -93,6 +93,10 @@ private:
     Result<void> uploadFile(const CallContext& ctx, const JobRef& ref, const std::string& id,
                             const std::string& name);
 
+    /// The information about those that may be on a node, and are not known to have started.
+    Result<std::map<std::string, ArcEntry>> informationOf(const CallContext& ctx,
+                                                          std::span<const JobRef> refs,
+                                                          const Known& known);
     Result<Observation> inside(const CallContext& ctx, const Job& job, const std::string& told);
     Result<Observation> ended(const CallContext& ctx, const JobRef& ref, const Job& job);
     Result<bool> isStarted(const CallContext& ctx, const std::string& id);

@@ -51,7 +51,8 @@ void addInformation(const Object& document, ArcEntry& entry) {
 }
 
 ArcEntry entryOf(const Object& object) {
-    ArcEntry entry{.id = lineOf(object, "id"),
+    const auto id = object.get("id");
+    ArcEntry entry{.id = id.isString() ? id.extract<std::string>() : "",
                    .state = lineOf(object, "state"),
                    .reason = lineOf(object, "reason")};
     // Of what was not taken there is none.

@@ -152,10 +152,9 @@ Observation arcEnd(const std::string& state, const ArcPast& past) {
     } else {
         seen.reason.clear();
     }
-    // Where the node keeps its files to itself a job that was killed there leaves no marker.
-    const bool early =
-        isOneOf(arcField(past.local, "failedstate"), {"ACCEPTED", "PREPARING", "SUBMIT"});
-    seen.started = past.marked || (!early && !code);
+    // A script may have removed its marker, or its node keeps it to itself.
+    seen.started = past.marked || !isOneOf(arcField(past.local, "failedstate"),
+                                           {"ACCEPTED", "PREPARING", "SUBMIT"});
     return seen;
 }
 

@@ -26,6 +26,15 @@ Result<std::set<std::string>> wantedOf(folder::JobFolders& folders,
     return names;
 }
 
+/// What of `in/` was put there by nobody else.
+std::set<std::string> withNotes(const std::vector<SandboxFile>& files) {
+    std::set<std::string> names{kOwnerName, kOutputsName};
+    for (const auto& file : files) {
+        names.insert(file.name);
+    }
+    return names;
+}
+
 struct FileClose {
     void operator()(std::FILE* file) const { static_cast<void>(std::fclose(file)); }
 };
@@ -49,11 +58,7 @@ Result<std::vector<SandboxFile>> DiracxBackend::filesFor(const BatchJob& job) {
 
 Result<void> DiracxBackend::addPut(const folder::FolderRef& folder,
                                    std::vector<SandboxFile>& files) {
-    std::set<std::string> others{kOwnerName, kOutputsName};
-    for (const auto& file : files) {
-        others.insert(file.name);
-    }
-    const auto names = namesPut(folders_.path(folder) / "in", others);
+    const auto names = namesPut(folders_.path(folder) / "in", withNotes(files));
     if (!names) {
         return names.error();
     }

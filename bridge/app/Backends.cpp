@@ -51,10 +51,31 @@ std::unique_ptr<Backend> make(const BackendConfig& backend, const BackendUses& u
                                        uses.clock, uses.tell);
 }
 
-}  // namespace
+/// Those whose jobs run elsewhere.
+std::vector<BackendType> remoteTypes() {
+    return {
+        {.name = "diracx",
+         .make = make<DiracxBackend, &BackendConfig::diracx>,
+         .take = takeDiracx,
+         .changes = changesOfDiracx,
+         .resources = resourcesOfDiracx,
+         .onThisMachine = false,
+         .scheduler = "DiracX",
+         .keysToSee = "url, tls_ca_file and credentials"},
+        {.name = "arc",
+         .make = make<ArcBackend, &BackendConfig::arc>,
+         .take = takeArc,
+         .changes = changesOfArc,
+         .resources = resourcesOfArc,
+         .onThisMachine = false,
+         .scheduler = "ARC",
+         .keysToSee = "url, tls_ca_file, tls_cert_file and token_file"},
+    };
+}
 
-const std::vector<BackendType>& backendTypes() {
-    static const std::vector<BackendType> types{
+/// Those that this machine submits to itself, and those that need nobody else.
+std::vector<BackendType> typesHere() {
+    return {
         {.name = "local", .make = makeLocal},
         {.name = "simulated",
          .make = makeSimulated,
@@ -82,23 +103,19 @@ const std::vector<BackendType>& backendTypes() {
          .resources = resourcesOfCommand,
          .scheduler = "the batch system",
          .keysToSee = "bin_dir, command_environment and status"},
-        {.name = "diracx",
-         .make = make<DiracxBackend, &BackendConfig::diracx>,
-         .take = takeDiracx,
-         .changes = changesOfDiracx,
-         .resources = resourcesOfDiracx,
-         .onThisMachine = false,
-         .scheduler = "DiracX",
-         .keysToSee = "url, tls_ca_file and credentials"},
-        {.name = "arc",
-         .make = make<ArcBackend, &BackendConfig::arc>,
-         .take = takeArc,
-         .changes = changesOfArc,
-         .resources = resourcesOfArc,
-         .onThisMachine = false,
-         .scheduler = "ARC",
-         .keysToSee = "url, tls_ca_file, tls_cert_file and token_file"},
     };
+}
+
+}  // namespace
+
+const std::vector<BackendType>& backendTypes() {
+    static const std::vector<BackendType> types = [] {
+        auto all = typesHere();
+        for (auto& type : remoteTypes()) {
+            all.push_back(type);
+        }
+        return all;
+    }();
     return types;
 }
 

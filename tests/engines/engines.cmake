@@ -1,6 +1,11 @@
 # Real batch systems, each started once for its test program; included by tests/CMakeLists.txt. Where one is not
 # installed its tests are skipped, with GRIDBRIDGE_REQUIRE_ENGINES=1 in the environment they fail.
 
+# What waits longest begins first.
+function(engine_properties test timeout)
+  set_tests_properties(${test} PROPERTIES LABELS engine TIMEOUT ${timeout} SKIP_RETURN_CODE 77 COST ${timeout})
+endfunction()
+
 # engine_test(slurm Slurm MORE): the program, of the sources that each engine has and more; and its test without faults.
 function(engine_test name prefix)
   set(program ${name}_engine_test)
@@ -17,7 +22,7 @@ function(engine_test name prefix)
     FOLDER_AGENT="$<TARGET_FILE:folder_agent>")
   add_dependencies(${program} folder_agent)
   add_test(NAME engine.${name} COMMAND ${program} "--gtest_filter=-*Fault.*:*Accounting.*:*/transfer:*/spool")
-  set_tests_properties(engine.${name} PROPERTIES LABELS engine TIMEOUT 600 SKIP_RETURN_CODE 77)
+  engine_properties(engine.${name} 600)
   set_property(GLOBAL APPEND PROPERTY BRIDGE_TEST_SOURCES engines/${prefix}ContractTest.cpp ${ARGN})
 endfunction()
 
@@ -29,7 +34,7 @@ function(engine_parts program filter name parts)
     set(test ${name}${part})
     add_test(NAME ${test} COMMAND "${CMAKE_COMMAND}" -E env GTEST_TOTAL_SHARDS=${parts} GTEST_SHARD_INDEX=${part}
       $<TARGET_FILE:${program}> --gtest_filter=${filter})
-    set_tests_properties(${test} PROPERTIES LABELS engine TIMEOUT 600 SKIP_RETURN_CODE 77)
+    engine_properties(${test} 600)
   endforeach()
 endfunction()
 function(engine_faults name parts)
@@ -40,12 +45,12 @@ engine_test(slurm Slurm engines/SlurmFaultTest.cpp engines/SlurmAccountingTest.c
 engine_faults(slurm 2)  # A controller that is away costs each command ten seconds.
 add_test(NAME engine.slurm.accounting COMMAND "${CMAKE_COMMAND}" -E env SLURM_ENGINE_ACCOUNTING=1
   $<TARGET_FILE:slurm_engine_test> --gtest_filter=*Accounting.*)
-set_tests_properties(engine.slurm.accounting PROPERTIES LABELS engine TIMEOUT 600 SKIP_RETURN_CODE 77)
+engine_properties(engine.slurm.accounting 600)
 engine_test(htcondor HTCondor engines/HTCondorFaultTest.cpp engines/HTCondorSpoolTest.cpp)
 engine_faults(htcondor 3)  # A lost node is waited for.
 foreach(files transfer spool)
   add_test(NAME engine.htcondor.${files} COMMAND htcondor_engine_test --gtest_filter=*/${files})
-  set_tests_properties(engine.htcondor.${files} PROPERTIES LABELS engine TIMEOUT 600 SKIP_RETURN_CODE 77)
+  engine_properties(engine.htcondor.${files} 600)
 endforeach()
 engine_test(sge Sge engines/SgeFaultTest.cpp)
 engine_faults(sge 1)
@@ -56,7 +61,7 @@ engine_faults(diracx 1)
 # The oldest release that is known here answers otherwise in places.
 add_test(NAME engine.diracx.old COMMAND "${CMAKE_COMMAND}" -E env DIRACX_ENGINE_RELEASE=0.3.0
   $<TARGET_FILE:diracx_engine_test> --gtest_filter=-*Fault.*)
-set_tests_properties(engine.diracx.old PROPERTIES LABELS engine TIMEOUT 600 SKIP_RETURN_CODE 77)
+engine_properties(engine.diracx.old 600)
 
 # Container runtimes: jobs of the local backend in them.
 add_executable(container_engine_test engines/EngineMain.cpp engines/Engine.cpp engines/ContainerEngine.cpp
@@ -67,7 +72,7 @@ target_compile_definitions(container_engine_test PRIVATE GRIDBRIDGE_EXECUTABLE="
   CONTAINER_SH="${CMAKE_CURRENT_SOURCE_DIR}/engines/container.sh" CONTAINER_APPTAINER="1")
 add_dependencies(container_engine_test gridbridge)
 add_test(NAME engine.container COMMAND container_engine_test)
-set_tests_properties(engine.container PROPERTIES LABELS engine TIMEOUT 600 SKIP_RETURN_CODE 77)
+engine_properties(engine.container 600)
 set_property(GLOBAL APPEND PROPERTY BRIDGE_TEST_SOURCES engines/ContainerEngineTest.cpp
   engines/ApptainerEngineTest.cpp)
 
@@ -76,7 +81,7 @@ foreach(arguments "diracx 0.7.0" "diracx 0.3.0" faults arc)
   string(REPLACE " " "-" name "${arguments}")
   separate_arguments(arguments)
   add_test(NAME engine.grids.${name} COMMAND python3 "${CMAKE_CURRENT_SOURCE_DIR}/engines/grids_test.py" ${arguments})
-  set_tests_properties(engine.grids.${name} PROPERTIES LABELS engine TIMEOUT 300 SKIP_RETURN_CODE 77)
+  engine_properties(engine.grids.${name} 300)
 endforeach()
 
 # engine_service(slurm Slurm): the real executable on it; with faults; with many jobs; while all that there is is
@@ -98,7 +103,7 @@ function(engine_service name prefix)
   foreach(suite Service Load Storm)
     string(TOLOWER engine.${name}.${suite} test)
     add_test(NAME ${test} COMMAND ${program} --gtest_filter=Engine${suite}*)
-    set_tests_properties(${test} PROPERTIES LABELS engine TIMEOUT 600 SKIP_RETURN_CODE 77)
+    engine_properties(${test} 600)
   endforeach()
   engine_parts(${program} "EngineOutcomes*" engine.${name}.outcomes 3)
   set_property(GLOBAL APPEND PROPERTY BRIDGE_TEST_SOURCES ${tests})

@@ -57,6 +57,10 @@ engine_faults(diracx 1)
 add_test(NAME engine.diracx.old COMMAND "${CMAKE_COMMAND}" -E env DIRACX_ENGINE_RELEASE=0.3.0
   $<TARGET_FILE:diracx_engine_test> --gtest_filter=-*Fault.*)
 set_tests_properties(engine.diracx.old PROPERTIES LABELS engine TIMEOUT 600 SKIP_RETURN_CODE 77)
+# What a newcomer sees; 69 = it is not installed, which fails its other tests where that is to fail.
+add_test(NAME engine.diracx.demo COMMAND "${CMAKE_COMMAND}" -E env DEMO_BUILD=${CMAKE_BINARY_DIR}
+  DIRACX_ENGINE_INSTALLED_ONLY=1 "${CMAKE_SOURCE_DIR}/deploy/demo.sh" diracx)
+set_tests_properties(engine.diracx.demo PROPERTIES LABELS engine TIMEOUT 300 SKIP_RETURN_CODE 69)
 
 # Container runtimes: jobs of the local backend in them.
 add_executable(container_engine_test engines/EngineMain.cpp engines/Engine.cpp engines/ContainerEngine.cpp

@@ -23,12 +23,12 @@ void Reconciler::noteSubmission(BackendEntry& backend, const Result<Submission>&
         backend.submitTrouble = outcome.error().message;
     } else if (outcome.ok()) {
         backend.submitTrouble.clear();
-        backend.probeTrouble.clear();
+        backend.pollTrouble.clear();
     }
 }
 
 void Reconciler::tellTrouble(BackendEntry& backend) {
-    const auto& why = backend.submitTrouble.empty() ? backend.probeTrouble : backend.submitTrouble;
+    const auto& why = backend.submitTrouble.empty() ? backend.pollTrouble : backend.submitTrouble;
     if (backend.troubleTold == !why.empty()) {
         return;
     }

@@ -44,7 +44,7 @@ struct BackendEntry {
     bool polling = false;
     bool healthy = false;
     SteadyTime fullUntil = {};
-    std::string probeTrouble = {};   ///< Why the last probe failed; empty = it was well.
+    std::string pollTrouble = {};    ///< Why the last look or probe failed; empty = it was well.
     std::string submitTrouble = {};  ///< The same of the last submission.
     bool troubleTold = false;
 };

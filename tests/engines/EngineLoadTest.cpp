@@ -39,7 +39,7 @@ protected:
     };
     Calls calls() const {
         Calls result;
-        std::ifstream lines(calls_);
+        std::istringstream lines(readFile(calls_) + engine.calls());
         std::vector<double> times;
         std::string name;
         for (double at = 0; lines >> at >> name;) {

@@ -32,8 +32,8 @@ protected:
         result.resize(static_cast<std::size_t>(count));
         return result;
     }
-    /// Until so many scripts run and the first two lines of each are at GitLab; as many jobs are
-    /// added as have ended or lost their script.
+    /// Until so many scripts run and the first two lines of each are at GitLab, where that can be;
+    /// as many jobs are added as have ended or lost their script.
     void keepRunning(int jobs) {
         const auto end = clock.steadyNow() + seconds(300);
         for (;;) {
@@ -43,7 +43,7 @@ protected:
                 const bool started = starts(nameOf(i)) > 0;
                 if (!isEnded(gitlab->status(ids[i])) && (!started || isAlive(nameOf(i)))) {
                     ++open;
-                    printing += started && printedLines(gitlab->job(ids[i])) >= 2 ? 1 : 0;
+                    printing += started && isFollowed(ids[i]) ? 1 : 0;
                 }
             }
             if (printing >= jobs) {
@@ -55,6 +55,9 @@ protected:
             }
             clock.sleepUntil(clock.steadyNow() + std::chrono::milliseconds(300), {});
         }
+    }
+    bool isFollowed(JobId id) const {
+        return !engine.tellsLive() || printedLines(gitlab->job(id)) >= 2;
     }
     /// Long enough that as many as are chosen can run at a time.
     JobId addPrintingNext() {

@@ -19,7 +19,7 @@ function(engine_test name prefix)
   target_precompile_headers(${program} REUSE_FROM tests_precompiled)
   string(TOUPPER ${name} upper)
   target_compile_definitions(${program} PRIVATE ${upper}_SH="${CMAKE_CURRENT_SOURCE_DIR}/engines/${name}.sh"
-    FOLDER_AGENT="$<TARGET_FILE:folder_agent>")
+    FOLDER_AGENT="$<TARGET_FILE:folder_agent>" DIRACX_SLOTS=2)
   add_dependencies(${program} folder_agent)
   add_test(NAME engine.${name} COMMAND ${program} "--gtest_filter=-*Fault.*:*Accounting.*:*/transfer:*/spool")
   engine_properties(engine.${name} 600)
@@ -62,6 +62,10 @@ engine_faults(diracx 1)
 add_test(NAME engine.diracx.old COMMAND "${CMAKE_COMMAND}" -E env DIRACX_ENGINE_RELEASE=0.3.0
   $<TARGET_FILE:diracx_engine_test> --gtest_filter=-*Fault.*)
 engine_properties(engine.diracx.old 600)
+# What a newcomer sees; 69 = it is not installed, which fails its other tests where that is to fail.
+add_test(NAME engine.diracx.demo COMMAND "${CMAKE_COMMAND}" -E env DEMO_BUILD=${CMAKE_BINARY_DIR}
+  DIRACX_ENGINE_INSTALLED_ONLY=1 "${CMAKE_SOURCE_DIR}/deploy/demo.sh" diracx)
+set_tests_properties(engine.diracx.demo PROPERTIES LABELS engine TIMEOUT 300 SKIP_RETURN_CODE 69 COST 300)
 
 # Container runtimes: jobs of the local backend in them.
 add_executable(container_engine_test engines/EngineMain.cpp engines/Engine.cpp engines/ContainerEngine.cpp
@@ -84,12 +88,12 @@ foreach(arguments "diracx 0.7.0" "diracx 0.3.0" faults arc)
   engine_properties(engine.grids.${name} 300)
 endforeach()
 
-# engine_service(slurm Slurm): the real executable on it; with faults; with many jobs; while all that there is is
-# killed.
-function(engine_service name prefix)
+# engine_service(slurm Slurm 3 MORE): the real executable on it; with faults, as that many tests; with many jobs; while all
+# that there is is killed.
+function(engine_service name prefix parts)
   set(program ${name}_service_test)
-  set(tests engines/EngineServiceTest.cpp engines/EngineServiceFaultTest.cpp engines/EngineLoadTest.cpp
-    engines/EngineStormTest.cpp engines/EngineServiceNodeTest.cpp engines/${prefix}ServiceTest.cpp)
+  set(tests engines/EngineServiceTest.cpp engines/EngineLoadTest.cpp engines/EngineStormTest.cpp
+    engines/${prefix}ServiceTest.cpp ${ARGN})
   add_executable(${program} engines/EngineMain.cpp engines/Engine.cpp engines/${prefix}Engine.cpp
     engines/EngineBackend.cpp engines/EngineService.cpp engines/ContainerEngine.cpp e2e/Program.cpp e2e/Service.cpp
     ${tests})
@@ -97,7 +101,7 @@ function(engine_service name prefix)
   target_precompile_headers(${program} REUSE_FROM tests_precompiled)
   string(TOUPPER ${name} upper)
   target_compile_definitions(${program} PRIVATE ${upper}_SH="${CMAKE_CURRENT_SOURCE_DIR}/engines/${name}.sh"
-    GRIDBRIDGE_EXECUTABLE="$<TARGET_FILE:gridbridge>"
+    GRIDBRIDGE_EXECUTABLE="$<TARGET_FILE:gridbridge>" DIRACX_SLOTS=32
     CONTAINER_SH="${CMAKE_CURRENT_SOURCE_DIR}/engines/container.sh" CONTAINER_APPTAINER="")
   add_dependencies(${program} gridbridge)
   foreach(suite Service Load Storm)
@@ -105,12 +109,14 @@ function(engine_service name prefix)
     add_test(NAME ${test} COMMAND ${program} --gtest_filter=Engine${suite}*)
     engine_properties(${test} 600)
   endforeach()
-  engine_parts(${program} "EngineOutcomes*" engine.${name}.outcomes 3)
+  engine_parts(${program} "EngineOutcomes*" engine.${name}.outcomes ${parts})
   set_property(GLOBAL APPEND PROPERTY BRIDGE_TEST_SOURCES ${tests})
 endfunction()
 
-engine_service(slurm Slurm)
-engine_service(htcondor HTCondor)
+set(of_schedulers engines/EngineServiceFaultTest.cpp engines/EngineServiceNodeTest.cpp)
+engine_service(slurm Slurm 3 ${of_schedulers})
+engine_service(htcondor HTCondor 3 ${of_schedulers})
+engine_service(diracx Diracx 1)
 
 # engine_conformance(slurm Slurm 3): the conformance cases of jobs, of how they end and of what they leave, on it; as that
 # many tests. After a node's failure the local backend's own files are changed, so that one is not among them.

@@ -20,6 +20,7 @@ class OneAtATime:
     def fault(self, scope):
         rule = None
         if dict(scope["headers"]).get(b"user-agent") != EXECUTOR.encode():
+            self.engine.note_call(f"{scope['method']} {scope['path']}")
             rule = self.engine.take_fault(OF_THE_SERVER, name=f"{scope['method']} {scope['path']}")
         return rule or {"kind": ""}
 

@@ -50,10 +50,6 @@ void Engine::repair() {
     }
 }
 
-SchedulerEngine& SchedulerEngine::get() {
-    return dynamic_cast<SchedulerEngine&>(ServiceEngine::get());
-}
-
 std::string ServiceEngine::listOf(std::vector<std::string> texts,
                                   const std::vector<std::string>& more) {
     texts.insert(texts.end(), more.begin(), more.end());

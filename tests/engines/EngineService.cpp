@@ -12,6 +12,10 @@ using fakegitlab::JobId;
 using fakegitlab::JobSnapshot;
 using fakegitlab::JobSpec;
 
+SchedulerEngine& SchedulerEngine::get() {
+    return dynamic_cast<SchedulerEngine&>(ServiceEngine::get());
+}
+
 void EngineService::TearDown() {
     engine.repair();
     engine.removeAll();

@@ -46,7 +46,8 @@ struct BackendEntry {
     SteadyTime fullUntil = {};
     std::string pollTrouble = {};    ///< Why the last look or probe failed; empty = it was well.
     std::string submitTrouble = {};  ///< The same of the last submission.
-    bool troubleTold = false;
+    std::string troubleTold = {};    ///< Empty = none.
+    SteadyTime troubleToldAt = {};
 };
 
 /// One configured runner as the core uses it. The claimer reads it too: what stands below `access`

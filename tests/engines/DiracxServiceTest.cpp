@@ -88,6 +88,15 @@ protected:
         EXPECT_EQ(diracx.named(key(id)), 1);
     }
 
+    int refreshes() const { return timesIn(diracx.calls(), "POST_/api/auth/token"); }
+    static int timesIn(const std::string& text, const std::string& word) {
+        int times = 0;
+        for (auto at = text.find(word); at != std::string::npos; at = text.find(word, at + 1)) {
+            ++times;
+        }
+        return times;
+    }
+
     DiracxEngine& diracx = DiracxEngine::get();
 };
 
@@ -134,16 +143,40 @@ TEST_F(EngineServiceOfDiracx, ARefreshOfTheLegacyExchangeThatIsNotAnsweredCostsN
 
 TEST_F(EngineServiceOfDiracx, ARotatedTokenWhoseRefreshIsNotAnsweredTakesOneLoginAndNoJob) {
     diracx.login("--rotating --access-seconds 3");
+    const auto before = refreshes();
     diracx.fault("api-lost --name 'POST /api/auth/token'");
     serve(8);
     const auto id = addPrinting("job", "1.5");
-    ASSERT_TRUE(waitFor([&] { return service->log().find("dirac login VO") != std::string::npos; },
-                        "the word that a login is needed"));
+    ASSERT_TRUE(waitFor([&] { return refreshes() == before + 2; }, "a second refresh, in vain"));
+    EXPECT_NE(service->log().find("backend here takes no jobs, they wait error=\"the refresh of"),
+              std::string::npos);
 
     diracx.login("--rotating");
 
     ASSERT_TRUE(ends({id}));
     expectWhole(id, "job");
+}
+
+/// For a person who has the time: DIRACX_ENGINE_ACCESS_MINUTES=1 ENGINE_SECONDS=600.
+class DiracxLong : public DiracxService {};
+
+TEST_F(DiracxLong, NoPollFailsWhileTokensComeAndGo) {
+    const int length = chosen("ENGINE_SECONDS", 100);
+    const auto before = refreshes();
+    diracx.login("--rotating");
+    serve(8);
+    const auto end = clock.steadyNow() + std::chrono::seconds(length);
+    int jobs = 0;
+    for (; clock.steadyNow() < end; ++jobs) {
+        const auto name = "job" + std::to_string(jobs);
+        const auto id = addPrinting(name, "2");
+        ASSERT_TRUE(ends({id}));
+        expectWhole(id, name);
+    }
+    std::printf("%d s, %d jobs one after the other, %d refreshes, %d looks\n", length, jobs,
+                refreshes() - before, timesIn(diracx.calls(), "POST_/api/jobs/search"));
+    EXPECT_GT(refreshes(), before);
+    EXPECT_EQ(service->log().find("takes no jobs"), std::string::npos) << service->log();
 }
 
 class EngineOutcomesOfDiracx : public DiracxService {

@@ -190,6 +190,12 @@ TEST_F(ClaimerTest, StopsWhileTheLoadOfTheBackendIsUnknownAndTellsOnce) {
 
     EXPECT_EQ(claimed(), 0U);
     EXPECT_EQ(lines.count("takes no jobs, they wait error=\"controller down\""), 1);
+    backend_.fail(Verb::Observe, transientError("no login"));
+    pass(kPoll);
+    EXPECT_EQ(lines.count("takes no jobs"), 1) << "once a minute";
+    pass(8 * kPoll);
+    EXPECT_EQ(lines.count("takes no jobs, they wait error=\"no login\""), 1);
+    EXPECT_EQ(lines.count("takes no jobs"), 2);
 
     backend_.fail(Verb::Observe, std::nullopt);
     pass(kPoll);

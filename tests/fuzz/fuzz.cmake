@@ -15,7 +15,7 @@ foreach(name Agent AgentAnswer Answer Claim Command Dependency Dump Glob Masker 
   set(found "${CMAKE_CURRENT_BINARY_DIR}/fuzz/${corpus}")
   file(MAKE_DIRECTORY "${found}")
   add_test(NAME fuzz.${corpus}
-    COMMAND fuzz_${corpus} -max_total_time=30 -timeout=10 -rss_limit_mb=2048 -max_len=8192
+    COMMAND fuzz_${corpus} -max_total_time=15 -timeout=10 -rss_limit_mb=2048 -max_len=8192
       -print_final_stats=1 "-artifact_prefix=${found}-" "${found}"
       ${seeds})
   set_tests_properties(fuzz.${corpus} PROPERTIES LABELS fuzz TIMEOUT 120)

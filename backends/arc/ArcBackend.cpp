@@ -18,12 +18,9 @@ std::unique_ptr<http::Transport> transportTo(const ArcConfig& config, const Cloc
     return std::make_unique<http::PocoTransport>(config.url, clock, "gridbridge", options);
 }
 
-std::vector<JobRef> refsOf(std::span<const CancelRequest> requests) {
-    std::vector<JobRef> refs;
-    for (const auto& request : requests) {
-        refs.push_back(request.ref);
-    }
-    return refs;
+/// What A-REX keeps of a job with that id; a half or an empty answer is none.
+bool isCredible(const ArcFields& local) {
+    return !arcField(local, "jobname").empty() && arcTime(arcField(local, "starttime"));
 }
 
 }  // namespace
@@ -61,58 +58,109 @@ Result<void> ArcBackend::probe(const CallContext& ctx) {
     return listed ? Result<void>() : withoutEffect(listed.error());
 }
 
-std::optional<ArcBackend::Job> ArcBackend::Known::of(const JobRef& ref) const {
-    auto id = ref.id.value;
-    if (const auto found = ids.find(ref.key.value); id.empty() && found != ids.end()) {
-        id = found->second.front();
+std::vector<ArcBackend::Job> ArcBackend::Known::all(const JobRef& ref) const {
+    std::vector<std::string> wanted{ref.id.value};
+    if (ref.id.value.empty()) {
+        const auto found = ids.find(ref.key.value);
+        wanted = found == ids.end() ? std::vector<std::string>() : found->second;
     }
-    const auto state = states.find(id);
-    return state == states.end() || isArcGone(state->second)
-               ? std::nullopt
-               : std::optional(Job{id, state->second});
+    std::vector<Job> jobs;
+    for (const auto& id : wanted) {
+        const auto state = states.find(id);
+        if (state != states.end() && !isArcGone(state->second)) {
+            jobs.push_back({id, state->second});
+        }
+    }
+    return jobs;
 }
 
-Result<std::optional<std::string>> ArcBackend::nameOf(const CallContext& ctx,
-                                                      const std::string& id) {
-    const auto local = client_.diagnose(ctx, id, "local");
-    if (!local) {
-        return local.error();
+std::optional<ArcBackend::Job> ArcBackend::Known::of(const JobRef& ref) const {
+    const auto jobs = all(ref);
+    return jobs.empty() ? std::nullopt : std::optional(jobs.front());
+}
+
+Result<std::optional<ArcFields>> ArcBackend::localOf(const CallContext& ctx,
+                                                     const std::string& id) {
+    const auto text = client_.diagnose(ctx, id, "local");
+    if (!text) {
+        return text.error();
     }
-    return *local ? std::optional(arcField(parseArcFields(**local), "jobname")) : std::nullopt;
+    const auto fields = parseArcFields(text->value_or(""));
+    return isCredible(fields) ? std::optional(fields) : std::nullopt;
+}
+
+Result<std::vector<std::string>> ArcBackend::learn(const CallContext& ctx,
+                                                   const std::vector<std::string>& unknown) {
+    const auto told = client_.act(ctx, "info", unknown);
+    if (!told) {
+        return told.error();
+    }
+    std::vector<std::string> nameless;
+    for (const auto& id : unknown) {
+        const auto entry = told->find(id);
+        auto name = entry == told->end() ? "" : entry->second.name;
+        if (name.empty()) {
+            const auto local = localOf(ctx, id);
+            if (!local) {
+                return local.error();
+            }
+            name = *local ? arcField(**local, "jobname") : "";
+        }
+        if (name.empty()) {
+            nameless.push_back(id);
+            continue;
+        }
+        const std::lock_guard lock(mutex_);
+        names_[id] = name;
+        nameless_.erase(id);
+    }
+    return nameless;
+}
+
+Result<void> ArcBackend::bear(const CallContext& ctx, const std::vector<std::string>& nameless) {
+    // One that is being removed is not there any more.
+    const auto again = client_.list(ctx);
+    if (!again) {
+        return again.error();
+    }
+    constexpr std::chrono::minutes kLongest{2};
+    const auto now = clock_.steadyNow();
+    for (const auto& id : nameless) {
+        const auto state = again->find(id);
+        if (state == again->end() || isArcGone(state->second)) {
+            continue;
+        }
+        const std::lock_guard lock(mutex_);
+        auto& seen = nameless_.try_emplace(id, Nameless{now, false}).first->second;
+        if (now - seen.since < kLongest) {
+            return transientError("ARC does not say which job " + id + " is");
+        }
+        // A job of ours has its name from its first moment, and without its files it never starts.
+        if (!std::exchange(seen.told, true)) {
+            tell_("ARC does not say which job " + id + " is, and it is left alone from now on");
+        }
+    }
+    return {};
 }
 
 Result<void> ArcBackend::learnNames(const CallContext& ctx, const Known& known) {
     std::vector<std::string> unknown;
     {
         const std::lock_guard lock(mutex_);
-        std::erase_if(names_, [&](const auto& each) { return !known.states.contains(each.first); });
+        const auto isGone = [&](const auto& each) { return !known.states.contains(each.first); };
+        std::erase_if(names_, isGone);
+        std::erase_if(nameless_, isGone);
         for (const auto& [id, state] : known.states) {
             if (!names_.contains(id) && !isArcGone(state)) {
                 unknown.push_back(id);
             }
         }
     }
-    const auto told = client_.act(ctx, "info", unknown);
-    if (!told) {
-        return told.error();
+    const auto nameless = learn(ctx, unknown);
+    if (!nameless) {
+        return nameless.error();
     }
-    for (const auto& id : unknown) {
-        const auto entry = told->find(id);
-        std::optional<std::string> name;
-        if (entry != told->end() && !entry->second.name.empty()) {
-            name = entry->second.name;
-        } else if (auto kept = nameOf(ctx, id); !kept) {
-            return kept.error();
-        } else {
-            name = *kept;
-        }
-        if (!name) {
-            return transientError("ARC does not say which job " + id + " is");
-        }
-        const std::lock_guard lock(mutex_);
-        names_[id] = *name;
-    }
-    return {};
+    return nameless->empty() ? Result<void>() : bear(ctx, *nameless);
 }
 
 Result<ArcBackend::Known> ArcBackend::look(const CallContext& ctx, std::span<const JobRef> refs,
@@ -163,6 +211,49 @@ Result<std::vector<FoundJob>> ArcBackend::find(const CallContext& ctx,
     return found;
 }
 
+CallContext ArcBackend::briefly(const CallContext& ctx, Millis most) {
+    const auto now = clock_.steadyNow();
+    const std::lock_guard lock(mutex_);
+    // Many at once cost little more than one.
+    const auto resting = std::count_if(hung_.begin(), hung_.end(),
+                                       [&](const auto& each) { return now < each.second.until; });
+    auto brief = ctx;
+    brief.deadline =
+        std::min(ctx.deadline, now + std::max<Millis>(most / (1 + resting), Millis(500)));
+    return brief;
+}
+
+bool ArcBackend::isHung(const std::string& id) {
+    const std::lock_guard lock(mutex_);
+    const auto hung = hung_.find(id);
+    return hung != hung_.end() && clock_.steadyNow() < hung->second.until;
+}
+
+void ArcBackend::noteHang(const CallContext& ctx, const CallContext& brief, const std::string& id) {
+    const auto now = clock_.steadyNow();
+    if (now < brief.deadline || brief.deadline >= ctx.deadline) {
+        return;
+    }
+    constexpr int kMost = 6;  // An hour.
+    const std::lock_guard lock(mutex_);
+    auto& hung = hung_[id];
+    hung.until = now + std::chrono::minutes(1 << std::min(hung.times, kMost));
+    ++hung.times;
+}
+
+Result<std::set<std::string>> ArcBackend::filesIn(const CallContext& ctx, const std::string& id,
+                                                  const std::string& folder) {
+    if (isHung(id)) {
+        return transientError("ARC does not give the job's files");
+    }
+    const auto brief = briefly(ctx, kPatience);
+    auto names = client_.files(brief, id, folder);
+    if (!names) {
+        noteHang(ctx, brief, id);
+    }
+    return names;
+}
+
 Result<bool> ArcBackend::isStarted(const CallContext& ctx, const std::string& id) {
     {
         const std::lock_guard lock(mutex_);
@@ -170,22 +261,26 @@ Result<bool> ArcBackend::isStarted(const CallContext& ctx, const std::string& id
             return true;
         }
     }
-    const auto marker = client_.read(ctx, id, "out/started", 0, 1);
-    if (!marker) {
-        return marker.error();
+    // Not the marker itself: a pipe in its place would be read for ever.
+    const auto names = filesIn(ctx, id, "out");
+    if (!names) {
+        return names.error();
     }
-    if (marker->has_value()) {
+    const bool started = names->contains("started");
+    if (started) {
         const std::lock_guard lock(mutex_);
         started_.insert(id);
     }
-    return marker->has_value();
+    return started;
 }
 
 Result<Observation> ArcBackend::inside(const CallContext& ctx, const Job& job,
                                        const std::string& told) {
     const auto started = isStarted(ctx, job.id);
-    return started ? Result<Observation>(arcObservation(job.state, *started, told))
-                   : started.error();
+    if (!started && !isHung(job.id)) {
+        return started.error();
+    }
+    return arcObservation(job.state, started && *started, told);
 }
 
 Result<Observation> ArcBackend::ended(const CallContext& ctx, const JobRef& ref, const Job& job) {
@@ -195,24 +290,26 @@ Result<Observation> ArcBackend::ended(const CallContext& ctx, const JobRef& ref,
             return known->second;
         }
     }
-    const auto local = client_.diagnose(ctx, job.id, "local");
+    const auto local = localOf(ctx, job.id);
     const auto diagnosis = client_.diagnose(ctx, job.id, "diag");
     const auto failed = client_.diagnose(ctx, job.id, "failed");
     const auto started = isStarted(ctx, job.id);
-    if (!local || !diagnosis || !failed || !started) {
-        return !local       ? local.error()
-               : !diagnosis ? diagnosis.error()
-               : !failed    ? failed.error()
-                            : started.error();
+    if (!local || !diagnosis || !failed) {
+        return !local ? local.error() : !diagnosis ? diagnosis.error() : failed.error();
     }
-    if (!*local || (job.state != "FINISHED" && !*failed)) {
+    if (!started && !isHung(job.id)) {
+        return started.error();
+    }
+    const auto why = lastLineOf(failed->value_or(""));
+    if (!*local || arcField(**local, "jobname") != ref.key.value ||
+        (job.state != "FINISHED" && why.empty() && arcField(**local, "failedstate").empty())) {
         return transientError("ARC does not say how the job ended");
     }
     const auto end =
-        arcEnd(job.state, {.local = parseArcFields(**local),
+        arcEnd(job.state, {.local = **local,
                            .diagnosis = parseArcFields(diagnosis->value_or("")),
-                           .failed = lastLineOf(failed->value_or("")),
-                           .marked = *started,
+                           .failed = why,
+                           .marked = !started || *started,  // Rather that than a second start.
                            .removed = readMarks(folders_, std::span(&ref, 1)).front().removed});
     const std::lock_guard lock(mutex_);
     ended_[job.id] = end;
@@ -222,16 +319,49 @@ Result<Observation> ArcBackend::ended(const CallContext& ctx, const JobRef& ref,
 Result<std::map<std::string, ArcEntry>> ArcBackend::informationOf(const CallContext& ctx,
                                                                   std::span<const JobRef> refs,
                                                                   const Known& known) {
-    // What a list calls running may wait behind ARC; the information tells, though late.
-    std::vector<std::string> unstarted;
+    std::vector<std::string> asked;
     for (const auto& ref : refs) {
         const auto job = known.of(ref);
         const std::lock_guard lock(mutex_);
+        // What a list calls running may wait behind ARC; the information tells, though late.
         if (job && isArcInside(job->state) && !started_.contains(job->id)) {
-            unstarted.push_back(job->id);
+            asked.push_back(job->id);
+        } else if (!job && isArcId(ref.id.value) && !known.states.contains(ref.id.value)) {
+            asked.push_back(ref.id.value);
         }
     }
-    return client_.act(ctx, "info", unstarted);
+    return client_.act(ctx, "info", asked);
+}
+
+Result<void> ArcBackend::absence(const JobRef& ref, const Known& known,
+                                 const std::map<std::string, ArcEntry>& told) {
+    // A list that was empty for another reason must not end a job that runs.
+    const auto entry = told.find(ref.id.value);
+    if (isArcId(ref.id.value) && !known.states.contains(ref.id.value) &&
+        (entry == told.end() || entry->second.status != 404)) {
+        return transientError("ARC's list has no such job, but ARC does not say that it is gone");
+    }
+    return {};
+}
+
+Result<Observation> ArcBackend::observationOf(const CallContext& ctx, const JobRef& ref,
+                                              const Known& known,
+                                              const std::map<std::string, ArcEntry>& told) {
+    const auto job = known.of(ref);
+    if (!job) {
+        const auto absent = absence(ref, known, told);
+        Observation seen;
+        seen.state = BatchState::Absent;
+        return absent ? Result<Observation>(seen) : absent.error();
+    }
+    if (isArcWaiting(job->state)) {
+        return arcObservation(job->state, false, "");
+    }
+    if (isArcFinal(job->state)) {
+        return ended(ctx, ref, *job);
+    }
+    const auto entry = told.find(job->id);
+    return inside(ctx, *job, entry == told.end() ? "" : entry->second.told);
 }
 
 Result<std::vector<Observation>> ArcBackend::observe(const CallContext& ctx,
@@ -246,51 +376,41 @@ Result<std::vector<Observation>> ArcBackend::observe(const CallContext& ctx,
     }
     std::vector<Observation> seen(refs.size());
     for (std::size_t i = 0; i < refs.size(); ++i) {
-        const auto job = known->of(refs[i]);
-        if (!job) {
-            seen[i].state = BatchState::Absent;
-            continue;
-        }
-        if (isArcWaiting(job->state)) {
-            seen[i] = arcObservation(job->state, false, "");
-            continue;
-        }
-        const auto entry = told->find(job->id);
-        const auto looked = isArcFinal(job->state)
-                                ? ended(ctx, refs[i], *job)
-                                : inside(ctx, *job, entry == told->end() ? "" : entry->second.told);
+        const auto looked = observationOf(ctx, refs[i], *known, *told);
         if (looked) {
             seen[i] = *looked;
         } else {
             seen[i].reason = looked.error().message;
         }
     }
+    uploadMore(ctx, refs, *known, seen);
     return seen;
 }
 
 Result<LogChunk> ArcBackend::readLive(const CallContext& ctx, const LogRequest& request) {
     const auto& id = request.ref.id.value;
-    const auto now = clock_.steadyNow();
     if (!isArcId(id) || request.source != LogSource::Job || request.limit == 0) {
         return LogChunk{};
     }
+    bool hasHung = false;
     {
         const std::lock_guard lock(mutex_);
-        if (const auto hung = hungUntil_.find(id); hung != hungUntil_.end() && now < hung->second) {
-            return transientError("ARC does not give the job's log");
+        hasHung = hung_.contains(id);
+    }
+    if (hasHung) {
+        const auto names = filesIn(ctx, id, "out");
+        if (!names) {
+            return names.error();
+        }
+        if (!names->contains("log")) {
+            return LogChunk{};
         }
     }
     // What a job puts in the place of its log may never give a byte: no other job waits for that.
-    constexpr seconds kPatience{5};
-    auto soon = ctx;
-    soon.deadline = std::min(ctx.deadline, now + kPatience);
-    auto read = client_.read(soon, id, "out/log", request.offset, request.limit);
+    const auto brief = briefly(ctx, kPatience);
+    auto read = client_.read(brief, id, "out/log", request.offset, request.limit);
     if (!read) {
-        if (clock_.steadyNow() >= soon.deadline && soon.deadline < ctx.deadline) {
-            constexpr std::chrono::minutes kRest{1};
-            const std::lock_guard lock(mutex_);
-            hungUntil_[id] = now + kRest;
-        }
+        noteHang(ctx, brief, id);
         return read.error();
     }
     LogChunk chunk;
@@ -315,105 +435,6 @@ std::vector<Result<LogChunk>> ArcBackend::readLogs(const CallContext& ctx,
         if (fetched[i] && !fetched[i]->exists) {
             results[i] = readLive(ctx, requests[i]);
         }
-    }
-    return results;
-}
-
-Result<CancelOutcome> ArcBackend::cancelOne(const CallContext& ctx, const CancelRequest& request,
-                                            const Job& job) {
-    const bool soft = request.kind == CancelKind::Soft && isArcInside(job.state);
-    if (!soft) {
-        markRemoved(folders_, request.ref);
-    }
-    // ARC's `fork` ends no process of a job, and a soft cancel ARC does not have at all: its own
-    // program and script look for these files.
-    const auto asked = client_.put(ctx, job.id, soft ? "in/cancel" : "in/kill", 0, "", 0);
-    if (soft) {
-        return asked ? Result<CancelOutcome>(CancelOutcome::Requested) : asked.error();
-    }
-    const auto killed = client_.act(ctx, "kill", {job.id});
-    if (!killed) {
-        return killed.error();
-    }
-    const auto entry = killed->find(job.id);
-    if (entry == killed->end() || entry->second.status / 100 != 2) {
-        return transientError("ARC does not kill the job: " + (entry == killed->end()
-                                                                   ? "it does not say why"
-                                                                   : entry->second.reason));
-    }
-    return CancelOutcome::Requested;
-}
-
-std::vector<Result<CancelOutcome>> ArcBackend::cancel(const CallContext& ctx,
-                                                      std::span<const CancelRequest> requests) {
-    const auto known = look(ctx, refsOf(requests), false);
-    if (!known) {
-        return {requests.size(), withoutEffect(known.error())};
-    }
-    std::vector<Result<CancelOutcome>> results;
-    for (const auto& request : requests) {
-        const auto job = known->of(request.ref);
-        const bool isOver = !job || isArcFinal(job->state);
-        results.push_back(isOver ? Result<CancelOutcome>(CancelOutcome::AlreadyGone)
-                                 : cancelOne(ctx, request, *job));
-    }
-    return results;
-}
-
-Result<ArcBackend::Known> ArcBackend::takeBack(const CallContext& ctx,
-                                               std::span<const JobRef> refs) {
-    constexpr int kTries = 75;  // A-REX hears of it within a second or two, where it is not busy.
-    for (int tries = 0;; ++tries) {
-        auto known = look(ctx, refs, false);
-        if (!known) {
-            return known;
-        }
-        std::vector<std::string> waiting;
-        for (const auto& ref : refs) {
-            if (const auto job = known->of(ref); job && isArcWaiting(job->state)) {
-                waiting.push_back(job->id);
-            }
-        }
-        if (waiting.empty() || tries == kTries) {
-            return known;
-        }
-        if (const auto killed = client_.act(ctx, "kill", waiting); !killed) {
-            return killed.error();
-        }
-        const auto next = clock_.steadyNow() + Millis(200);
-        if (next >= ctx.deadline || !clock_.sleepUntil(next, ctx.stop)) {
-            return transientError("there was no time for ARC to take the jobs back");
-        }
-    }
-}
-
-Result<void> ArcBackend::releaseOne(const CallContext& ctx, const JobRef& ref, const Known& known) {
-    const auto job = known.of(ref);
-    if (job && isArcInside(job->state)) {
-        return permanentError("the job " + ref.key.value + " still runs");
-    }
-    if (job && isArcWaiting(job->state)) {
-        return transientError("ARC has not taken the job back");
-    }
-    if (job) {
-        const auto cleaned = client_.act(ctx, "clean", {job->id});
-        if (!cleaned) {
-            return cleaned.error();
-        }
-        const std::lock_guard lock(mutex_);
-        ended_.erase(job->id);
-        started_.erase(job->id);
-        hungUntil_.erase(job->id);
-    }
-    return folders_.free({ref.key, ref.account});
-}
-
-std::vector<Result<void>> ArcBackend::release(const CallContext& ctx,
-                                              std::span<const JobRef> refs) {
-    const auto known = takeBack(ctx, refs);
-    std::vector<Result<void>> results;
-    for (const auto& ref : refs) {
-        results.push_back(known ? releaseOne(ctx, ref, *known) : withoutEffect(known.error()));
     }
     return results;
 }

@@ -46,6 +46,17 @@ Error senseless(const std::string& what, const std::string& body, ErrorKind kind
             kind == ErrorKind::Transient && trouble.find("`url`") != std::string::npos};
 }
 
+std::string typeOf(const http::Response& answer) {
+    auto type = answer.header("Content-Type");
+    return type.substr(0, type.find_first_of("; "));
+}
+bool isPage(const http::Response& answer) {
+    return typeOf(answer) == "text/html";
+}
+bool isJson(const http::Response& answer) {
+    return typeOf(answer) == "application/json";
+}
+
 std::string idsBody(std::span<const std::string> ids) {
     std::string list;
     for (const auto& id : ids) {  // Of letters and digits: see isArcId.
@@ -118,7 +129,22 @@ Result<http::Response> ArcClient::call(const CallContext& ctx, http::Request req
     if (!answer && repeatable) {
         return withoutEffect(answer.error());
     }
+    if (answer && answer->status / 100 == 2 && isPage(*answer)) {  // A-REX was asked for none.
+        return senseless("a call", "<", repeatable ? ErrorKind::Transient : ErrorKind::Uncertain);
+    }
     return answer;
+}
+
+Result<void> ArcClient::prove(const CallContext& ctx) {
+    const std::string nobody = "gridbridge";
+    const auto told = act(ctx, "info", {nobody});
+    if (!told) {
+        return told.error();
+    }
+    const auto entry = told->find(nobody);
+    return entry != told->end() && entry->second.status == 404
+               ? Result<void>()
+               : transientError("ARC's answers are empty");
 }
 
 Result<std::map<std::string, std::string>> ArcClient::list(const CallContext& ctx) {
@@ -130,8 +156,13 @@ Result<std::map<std::string, std::string>> ArcClient::list(const CallContext& ct
         return errorOf(*answer);
     }
     const auto entries = parseArcJobs(answer->body);
-    if (!entries) {
+    if (!entries || !isJson(*answer)) {
         return senseless("a list of jobs", answer->body, ErrorKind::Transient);
+    }
+    if (answer->body.empty()) {  // As release 6 says that there are none, and who else not.
+        if (const auto proven = prove(ctx); !proven) {
+            return proven.error();
+        }
     }
     std::map<std::string, std::string> states;
     for (const auto& entry : *entries) {
@@ -198,6 +229,23 @@ Result<std::map<std::string, ArcEntry>> ArcClient::act(const CallContext& ctx,
     return all;
 }
 
+Result<void> ArcClient::demand(const CallContext& ctx, const std::string& action,
+                               const std::vector<std::string>& ids) {
+    const auto done = act(ctx, action, ids);
+    if (!done) {
+        return done.error();
+    }
+    for (const auto& id : ids) {
+        const auto entry = done->find(id);
+        const int status = entry == done->end() ? 0 : entry->second.status;
+        if (status / 100 != 2 && status != 404) {
+            return transientError("ARC does not " + action + " the job: " +
+                                  (status == 0 ? "it does not say why" : entry->second.reason));
+        }
+    }
+    return {};
+}
+
 Result<std::optional<std::string>> ArcClient::diagnose(const CallContext& ctx,
                                                        const std::string& id,
                                                        const std::string& name) {
@@ -213,6 +261,25 @@ Result<std::optional<std::string>> ArcClient::diagnose(const CallContext& ctx,
                                  : errorOf(*answer);
 }
 
+Result<std::set<std::string>> ArcClient::files(const CallContext& ctx, const std::string& id,
+                                               const std::string& folder) {
+    const auto answer = call(ctx, {.method = "GET", .path = fileOf(id, folder)}, true);
+    if (!answer) {
+        return answer.error();
+    }
+    if (answer->status == 404) {
+        return std::set<std::string>();
+    }
+    if (answer->status != 200) {
+        return errorOf(*answer);
+    }
+    auto names = parseArcFiles(answer->body);
+    if (!names || !isJson(*answer)) {
+        return senseless("a list of files", answer->body, ErrorKind::Transient);
+    }
+    return std::move(*names);
+}
+
 Result<std::optional<ArcBytes>> ArcClient::read(const CallContext& ctx, const std::string& id,
                                                 const std::string& file, std::int64_t offset,
                                                 std::size_t limit) {
@@ -226,16 +293,17 @@ Result<std::optional<ArcBytes>> ArcClient::read(const CallContext& ctx, const st
         return answer.error();
     }
     const auto& body = answer->body;
+    const auto range = arcRange(answer->header("Content-Range"));
     switch (answer->status) {
         case 404:
             return std::optional<ArcBytes>();
         case 416:  // It has no more than that.
-            return std::optional(ArcBytes{});
+            return std::optional(ArcBytes{{}, range.total});
         case 206:
-            if (body.size() > limit) {
-                return transientError("ARC's answer has more bytes of a file than were asked for");
+            if (body.size() > limit || range.from != offset) {
+                return transientError("ARC's answer has other bytes of a file than asked for");
             }
-            return std::optional(ArcBytes{body, arcTotal(answer->header("Content-Range"))});
+            return std::optional(ArcBytes{body, range.total});
         case 200: {  // All of it.
             const auto size = static_cast<std::int64_t>(body.size());
             const auto from = static_cast<std::size_t>(std::clamp<std::int64_t>(offset, 0, size));
@@ -246,22 +314,7 @@ Result<std::optional<ArcBytes>> ArcClient::read(const CallContext& ctx, const st
     }
 }
 
-Result<bool> ArcClient::fetch(const CallContext& ctx, const std::string& id,
-                              const std::string& file, const http::BodySink& sink) {
-    http::Request request{.method = "GET", .path = fileOf(id, file)};
-    request.sink = sink;
-    const auto answer = call(ctx, std::move(request), false);
-    if (!answer) {
-        const auto& error = answer.error();
-        return error.kind == ErrorKind::Permanent ? error : withoutEffect(error);
-    }
-    if (answer->status / 100 == 2) {
-        return true;
-    }
-    return answer->status == 404 ? Result<bool>(false) : errorOf(*answer);
-}
-
-Result<void> ArcClient::put(const CallContext& ctx, const std::string& id, const std::string& file,
+Result<bool> ArcClient::put(const CallContext& ctx, const std::string& id, const std::string& file,
                             std::int64_t offset, std::string bytes, std::int64_t size) {
     http::Request request{.method = "PUT", .path = fileOf(id, file)};
     const auto count = static_cast<std::int64_t>(bytes.size());
@@ -274,7 +327,10 @@ Result<void> ArcClient::put(const CallContext& ctx, const std::string& id, const
     if (!answer) {
         return answer.error();
     }
-    return answer->status / 100 == 2 ? Result<void>() : errorOf(*answer);
+    if (answer->status / 100 == 2) {
+        return true;
+    }
+    return answer->status == 404 ? Result<bool>(false) : errorOf(*answer);
 }
 
 }  // namespace gridbridge

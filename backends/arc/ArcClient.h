@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -30,7 +31,7 @@ public:
     /// none.
     ArcClient(http::Transport& transport, std::filesystem::path tokenFile, const Clock& clock);
 
-    /// All jobs of ours, with their states, from a complete answer.
+    /// All jobs of ours, with their states, from a complete answer that is A-REX' own.
     Result<std::map<std::string, std::string>> list(const CallContext& ctx);
     /// One entry for each of `count` jobs, in order. Uncertain: it was sent, and nobody knows.
     Result<std::vector<ArcEntry>> submit(const CallContext& ctx, const std::string& description,
@@ -39,24 +40,30 @@ public:
     /// answer leaves out is left out.
     Result<std::map<std::string, ArcEntry>> act(const CallContext& ctx, const std::string& action,
                                                 const std::vector<std::string>& ids);
+    /// kill or clean: each has heard it, or is not there. Transient: not all.
+    Result<void> demand(const CallContext& ctx, const std::string& action,
+                        const std::vector<std::string>& ids);
     /// What A-REX keeps of a job under that name; nothing where there is none.
     Result<std::optional<std::string>> diagnose(const CallContext& ctx, const std::string& id,
                                                 const std::string& name);
-    /// Bytes of a file from `offset` on, at most `limit`; none at its end. Nothing where there is
-    /// no such file.
+    /// The names of files in a folder of its session folder; none where there is no such folder.
+    Result<std::set<std::string>> files(const CallContext& ctx, const std::string& id,
+                                        const std::string& folder);
+    /// Bytes of a file from `offset` on, at most `limit`, which is not 0; none at its end. Nothing
+    /// where there is no such file.
     Result<std::optional<ArcBytes>> read(const CallContext& ctx, const std::string& id,
                                          const std::string& file, std::int64_t offset,
                                          std::size_t limit);
-    /// All of it; false where there is no such file. Permanent: it is longer than `limit`.
-    Result<bool> fetch(const CallContext& ctx, const std::string& id, const std::string& file,
-                       const http::BodySink& sink);
-    /// Bytes of a file, from `offset` on, that will have `size`. May be repeated.
-    Result<void> put(const CallContext& ctx, const std::string& id, const std::string& file,
+    /// Bytes of a file, from `offset` on, that will have `size`. May be repeated. False: there is
+    /// no such job.
+    Result<bool> put(const CallContext& ctx, const std::string& id, const std::string& file,
                      std::int64_t offset, std::string bytes, std::int64_t size);
 
 private:
     /// `repeatable`: also where the server may have heard it.
     Result<http::Response> call(const CallContext& ctx, http::Request request, bool repeatable);
+    /// No job has that id: whoever says so can tell of jobs.
+    Result<void> prove(const CallContext& ctx);
     Result<std::optional<Secret>> token() const;
 
     http::Transport& transport_;

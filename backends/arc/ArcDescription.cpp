@@ -27,7 +27,7 @@ gb_watch() {
   trap '' TERM INT HUP
   while gb_is_wanted; do
     sleep 1
-    kill -0 "$gb_main" || kill -0 -- "-$gb_job" || return
+    kill -0 "$gb_main" || kill -0 -- "-$gb_job" || break
   done
   kill -TERM -- "-$gb_job"
   for ((gb_n = 0; gb_n < 50; gb_n++)); do

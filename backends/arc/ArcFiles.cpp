@@ -8,16 +8,26 @@
 namespace gridbridge {
 namespace {
 
-/// Notes in `in/`: what of it goes with the job, and what of `out/` is to come back.
+/// Notes in `in/`: what of it goes with the job, what of `out/` is to come back, and until when it
+/// is wanted, in seconds.
 constexpr const char* kInputsName = "arc-inputs";
 constexpr const char* kOutputsName = "arc-outputs";
+constexpr const char* kDeadlineName = "arc-deadline";
 
-/// Of one file that comes back.
-constexpr std::int64_t kMostBytes = std::int64_t{64} << 30;
+/// Of all that comes back of a job.
+constexpr std::int64_t kMostBytes = std::int64_t{32} << 30;
 
-bool isWholeBy(const std::string& uploaded) {
-    return ("\n" + uploaded + "\n").find(std::string("\n/") + kArcProgram + "\n") !=
-           std::string::npos;
+/// Of a file at a time, and how long that may take.
+constexpr std::size_t kPiece = std::size_t{8} << 20U;
+constexpr std::chrono::seconds kPieceTime{30};
+
+/// Whether that list of A-REX names it.
+bool isListed(const std::string& uploaded, const std::string& name) {
+    return ("\n" + uploaded + "\n").find("\n/" + name + "\n") != std::string::npos;
+}
+
+folder::ReadRequest sizeOf(const JobRef& ref, const std::string& name) {
+    return {{ref.key, ref.account}, name, 0, 0};
 }
 
 JobRef refOf(const BatchJob& job) {
@@ -28,20 +38,20 @@ JobRef refOf(const BatchJob& job) {
 
 Result<ArcBackend::Copy> ArcBackend::copyOf(const CallContext& ctx, const JobRef& ref,
                                             const Job& job) {
-    const auto local = client_.diagnose(ctx, job.id, "local");
+    const auto local = localOf(ctx, job.id);
     if (!local) {
         return local.error();
     }
     if (!*local) {
         return transientError("ARC does not say what became of a job");
     }
-    Copy copy{.job = job, .local = parseArcFields(**local), .isWhole = true};
+    Copy copy{.job = job, .local = **local, .isWhole = true};
     if (isArcWaiting(job.state)) {
         const auto uploaded = client_.diagnose(ctx, job.id, "input_status");
         if (!uploaded) {
             return uploaded.error();
         }
-        copy.isWhole = isWholeBy(uploaded->value_or(""));
+        copy.isWhole = isListed(uploaded->value_or(""), kArcProgram);
     }
     // Whoever wants an end of it has the end of it: what nobody asked for was a copy too many.
     copy.isDead = isArcFinal(job.state) && wasArcKilledEarly({.local = copy.local}) &&
@@ -51,8 +61,8 @@ Result<ArcBackend::Copy> ArcBackend::copyOf(const CallContext& ctx, const JobRef
 
 Result<void> ArcBackend::discard(const CallContext& ctx, const std::vector<std::string>& ids) {
     for (const auto* action : {"kill", "clean"}) {
-        if (const auto done = client_.act(ctx, action, ids); !done) {
-            return done.error();
+        if (auto done = client_.demand(ctx, action, ids); !done) {
+            return done;
         }
     }
     return {};
@@ -90,11 +100,6 @@ Result<std::optional<FoundJob>> ArcBackend::adopt(const CallContext& ctx, const 
     if (best.isDead) {
         return std::optional<FoundJob>();
     }
-    if (!best.isWhole) {
-        if (const auto done = upload(ctx, ref, best.job.id); !done) {
-            return done.error();
-        }
-    }
     const auto submitted = arcTime(arcField(best.local, "starttime"));
     return std::optional(FoundJob{ref.key, {best.job.id}, submitted.value_or(clock_.wallNow())});
 }
@@ -107,7 +112,7 @@ Result<std::string> ArcBackend::prepare(const BatchJob& job) {
     auto files = std::move(made).value();
     const folder::FolderRef folder{job.key, job.account};
     std::vector<std::string> inputs;
-    std::set<std::string> others{kInputsName, kOutputsName};
+    std::set<std::string> others{kInputsName, kOutputsName, kDeadlineName};
     for (const auto& file : files) {
         inputs.push_back(file.name);
         others.insert(file.name);
@@ -123,41 +128,59 @@ Result<std::string> ArcBackend::prepare(const BatchJob& job) {
     }
     files.push_back(noteOf(kInputsName, inputs));
     files.push_back(noteOf(kOutputsName, carriedOutputs(job)));
+    const auto until =
+        std::chrono::floor<std::chrono::seconds>(job.deadline.time_since_epoch()).count();
+    files.push_back(noteOf(kDeadlineName, {std::to_string(until)}));
     if (const auto staged = folders_.stage(folder, files); !staged) {
         return staged.error();
     }
     return description;
 }
 
-Result<void> ArcBackend::uploadFile(const CallContext& ctx, const JobRef& ref,
-                                    const std::string& id, const std::string& name) {
-    constexpr std::size_t kPiece = std::size_t{8} << 20U;
+Result<bool> ArcBackend::uploadFile(const CallContext& ctx, const JobRef& ref,
+                                    const std::string& id, const std::string& name, bool isNew,
+                                    SteadyTime until) {
     std::int64_t offset = 0;
-    do {
+    if (!isNew) {
+        const auto there = client_.read(ctx, id, "in/" + name, 0, 1);
+        if (!there) {
+            return there.error();
+        }
+        offset = *there ? (**there).size.value_or(0) : 0;
+    }
+    while (true) {
         const std::vector<folder::ReadRequest> read{
             {{ref.key, ref.account}, "in/" + name, offset, kPiece}};
         auto piece = std::move(folders_.read(read).front());
         if (!piece) {
             return piece.error();
         }
-        if (!piece->exists || (piece->bytes.empty() && offset < piece->size)) {
+        const auto size = piece->size;
+        if (!isNew && offset > 0 && offset >= size) {
+            offset = 0;  // All of it, and ARC has not noticed.
+            isNew = true;
+            continue;
+        }
+        if (!piece->exists || (piece->bytes.empty() && offset < size)) {
             return transientError("the file " + name + " of the job is not there");
         }
-        const auto size = piece->size;
         const auto count = static_cast<std::int64_t>(piece->bytes.size());
-        const auto sent =
-            client_.put(ctx, id, "in/" + name, offset, std::move(piece).value().bytes, size);
-        if (!sent) {
+        auto brief = ctx;
+        brief.deadline = std::min(ctx.deadline, clock_.steadyNow() + kPieceTime);
+        auto sent =
+            client_.put(brief, id, "in/" + name, offset, std::move(piece).value().bytes, size);
+        offset += count;
+        if (!sent || !*sent || offset >= size) {
             return sent;
         }
-        offset = size == 0 ? 0 : offset + count;
-        if (offset >= size) {
-            return {};
+        if (clock_.steadyNow() >= until) {
+            return false;
         }
-    } while (true);
+    }
 }
 
-Result<void> ArcBackend::upload(const CallContext& ctx, const JobRef& ref, const std::string& id) {
+Result<bool> ArcBackend::upload(const CallContext& ctx, const JobRef& ref, const std::string& id,
+                                bool isNew, SteadyTime until) {
     const auto names = namesIn(folders_, {ref.key, ref.account}, kInputsName);
     if (!names) {
         return names.error();
@@ -165,32 +188,89 @@ Result<void> ArcBackend::upload(const CallContext& ctx, const JobRef& ref, const
     if (names->empty()) {
         return transientError("the files of the job " + ref.key.value + " are not here");
     }
-    for (const auto& name : *names) {
-        if (const auto sent = uploadFile(ctx, ref, id, name); !sent) {
+    std::string uploaded;
+    if (!isNew) {
+        const auto told = client_.diagnose(ctx, id, "input_status");
+        if (!told) {
+            return told.error();
+        }
+        uploaded = told->value_or("");
+    }
+    if (!isListed(uploaded, kArcProgram)) {
+        for (const auto& name : *names) {
+            if (isListed(uploaded, "in/" + name)) {
+                continue;
+            }
+            const auto sent = uploadFile(ctx, ref, id, name, isNew, until);
+            if (!sent || !*sent) {
+                return sent;
+            }
+        }
+        // The job may start as soon as it is there.
+        const auto program = arcProgram();
+        const auto sent = client_.put(ctx, id, kArcProgram, 0, program,
+                                      static_cast<std::int64_t>(program.size()));
+        if (!sent || !*sent) {
             return sent;
         }
     }
-    // The job may start as soon as it is there.
-    const auto program = arcProgram();
-    return client_.put(ctx, id, kArcProgram, 0, program, static_cast<std::int64_t>(program.size()));
+    const std::lock_guard lock(mutex_);
+    whole_.insert(id);
+    return true;
+}
+
+bool ArcBackend::isWanted(const JobRef& ref) {
+    const auto note = namesIn(folders_, {ref.key, ref.account}, kDeadlineName);
+    const auto until = note && !note->empty() ? arcNumber(note->front()) : std::nullopt;
+    return until && clock_.wallNow() < WallTime(std::chrono::seconds(*until)) &&
+           !readMarks(folders_, std::span(&ref, 1)).front().removed;
+}
+
+void ArcBackend::uploadMore(const CallContext& ctx, std::span<const JobRef> refs,
+                            const Known& known, std::vector<Observation>& seen) {
+    std::vector<std::size_t> waiting;
+    for (std::size_t i = 0; i < refs.size(); ++i) {
+        const auto job = known.of(refs[i]);
+        const std::lock_guard lock(mutex_);
+        if (job && isArcWaiting(job->state) && !whole_.contains(job->id)) {
+            waiting.push_back(i);
+        }
+    }
+    // The states are told soon, and the next look goes on where this one ended.
+    constexpr std::chrono::seconds kTime{10};
+    const auto begin = clock_.steadyNow();
+    const auto end = std::min(ctx.deadline, begin + kTime);
+    for (std::size_t n = 0; n < waiting.size(); ++n) {
+        const auto now = clock_.steadyNow();
+        if (now >= end) {
+            return;
+        }
+        const auto i = waiting[turn_++ % waiting.size()];
+        const auto share = (end - now) / static_cast<std::int64_t>(waiting.size() - n);
+        const auto id = known.of(refs[i])->id;
+        if (!isWanted(refs[i])) {
+            continue;
+        }
+        if (const auto sent = upload(ctx, refs[i], id, false, now + share); !sent) {
+            seen[i].reason = "ARC does not have its files yet: " + sent.error().message;
+        }
+    }
 }
 
 Result<Submission> ArcBackend::finish(const CallContext& ctx, const BatchJob& job,
-                                      const ArcEntry& entry) {
+                                      const ArcEntry& entry, SteadyTime until) {
     if (entry.status / 100 != 2) {
         const auto text = "ARC refuses the job " + job.key.value + ": " + entry.reason;
         // What else goes wrong there may pass.
-        const bool final = entry.reason.find("queue") != std::string::npos ||
+        const bool final = entry.reason.find("Requested queue") != std::string::npos ||
                            entry.reason.find("parsing error") != std::string::npos;
         return final ? permanentError(text) : transientError(text);
     }
     if (entry.id.empty()) {
         return uncertainError("ARC does not say the id of the job");
     }
-    if (const auto sent = upload(ctx, refOf(job), entry.id); !sent) {
-        // It waits for its files, and whoever looks for it sends them.
-        return uncertainError("ARC has taken the job, but not its files: " + sent.error().message);
-    }
+    // It waits for its files; who observes it sends what is missing, and says what is wrong.
+    static_cast<void>(upload(ctx, refOf(job), entry.id, true, until));
     return Submission{.accepted = Accepted{{entry.id}, clock_.wallNow()}, .full = {}};
 }
 
@@ -213,7 +293,9 @@ void ArcBackend::submitNew(const CallContext& ctx, std::span<const BatchJob> job
     }
     const auto entries = client_.submit(ctx, "+" + descriptions, where.size());
     for (std::size_t n = 0; n < where.size(); ++n) {
-        results[where[n]] = entries ? finish(ctx, jobs[where[n]], (*entries)[n])
+        const auto now = clock_.steadyNow();
+        const auto share = (ctx.deadline - now) / static_cast<std::int64_t>(where.size() - n + 1);
+        results[where[n]] = entries ? finish(ctx, jobs[where[n]], (*entries)[n], now + share)
                                     : Result<Submission>(entries.error());
     }
 }
@@ -245,26 +327,81 @@ std::vector<Result<Submission>> ArcBackend::submit(const CallContext& ctx,
     return results;
 }
 
-Result<void> ArcBackend::fetch(const CallContext& ctx, const JobRef& ref, const std::string& id,
-                               const std::string& from, const std::string& name) {
+Result<std::int64_t> ArcBackend::fetch(const CallContext& ctx, const JobRef& ref,
+                                       const std::string& id, const std::string& from,
+                                       const std::string& name, std::int64_t most) {
     const folder::FolderRef folder{ref.key, ref.account};
-    std::int64_t offset = 0;
-    Result<void> written;
-    const auto fetched =
-        client_.fetch(ctx, id, from + name,
-                      {[&](std::string_view bytes) {
-                           written = folders_.append(folder, "out/" + name, offset, bytes);
-                           offset += static_cast<std::int64_t>(bytes.size());
-                           return written.ok();
-                       },
-                       kMostBytes});
-    if (!written) {
-        return written.error();
+    const std::vector<folder::ReadRequest> kept{sizeOf(ref, "out/" + name)};
+    const auto here = std::move(folders_.read(kept).front());
+    if (!here) {
+        return here.error();
     }
-    if (!fetched) {
-        return fetched.error();
+    auto offset = here->size;
+    while (offset < most || (offset == 0 && !here->exists)) {
+        const auto brief = briefly(ctx, kPieceTime);
+        const auto limit = std::clamp<std::int64_t>(most - offset, 1, kPiece);
+        const auto piece =
+            client_.read(brief, id, from + name, offset, static_cast<std::size_t>(limit));
+        if (!piece) {
+            noteHang(ctx, brief, id);
+            return piece.error();
+        }
+        const auto bytes = *piece ? std::string_view((**piece).bytes) : std::string_view();
+        if (bytes.empty() && (offset > 0 || !*piece)) {
+            return offset;
+        }
+        if (const auto written = folders_.append(folder, "out/" + name, offset, bytes); !written) {
+            return written.error();
+        }
+        offset += static_cast<std::int64_t>(bytes.size());
+        if (bytes.empty() || (**piece).size == offset) {
+            return offset;
+        }
     }
-    return *fetched && offset == 0 ? folders_.append(folder, "out/" + name, 0, {}) : Result<void>();
+    return offset;
+}
+
+Result<void> ArcBackend::fetchAll(const CallContext& ctx, const JobRef& ref,
+                                  const std::string& id) {
+    const auto listed = namesIn(folders_, {ref.key, ref.account}, kOutputsName);
+    if (!listed) {
+        return listed.error();
+    }
+    const auto there = filesIn(ctx, id, "out");
+    const auto above = there ? filesIn(ctx, id, "") : there;
+    if (!above) {
+        return above.error();
+    }
+    // More of these says nothing that matters: of the status file one byte too many is invalid.
+    constexpr std::int64_t kMostStatus = 4097;
+    constexpr std::int64_t kMostBatchLog = std::int64_t{256} << 10;
+    auto left = kMostBytes;
+    if (above->contains("batch.log")) {
+        const auto said = fetch(ctx, ref, id, "", "batch.log", kMostBatchLog);
+        if (!said) {
+            return said.error();
+        }
+    }
+    auto names = *listed;
+    std::stable_partition(names.begin(), names.end(),
+                          [](const std::string& name) { return name == "status"; });
+    for (const auto& name : names) {
+        if (!there->contains(name)) {
+            continue;  // Or it is none that can be read.
+        }
+        const auto most = name == "status" ? kMostStatus : left + 1;
+        const auto size = fetch(ctx, ref, id, "out/", name, most);
+        if (!size) {
+            return size.error();
+        }
+        left -= *size;
+        if (left < 0) {
+            static_cast<void>(folders_.append({ref.key, ref.account}, "out/" + name, 0, {}));
+            return permanentError("what it leaves has more than 32 GiB: " + name +
+                                  " and what comes after it is lost");
+        }
+    }
+    return {};
 }
 
 Result<CollectOutcome> ArcBackend::collectOne(const CallContext& ctx, const JobRef& ref) {
@@ -279,14 +416,7 @@ Result<CollectOutcome> ArcBackend::collectOne(const CallContext& ctx, const JobR
     if (!isArcFinal(job->state)) {
         return CollectOutcome::NotYet;
     }
-    const auto names = namesIn(folders_, {ref.key, ref.account}, kOutputsName);
-    if (!names) {
-        return withoutEffect(names.error());
-    }
-    auto fetched = fetch(ctx, ref, job->id, "", "batch.log");
-    for (const auto& name : *names) {
-        fetched = fetched ? fetch(ctx, ref, job->id, "out/", name) : fetched;
-    }
+    const auto fetched = fetchAll(ctx, ref, job->id);
     if (!fetched) {
         const auto& error = fetched.error();
         if (error.kind != ErrorKind::Permanent) {

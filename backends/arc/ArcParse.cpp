@@ -67,7 +67,9 @@ ArcEntry entryOf(const Object& object) {
         entry.status = static_cast<int>(*status);
     }
     for (const auto& document : elementsOf(object.get("info_document"))) {
-        addInformation(*document.extract<Object::Ptr>(), entry);
+        if (!document.isString()) {  // An empty text where there is none.
+            addInformation(*document.extract<Object::Ptr>(), entry);
+        }
     }
     return entry;
 }
@@ -89,21 +91,42 @@ std::vector<ArcEntry> entriesOf(const Var& document) {
     return entries;
 }
 
+/// What `read` makes of it; nothing where that makes no sense.
+template <class Read>
+auto parsed(const std::string& body, const Read& read)
+    -> std::optional<decltype(read(std::declval<Var>()))> {
+    try {
+        Poco::JSON::Parser parser;
+        parser.setDepth(12);
+        return read(parser.parse(body));
+    } catch (const Poco::Exception&) {
+        return std::nullopt;
+    } catch (const std::bad_cast&) {
+        return std::nullopt;
+    }
+}
+
 }  // namespace
 
 std::optional<std::vector<ArcEntry>> parseArcJobs(const std::string& body) {
     if (body.empty()) {
         return std::vector<ArcEntry>();
     }
-    try {
-        Poco::JSON::Parser parser;
-        parser.setDepth(12);
-        return entriesOf(parser.parse(body));
-    } catch (const Poco::Exception&) {
-        return std::nullopt;
-    } catch (const std::bad_cast&) {
-        return std::nullopt;
+    return parsed(body, entriesOf);
+}
+
+std::optional<std::set<std::string>> parseArcFiles(const std::string& body) {
+    std::set<std::string> names;
+    if (body.empty()) {
+        return names;
     }
+    return parsed(body, [&](const Var& document) {
+        const auto folder = document.extract<Object::Ptr>();
+        for (const auto& each : elementsOf(folder->get("file"))) {
+            names.insert(each.extract<std::string>());
+        }
+        return names;
+    });
 }
 
 std::string arcTrouble(const std::string& body) {
@@ -166,13 +189,19 @@ std::optional<Millis> arcDuration(const std::string& text) {
     return std::chrono::round<Millis>(std::chrono::duration<double>(seconds));
 }
 
-std::optional<std::int64_t> arcTotal(const std::string& contentRange) {
+ArcRange arcRange(const std::string& contentRange) {
+    ArcRange range;
     const auto slash = contentRange.find('/');
     if (!contentRange.starts_with("bytes ") || slash == std::string::npos) {
-        return std::nullopt;
+        return range;
     }
-    const auto total = arcNumber(contentRange.substr(slash + 1));
-    return total && *total >= 0 ? total : std::nullopt;
+    const auto nonNegative = [](const std::string& text) {
+        const auto number = arcNumber(text);
+        return number && *number >= 0 ? number : std::nullopt;
+    };
+    range.from = nonNegative(contentRange.substr(6, contentRange.find('-') - 6));
+    range.total = nonNegative(contentRange.substr(slash + 1));
+    return range;
 }
 
 }  // namespace gridbridge

@@ -2,6 +2,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,6 +28,10 @@ struct ArcEntry {
 /// list as nothing. Nothing: it makes no sense, or a job is in it twice, or its id is no id.
 std::optional<std::vector<ArcEntry>> parseArcJobs(const std::string& body);
 
+/// The names of files in a folder, of which links to files are some, and pipes none. Nothing: it
+/// makes no sense.
+std::optional<std::set<std::string>> parseArcFiles(const std::string& body);
+
 /// What makes no sense there, for a sentence that begins with "the answer".
 std::string arcTrouble(const std::string& body);
 
@@ -43,7 +48,11 @@ std::optional<std::int64_t> arcNumber(const std::string& text);
 std::optional<WallTime> arcTime(const std::string& text);
 /// `2.04s`
 std::optional<Millis> arcDuration(const std::string& text);
-/// How many bytes the whole of it has: `bytes 10-30/2001`
-std::optional<std::int64_t> arcTotal(const std::string& contentRange);
+/// Where bytes begin, and how many the whole of it has: `bytes 10-30/2001`, `bytes */2001`
+struct ArcRange {
+    std::optional<std::int64_t> from = {};
+    std::optional<std::int64_t> total = {};
+};
+ArcRange arcRange(const std::string& contentRange);
 
 }  // namespace gridbridge

@@ -31,14 +31,20 @@ bool isOneOf(const std::string& text, std::initializer_list<const char*> words) 
     return std::find(words.begin(), words.end(), text) != words.end();
 }
 
-/// Whether one of these, in small letters, is in the text, whatever its letters.
-bool tells(const std::string& text, std::initializer_list<const char*> words) {
-    std::string small = text;
-    std::transform(small.begin(), small.end(), small.begin(), [](unsigned char c) {
-        return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : static_cast<char>(c);
+/// Whether the batch system behind ARC says one of these, in small letters, whatever its letters.
+bool tells(const std::string& failed, std::initializer_list<const char*> phrases) {
+    if (!failed.starts_with("LRMS error:")) {
+        return false;
+    }
+    std::string words;  // Each with a blank on both sides.
+    for (const char c : " " + failed + " ") {
+        const bool isUpper = c >= 'A' && c <= 'Z';
+        const bool isWord = isUpper || (c >= 'a' && c <= 'z');
+        words += isUpper ? static_cast<char>(c - 'A' + 'a') : isWord ? c : ' ';
+    }
+    return std::any_of(phrases.begin(), phrases.end(), [&](const char* phrase) {
+        return words.find(std::string(" ") + phrase + " ") != std::string::npos;
     });
-    return std::any_of(words.begin(), words.end(),
-                       [&](const char* word) { return small.find(word) != std::string::npos; });
 }
 
 /// From `LRMS error: (3) ...`; what its batch system ended a job with that could not say so itself.
@@ -83,7 +89,8 @@ EndCause causeOf(const std::string& state, const ArcPast& past, const Observatio
     if (tells(past.failed, {"memory limit", "out of memory", "oom"})) {
         return EndCause::MemoryLimit;
     }
-    if (tells(past.failed, {"node fail", "died unexpectedly", "submission to lrms failed"})) {
+    if (tells(past.failed, {"node fail", "died unexpectedly"}) ||
+        past.failed.starts_with("Job submission to LRMS failed")) {
         return EndCause::NodeFailure;
     }
     return seen.exitCode || seen.signal ? EndCause::Exited : EndCause::Unknown;
@@ -143,8 +150,10 @@ Observation arcEnd(const std::string& state, const ArcPast& past) {
     seen.startedAt = arcTime(arcField(past.diagnosis, "LRMSStartTime"));
     seen.endedAt = arcTime(arcField(past.diagnosis, "LRMSEndTime"));
     seen.usage = usageOf(past.diagnosis);
-    const auto code = arcNumber(arcField(past.diagnosis, "exitcode"));
-    setCode(code.value_or(codeIn(past.failed).value_or(state == "FINISHED" ? 0 : -1)), seen);
+    // What the batch system says of a failure; the diagnosis is a file that the job can write.
+    const auto told = arcNumber(arcField(past.diagnosis, "exitcode"));
+    const auto failed = codeIn(past.failed).value_or(-1);
+    setCode(failed >= 0 ? failed : told.value_or(state == "FINISHED" ? 0 : -1), seen);
     seen.cause = causeOf(state, past, seen);
     if (seen.cause != EndCause::Exited) {
         seen.exitCode.reset();

@@ -50,7 +50,7 @@ void tryArc(const std::string& input) {
                     seen.usage.cpu.value_or(Millis(0)).count() >= 0,
                 "nothing used is less than nothing");
     }
-    require(arcTotal(input).value_or(0) >= 0, "a size is one");
+    require(arcRange(input).total.value_or(0) >= 0, "a size is one");
 }
 
 }  // namespace

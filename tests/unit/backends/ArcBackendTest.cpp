@@ -16,6 +16,8 @@ using testing::ScriptedTransport;
 using testing::Servers;
 using testing::TempDir;
 
+constexpr const char* kLocal = "jobname=gb-a-1-1\nstarttime=20261201002931Z\n";
+
 /// A backend whose ARC answers what a test says, in that order.
 class ArcBackendTest : public ::testing::Test {
 protected:
@@ -41,8 +43,13 @@ protected:
     Observation observe() { return backend_->observe(ctx(), std::vector{ref("a1")}).value()[0]; }
     static JobRef ref(const std::string& id) { return {{"gb-a-1-1"}, "", {id}, {}}; }
     void answer(int status, const std::string& body = {}) {
-        servers_.answers.emplace_back(http::Response{status, {}, body, {}});
+        const char* const type = body.find('<') == 0 ? "text/html" : "application/json";
+        servers_.answers.emplace_back(http::Response{status, {{"Content-Type", type}}, body, {}});
     }
+    void part(const std::string& range, const std::string& body) {
+        servers_.answers.emplace_back(http::Response{206, {{"Content-Range", range}}, body, {}});
+    }
+    void none() { answer(200, R"({"job":[]})"); }
     void fails(const Error& error) { servers_.answers.emplace_back(error); }
     /// A list with the one job, and whose it is.
     void knows(const std::string& state, const std::string& local) {
@@ -57,7 +64,7 @@ protected:
         }
     }
     void accepts() {
-        answer(200);
+        none();
         answer(201, R"({"job":{"status-code":"201","id":"a1","state":"ACCEPTING"}})");
     }
     std::vector<std::string> asked() const {
@@ -89,7 +96,7 @@ TEST_F(ArcBackendTest, ItsProgramIsTheLastFileForWithItTheJobMayStart) {
 }
 
 TEST_F(ArcBackendTest, AConnectionThatIsNotMadeIsTriedAgainAndIsNoUncertainty) {
-    answer(200);
+    none();
     fails(transientError("the handshake failed"));
     answer(201, R"({"job":{"status-code":"201","id":"a1","state":"ACCEPTING"}})");
     takesFiles();
@@ -98,7 +105,7 @@ TEST_F(ArcBackendTest, AConnectionThatIsNotMadeIsTriedAgainAndIsNoUncertainty) {
 }
 
 TEST_F(ArcBackendTest, ASubmissionThatWasSentIsNotSentAgain) {
-    answer(200);
+    none();
     fails(uncertainError("no answer came"));
 
     EXPECT_EQ(submit().error().kind, ErrorKind::Uncertain);
@@ -115,38 +122,13 @@ TEST_F(ArcBackendTest, EachAnswerToASubmissionThatSaysNothingIsDoubtful) {
                                                   {502, "<html>"},
                                                   {504, ""},
                                                   {500, ""}}) {
-        answer(200);
+        none();
         answer(status, body);
         const auto result = submit();
         ASSERT_FALSE(result.ok());
         EXPECT_EQ(result.error().kind, ErrorKind::Uncertain) << status << body;
         EXPECT_FALSE(result.error().message.empty());
     }
-}
-
-TEST_F(ArcBackendTest, AJobWhoseFilesDidNotComeIsFoundAndFinished) {
-    accepts();
-    fails(transientError("refused"));
-    fails(transientError("refused"));
-    fails(transientError("refused"));
-    EXPECT_EQ(submit().error().kind, ErrorKind::Uncertain);
-
-    knows("PREPARING", "jobname=gb-a-1-1\nstarttime=20261201002931Z");
-    answer(404);  // Nothing has been uploaded.
-    takesFiles();
-    const auto found = find();
-
-    ASSERT_TRUE(found.ok());
-    ASSERT_EQ(found->size(), 1U);
-    EXPECT_EQ(found->front().id.value, "a1");
-    EXPECT_EQ(asked().back(), "PUT /rest/1.0/jobs/a1/session/gridbridge.sh");
-
-    answer(200, R"({"job":{"id":"a1","state":"PREPARING"}})");
-    answer(200, "jobname=gb-a-1-1");
-    answer(200, "/in/loader.sh\n/in/job.sh\n/gridbridge.sh\n");
-    const auto before = servers_.asked.size();
-    EXPECT_EQ(find()->size(), 1U);
-    EXPECT_EQ(servers_.asked.size(), before + 3);  // What is whole is not written again.
 }
 
 TEST_F(ArcBackendTest, OfTwoWithOneKeyTheOneThatMayStartLives) {
@@ -157,9 +139,9 @@ TEST_F(ArcBackendTest, OfTwoWithOneKeyTheOneThatMayStartLives) {
     answer(201, R"({"job":[{"id":"a0","status-code":"200","info_document":{"ComputingActivity":)"
                 R"({"Name":"gb-a-1-1"}}},{"id":"a1","status-code":"200","info_document":)"
                 R"({"ComputingActivity":{"Name":"gb-a-1-1"}}}]})");
-    answer(200, "jobname=gb-a-1-1");
+    answer(200, kLocal);
     answer(404);
-    answer(200, "jobname=gb-a-1-1");
+    answer(200, kLocal);
     answer(201, R"({"job":{"id":"a0","status-code":"202"}})");
     answer(201, R"({"job":{"id":"a0","status-code":"202"}})");
 
@@ -173,17 +155,6 @@ TEST_F(ArcBackendTest, OfTwoWithOneKeyTheOneThatMayStartLives) {
     EXPECT_EQ(servers_.asked[size - 1].second.path, "/rest/1.0/jobs?action=clean");
 }
 
-TEST_F(ArcBackendTest, WhileOneJobIsNotToldNothingIsSaidOfAnyKey) {
-    answer(200, R"({"job":{"id":"zz","state":"RUNNING"}})");
-    answer(201, R"({"job":{"id":"zz","status-code":"404","reason":"Job not found"}})");
-    answer(404);
-
-    const auto found = find();
-
-    ASSERT_FALSE(found.ok());
-    EXPECT_EQ(found.error().kind, ErrorKind::Transient);
-}
-
 TEST_F(ArcBackendTest, WhoIsNotLetInHasSomethingToChange) {
     for (const int status : {401, 403, 404}) {
         answer(status);
@@ -194,7 +165,7 @@ TEST_F(ArcBackendTest, WhoIsNotLetInHasSomethingToChange) {
     }
     answer(200, "<html>portal</html>");
     EXPECT_THAT(backend_->probe(ctx()).error().message,
-                HasSubstr("a list of jobs is a page for people, no JSON: see `url`"));
+                HasSubstr("is a page for people, no JSON: see `url`"));
     answer(200, R"({"job":[{"id":"a)");
     EXPECT_THAT(backend_->probe(ctx()).error().message, HasSubstr("is cut short"));
     answer(503);
@@ -209,7 +180,7 @@ TEST_F(ArcBackendTest, ATokenIsReadForEachCallAndOnlyFromAFileThatOthersCannotRe
     for (const char* token : {"first", "second"}) {
         std::ofstream(file) << token << "\n";
         std::filesystem::permissions(file, std::filesystem::perms(0600));
-        answer(200);
+        none();
         EXPECT_TRUE(backend_->probe(ctx()).ok());
         for (const auto& [name, value] : servers_.asked.back().second.headers) {
             if (name == "Authorization") {
@@ -240,17 +211,26 @@ TEST_F(ArcBackendTest, AnEndOfWhichArcSaysNothingYetIsNotKnown) {
     EXPECT_THAT(seen.reason, HasSubstr("does not say how"));
 }
 
-TEST_F(ArcBackendTest, NothingNewInALogIsNoError) {
+TEST_F(ArcBackendTest, NothingNewInALogIsNoErrorAndOtherBytesAreNone) {
     const std::vector<LogRequest> requests{{ref("a1"), 1, 5, 100}};
+    const auto read = [&] { return std::move(backend_->readLogs(ctx(), requests)[0]); };
     answer(416);
-    EXPECT_EQ(backend_->readLogs(ctx(), requests)[0]->bytes, "");
+    EXPECT_EQ(read()->bytes, "");
+    servers_.answers.emplace_back(http::Response{416, {{"Content-Range", "bytes */5"}}, {}, {}});
+    EXPECT_EQ(read()->size, 5);
     answer(404);
-    EXPECT_EQ(backend_->readLogs(ctx(), requests)[0]->bytes, "");
-    answer(206, "more");
-    EXPECT_EQ(backend_->readLogs(ctx(), requests)[0]->bytes, "more");
-    answer(200, "once more");  // It has ignored where to begin.
-    EXPECT_EQ(backend_->readLogs(ctx(), requests)[0]->bytes, "more");
+    EXPECT_EQ(read()->bytes, "");
+    part("bytes 5-8/9", "more");
+    EXPECT_EQ(read()->bytes, "more");
     EXPECT_EQ(servers_.asked.back().second.headers[0].second, "bytes=5-104");
+    answer(200, "once more");  // It has ignored where to begin.
+    EXPECT_EQ(read()->bytes, "more");
+    for (const char* range : {"bytes 0-3/9", "bytes */9", ""}) {
+        part(range, "less");
+        EXPECT_FALSE(read().ok()) << range;
+    }
+    answer(200, "<html>portal</html>");
+    EXPECT_FALSE(read().ok());
 }
 
 TEST_F(ArcBackendTest, ALargeFileGoesInPieces) {
@@ -274,13 +254,16 @@ TEST_F(ArcBackendTest, ALargeFileGoesInPieces) {
 }
 
 TEST_F(ArcBackendTest, ARefusalOfAQueueIsFinalAndWhatMayPassIsNot) {
-    answer(200);
+    none();
     answer(201, R"({"job":{"status-code":"500","reason":"Requested queue x is not allowed"}})");
     const auto refused = submit();
     EXPECT_EQ(refused.error().kind, ErrorKind::Permanent);
     EXPECT_THAT(refused.error().message, HasSubstr("gb-a-1-1: Requested queue x is not allowed"));
-    answer(200);
+    none();
     answer(201, R"({"job":{"status-code":"500","reason":"Failed to create job"}})");
+    EXPECT_EQ(submit().error().kind, ErrorKind::Transient);
+    none();
+    answer(201, R"({"job":{"status-code":"500","reason":"the queue is not well"}})");
     EXPECT_EQ(submit().error().kind, ErrorKind::Transient);
 }
 

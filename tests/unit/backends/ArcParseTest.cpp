@@ -58,6 +58,25 @@ TEST(ArcParse, TheInformationAboutAJobHasItsNameAndItsState) {
     EXPECT_EQ(jobs->front().told, "ACCEPTED");
 }
 
+TEST(ArcParse, OfAJobThatIsGoneThereIsNoInformation) {
+    const auto jobs = parseArcJobs(
+        R"({"job":{"status-code":"404","reason":"Job not found","id":"a","info_document":""}})");
+
+    ASSERT_TRUE(jobs.has_value());
+    EXPECT_EQ(jobs->front().status, 404);
+}
+
+TEST(ArcParse, NamesOfFiles) {
+    EXPECT_THAT(*parseArcFiles(""), IsEmpty());
+    EXPECT_THAT(*parseArcFiles(R"({"dir":"in"})"), IsEmpty());
+    EXPECT_THAT(*parseArcFiles(R"({"file":"a"})"), SizeIs(1));
+    EXPECT_EQ(*parseArcFiles(R"({"file":["log","started"],"dir":[]})"),
+              (std::set<std::string>{"log", "started"}));
+    for (const char* text : {"[]", "{", R"({"file":[1]})", R"({"file":{}})", "<html>"}) {
+        EXPECT_FALSE(parseArcFiles(text).has_value()) << text;
+    }
+}
+
 TEST(ArcParse, WhatMakesNoSenseIsNoList) {
     const std::string two(kTwo);
     for (const std::string& body :
@@ -92,10 +111,13 @@ TEST(ArcParse, LinesTimesAndSizes) {
     for (const char* text : {"2.04", "-1s", "nans", "infs", "1e300s", "s", ""}) {
         EXPECT_FALSE(arcDuration(text)) << text;
     }
-    EXPECT_EQ(arcTotal("bytes 10-30/2001"), 2001);
+    EXPECT_EQ(arcRange("bytes 10-30/2001").from, 10);
+    EXPECT_EQ(arcRange("bytes 10-30/2001").total, 2001);
+    EXPECT_EQ(arcRange("bytes */2001").total, 2001);
+    EXPECT_FALSE(arcRange("bytes */2001").from);
     for (const char* text :
          {"bytes */*", "bytes 1-2/-3", "2001", "bytes 1-2/99999999999999999999"}) {
-        EXPECT_FALSE(arcTotal(text)) << text;
+        EXPECT_FALSE(arcRange(text).total) << text;
     }
 }
 

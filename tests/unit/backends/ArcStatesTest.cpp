@@ -77,6 +77,9 @@ TEST(ArcStates, EachFailureHasItsCause) {
              Failure{"LRMS error: (-1) Job died unexpectedly", NodeFailure, {}, {}},
              Failure{"Job submission to LRMS failed", NodeFailure, {}, {}},
              Failure{"LRMS error: (-1) Out Of Memory", MemoryLimit, {}, {}},
+             Failure{"LRMS error: (-1) killed by OOM-killer", MemoryLimit, {}, {}},
+             Failure{"LRMS error: (3) no room for timeouts", Exited, 3, {}},
+             Failure{"no room: timeout", Unknown, {}, {}},
              Failure{"Something else", Unknown, {}, {}},
              Failure{"", Unknown, {}, {}},
          }) {
@@ -86,6 +89,13 @@ TEST(ArcStates, EachFailureHasItsCause) {
         EXPECT_EQ(seen.signal, signal) << failed;
         EXPECT_EQ(seen.reason, cause == Exited ? "" : failed);
     }
+}
+
+TEST(ArcStates, OfAFailureTheBatchSystemsCodeCounts) {
+    const auto seen = arcEnd("FAILED", pastWith("LRMS error: (3) Job finished with wrong exit code",
+                                                "failedstate=INLRMS", "exitcode=0"));
+
+    EXPECT_EQ(seen.exitCode, 3);
 }
 
 TEST(ArcStates, WhoseAnEndIsTheMarkOfOursTells) {

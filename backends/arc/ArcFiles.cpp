@@ -26,10 +26,6 @@ bool isListed(const std::string& uploaded, const std::string& name) {
     return ("\n" + uploaded + "\n").find("\n/" + name + "\n") != std::string::npos;
 }
 
-folder::ReadRequest sizeOf(const JobRef& ref, const std::string& name) {
-    return {{ref.key, ref.account}, name, 0, 0};
-}
-
 JobRef refOf(const BatchJob& job) {
     return {job.key, job.account, {}, {}};
 }
@@ -331,7 +327,7 @@ Result<std::int64_t> ArcBackend::fetch(const CallContext& ctx, const JobRef& ref
                                        const std::string& id, const std::string& from,
                                        const std::string& name, std::int64_t most) {
     const folder::FolderRef folder{ref.key, ref.account};
-    const std::vector<folder::ReadRequest> kept{sizeOf(ref, "out/" + name)};
+    const std::vector<folder::ReadRequest> kept{{folder, name, 0, 0}};
     const auto here = std::move(folders_.read(kept).front());
     if (!here) {
         return here.error();

@@ -303,7 +303,7 @@ TEST_F(ArcHostile, ALogThatNeverAnswersIsAskedForMoreAndMoreSeldom) {
 
 TEST_F(ArcHostile, ALargeInputGetsThereInPiecesHoweverSlow) {
     auto large = job();
-    large.inputs = {{"job.sh", std::string((std::size_t{20} << 20U) + 5, 'x')}};
+    large.inputs = {{"job.sh", std::string((std::size_t{8} << 20U) + 10, 'x')}};
     arc_.faults["PUT /a1/session/in/job.sh"] = [&]() -> Result<http::Response> {
         clock_.advance(31s);
         arc_.faults.erase("PUT /a1/session/in/job.sh");
@@ -315,7 +315,7 @@ TEST_F(ArcHostile, ALargeInputGetsThereInPiecesHoweverSlow) {
     arc_.jobs["a1"].files["in/job.sh"] = std::string(5, 'x');  // Of the piece that was cut off.
     EXPECT_EQ(state(), BatchState::Pending);
 
-    EXPECT_EQ(arc_.jobs["a1"].files["in/job.sh"], large.inputs[0].content);
+    EXPECT_TRUE(arc_.jobs["a1"].files["in/job.sh"] == large.inputs[0].content);
     EXPECT_EQ(arc_.jobs["a1"].whole.count("gridbridge.sh"), 1U);
     EXPECT_EQ(arc_.count("bytes 5-8388612/"), 1);
     EXPECT_EQ(arc_.count("PUT /a1/session/in/loader.sh"), 1);
@@ -349,7 +349,7 @@ TEST_F(ArcHostile, WhoLooksForAJobDoesNotStartItAndWhoObservesItOnlyWhileItIsWan
 
 TEST_F(ArcHostile, WhatWasFetchedIsNotFetchedAgain) {
     end();
-    const std::string large((std::size_t{17} << 20U) + 5, 'y');
+    const std::string large((std::size_t{8} << 20U) + 5, 'y');
     arc_.jobs["a1"].files = {{"out/log", "a log"}, {"out/status", "0"}, {"out/artifacts", large}};
     int pieces = 0;
     arc_.faults["GET /a1/session/out/artifacts"] = [&]() -> Result<http::Response> {
@@ -357,7 +357,7 @@ TEST_F(ArcHostile, WhatWasFetchedIsNotFetchedAgain) {
             return http::Response{503, {}, {}, {}};
         }
         return http::Response{206,
-                              {{"Content-Range", "bytes 0-8388607/17825797"}},
+                              {{"Content-Range", "bytes 0-8388607/8388613"}},
                               large.substr(0, std::size_t{8} << 20U),
                               {}};
     };
@@ -367,7 +367,7 @@ TEST_F(ArcHostile, WhatWasFetchedIsNotFetchedAgain) {
     arc_.asked.clear();
     EXPECT_EQ(collect().value(), CollectOutcome::Done);
 
-    EXPECT_EQ(output("artifacts"), large);
+    EXPECT_TRUE(output("artifacts") == large);
     EXPECT_EQ(output("log"), "a log");
     EXPECT_EQ(arc_.count("artifacts bytes=0-"), 0);
     EXPECT_EQ(arc_.count("artifacts bytes=8388608-"), 1);

@@ -35,19 +35,23 @@ protected:
     }
 };
 
-/// Loses the answer to the next submission, after which something more may go wrong.
+/// Loses the first answer to calls of a kind, after which something more may go wrong.
 class LosesAnswer final : public http::Transport {
 public:
-    LosesAnswer(const ArcConfig& config, const Clock& clock, std::function<void()> after)
-        : real_(config.url, clock, "test", {.tls = config.tls}), after_(std::move(after)) {}
+    using Which = std::function<bool(const http::Request&)>;
+    LosesAnswer(const ArcConfig& config, const Clock& clock, Which which,
+                std::function<void()> after)
+        : real_(config.url, clock, "test", {.tls = config.tls}),
+          which_(std::move(which)),
+          after_(std::move(after)) {}
     Result<http::Response> send(const CallContext& ctx, const http::Request& request) override {
         auto answer = real_.send(ctx, request);
-        if (lost_ || !answer || !request.path.ends_with("action=new")) {
+        if (lost_ || !answer || !which_(request)) {
             return answer;
         }
         lost_ = true;
         after_();
-        return uncertainError("the answer was lost");
+        return http::Response{502, {}, {}, {}};
     }
     const std::string& baseUrl() const override { return real_.baseUrl(); }
     Result<std::unique_ptr<http::Transport>> to(const std::string& url) const override {
@@ -56,25 +60,37 @@ public:
 
 private:
     http::PocoTransport real_;
+    Which which_;
     std::function<void()> after_;
     bool lost_ = false;
+};
+
+/// A backend with a folder of its own, behind that.
+struct Losing {
+    Losing(const ArcConfig& config, LosesAnswer::Which which, std::function<void()> after)
+        : backend(config,
+                  std::make_unique<LosesAnswer>(config, clock, std::move(which), std::move(after)),
+                  folders, runner, clock, [](const std::string&) {}) {}
+
+    TempDir temp;
+    folder::DirectFolders folders{temp.path() / "work"};
+    SystemClock clock;
+    PosixProcessRunner runner{clock};
+    ArcBackend backend;
 };
 
 TEST_F(ArcFault, ASubmissionWithoutAnAnswerIsFoundAndRunsOnce) {
     for (const bool killed : {false, true}) {
         const auto job = plan({.output = "once"});
-        TempDir temp;
-        folder::DirectFolders folders(temp.path() / "work");
-        SystemClock clock;
-        PosixProcessRunner runner(clock);
-        ArcBackend backend(harness.config,
-                           std::make_unique<LosesAnswer>(harness.config, clock,
-                                                         [&] {
-                                                             if (killed) {
-                                                                 engine.kill("ws");
-                                                             }
-                                                         }),
-                           folders, runner, clock, [](const std::string&) {});
+        Losing losing(
+            harness.config,
+            [](const auto& request) { return request.path.ends_with("action=new"); },
+            [&] {
+                if (killed) {
+                    engine.kill("ws");
+                }
+            });
+        auto& backend = losing.backend;
         JobRef ref{job.key, "", {}, {}};
 
         const auto lost = backend.submit(ctx(), std::vector{job}).at(0);
@@ -85,6 +101,7 @@ TEST_F(ArcFault, ASubmissionWithoutAnAnswerIsFoundAndRunsOnce) {
         const auto found = backend.find(ctx(), std::vector{ref});
         ASSERT_TRUE(found.ok()) << found.error().message;
         ASSERT_EQ(found->size(), 1U);
+        EXPECT_EQ(harness.starts(job), 0);  // Until somebody wants it.
         ref.id = found->front().id;
 
         EXPECT_TRUE(eventually([&] {
@@ -94,6 +111,42 @@ TEST_F(ArcFault, ASubmissionWithoutAnAnswerIsFoundAndRunsOnce) {
         EXPECT_EQ(backend.collect(ctx(), std::vector{ref}).at(0).value(), CollectOutcome::Done);
         EXPECT_EQ(harness.starts(job), 1);
         EXPECT_TRUE(backend.release(ctx(), std::vector{ref}).at(0).ok());
+    }
+}
+
+TEST_F(ArcFault, LargeFilesGoOnWhereTheyWereInBothDirections) {
+    const std::string large((std::size_t{8} << 20U) + 5, 'x');
+    for (const std::string& which : {std::string("PUT"), std::string("GET")}) {
+        auto job = planOf("cp in/large out/artifacts", {.output = "large"});
+        job.inputs.push_back({"large", large});
+        job.outputs = {"artifacts"};
+        int pieces = 0;
+        int again = 0;
+        Losing losing(
+            harness.config,
+            [&](const http::Request& request) {
+                const bool isPiece =
+                    request.method == which &&
+                    request.path.ends_with(which == "PUT" ? "in/large" : "out/artifacts");
+                pieces += isPiece ? 1 : 0;
+                return isPiece && pieces == 2;
+            },
+            [&] { again = pieces; });
+        const auto taken = losing.backend.submit(ctx(), std::vector{job}).at(0);
+        ASSERT_TRUE(taken.ok() && taken->accepted);
+        const JobRef ref{job.key, "", taken->accepted->id, {}};
+
+        EXPECT_TRUE(eventually([&] {
+            const auto seen = losing.backend.observe(ctx(), std::vector{ref});
+            return seen.ok() && seen->front().exitCode == 0;
+        }));
+        EXPECT_TRUE(eventually([&] {
+            const auto outcome = losing.backend.collect(ctx(), std::vector{ref}).at(0);
+            return outcome.ok() && *outcome == CollectOutcome::Done;
+        }));
+        EXPECT_EQ(again, 2) << which;
+        EXPECT_TRUE(readFile(losing.folders.path({job.key, ""}) / "out" / "artifacts") == large);
+        EXPECT_TRUE(losing.backend.release(ctx(), std::vector{ref}).at(0).ok());
     }
 }
 
@@ -144,23 +197,30 @@ TEST_F(ArcFault, WhoEndedAJobIsTold) {
     EXPECT_EQ(ended(ref).cause, EndCause::RemovedByOther);
 }
 
-TEST_F(ArcFault, ALogThatGivesNoByteDelaysNoOther) {
-    const auto strange = planOf("rm out/log; mkfifo out/log", {.held = true});
+TEST_F(ArcFault, WhatGivesNoByteDelaysNoOther) {
+    const auto strange = planOf("rm out/log out/started; mkfifo out/log out/started", {});
     const auto usual = plan({.output = "here", .held = true});
-    const std::vector<JobRef> refs{running(strange), running(usual)};
+    const std::vector<JobRef> refs{submit(strange), running(usual)};
     EXPECT_TRUE(eventually([&] { return log(refs[1])->bytes == "here"; }));
     const std::vector<LogRequest> requests{{refs[0], 1, 0, 1000}, {refs[1], 1, 0, 1000}};
+    EXPECT_EQ(ended(refs[0]).exitCode, 0);
+    harness.restart();
     const auto begin = harness.clock().steadyNow();
 
     for (int i = 0; i < 3; ++i) {
         const auto read = harness.backend().readLogs(ctx(), requests);
         EXPECT_FALSE(read[0].ok());
         EXPECT_EQ(read[1]->bytes, "here");
+        const auto seen = harness.backend().observe(ctx(), refs);
+        EXPECT_EQ(seen->at(0).state, BatchState::Ended);
+        EXPECT_TRUE(seen->at(0).started);
+        EXPECT_EQ(seen->at(1).state, BatchState::Running);
     }
 
     EXPECT_LT(harness.clock().steadyNow() - begin, 12s);
     harness.letEnd(usual);
     EXPECT_EQ(ended(refs[1]).exitCode, 0);
+    EXPECT_TRUE(isDone(refs[1]));
 }
 
 TEST_F(ArcFault, WhoArcDoesNotKnowOrTrustIsTold) {

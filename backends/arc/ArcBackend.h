@@ -101,7 +101,12 @@ private:
     Result<bool> upload(const CallContext& ctx, const JobRef& ref, const std::string& id,
                         bool isNew, SteadyTime until);
     Result<bool> uploadFile(const CallContext& ctx, const JobRef& ref, const std::string& id,
-                            const std::string& name, bool isNew, SteadyTime until);
+                            const std::string& name, std::int64_t offset, SteadyTime until);
+    /// A-REX' list of the files that are there, one a line.
+    Result<std::string> uploadedOf(const CallContext& ctx, const std::string& id);
+    /// How much of a file in its `in/` ARC has.
+    Result<std::int64_t> sizeThere(const CallContext& ctx, const std::string& id,
+                                   const std::string& name);
     /// The same for those of these that wait for files, each in its turn.
     void uploadMore(const CallContext& ctx, std::span<const JobRef> refs, const Known& known,
                     std::vector<Observation>& seen);
@@ -136,6 +141,9 @@ private:
     Result<CollectOutcome> collectOne(const CallContext& ctx, const JobRef& ref);
     /// What has not come yet of all files of a job.
     Result<void> fetchAll(const CallContext& ctx, const JobRef& ref, const std::string& id);
+    /// The same of its status file and of what ARC says itself.
+    Result<void> fetchSmall(const CallContext& ctx, const JobRef& ref, const std::string& id,
+                            const std::set<std::string>& there);
     /// What has not come yet of a file, whose size comes back; `most`: no more bytes than these.
     Result<std::int64_t> fetch(const CallContext& ctx, const JobRef& ref, const std::string& id,
                                const std::string& from, const std::string& name, std::int64_t most);

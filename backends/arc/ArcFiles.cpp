@@ -32,6 +32,11 @@ JobRef refOf(const BatchJob& job) {
 
 }  // namespace
 
+Result<std::string> ArcBackend::uploadedOf(const CallContext& ctx, const std::string& id) {
+    const auto told = client_.diagnose(ctx, id, "input_status");
+    return told ? Result<std::string>(told->value_or("")) : told.error();
+}
+
 Result<ArcBackend::Copy> ArcBackend::copyOf(const CallContext& ctx, const JobRef& ref,
                                             const Job& job) {
     const auto local = localOf(ctx, job.id);
@@ -43,11 +48,11 @@ Result<ArcBackend::Copy> ArcBackend::copyOf(const CallContext& ctx, const JobRef
     }
     Copy copy{.job = job, .local = **local, .isWhole = true};
     if (isArcWaiting(job.state)) {
-        const auto uploaded = client_.diagnose(ctx, job.id, "input_status");
+        const auto uploaded = uploadedOf(ctx, job.id);
         if (!uploaded) {
             return uploaded.error();
         }
-        copy.isWhole = isListed(uploaded->value_or(""), kArcProgram);
+        copy.isWhole = isListed(*uploaded, kArcProgram);
     }
     // Whoever wants an end of it has the end of it: what nobody asked for was a copy too many.
     copy.isDead = isArcFinal(job.state) && wasArcKilledEarly({.local = copy.local}) &&
@@ -133,17 +138,18 @@ Result<std::string> ArcBackend::prepare(const BatchJob& job) {
     return description;
 }
 
-Result<bool> ArcBackend::uploadFile(const CallContext& ctx, const JobRef& ref,
-                                    const std::string& id, const std::string& name, bool isNew,
-                                    SteadyTime until) {
-    std::int64_t offset = 0;
-    if (!isNew) {
-        const auto there = client_.read(ctx, id, "in/" + name, 0, 1);
-        if (!there) {
-            return there.error();
-        }
-        offset = *there ? (**there).size.value_or(0) : 0;
+Result<std::int64_t> ArcBackend::sizeThere(const CallContext& ctx, const std::string& id,
+                                           const std::string& name) {
+    const auto there = client_.read(ctx, id, "in/" + name, 0, 1);
+    if (!there) {
+        return there.error();
     }
+    return *there ? (**there).size.value_or(0) : 0;
+}
+
+Result<bool> ArcBackend::uploadFile(const CallContext& ctx, const JobRef& ref,
+                                    const std::string& id, const std::string& name,
+                                    std::int64_t offset, SteadyTime until) {
     while (true) {
         const std::vector<folder::ReadRequest> read{
             {{ref.key, ref.account}, "in/" + name, offset, kPiece}};
@@ -152,9 +158,8 @@ Result<bool> ArcBackend::uploadFile(const CallContext& ctx, const JobRef& ref,
             return piece.error();
         }
         const auto size = piece->size;
-        if (!isNew && offset > 0 && offset >= size) {
-            offset = 0;  // All of it, and ARC has not noticed.
-            isNew = true;
+        if (offset > 0 && offset >= size) {
+            offset = 0;  // It is whole, and ARC has not noticed.
             continue;
         }
         if (!piece->exists || (piece->bytes.empty() && offset < size)) {
@@ -184,20 +189,20 @@ Result<bool> ArcBackend::upload(const CallContext& ctx, const JobRef& ref, const
     if (names->empty()) {
         return transientError("the files of the job " + ref.key.value + " are not here");
     }
-    std::string uploaded;
-    if (!isNew) {
-        const auto told = client_.diagnose(ctx, id, "input_status");
-        if (!told) {
-            return told.error();
-        }
-        uploaded = told->value_or("");
+    const auto uploaded = isNew ? Result<std::string>("") : uploadedOf(ctx, id);
+    if (!uploaded) {
+        return uploaded.error();
     }
-    if (!isListed(uploaded, kArcProgram)) {
+    if (!isListed(*uploaded, kArcProgram)) {
         for (const auto& name : *names) {
-            if (isListed(uploaded, "in/" + name)) {
+            if (isListed(*uploaded, "in/" + name)) {
                 continue;
             }
-            const auto sent = uploadFile(ctx, ref, id, name, isNew, until);
+            const auto there = isNew ? Result<std::int64_t>(0) : sizeThere(ctx, id, name);
+            if (!there) {
+                return there.error();
+            }
+            const auto sent = uploadFile(ctx, ref, id, name, *there, until);
             if (!sent || !*sent) {
                 return sent;
             }
@@ -357,36 +362,47 @@ Result<std::int64_t> ArcBackend::fetch(const CallContext& ctx, const JobRef& ref
     return offset;
 }
 
-Result<void> ArcBackend::fetchAll(const CallContext& ctx, const JobRef& ref,
-                                  const std::string& id) {
-    const auto listed = namesIn(folders_, {ref.key, ref.account}, kOutputsName);
-    if (!listed) {
-        return listed.error();
-    }
-    const auto there = filesIn(ctx, id, "out");
-    const auto above = there ? filesIn(ctx, id, "") : there;
-    if (!above) {
-        return above.error();
-    }
+Result<void> ArcBackend::fetchSmall(const CallContext& ctx, const JobRef& ref,
+                                    const std::string& id, const std::set<std::string>& there) {
     // More of these says nothing that matters: of the status file one byte too many is invalid.
     constexpr std::int64_t kMostStatus = 4097;
     constexpr std::int64_t kMostBatchLog = std::int64_t{256} << 10;
-    auto left = kMostBytes;
-    if (above->contains("batch.log")) {
-        const auto said = fetch(ctx, ref, id, "", "batch.log", kMostBatchLog);
-        if (!said) {
-            return said.error();
+    if (there.contains("status")) {
+        const auto size = fetch(ctx, ref, id, "out/", "status", kMostStatus);
+        if (!size) {
+            return size.error();
         }
     }
-    auto names = *listed;
-    std::stable_partition(names.begin(), names.end(),
-                          [](const std::string& name) { return name == "status"; });
-    for (const auto& name : names) {
-        if (!there->contains(name)) {
-            continue;  // Or it is none that can be read.
+    const auto above = filesIn(ctx, id, "");
+    if (!above) {
+        return above.error();
+    }
+    if (above->contains("batch.log")) {
+        const auto size = fetch(ctx, ref, id, "", "batch.log", kMostBatchLog);
+        return size ? Result<void>() : size.error();
+    }
+    return {};
+}
+
+Result<void> ArcBackend::fetchAll(const CallContext& ctx, const JobRef& ref,
+                                  const std::string& id) {
+    const auto names = namesIn(folders_, {ref.key, ref.account}, kOutputsName);
+    if (!names) {
+        return names.error();
+    }
+    const auto there = filesIn(ctx, id, "out");
+    if (!there) {
+        return there.error();
+    }
+    if (auto small = fetchSmall(ctx, ref, id, *there); !small) {
+        return small;
+    }
+    auto left = kMostBytes;
+    for (const auto& name : *names) {
+        if (name == "status" || !there->contains(name)) {
+            continue;  // It is here, or it is none that can be read.
         }
-        const auto most = name == "status" ? kMostStatus : left + 1;
-        const auto size = fetch(ctx, ref, id, "out/", name, most);
+        const auto size = fetch(ctx, ref, id, "out/", name, left + 1);
         if (!size) {
             return size.error();
         }

@@ -8,23 +8,37 @@
 
 namespace gridbridge::testing {
 
-/// An ARC CE that runs two jobs at a time on this machine, as nobody.
-class ArcEngine final : public Engine {
+/// An ARC CE that runs ARC_SLOTS jobs at a time on this machine, as nobody.
+class ArcEngine final : public ServiceEngine {
 public:
     static ArcEngine& get();
 
     /// Of its clients: ARC_URL, ARC_CA_FILE and the like.
     std::string setting(const std::string& name);
-    /// Kills `arex`, which runs jobs, or `ws`, which takes calls.
-    void kill(const std::string& daemon) { killByPidFile(daemon, "KILL"); }
     /// What its clients read their settings from.
     std::filesystem::path settings() const { return folder() / "env.sh"; }
 
-private:
-    ArcEngine() : Engine("ARC", ARC_SH) {}
-    std::vector<std::string> environment() const override {
-        return {"ARC_ENGINE_INSTALLED_ONLY=1", "ARC_ENGINE_SLOTS=2"};
+    std::string backendLines(int jobs, const std::filesystem::path& commands,
+                             const std::vector<std::string>& options) override;
+    /// `arex` runs jobs, `ws` takes calls.
+    std::vector<std::string> daemons() const override { return {"arex", "ws"}; }
+    void kill(const std::string& daemon, const std::string& signal = "KILL") override {
+        killByPidFile(daemon, signal);
     }
+    /// It is in files at once.
+    void awaitSaved() override {}
+    /// By another client with the service's certificate: ARC shows its jobs to no other.
+    void remove(const std::string& id) override;
+    void removeAll() override;
+    int open() override;
+
+private:
+    ArcEngine() : ServiceEngine("ARC", ARC_SH) {}
+    std::vector<std::string> environment() const override;
+    /// A call of the service's client, with options of curl.
+    std::string curl(const std::string& options) const;
+    /// Of those that wait or run, one a line.
+    std::string openIds() const;
 };
 
 }  // namespace gridbridge::testing

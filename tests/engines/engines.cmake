@@ -19,7 +19,7 @@ function(engine_program name prefix)
   target_precompile_headers(${program} REUSE_FROM tests_precompiled)
   string(TOUPPER ${name} upper)
   target_compile_definitions(${program} PRIVATE ${upper}_SH="${CMAKE_CURRENT_SOURCE_DIR}/engines/${name}.sh"
-    FOLDER_AGENT="$<TARGET_FILE:folder_agent>" DIRACX_SLOTS=2)
+    FOLDER_AGENT="$<TARGET_FILE:folder_agent>" DIRACX_SLOTS=2 ARC_SLOTS=2)
   add_dependencies(${program} folder_agent)
   set_property(GLOBAL APPEND PROPERTY BRIDGE_TEST_SOURCES engines/${prefix}ContractTest.cpp ${ARGN})
 endfunction()
@@ -96,8 +96,8 @@ foreach(arguments "diracx 0.7.0" "diracx 0.3.0" faults arc)
   engine_properties(engine.grids.${name} 300)
 endforeach()
 
-# engine_service(slurm Slurm 3 MORE): the real executable on it; with faults, as that many tests; with many jobs; while all
-# that there is is killed.
+# engine_service(slurm Slurm 3 MORE): the real executable on it; with faults, as that many tests, or none; with many jobs;
+# while all that there is is killed.
 function(engine_service name prefix parts)
   set(program ${name}_service_test)
   set(tests engines/EngineServiceTest.cpp engines/EngineLoadTest.cpp engines/EngineStormTest.cpp
@@ -109,7 +109,7 @@ function(engine_service name prefix parts)
   target_precompile_headers(${program} REUSE_FROM tests_precompiled)
   string(TOUPPER ${name} upper)
   target_compile_definitions(${program} PRIVATE ${upper}_SH="${CMAKE_CURRENT_SOURCE_DIR}/engines/${name}.sh"
-    GRIDBRIDGE_EXECUTABLE="$<TARGET_FILE:gridbridge>" DIRACX_SLOTS=32
+    GRIDBRIDGE_EXECUTABLE="$<TARGET_FILE:gridbridge>" DIRACX_SLOTS=32 ARC_SLOTS=32
     CONTAINER_SH="${CMAKE_CURRENT_SOURCE_DIR}/engines/container.sh" CONTAINER_APPTAINER="")
   add_dependencies(${program} gridbridge)
   set(suites Service Load Storm)
@@ -118,13 +118,17 @@ function(engine_service name prefix parts)
     # Its faults and its storm show what is left out; each takes half a minute. Its load is for a person, see the source.
     set(suites Service Storm)
     set(but ":-*AnAdministratorsRemoval*:*ServiceAndQueueAreKilled*")
+  elseif(name STREQUAL arc)
+    set(suites Service)  # Its load and its storm are for a person.
   endif()
   foreach(suite ${suites})
     string(TOLOWER engine.${name}.${suite} test)
     add_test(NAME ${test} COMMAND ${program} "--gtest_filter=Engine${suite}*${but}")
     engine_properties(${test} 600)
   endforeach()
-  engine_parts(${program} "EngineOutcomes*" engine.${name}.outcomes ${parts})
+  if(parts)
+    engine_parts(${program} "EngineOutcomes*" engine.${name}.outcomes ${parts})
+  endif()
   set_property(GLOBAL APPEND PROPERTY BRIDGE_TEST_SOURCES ${tests})
 endfunction()
 
@@ -132,6 +136,7 @@ set(of_schedulers engines/EngineServiceFaultTest.cpp engines/EngineServiceNodeTe
 engine_service(slurm Slurm 3 ${of_schedulers})
 engine_service(htcondor HTCondor 3 ${of_schedulers})
 engine_service(diracx Diracx 1)
+engine_service(arc Arc 0)
 
 # engine_conformance(slurm Slurm 3): the conformance cases of jobs, of how they end and of what they leave, on it; as that
 # many tests. After a node's failure the local backend's own files are changed, so that one is not among them.

@@ -265,7 +265,8 @@ ConfigProblem noRunner(const path& file) {
 
 void takeAbilities(RunnerConfig& runner, const BackendConfig& backend) {
     runner.hasContainers = !backend.container.run.empty();
-    runner.cancelsSoftly = backend.sharesFolder();
+    // ARC takes a file into the folder of a job that runs.
+    runner.cancelsSoftly = backend.sharesFolder() || backend.type == "arc";
 }
 
 const BackendConfig* Config::backend(const std::string& name) const {

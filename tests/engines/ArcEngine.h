@@ -20,6 +20,7 @@ public:
 
     std::string backendLines(int jobs, const std::filesystem::path& commands,
                              const std::vector<std::string>& options) override;
+    bool tellsNode() const override { return false; }
     /// `arex` runs jobs, `ws` takes calls.
     std::vector<std::string> daemons() const override { return {"arex", "ws"}; }
     void kill(const std::string& daemon, const std::string& signal = "KILL") override {

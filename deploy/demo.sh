@@ -26,7 +26,7 @@ account= gitlab= service= engine=
 # Jobs outlive their service: when the demo is interrupted they are ended with their sessions.
 end_jobs() {
     local pid session
-    for pid in $(pgrep -f "$demo/work/"); do
+    for pid in $(pgrep -f "$demo/spool/"); do
         session=$(ps -o sess= -p "$pid") && pkill -KILL -s "${session// /}" || true
     done
 }
@@ -45,7 +45,7 @@ trap 'exit 130' INT TERM HUP
 cp "$bin" "$demo/gridbridge"  # the account of the jobs must be able to run it, wherever this folder is
 bin=$demo/gridbridge
 mkdir -m 700 "$demo/state"
-mkdir "$demo/work" "$demo/work/here"
+mkdir "$demo/spool" "$demo/spool/here"
 mkdir -m 1777 "$demo/cache"
 if [ "$(id -u)" = 0 ]; then
     account=gbdemo$$
@@ -66,12 +66,12 @@ case ${1:-} in
             "$demo/jobs/cancelled.toml"
         [ -z "$account" ] || cat >"$demo/jobs/alone.toml" <<C
 stage = "build"
-script = ["echo me \$(id -un)", "ls -A $demo/state && ls -A $demo/work/grid && echo nothing of the service"]
+script = ["echo me \$(id -un)", "ls -A $demo/state && ls -A $demo/spool/grid && echo nothing of the service"]
 [expect]
 state = "success"
 log_contains = ["\nme $account\n", "\nnothing of the service\n"]
 C
-        tests/engines/diracx.sh up "$engine" ${account:+--run-as "$account" --hide "$demo/state:$demo/work/grid"} >/dev/null
+        tests/engines/diracx.sh up "$engine" ${account:+--run-as "$account" --hide "$demo/state:$demo/spool/grid"} >/dev/null
         . "$engine/env.sh"
         other="type = \"diracx\"
 url = \"$DIRACX_URL\"
@@ -123,7 +123,7 @@ allowed_projects = ["physics/detector"]
 [backends.here]
 type = "local"
 slots = 4
-work_dir = "$demo/work/here"
+work_dir = "$demo/spool/here"
 poll_interval = 1
 $how
 C
@@ -131,7 +131,7 @@ C
 
 [backends.$backend]
 $other
-work_dir = "$demo/work/$backend"
+work_dir = "$demo/spool/$backend"
 poll_interval = 1
 C
 )

@@ -76,6 +76,13 @@ protected:
         service->start();
     }
 
+    /// For both of two slots, until `gate` is there.
+    std::vector<JobId> addBlockers(const std::filesystem::path& gate) {
+        const std::vector<std::string> script{"until [ -e " + gate.string() +
+                                              " ]; do sleep 0.2; done"};
+        return {add("first", script), add("second", script)};
+    }
+
     SchedulerEngine& scheduler = SchedulerEngine::get();
 
 private:
@@ -150,9 +157,7 @@ TEST_F(EngineOutcomes, AJobThatAFullQueueDoesNotTakeWaitsAndRunsOnceThereIsRoom)
 TEST_F(EngineOutcomes, AJobThatItsNodeCannotBeginIsSubmittedAgain) {
     serve(2);
     const auto gate = folder.path / "gate";
-    const std::vector<std::string> untilOpen{"until [ -e " + gate.string() +
-                                             " ]; do sleep 0.2; done"};
-    const std::vector<JobId> blockers{add("first", untilOpen), add("second", untilOpen)};
+    const auto blockers = addBlockers(gate);
     ASSERT_TRUE(reaches(2, "running"));
     const auto id = addPrinting("job", "0.1");
     ASSERT_TRUE(waitFor([&] { return !submission(id, "remote_id").empty(); }, "its submission"));
@@ -181,9 +186,7 @@ TEST_F(EngineOutcomes, AJobThatItsNodeCannotBeginIsSubmittedAgain) {
 TEST_F(EngineOutcomes, AWaitingJobThatIsHeldSaysSoAndRunsOnceItIsReleased) {
     serve(2);
     const auto gate = folder.path / "gate";
-    const std::vector<std::string> untilOpen{"until [ -e " + gate.string() +
-                                             " ]; do sleep 0.2; done"};
-    const std::vector<JobId> blockers{add("first", untilOpen), add("second", untilOpen)};
+    const auto blockers = addBlockers(gate);
     ASSERT_TRUE(reaches(2, "running"));
     const auto id = addPrinting("third", "0.1");
     ASSERT_TRUE(waitFor([&] { return says(gitlab->job(id), "The job waits in backend here"); },

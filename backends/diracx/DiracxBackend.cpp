@@ -66,12 +66,13 @@ std::vector<std::string> groupsOf(std::span<const JobRef> refs) {
 
 DiracxBackend::DiracxBackend(const DiracxConfig& config, const std::string& /*runAs*/,
                              folder::JobFolders& folders, ProcessRunner& runner, Clock& clock,
-                             Teller tell)
-    : DiracxBackend(config, transportTo(config, clock), folders, runner, clock, std::move(tell)) {}
+                             Teller tell, const LiveLogConfig& live)
+    : DiracxBackend(config, transportTo(config, clock), folders, runner, clock, std::move(tell),
+                    live) {}
 
 DiracxBackend::DiracxBackend(DiracxConfig config, std::unique_ptr<http::Transport> transport,
                              folder::JobFolders& folders, ProcessRunner& runner, Clock& clock,
-                             Teller tell)
+                             Teller tell, const LiveLogConfig& live)
     : config_(std::move(config)),
       folders_(folders),
       clock_(clock),
@@ -79,12 +80,17 @@ DiracxBackend::DiracxBackend(DiracxConfig config, std::unique_ptr<http::Transpor
       commands_({}, runner, clock),
       transport_(std::move(transport)),
       tokens_(config_.credentials, *transport_, clock),
-      client_(*transport_, tokens_, clock) {}
+      client_(*transport_, tokens_, clock),
+      liveLog_(folders),
+      receiver_(live.url.empty() ? nullptr
+                                 : std::make_unique<LiveLogReceiver>(live, liveLog_, clock)) {}
 
 Capabilities DiracxBackend::capabilities() const {
     // A commit of a submission of which no answer came may still be under way.
     return {.maxBatch = 2000,
             .maxSubmit = 20,
+            .liveLog = receiver_ != nullptr,
+            .softCancel = receiver_ != nullptr,
             .findsByKey = true,
             .filesByCollect = true,
             .visibilityDelay = seconds(30)};
@@ -374,7 +380,16 @@ Result<std::vector<Observation>> DiracxBackend::observe(const CallContext& ctx,
 
 std::vector<Result<LogChunk>> DiracxBackend::readLogs(const CallContext&,
                                                       std::span<const LogRequest> requests) {
-    return readSharedLogs(folders_, requests);
+    auto results = readSharedLogs(folders_, requests);
+    for (std::size_t i = 0; i < requests.size(); ++i) {
+        auto live = liveLog_.read(requests[i]);
+        if (!live) {
+            results[i] = live.error();
+        } else if (*live) {
+            results[i] = **live;
+        }
+    }
+    return results;
 }
 
 DiracxBackend::Killed DiracxBackend::killAll(const CallContext& ctx, std::span<const JobRef> refs,
@@ -418,15 +433,34 @@ DiracxBackend::Killed DiracxBackend::killAll(const CallContext& ctx, std::span<c
     return killed;
 }
 
+Result<bool> DiracxBackend::askToEnd(const JobRef& ref) {
+    if (!receiver_ || !receiver_->hears(ref)) {
+        return false;
+    }
+    const auto asked = folders_.requestCancel({ref.key, ref.account});
+    return asked ? Result<bool>(true) : asked.error();
+}
+
 std::vector<Result<CancelOutcome>> DiracxBackend::cancel(const CallContext& ctx,
                                                          std::span<const CancelRequest> requests) {
     std::vector<JobRef> refs;
+    std::set<std::string> asked;
     for (const auto& request : requests) {
-        refs.push_back(request.ref);
+        const auto ask =
+            request.kind == CancelKind::Soft ? askToEnd(request.ref) : Result<bool>(false);
+        if (ask.ok() && *ask) {
+            asked.insert(request.ref.key.value);
+        } else {
+            refs.push_back(request.ref);
+        }
     }
-    const auto killed = killAll(ctx, refs, false);
+    const auto killed = refs.empty() ? Killed{} : killAll(ctx, refs, false);
     std::vector<Result<CancelOutcome>> results;
-    for (const auto& ref : refs) {
+    for (const auto& [ref, kind] : requests) {
+        if (asked.contains(ref.key.value)) {
+            results.emplace_back(CancelOutcome::Requested);
+            continue;
+        }
         const auto* const job = killed.known.of(ref.key);
         if (job != nullptr && killed.ids.contains(job->id)) {
             results.emplace_back(CancelOutcome::Requested);
@@ -457,6 +491,10 @@ std::vector<Result<void>> DiracxBackend::release(const CallContext& ctx,
             continue;
         }
         results.push_back(folders_.free({ref.key, ref.account}));
+        liveLog_.forget(ref.key);
+        if (receiver_) {
+            receiver_->forget(ref.key);
+        }
         const std::lock_guard lock(mutex_);
         remembered_.erase(ref.key.value);
         outputMissing_.erase(ref.key.value);

@@ -18,6 +18,8 @@
 #include "backends/diracx/DiracxJdl.h"
 #include "backends/diracx/DiracxSandbox.h"
 #include "backends/diracx/DiracxStates.h"
+#include "backends/diracx/LiveLog.h"
+#include "backends/diracx/LiveLogReceiver.h"
 #include "bridge/folder/JobFolders.h"
 
 namespace gridbridge {
@@ -36,12 +38,14 @@ public:
     using Teller = std::function<void(const std::string&)>;
 
     /// As all backends are made; jobs' files belong to the service. `folders`, `runner` and `clock`
-    /// must outlive it. Throws std::invalid_argument where `config` has no usable url.
+    /// must outlive it. Throws std::invalid_argument where `config` has no usable url. `live`:
+    /// where it listens for the logs of running jobs; see LiveLogReceiver.
     DiracxBackend(const DiracxConfig& config, const std::string& runAs, folder::JobFolders& folders,
-                  ProcessRunner& runner, Clock& clock, Teller tell);
+                  ProcessRunner& runner, Clock& clock, Teller tell, const LiveLogConfig& live = {});
     /// With `transport` to the DiracX.
     DiracxBackend(DiracxConfig config, std::unique_ptr<http::Transport> transport,
-                  folder::JobFolders& folders, ProcessRunner& runner, Clock& clock, Teller tell);
+                  folder::JobFolders& folders, ProcessRunner& runner, Clock& clock, Teller tell,
+                  const LiveLogConfig& live = {});
 
     Capabilities capabilities() const override;
     Result<void> probe(const CallContext& ctx) override;
@@ -115,8 +119,12 @@ private:
     Result<CollectOutcome> collectOne(const CallContext& ctx, const JobRef& ref);
     Result<CollectOutcome> fetch(const CallContext& ctx, const JobRef& ref, std::int64_t id,
                                  const Observation& seen);
+    /// With what was shown of its log before.
+    Result<CollectOutcome> sync(const CallContext& ctx, const JobRef& ref, const Observation& seen);
     Result<CollectOutcome> unpack(const CallContext& ctx, const JobRef& ref,
-                                  const std::string& sandbox);
+                                  const std::string& sandbox, const Observation& seen);
+    /// Asks the job's script to end; false: it would not hear of it.
+    Result<bool> askToEnd(const JobRef& ref);
     /// Whether nothing has come for so long that nothing will.
     bool hasWaited(const std::string& key);
     void addExitCodes(std::vector<Observation>& seen, std::span<const JobRef> refs);
@@ -130,6 +138,8 @@ private:
     std::unique_ptr<http::Transport> transport_;
     DiracTokens tokens_;
     DiracxClient client_;
+    LiveLog liveLog_;
+    std::unique_ptr<LiveLogReceiver> receiver_;  ///< Null: nothing listens.
     std::mutex mutex_;
     std::map<std::string, Remembered> remembered_;     ///< By key.
     std::map<std::string, SteadyTime> outputMissing_;  ///< By key, since when.

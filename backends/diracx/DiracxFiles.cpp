@@ -1,6 +1,7 @@
 // What goes to DIRAC with a job, and what comes back.
 #include <algorithm>
 #include <filesystem>
+#include <iterator>
 #include <memory>
 
 #include "backends/api/CarriedFiles.h"
@@ -52,6 +53,13 @@ Result<std::vector<SandboxFile>> DiracxBackend::filesFor(const BatchJob& job) {
     }
     if (auto added = addPut({job.key, job.account}, files); !added) {
         return added.error();
+    }
+    if (receiver_) {
+        auto live = receiver_->filesFor(job.key);
+        if (!live) {
+            return live.error();
+        }
+        std::move(live->begin(), live->end(), std::back_inserter(files));
     }
     return files;
 }
@@ -216,8 +224,16 @@ bool DiracxBackend::hasWaited(const std::string& key) {
     return now >= outputMissing_.emplace(key, now).first->second + kGrace;
 }
 
+Result<CollectOutcome> DiracxBackend::sync(const CallContext& ctx, const JobRef& ref,
+                                           const Observation& seen) {
+    if (const auto settled = liveLog_.settle(ref, seen.run); !settled) {
+        return withoutEffect(settled.error());
+    }
+    return syncCarried(commands_, folders_, ref, ctx);
+}
+
 Result<CollectOutcome> DiracxBackend::unpack(const CallContext& ctx, const JobRef& ref,
-                                             const std::string& sandbox) {
+                                             const std::string& sandbox, const Observation& seen) {
     const std::unique_ptr<std::FILE, FileClose> file(std::tmpfile());
     if (!file) {
         return transientError("there is no room for a temporary file");
@@ -241,7 +257,7 @@ Result<CollectOutcome> DiracxBackend::unpack(const CallContext& ctx, const JobRe
             return folders_.append(folder, "out/" + name, offset, bytes);
         });
     if (unpacked) {
-        return syncCarried(commands_, folders_, ref, ctx);
+        return sync(ctx, ref, seen);
     }
     for (const auto& name : begun) {
         // What of the log and the status has come may be all that anybody will know of the job.
@@ -259,7 +275,7 @@ Result<CollectOutcome> DiracxBackend::fetch(const CallContext& ctx, const JobRef
         return withoutEffect(sandbox.error());
     }
     if (!sandbox->empty()) {
-        auto unpacked = unpack(ctx, ref, *sandbox);
+        auto unpacked = unpack(ctx, ref, *sandbox, seen);
         if (!unpacked && unpacked.error().kind == ErrorKind::Permanent) {
             tell_("of the job " + ref.key.value + ": " + unpacked.error().message);
             return CollectOutcome::Never;
@@ -277,7 +293,7 @@ Result<CollectOutcome> DiracxBackend::fetch(const CallContext& ctx, const JobRef
             return withoutEffect(told.error());
         }
     }
-    return syncCarried(commands_, folders_, ref, ctx);
+    return sync(ctx, ref, seen);
 }
 
 Result<CollectOutcome> DiracxBackend::collectOne(const CallContext& ctx, const JobRef& ref) {
@@ -296,8 +312,7 @@ Result<CollectOutcome> DiracxBackend::collectOne(const CallContext& ctx, const J
         return transientError("DIRAC has no history of the job");
     }
     const auto seen = observationOf(*job, pastOf(*job));
-    return seen.started ? fetch(ctx, ref, job->id, seen)
-                        : syncCarried(commands_, folders_, ref, ctx);
+    return seen.started ? fetch(ctx, ref, job->id, seen) : sync(ctx, ref, seen);
 }
 
 std::vector<Result<CollectOutcome>> DiracxBackend::collect(const CallContext& ctx,

@@ -31,16 +31,59 @@ gb_say() {
 gb_size() { wc -c <"out/$1"; }
 gb_is_file() { [ -f "out/$1" ] && [ ! -L "out/$1" ]; }
 
+# The live log: `# URL MILLISECONDS` in the file that tells curl the token, which is in no argument. An answer says
+# what the bridge has of this log, and what else is to be done; one of anybody else, as of a proxy, says nothing.
+gb_live() {
+  local url period pause run offset=0 size answer full=
+  set +m
+  exec >/dev/null 2>&1
+  command -v curl || return
+  IFS=' ' read -r answer url period <in/live
+  run=$(od -An -N8 -tx1 /dev/urandom | tr -d ' \n')
+  pause=$period
+  while kill -0 $$; do
+    size=0
+    [ -n "$full" ] || ! gb_is_file log || size=$(($(gb_size log)))
+    [ "$size" -gt "$offset" ] || size=$offset
+    [ $((size - offset)) -le 65536 ] || size=$((offset + 65536))
+    answer=$(
+      { [ "$size" -eq "$offset" ] || tail -c "+$((offset + 1))" out/log | head -c "$((size - offset))"; } |
+        curl -q -s -g -m 15 -K in/live -H 'Expect:' -H 'Content-Type: application/octet-stream' \
+          --data-binary @- -w ' %{http_code}' "$url?run=$run&offset=$offset" | head -c 200
+    )
+    if [[ $answer =~ ^([0-9]+)(( [a-z]+)*)' '(200|409|507)$ ]]; then
+      offset=${BASH_REMATCH[1]} pause=$period
+      [[ "${BASH_REMATCH[2]} " != *' cancel '* ]] || : >>in/cancel
+      [[ "${BASH_REMATCH[2]} " != *' full '* ]] || full=1
+      [[ $answer != *' 200' ]] || [ -n "$full" ] || [ $(($(gb_size log) - offset)) -lt 65536 ] || continue
+    elif [ "$answer" = 'gone 410' ]; then
+      kill -TERM "$gb_job"
+      return
+    else
+      pause=$((pause * 2 < 60000 ? pause * 2 : 60000))
+    fi
+    sleep "$((pause / 1000)).$(printf '%03d' $((pause % 1000)))" || sleep 5
+  done
+}
+
 trap '[ -z "$gb_job" ] || kill -TERM "$gb_job" 2>/dev/null' TERM INT HUP
-gb_job=
+gb_job= gb_poster=
 bash --noprofile --norc in/loader.sh &
 gb_job=$!
+[ ! -f in/live ] || {
+  set -m
+  gb_live &
+  gb_poster=$!
+  set +m
+}
 while
   wait "$gb_job"
   gb_code=$?
   kill -0 "$gb_job" 2>/dev/null
 do :; done
 trap '' TERM INT HUP
+# What it has not sent comes with the other files.
+[ -z "$gb_poster" ] || { kill -KILL -- "-$gb_poster"; wait "$gb_poster"; } 2>/dev/null
 
 echo "$gb_code" >"$gb_top/exit"
 if gb_is_file log && [ $(($(gb_size log))) -gt $((gb_left / 2)) ]; then

@@ -1,0 +1,220 @@
+#include "backends/diracx/LiveLog.h"
+
+#include <algorithm>
+#include <charconv>
+#include <sstream>
+
+#include "backends/api/SharedFolder.h"
+
+namespace gridbridge {
+namespace {
+
+constexpr const char* kRunsName = "live-runs";
+constexpr const char* kCancelName = "in/cancel";
+constexpr std::size_t kMostRuns = 4;
+constexpr std::size_t kMostNote = 4096;
+
+folder::FolderRef folderOf(const SubmissionKey& key) {
+    return {key, ""};
+}
+
+std::string nameOf(const std::string& run) {
+    return "live-" + run;
+}
+
+/// Of a file: its bytes from the offset.
+Result<folder::ReadChunk> readOne(folder::JobFolders& folders, folder::ReadRequest request) {
+    return std::move(folders.read(std::span(&request, 1)).front());
+}
+
+}  // namespace
+
+bool LiveLog::Runs::has(const std::string& name) const {
+    return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+bool LiveLog::Runs::isGiven(int run) const {
+    return std::any_of(given.begin(), given.end(),
+                       [run](const auto& each) { return each.first == run; });
+}
+
+std::string LiveLog::Runs::of(int run) const {
+    for (const auto& [number, name] : given) {
+        if (number == run) {
+            return name;
+        }
+    }
+    // Whoever was heard before a text that was given belongs to a run that is over.
+    const bool isNew = !names.empty() && (given.empty() || given.back().second != names.back());
+    return isNew ? names.back() : "";
+}
+
+Result<LiveLog::Runs> LiveLog::runsOf(const folder::FolderRef& folder) {
+    const auto note = readOne(folders_, {folder, kRunsName, 0, kMostNote});
+    if (!note) {
+        return note.error();
+    }
+    Runs runs;
+    runs.size = note->size;
+    std::istringstream lines(note->bytes);
+    for (std::string line; std::getline(lines, line);) {
+        const auto space = line.find(' ');
+        int number = 0;
+        if (line.starts_with('=') && space != std::string::npos) {
+            std::from_chars(line.data() + 1, line.data() + space, number);
+            runs.given.emplace_back(number, line.substr(space + 1));
+        } else {
+            runs.names.push_back(line);
+        }
+    }
+    return runs;
+}
+
+Result<void> LiveLog::note(const folder::FolderRef& folder, const Runs& runs,
+                           const std::string& line) {
+    return folders_.append(folder, std::string("out/") + kRunsName, runs.size, line + "\n");
+}
+
+Result<LiveLog::Taken> LiveLog::take(const Post& post) {
+    const std::lock_guard lock(mutex_);
+    const auto folder = folderOf(post.key);
+    const std::vector<folder::ReadRequest> reads{{folder, std::string("in/") + kLoaderName, 0, 0},
+                                                 {folder, std::string("in/") + kFetchedName, 0, 0},
+                                                 {folder, kCancelName, 0, 0},
+                                                 {folder, nameOf(post.run), 0, 0}};
+    const auto there = folders_.read(reads);
+    for (const auto& each : there) {
+        if (!each) {
+            return each.error();
+        }
+    }
+    if (!there[0]->exists || there[1]->exists || settled_.contains(post.key.value)) {
+        return Taken{};
+    }
+    const auto runs = runsOf(folder);
+    if (!runs) {
+        return runs.error();
+    }
+    if (!runs->has(post.run)) {
+        if (runs->names.size() >= kMostRuns) {
+            return Taken{.outcome = Outcome::Stranger};
+        }
+        if (auto noted = note(folder, *runs, post.run); !noted) {
+            return noted.error();
+        }
+    }
+    Taken taken{Outcome::Taken, there[3]->size, there[2]->exists};
+    if (post.offset != taken.size) {
+        taken.outcome = Outcome::Elsewhere;
+        return taken;
+    }
+    const auto room = static_cast<std::size_t>(std::max<std::int64_t>(kMost - taken.size, 0));
+    const auto bytes = post.bytes.substr(0, room);
+    if (bytes.empty()) {
+        return taken;
+    }
+    if (auto kept = folders_.append(folder, "out/" + nameOf(post.run), taken.size, bytes); !kept) {
+        return kept.error();
+    }
+    taken.size += static_cast<std::int64_t>(bytes.size());
+    return taken;
+}
+
+Result<bool> LiveLog::isHeard(const JobRef& ref) {
+    const std::lock_guard lock(mutex_);
+    const auto runs = runsOf(folderOf(ref.key));
+    return runs ? Result<bool>(!runs->names.empty()) : runs.error();
+}
+
+Result<std::optional<LogChunk>> LiveLog::read(const LogRequest& request) {
+    const std::lock_guard lock(mutex_);
+    const auto folder = folderOf(request.ref.key);
+    const auto runs = runsOf(folder);
+    const auto fetched = readOne(folders_, {folder, std::string("in/") + kFetchedName, 0, 0});
+    if (!runs || !fetched) {
+        return !runs ? runs.error() : fetched.error();
+    }
+    const auto name = runs->of(request.run);
+    if (name.empty() || fetched->exists || request.source != LogSource::Job) {
+        return std::optional<LogChunk>();
+    }
+    if (!runs->isGiven(request.run)) {
+        if (auto noted = note(folder, *runs, "=" + std::to_string(request.run) + " " + name);
+            !noted) {
+            return noted.error();
+        }
+    }
+    auto text = readOne(folders_, {folder, nameOf(name), request.offset, request.limit});
+    if (!text) {
+        return text.error();
+    }
+    // Without its size: a power failure may have shortened it, and the node then sends it again.
+    return std::optional(LogChunk{.bytes = std::move(text).value().bytes, .status = {}});
+}
+
+Result<std::string> LiveLog::readUpTo(const folder::FolderRef& folder, const std::string& name,
+                                      std::int64_t most) {
+    auto text = readOne(folders_, {folder, name, 0, static_cast<std::size_t>(most)});
+    return text ? Result<std::string>(std::move(text).value().bytes) : text.error();
+}
+
+Result<void> LiveLog::replace(const folder::FolderRef& folder, const std::string& log) {
+    if (auto written = folders_.append(folder, "out/log", 0, log); !written) {
+        return written;
+    }
+    constexpr std::int64_t kMostStatus = 4097;
+    auto status = readUpTo(folder, "status", kMostStatus);
+    if (!status || status->empty()) {
+        return status ? Result<void>() : status.error();
+    }
+    // It tells when the log is whole.
+    constexpr std::string_view kLine = "\nlog_bytes=";
+    auto text = std::move(status).value();
+    const auto at = text.find(kLine);
+    if (at == std::string::npos) {
+        return {};
+    }
+    const auto number = at + kLine.size();
+    text.replace(number, text.find('\n', number) - number, std::to_string(log.size()));
+    return folders_.append(folder, "out/status", 0, text);
+}
+
+Result<void> LiveLog::settle(const JobRef& ref, int run) {
+    const std::lock_guard lock(mutex_);
+    const auto folder = folderOf(ref.key);
+    const auto runs = runsOf(folder);
+    if (!runs) {
+        return runs.error();
+    }
+    const auto name = runs->of(run);
+    if (runs->names.empty()) {
+        return {};
+    }
+    settled_.insert(ref.key.value);
+    auto live = name.empty() ? Result<std::string>("") : readUpTo(folder, nameOf(name), kMost);
+    // No job's text is longer than that of two, and a line.
+    auto log = readUpTo(folder, "log", 2 * kMost);
+    if (!live || !log) {
+        return !live ? live.error() : log.error();
+    }
+    if (log->starts_with(*live)) {
+        return {};
+    }
+    auto text = std::move(live).value();
+    if (!text.starts_with(*log)) {
+        const auto from = std::min(text.size(), log->size());
+        const auto rest = log->substr(from);
+        text += std::string(text.ends_with('\n') ? "" : "\n") +
+                "\x1b[0;33mWARNING: the log that came with the end of the job does not begin with "
+                "what is above; what follows is the rest of it\x1b[0;m\n" +
+                rest;
+    }
+    return replace(folder, text);
+}
+
+void LiveLog::forget(const SubmissionKey& key) {
+    const std::lock_guard lock(mutex_);
+    settled_.erase(key.value);
+}
+
+}  // namespace gridbridge

@@ -37,7 +37,7 @@ std::string listOf(const std::vector<std::string>& texts) {
 using Attributes = std::vector<std::pair<std::string, std::string>>;
 
 /// What not every job asks for.
-Attributes placement(const DiracxConfig& config, const BatchJob& job) {
+Attributes placement(const DiracJobConfig& config, const BatchJob& job) {
     Attributes all;
     const auto addList = [&](const char* name, const std::vector<std::string>& texts) {
         if (!texts.empty()) {
@@ -59,7 +59,7 @@ Attributes placement(const DiracxConfig& config, const BatchJob& job) {
     return all;
 }
 
-std::int64_t cpuTime(const DiracxConfig& config, const BatchJob& job, WallTime now) {
+std::int64_t cpuTime(const DiracJobConfig& config, const BatchJob& job, WallTime now) {
     const std::chrono::seconds run = runTime(job, now);
     const auto scaled = std::ceil(static_cast<double>(run.count()) * config.cpuTimeFactor);
     constexpr double kMost = 1e9;
@@ -93,7 +93,7 @@ std::vector<std::string> diracxOutputs(const BatchJob& job) {
     return names;
 }
 
-Result<std::string> diracxJdl(const DiracxConfig& config, const BatchJob& job,
+Result<std::string> diracxJdl(const DiracJobConfig& config, const BatchJob& job,
                               const std::vector<std::string>& sandboxes, WallTime now) {
     const auto group = diracxGroup(job.key);
     if (!isDiracxWord(job.key.value) || !isDiracxWord(group) || group.size() > kLongestGroup) {
@@ -123,7 +123,7 @@ Result<std::string> diracxJdl(const DiracxConfig& config, const BatchJob& job,
     return jdl;
 }
 
-std::string unusualInJdl(const DiracxConfig& config, const BatchJob& job) {
+std::string unusualInJdl(const DiracJobConfig& config, const BatchJob& job) {
     std::string text = config.jobType == "User" ? "" : "JobType = " + quoted(config.jobType);
     for (const auto& [name, value] : placement(config, job)) {
         text.append(text.empty() ? "" : ", ").append(name).append(" = ").append(value);

@@ -9,10 +9,8 @@
 
 namespace gridbridge {
 
-struct DiracxConfig {
-    std::string url = {};                    ///< Of the DiracX, as a browser shows it.
-    std::filesystem::path caFile = {};       ///< Trusted besides the system's authorities.
-    std::filesystem::path credentials = {};  ///< The credential file of a login.
+/// What all jobs of a backend have in common at DIRAC.
+struct DiracJobConfig {
     std::string jobType = "User";
     double cpuTimeFactor = 1;  ///< CPUTime for each second that a job may run.
     std::vector<std::string> sites = {};
@@ -20,6 +18,13 @@ struct DiracxConfig {
     std::vector<std::string> tags = {};
     std::string platform = {};  ///< Empty: none, for DiracX refuses jobs that name one.
     bool rerunsAllowed = false;
+    bool operator==(const DiracJobConfig&) const = default;
+};
+
+struct DiracxConfig : DiracJobConfig {
+    std::string url = {};                    ///< Of the DiracX, as a browser shows it.
+    std::filesystem::path caFile = {};       ///< Trusted besides the system's authorities.
+    std::filesystem::path credentials = {};  ///< The credential file of a login.
     bool operator==(const DiracxConfig&) const = default;
 };
 
@@ -35,11 +40,11 @@ std::vector<std::string> diracxOutputs(const BatchJob& job);
 
 /// `sandboxes`: by the names that DiracX gave them. Nothing that a user wrote is in it. Permanent
 /// where something in it is not of the fixed alphabet, or too long.
-Result<std::string> diracxJdl(const DiracxConfig& config, const BatchJob& job,
+Result<std::string> diracxJdl(const DiracJobConfig& config, const BatchJob& job,
                               const std::vector<std::string>& sandboxes, WallTime now);
 
 /// What this job asks for that not every job does: for a refusal, which does not say why. Empty =
 /// nothing.
-std::string unusualInJdl(const DiracxConfig& config, const BatchJob& job);
+std::string unusualInJdl(const DiracJobConfig& config, const BatchJob& job);
 
 }  // namespace gridbridge

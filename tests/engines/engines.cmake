@@ -58,6 +58,8 @@ add_test(NAME engine.diracx.old COMMAND "${CMAKE_COMMAND}" -E env DIRACX_ENGINE_
   $<TARGET_FILE:diracx_engine_test> --gtest_filter=-*Fault.*)
 set_tests_properties(engine.diracx.old PROPERTIES LABELS engine TIMEOUT 600 SKIP_RETURN_CODE 77)
 
+engine_test(diraccli DiracCli)
+
 # Container runtimes: jobs of the local backend in them.
 add_executable(container_engine_test engines/EngineMain.cpp engines/Engine.cpp engines/ContainerEngine.cpp
   engines/ContainerEngineTest.cpp engines/ApptainerEngineTest.cpp e2e/LocalBackend.cpp e2e/Program.cpp e2e/Service.cpp)

@@ -78,6 +78,20 @@ DIRAC
 }
 Systems
 {
+  Accounting
+  {
+    URLs
+    {
+      DataStore = https://localhost:$port/Accounting/TornadoDataStore
+    }
+  }
+  ResourceStatus
+  {
+    URLs
+    {
+      ResourceStatus = https://localhost:$port/ResourceStatus/TornadoResourceStatus
+    }
+  }
   WorkloadManagement
   {
     URLs
@@ -125,9 +139,10 @@ Resources
     SandboxSE
     {
       BackendType = DISET
+      AccessProtocols = https
       AccessProtocol.1
       {
-        Plugin = DIP
+        PluginName = DIP
         Protocol = https
         Host = localhost
         Port = $port

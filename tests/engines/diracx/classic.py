@@ -140,8 +140,16 @@ class Calls:
         answer = self.api.call("GET", "/api/jobs/sandbox?" + urllib.parse.urlencode({"pfn": name}), who=self.who)
         return self.api.transfer(answer["url"])
 
-    def ping(self):
-        return {}
+    # -- Accounting --------------------------------------------------------
+
+    def commitRegisters(self, entries):
+        return None
+
+    # -- ResourceStatus: of the one storage element ------------------------
+
+    def select(self, table, conditions):
+        return [["SandboxSE", "StorageElement", f"{kind}Access", "Active", "all"]
+                for kind in ("Read", "Write", "Check", "Remove")]
 
 
 class Service(http.server.BaseHTTPRequestHandler):

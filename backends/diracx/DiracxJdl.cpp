@@ -75,6 +75,10 @@ bool isDiracxWord(std::string_view text) {
            text.find('|') == std::string_view::npos;
 }
 
+bool isDiracPath(std::string_view text) {
+    return isPlain(text) && text.find('|') == std::string_view::npos;
+}
+
 std::string diracxGroup(const SubmissionKey& key) {
     auto group = key.value;
     for (int i = 0; i < 2; ++i) {

@@ -31,6 +31,9 @@ struct DiracxConfig : DiracJobConfig {
 /// Whether it may stand in a JDL: of a fixed alphabet, and it begins with a letter.
 bool isDiracxWord(std::string_view text);
 
+/// The same of the path of a file.
+bool isDiracPath(std::string_view text);
+
 /// The JobGroup of all jobs of the installation whose job this is: the key without its last two
 /// numbers.
 std::string diracxGroup(const SubmissionKey& key);

@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include "backends/command/CommandBackend.h"
+#include "backends/diraccli/DiracCliBackend.h"
 #include "backends/diracx/DiracxBackend.h"
 #include "backends/htcondor/HTCondorBackend.h"
 #include "backends/local/LocalBackend.h"
@@ -84,10 +85,18 @@ const std::vector<BackendType>& backendTypes() {
          .make = make<DiracxBackend, &BackendConfig::diracx>,
          .take = takeDiracx,
          .changes = changesOfDiracx,
-         .resources = resourcesOfDiracx,
+         .resources = resourcesOfDirac,
          .onThisMachine = false,
          .scheduler = "DiracX",
          .keysToSee = "url, tls_ca_file and credentials"},
+        {.name = "dirac-cli",
+         .make = make<DiracCliBackend, &BackendConfig::diracCli>,
+         .take = takeDiracCli,
+         .changes = changesOfDiracCli,
+         .resources = resourcesOfDirac,
+         .onThisMachine = false,
+         .scheduler = "DIRAC",
+         .keysToSee = "bin_dir, command_environment and proxy"},
     };
     return types;
 }

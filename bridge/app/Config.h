@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "backends/command/CommandTemplates.h"
+#include "backends/diraccli/DiracCommands.h"
 #include "backends/diracx/DiracxJdl.h"
 #include "backends/htcondor/HTCondorCommands.h"
 #include "backends/slurm/SlurmCommands.h"
@@ -81,9 +82,11 @@ struct BackendConfig {
     HTCondorConfig htcondor = {};
     CommandConfig command = {};
     DiracxConfig diracx = {};
+    DiracCliConfig diracCli = {};
+    bool isDirac() const { return type == "diracx" || type == "dirac-cli"; }
     /// The nodes see the work folder.
     bool sharesFolder() const {
-        return type != "diracx" && (type != "htcondor" || !copiesFiles(htcondor));
+        return !isDirac() && (type != "htcondor" || !copiesFiles(htcondor));
     }
     bool operator==(const BackendConfig&) const = default;
 };

@@ -26,8 +26,11 @@ struct KnownKey {
     SectionKind section;
     std::string_view name;
     ValueKind kind;
-    std::string_view example;    ///< The right-hand side of an example.
-    std::string_view type = {};  ///< The only type of backends that has it; empty = several have.
+    std::string_view example;  ///< The right-hand side of an example.
+    /// The only types of backends that have it, with blanks between; empty = nothing to say so.
+    std::string_view type = {};
+
+    bool isOf(std::string_view backendType) const;
 };
 
 /// Every key there is; docs/configuration.md explains each.

@@ -180,8 +180,10 @@ TEST_F(BackendConfigErrors, AKeyOfHTCondor) {
                 ElementsAre(here + "schedd: is for type = \"htcondor\" only; remove it"));
     EXPECT_THAT(
         asBackend("type = \"local\"\nwork_dir = \"/w\"\nrun_as = \"ci\"\nbin_dir = \"/b\"\n"),
-        ElementsAre(here + "bin_dir: is for type = \"slurm\", \"htcondor\" and \"command\" only; "
-                           "remove it"));
+        ElementsAre(
+            here +
+            "bin_dir: is for type = \"slurm\", \"htcondor\", \"command\" and \"dirac-cli\" only; "
+            "remove it"));
     EXPECT_THAT(asBackend(htcondor + "schedd = \"-pool\"\n"),
                 ElementsAre(here + "schedd: is not a name of a schedd; write it as condor_status "
                                    "-schedd shows it"));

@@ -59,6 +59,7 @@ add_test(NAME engine.diracx.old COMMAND "${CMAKE_COMMAND}" -E env DIRACX_ENGINE_
 set_tests_properties(engine.diracx.old PROPERTIES LABELS engine TIMEOUT 600 SKIP_RETURN_CODE 77)
 
 engine_test(diraccli DiracCli)
+set_tests_properties(engine.diraccli PROPERTIES TIMEOUT 1500)  # Each genuine command takes a second of a processor.
 
 # Container runtimes: jobs of the local backend in them.
 add_executable(container_engine_test engines/EngineMain.cpp engines/Engine.cpp engines/ContainerEngine.cpp

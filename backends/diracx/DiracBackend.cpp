@@ -354,6 +354,19 @@ std::vector<Result<LogChunk>> DiracBackend::readLogs(const CallContext&,
     return readSharedLogs(folders_, requests);
 }
 
+std::vector<DiracxKill> DiracBackend::unwanted(const Known& known, bool onlyWaiting) {
+    std::vector<DiracxKill> kills;
+    for (const auto& [key, jobs] : known.jobs) {
+        for (const auto& job : jobs) {
+            if (!isDiracxFinal(job.status) && (!onlyWaiting || isDiracxWaiting(job.status))) {
+                kills.push_back(killOf(job, known.serverNow, kDiracxNotWanted));
+                markKill(key, kDiracxNotWanted);
+            }
+        }
+    }
+    return kills;
+}
+
 DiracBackend::Killed DiracBackend::killAll(const CallContext& ctx, std::span<const JobRef> refs,
                                            bool onlyWaiting) {
     Killed killed;
@@ -367,15 +380,7 @@ DiracBackend::Killed DiracBackend::killAll(const CallContext& ctx, std::span<con
             return killed;
         }
         killed.known = std::move(known).value();
-        std::vector<DiracxKill> kills;
-        for (const auto& [key, jobs] : killed.known.jobs) {
-            for (const auto& job : jobs) {
-                if (!isDiracxFinal(job.status) && (!onlyWaiting || isDiracxWaiting(job.status))) {
-                    kills.push_back(killOf(job, killed.known.serverNow, kDiracxNotWanted));
-                    markKill(key, kDiracxNotWanted);
-                }
-            }
-        }
+        auto kills = unwanted(killed.known, onlyWaiting);
         const auto states = kill(ctx, kills);
         if (!states) {
             killed.error = states.error();

@@ -140,6 +140,7 @@ private:
     static DiracxKill killOf(const DiracxJob& job, WallTime serverNow, const char* why);
     Result<std::map<std::int64_t, std::string>> kill(const CallContext& ctx,
                                                      const std::vector<DiracxKill>& kills);
+    std::vector<DiracxKill> unwanted(const Known& known, bool onlyWaiting);
     /// Whatever of these jobs is not over, or waits, in as many tries as that may need.
     Killed killAll(const CallContext& ctx, std::span<const JobRef> refs, bool onlyWaiting);
     /// Of one key there is to be one job.

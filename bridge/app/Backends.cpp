@@ -50,6 +50,28 @@ std::unique_ptr<Backend> make(const BackendConfig& backend, const BackendUses& u
                                        uses.clock, uses.tell);
 }
 
+BackendType diracxType() {
+    return {.name = "diracx",
+            .make = make<DiracxBackend, &BackendConfig::diracx>,
+            .take = takeDiracx,
+            .changes = changesOfDiracx,
+            .resources = resourcesOfDirac,
+            .onThisMachine = false,
+            .scheduler = "DiracX",
+            .keysToSee = "url, tls_ca_file and credentials"};
+}
+
+BackendType diracCliType() {
+    return {.name = "dirac-cli",
+            .make = make<DiracCliBackend, &BackendConfig::diracCli>,
+            .take = takeDiracCli,
+            .changes = changesOfDiracCli,
+            .resources = resourcesOfDirac,
+            .onThisMachine = false,
+            .scheduler = "DIRAC",
+            .keysToSee = "bin_dir, command_environment and proxy"};
+}
+
 }  // namespace
 
 const std::vector<BackendType>& backendTypes() {
@@ -81,22 +103,8 @@ const std::vector<BackendType>& backendTypes() {
          .resources = resourcesOfCommand,
          .scheduler = "the batch system",
          .keysToSee = "bin_dir, command_environment and status"},
-        {.name = "diracx",
-         .make = make<DiracxBackend, &BackendConfig::diracx>,
-         .take = takeDiracx,
-         .changes = changesOfDiracx,
-         .resources = resourcesOfDirac,
-         .onThisMachine = false,
-         .scheduler = "DiracX",
-         .keysToSee = "url, tls_ca_file and credentials"},
-        {.name = "dirac-cli",
-         .make = make<DiracCliBackend, &BackendConfig::diracCli>,
-         .take = takeDiracCli,
-         .changes = changesOfDiracCli,
-         .resources = resourcesOfDirac,
-         .onThisMachine = false,
-         .scheduler = "DIRAC",
-         .keysToSee = "bin_dir, command_environment and proxy"},
+        diracxType(),
+        diracCliType(),
     };
     return types;
 }

@@ -5,7 +5,7 @@
 #   diraccli.sh up DIR             as diracx.sh; and a service that takes the commands' calls, and DIR/dirac.cfg, DIR/proxy.pem
 #   diraccli.sh down DIR           stop all daemons
 #   diraccli.sh status DIR         one line per daemon
-#   diraccli.sh proxy DIR FILE [USER [GROUP [SECONDS]]]   another proxy: bridge, user, a day when nothing is said
+#   diraccli.sh proxy DIR FILE [USER [GROUP]]   another proxy for a day: of bridge and user when nothing is said
 #   diraccli.sh fault DIR KIND [OPTION...]   as diracx.sh; calls of the service are named 'RPC METHOD'
 #
 # Clients: . DIR/env.sh  has also DIRACSYSCONFIG, X509_USER_PROXY, X509_CERT_DIR and DIRAC_ENGINE_BIN, the commands' folder.
@@ -54,16 +54,15 @@ make_environment() { # what is built here needs what is not, and finds it in PAT
         "$ROOT/bin/python" -c 'import DIRAC.Interfaces.API.Dirac'
 }
 
-proxy() { # FILE USER GROUP SECONDS
-    local file=$1 user=${2:-bridge} group=${3:-user} days seconds=${4:-86400} name=$DIR/ca/proxy-$BASHPID
-    days=$((seconds < 0 ? -1 : 1))
+proxy() { # FILE USER GROUP
+    local file=$1 user=${2:-bridge} group=${3:-user} name=$DIR/ca/proxy-$BASHPID
     [[ -f $DIR/ca/$user.pem ]] || make_certificate "$user" "/O=Engine/CN=$user" extendedKeyUsage=clientAuth
     printf 'keyUsage=critical,digitalSignature\nproxyCertInfo=critical,language:id-ppl-inheritAll\n%s\n' \
-        "${group:+1.2.42.42=ASN1:IA5STRING:$group}" >"$name.ext"
+        "1.2.42.42=ASN1:IA5STRING:$group" >"$name.ext"
     {
         openssl req -newkey rsa:2048 -nodes -keyout "$name.key" -out "$name.csr" -subj "/O=Engine/CN=$user/CN=$BASHPID" &&
             openssl x509 -req -in "$name.csr" -CA "$DIR/ca/$user.pem" -CAkey "$DIR/ca/$user.key" -set_serial "$BASHPID" -sha256 \
-                -days "$days" -extfile "$name.ext" -out "$name.pem"
+                -days 1 -extfile "$name.ext" -out "$name.pem"
     } >/dev/null 2>&1 || die 1 "openssl makes no proxy"
     (umask 077 && cat "$name.pem" "$name.key" "$DIR/ca/$user.pem" >"$name.new") && mv "$name.new" "$file"
     rm -f "$name".*

@@ -58,7 +58,8 @@ add_test(NAME engine.diracx.old COMMAND "${CMAKE_COMMAND}" -E env DIRACX_ENGINE_
   $<TARGET_FILE:diracx_engine_test> --gtest_filter=-*Fault.*)
 set_tests_properties(engine.diracx.old PROPERTIES LABELS engine TIMEOUT 600 SKIP_RETURN_CODE 77)
 
-engine_test(diraccli DiracCli)
+engine_test(diraccli DiracCli engines/DiracCliFaultTest.cpp)
+engine_faults(diraccli 1)
 set_tests_properties(engine.diraccli PROPERTIES TIMEOUT 1500)  # Each genuine command takes a second of a processor.
 
 # Container runtimes: jobs of the local backend in them.

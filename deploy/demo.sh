@@ -1,26 +1,32 @@
 #!/bin/bash
 # The whole way once: a stand-in GitLab with a small project and a pipeline of ten jobs in three stages, the
 # service with its local backend, kill -9 in the middle, and a judgement of what GitLab recorded.
-# Argument: the slurm.conf of a cluster, or the condor_config of a pool, whose nodes see the temporary folder; then the jobs
-# run there.
+# Argument: the slurm.conf of a cluster, or the condor_config of a pool, whose nodes see the temporary folder; or `diracx`
+# or `arc`, for a private one of tests/engines, whose nodes see nothing of the service. Then the jobs run there: in the
+# configuration the line `backend` of the runner is another one.
+# DEMO_BUILD=   the folder of a finished build; empty = build/dev, which is brought up to date first
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . deploy/packages.sh
 
-install_packages "${build_packages[@]}"
-echo 'Building (build/dev)'
-cmake --preset dev >/dev/null
-cmake --build --preset dev --target gridbridge fakegitlab | tail -n 1
-bin=$PWD/build/dev/bridge/app/gridbridge
-fake=$PWD/build/dev/fakegitlab/fakegitlab
+build=${DEMO_BUILD:-}
+if [ -z "$build" ]; then
+    install_packages "${build_packages[@]}"
+    echo 'Building (build/dev)'
+    cmake --preset dev >/dev/null
+    cmake --build --preset dev --target gridbridge fakegitlab | tail -n 1
+    build=$PWD/build/dev
+fi
+bin=$build/bridge/app/gridbridge
+fake=$build/fakegitlab/fakegitlab
 
 demo=$(mktemp -d "${TMPDIR:-/tmp}/gridbridge-demo-XXXXXX")
 chmod 711 "$demo"
-account= gitlab= service=
+account= gitlab= service= engine=
 # Jobs outlive their service: when the demo is interrupted they are ended with their sessions.
 end_jobs() {
     local pid session
-    for pid in $(pgrep -f "$demo/work/"); do
+    for pid in $(pgrep -f "$demo/spool/"); do
         session=$(ps -o sess= -p "$pid") && pkill -KILL -s "${session// /}" || true
     done
 }
@@ -28,17 +34,18 @@ finish() {
     local code=$?
     for pid in $service $gitlab; do kill "$pid" 2>/dev/null || true; wait "$pid" 2>/dev/null || true; done
     end_jobs
+    if [ -n "$engine" ]; then "tests/engines/$1.sh" down "$engine"; fi
     if [ -n "$account" ]; then userdel "$account" 2>/dev/null || true; fi
     [ "$code" = 0 ] || { echo "--- the end of the service's log"; tail -n 20 "$demo/service.log" 2>/dev/null; }
     exit "$code"
 }
-trap finish EXIT
+trap 'finish "${1:-}"' EXIT
 trap 'exit 130' INT TERM HUP
 
 cp "$bin" "$demo/gridbridge"  # the account of the jobs must be able to run it, wherever this folder is
 bin=$demo/gridbridge
 mkdir -m 700 "$demo/state"
-mkdir "$demo/work"
+mkdir "$demo/spool" "$demo/spool/here"
 mkdir -m 1777 "$demo/cache"
 if [ "$(id -u)" = 0 ]; then
     account=gbdemo$$
@@ -48,19 +55,52 @@ if [ "$(id -u)" = 0 ]; then
 else
     how='trusted_jobs = true'
 fi
-type='type = "local"
-slots = 4'
+mkdir "$demo/jobs"
+cp deploy/demo/jobs/* "$demo/jobs"
 case ${1:-} in
-    '') ;;
-    *condor_config) type="type = \"htcondor\"
+    '') backend=here other= ;;
+    diracx)
+        backend=grid engine=$demo/engine
+        # No script says anything before its end, and a kill leaves nothing of it.
+        sed -i -e 's/^cancel_when.*/cancel_when = "Submitted as"/' -e 's/^log_contains.*/log_contains = ["Submitted as"]/' \
+            "$demo/jobs/cancelled.toml"
+        [ -z "$account" ] || cat >"$demo/jobs/alone.toml" <<C
+stage = "build"
+script = ["echo me \$(id -un)", "ls -A $demo/state && ls -A $demo/spool/grid && echo nothing of the service"]
+[expect]
+state = "success"
+log_contains = ["\nme $account\n", "\nnothing of the service\n"]
+C
+        tests/engines/diracx.sh up "$engine" ${account:+--run-as "$account" --hide "$demo/state:$demo/spool/grid"} >/dev/null
+        . "$engine/env.sh"
+        other="type = \"diracx\"
+url = \"$DIRACX_URL\"
+tls_ca_file = \"$DIRACX_CA_PATH\"
+credentials = \"$DIRACX_CREDENTIALS_PATH\"" ;;
+    arc)
+        backend=ce engine=$demo/engine
+        tests/engines/arc.sh up "$engine" >/dev/null
+        . "$engine/env.sh"
+        other="type = \"arc\"
+url = \"$ARC_URL\"
+tls_ca_file = \"$ARC_CA_FILE\"
+tls_cert_file = \"$ARC_CERT\"
+tls_key_file = \"$ARC_KEY\"" ;;
+    *condor_config)
+        backend=pool
+        other="type = \"htcondor\"
 condor_config = \"$1\"
 bin_dir = \"$(dirname "$(dirname "$1")")/bin\"
-submit_options = [\"request_memory = 64 MB\", \"request_disk = 64 MB\"]" ;;
-    *) type="type = \"slurm\"
-slurm_conf = \"$1\"" ;;
+submit_options = [\"request_memory = 64 MB\", \"request_disk = 64 MB\"]
+$how" ;;
+    *)
+        backend=cluster
+        other="type = \"slurm\"
+slurm_conf = \"$1\"
+$how" ;;
 esac
 
-"$fake" --folder deploy/demo/jobs --repositories deploy/demo/repositories --port-file "$demo/url" --until-done \
+"$fake" --folder "$demo/jobs" --repositories deploy/demo/repositories --port-file "$demo/url" --until-done \
     --allow-repeats 3 --update-interval 1 --results "$demo/results.json" --traces "$demo/traces" \
     >"$demo/gitlab.log" 2>&1 & gitlab=$!
 for _ in $(seq 100); do [ -s "$demo/url" ] && break; sleep 0.1; done
@@ -75,16 +115,24 @@ state_dir = "$demo/state"
 name = "demo"
 url = "$url"
 token = "glrt-fakegitlab"
-backend = "here"
+backend = "$backend"
 limit = 10
 cache_dir = "$demo/cache"
 allowed_projects = ["physics/detector"]
 
 [backends.here]
-$type
-work_dir = "$demo/work"
+type = "local"
+slots = 4
+work_dir = "$demo/spool/here"
 poll_interval = 1
 $how
+C
+[ "$backend" = here ] || cat >>"$demo/config.toml" <<C
+
+[backends.$backend]
+$other
+work_dir = "$demo/spool/$backend"
+poll_interval = 1
 C
 )
 "$bin" check --config "$demo/config.toml"

@@ -156,15 +156,11 @@ private:
     void submitNew(const CallContext& ctx, const DiracOwner& owner, std::span<const BatchJob> jobs,
                    const std::vector<std::size_t>& which, std::vector<Result<Submission>>& results);
 
-    /// Those whose files are not here yet.
-    std::vector<std::size_t> unfetched(std::span<const JobRef> refs,
-                                       std::vector<Result<CollectOutcome>>& results);
     /// What can be said without files; nothing = they are to be fetched.
     std::optional<Result<CollectOutcome>> withoutFiles(const CallContext& ctx, const JobRef& ref,
                                                        const Known& known);
     Result<CollectOutcome> afterFetch(const CallContext& ctx, const JobRef& ref,
                                       const Result<bool>& fetched, const DiracxJob& job);
-    Result<CollectOutcome> sync(const CallContext& ctx, const JobRef& ref);
     /// Whether nothing has come for so long that nothing will.
     bool hasWaited(const std::string& key);
     void addExitCodes(std::vector<Observation>& seen, std::span<const JobRef> refs);

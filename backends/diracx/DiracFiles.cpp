@@ -1,43 +1,21 @@
 // What goes to DIRAC with a job, and what comes back.
 #include <algorithm>
 #include <filesystem>
-#include <sstream>
 
+#include "backends/api/CarriedFiles.h"
 #include "backends/api/SharedFolder.h"
 #include "backends/diracx/DiracBackend.h"
 
 namespace gridbridge {
 namespace {
 
-/// In their order: what lies in `in/` besides `files` and our own notes.
-Result<std::vector<std::string>> namesPut(const std::filesystem::path& in,
-                                          const std::vector<SandboxFile>& files) {
-    std::set<std::string> other{kOwnerName, kOutputsName, kRemovedName, kDiracxWrapperName};
+/// What of `in/` was put there by nobody else.
+std::set<std::string> withNotes(const std::vector<SandboxFile>& files) {
+    std::set<std::string> names{kOwnerName, kOutputsName, kRemovedName, kDiracxWrapperName};
     for (const auto& file : files) {
-        other.insert(file.name);
+        names.insert(file.name);
     }
-    std::vector<std::string> names;
-    std::error_code error;
-    auto entry = std::filesystem::directory_iterator(in, error);
-    for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
-        auto name = entry->path().filename().string();
-        if (!other.contains(name)) {
-            names.push_back(std::move(name));
-        }
-    }
-    if (error && error != std::errc::no_such_file_or_directory) {
-        return transientError("what the job depends on cannot be listed: " + error.message());
-    }
-    std::sort(names.begin(), names.end());
     return names;
-}
-
-std::string linesOf(const std::vector<std::string>& names) {
-    std::string lines;
-    for (const auto& name : names) {
-        lines += name + "\n";
-    }
-    return lines;
 }
 
 }  // namespace
@@ -59,7 +37,7 @@ Result<std::vector<SandboxFile>> DiracBackend::filesFor(const BatchJob& job) {
 
 Result<void> DiracBackend::addPut(const folder::FolderRef& folder,
                                   std::vector<SandboxFile>& files) {
-    const auto names = namesPut(folders_.path(folder) / "in", files);
+    const auto names = namesPut(folders_.path(folder) / "in", withNotes(files));
     if (!names) {
         return names.error();
     }
@@ -112,7 +90,7 @@ Result<std::string> DiracBackend::prepare(const CallContext& ctx, const BatchJob
     const auto loader = std::find_if(files->begin(), files->end(),
                                      [](const auto& file) { return file.name == kLoaderName; });
     const std::vector<folder::StagedFile> staged{{kLoaderName, loader->content},
-                                                 {kOutputsName, linesOf(diracxOutputs(job))}};
+                                                 noteOf(kOutputsName, carriedOutputs(job))};
     if (const auto made = folders_.stage({job.key, job.account}, staged); !made) {
         return made.error();
     }
@@ -204,30 +182,13 @@ bool DiracBackend::hasWaited(const std::string& key) {
     return now >= outputMissing_.emplace(key, now).first->second + kGrace;
 }
 
-Result<CollectOutcome> DiracBackend::sync(const CallContext& ctx, const JobRef& ref) {
-    const auto path = folders_.path({ref.key, ref.account});
-    const auto said =
-        commands_.run({ref.account, syncCommand(path / "out", path / "in" / kFetchedName)}, ctx);
-    if (!said) {
-        return withoutEffect(said.error());
-    }
-    return said->exitCode == 0 ? Result<CollectOutcome>(CollectOutcome::Done)
-                               : transientError("sync: " + lastLineOf(said->err));
-}
-
 Result<std::set<std::string>> DiracBackend::wantedOf(const folder::FolderRef& folder) {
-    constexpr std::size_t kLongest = std::size_t{64} << 10U;
-    const std::vector<folder::ReadRequest> read{
-        {folder, std::string("in/") + kOutputsName, 0, kLongest}};
-    const auto chunk = std::move(folders_.read(read).front());
-    if (!chunk) {
-        return withoutEffect(chunk.error());
+    const auto listed = namesIn(folders_, folder, kOutputsName);
+    if (!listed) {
+        return withoutEffect(listed.error());
     }
     std::set<std::string> names{"log", "status", kDiracxBatchLog, kDiracxExitName};
-    std::istringstream lines(chunk->bytes);
-    for (std::string line; std::getline(lines, line);) {
-        names.insert(line);
-    }
+    names.insert(listed->begin(), listed->end());
     return names;
 }
 
@@ -276,7 +237,7 @@ std::optional<Result<CollectOutcome>> DiracBackend::withoutFiles(const CallConte
     if (pastOf(*job).started) {
         return std::nullopt;
     }
-    return sync(ctx, ref);
+    return syncCarried(commands_, folders_, ref, ctx);
 }
 
 Result<CollectOutcome> DiracBackend::afterFetch(const CallContext& ctx, const JobRef& ref,
@@ -300,34 +261,13 @@ Result<CollectOutcome> DiracBackend::afterFetch(const CallContext& ctx, const Jo
             return withoutEffect(told.error());
         }
     }
-    return sync(ctx, ref);
-}
-
-std::vector<std::size_t> DiracBackend::unfetched(std::span<const JobRef> refs,
-                                                 std::vector<Result<CollectOutcome>>& results) {
-    std::vector<folder::ReadRequest> markers;
-    for (const auto& ref : refs) {
-        markers.push_back({{ref.key, ref.account}, std::string("in/") + kFetchedName, 0, 0});
-    }
-    const auto fetched = folders_.read(markers);
-    std::vector<std::size_t> which;
-    for (std::size_t i = 0; i < refs.size(); ++i) {
-        if (!results[i].ok() || *results[i] != CollectOutcome::Done) {
-            continue;
-        }
-        if (!fetched[i]) {
-            results[i] = fetched[i].error();
-        } else if (!fetched[i]->exists) {
-            which.push_back(i);
-        }
-    }
-    return which;
+    return syncCarried(commands_, folders_, ref, ctx);
 }
 
 std::vector<Result<CollectOutcome>> DiracBackend::collect(const CallContext& ctx,
                                                           std::span<const JobRef> refs) {
     auto results = collectShared(folders_, refs);
-    const auto which = unfetched(refs, results);
+    const auto which = uncarried(folders_, refs, results);
     std::vector<JobRef> asked;
     for (const auto i : which) {
         asked.push_back(refs[i]);

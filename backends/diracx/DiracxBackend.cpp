@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "backends/api/CarriedFiles.h"
 #include "bridge/http/PocoTransport.h"
 
 namespace gridbridge {
@@ -105,7 +106,7 @@ Result<std::string> DiracxBackend::giveWrapper(const CallContext& ctx) {
 Result<std::vector<std::string>> DiracxBackend::giveFiles(const CallContext& ctx,
                                                           const BatchJob& job,
                                                           std::vector<SandboxFile> files) {
-    const auto packed = packSandbox(jobSandbox(std::move(files), diracxOutputs(job)));
+    const auto packed = packSandbox(jobSandbox(std::move(files), carriedOutputs(job)));
     if (!packed) {
         return packed.error();
     }

@@ -239,10 +239,7 @@ Observation observationOf(const DiracxJob& job, const DiracxPast& past) {
     if (phase == phases().end() || phase->second == Phase::Waiting) {
         seen.state = BatchState::Pending;
         seen.node.clear();
-        const auto run = seen.run > 1 ? "run " + std::to_string(seen.run) +
-                                            ", for DIRAC has put it back into its queue: "
-                                      : std::string();
-        seen.reason = run + waitsFor(job) + applicationOf(job);
+        seen.reason = waitsFor(job) + applicationOf(job);
         return seen;
     }
     seen.startedAt = job.startedAt;

@@ -4,6 +4,7 @@
 #include <limits>
 #include <stdexcept>
 
+#include "backends/arc/ArcBackend.h"
 #include "backends/command/CommandBackend.h"
 #include "backends/diraccli/DiracCliBackend.h"
 #include "backends/diracx/DiracxBackend.h"
@@ -11,6 +12,7 @@
 #include "backends/local/LocalBackend.h"
 #include "backends/simulated/SimulatedBackend.h"
 #include "backends/slurm/SlurmBackend.h"
+#include "bridge/app/ConfigArc.h"
 #include "bridge/app/ConfigCommand.h"
 #include "bridge/app/ConfigDiracx.h"
 #include "bridge/app/ConfigHTCondor.h"
@@ -72,10 +74,20 @@ BackendType diracCliType() {
             .keysToSee = "bin_dir, command_environment and proxy"};
 }
 
-}  // namespace
+BackendType arcType() {
+    return {.name = "arc",
+            .make = make<ArcBackend, &BackendConfig::arc>,
+            .take = takeArc,
+            .changes = changesOfArc,
+            .resources = resourcesOfArc,
+            .onThisMachine = false,
+            .scheduler = "ARC",
+            .keysToSee = "url, tls_ca_file, tls_cert_file and token_file"};
+}
 
-const std::vector<BackendType>& backendTypes() {
-    static const std::vector<BackendType> types{
+/// Those that this machine submits to itself, and those that need nobody else.
+std::vector<BackendType> typesHere() {
+    return {
         {.name = "local", .make = makeLocal},
         {.name = "simulated",
          .make = makeSimulated,
@@ -103,9 +115,17 @@ const std::vector<BackendType>& backendTypes() {
          .resources = resourcesOfCommand,
          .scheduler = "the batch system",
          .keysToSee = "bin_dir, command_environment and status"},
-        diracxType(),
-        diracCliType(),
     };
+}
+
+}  // namespace
+
+const std::vector<BackendType>& backendTypes() {
+    static const std::vector<BackendType> types = [] {
+        auto all = typesHere();
+        all.insert(all.end(), {diracxType(), diracCliType(), arcType()});
+        return all;
+    }();
     return types;
 }
 

@@ -11,6 +11,7 @@
 #include <sys/types.h>
 #include <vector>
 
+#include "backends/arc/ArcDescription.h"
 #include "backends/command/CommandTemplates.h"
 #include "backends/diraccli/DiracCommands.h"
 #include "backends/diracx/DiracxJdl.h"
@@ -83,10 +84,11 @@ struct BackendConfig {
     CommandConfig command = {};
     DiracxConfig diracx = {};
     DiracCliConfig diracCli = {};
+    ArcConfig arc = {};
     bool isDirac() const { return type == "diracx" || type == "dirac-cli"; }
     /// The nodes see the work folder.
     bool sharesFolder() const {
-        return !isDirac() && (type != "htcondor" || !copiesFiles(htcondor));
+        return !isDirac() && type != "arc" && (type != "htcondor" || !copiesFiles(htcondor));
     }
     bool operator==(const BackendConfig&) const = default;
 };

@@ -73,11 +73,13 @@ std::string buildsDir(ConfigSection& section, const BackendConfig& backend) {
 Site::Home home(ConfigSection& section, const BackendConfig& backend) {
     const auto word = section.choice("home", {"private", "real", "project"});
     if (word == "project" && !backend.sharesFolder()) {
-        section.report("home",
-                       "\"project\" needs a work_dir that the nodes see, and with " +
-                           std::string(backend.isDirac() ? "DIRAC they do not"
-                                                         : "file_transfer or spool they need not"),
-                       "write \"private\" or \"real\"");
+        section.report(
+            "home",
+            "\"project\" needs a work_dir that the nodes see, and with " +
+                std::string(backend.isDirac()       ? "DIRAC they do not"
+                            : backend.type == "arc" ? "ARC they do not"
+                                                    : "file_transfer or spool they need not"),
+            "write \"private\" or \"real\"");
     }
     return word == "real"      ? Site::Home::Real
            : word == "project" ? Site::Home::Project

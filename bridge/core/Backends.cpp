@@ -23,17 +23,21 @@ void Reconciler::noteSubmission(BackendEntry& backend, const Result<Submission>&
         backend.submitTrouble = outcome.error().message;
     } else if (outcome.ok()) {
         backend.submitTrouble.clear();
-        backend.probeTrouble.clear();
+        backend.pollTrouble.clear();
     }
 }
 
 void Reconciler::tellTrouble(BackendEntry& backend) {
-    const auto& why = backend.submitTrouble.empty() ? backend.probeTrouble : backend.submitTrouble;
-    if (backend.troubleTold == !why.empty()) {
+    const auto& why = backend.submitTrouble.empty() ? backend.pollTrouble : backend.submitTrouble;
+    const auto& told = backend.troubleTold;
+    // Another reason is news, but for one that is another at each look.
+    const bool tooSoon = clock_.steadyNow() < backend.troubleToldAt + std::chrono::minutes(1);
+    if (why == told || (!why.empty() && !told.empty() && tooSoon)) {
         return;
     }
-    backend.troubleTold = !why.empty();
-    if (backend.troubleTold) {
+    backend.troubleTold = why;
+    backend.troubleToldAt = clock_.steadyNow();
+    if (!why.empty()) {
         log_.error("backend {} takes no jobs, they wait error=\"{}\"", backend.name, why);
     } else {
         log_.info("backend {} takes jobs again", backend.name);

@@ -325,6 +325,7 @@ bool isBack(const Step& step) {
 bool takeLook(Step& step) {
     auto& submission = step.decision.next.submission;
     if (step.facts.observed) {
+        step.decision.before += runLine(step.job.submission, *step.facts.observed);
         step.decision.after +=
             waitingLine(step.policy.backendName, step.job.submission, *step.facts.observed);
         apply(step, *step.facts.observed);

@@ -114,6 +114,15 @@ Answer seenOf(const Look& job, std::optional<Observation> observation,
             }};
 }
 
+/// How the backend is: empty = well.
+Answer polled(BackendEntry& entry, const std::string& trouble) {
+    return {JobRow{}, 0, [&entry, trouble](Facts&, Live&) {
+                entry.polling = false;
+                entry.healthy = trouble.empty();
+                entry.pollTrouble = trouble;
+            }};
+}
+
 }  // namespace
 
 JobRef refOf(const store::JobRecord& job) {
@@ -291,11 +300,11 @@ void Effects::readBatchLog(BackendEntry& entry, const store::JobRecord& job, Liv
 void Effects::look(BackendEntry& entry, std::vector<Look> jobs, bool poll) {
     entry.reads.post([this, &entry, jobs = std::move(jobs), poll](std::stop_token stop) {
         const std::size_t batch = std::max<std::size_t>(1, entry.policy.capabilities.maxBatch);
-        bool healthy = true;
+        std::string trouble;
         for (std::size_t at = 0; at < jobs.size(); at += batch) {
             const auto some = std::span(jobs).subspan(at, std::min(batch, jobs.size() - at));
-            if (healthy) {
-                healthy = lookAt(entry, some, stop);
+            if (trouble.empty()) {
+                trouble = lookAt(entry, some, stop);
                 continue;
             }
             // The rest is not asked: each call may take its whole time limit.
@@ -304,15 +313,12 @@ void Effects::look(BackendEntry& entry, std::vector<Look> jobs, bool poll) {
             }
         }
         if (poll) {
-            answers_.post({JobRow{}, 0, [&entry, healthy](Facts&, Live&) {
-                               entry.polling = false;
-                               entry.healthy = healthy;
-                           }});
+            answers_.post(polled(entry, trouble));
         }
     });
 }
 
-bool Effects::lookAt(BackendEntry& entry, std::span<const Look> jobs, std::stop_token stop) {
+std::string Effects::lookAt(BackendEntry& entry, std::span<const Look> jobs, std::stop_token stop) {
     std::vector<JobRef> refs;
     for (const auto& job : jobs) {
         refs.push_back(job.ref);
@@ -341,18 +347,13 @@ bool Effects::lookAt(BackendEntry& entry, std::span<const Look> jobs, std::stop_
         answers_.post(seenOf(jobs[i], known ? std::optional((*seen)[i]) : std::nullopt,
                              std::move(chunks[i])));
     }
-    return seen.ok();
+    return seen.ok() ? std::string() : seen.error().message;
 }
 
 void Effects::probe(BackendEntry& entry) {
     entry.reads.post([this, &entry](std::stop_token stop) {
         const auto probed = entry.backend.probe(within(Millis(10000), stop));
-        const auto trouble = probed.ok() ? std::string() : probed.error().message;
-        answers_.post({JobRow{}, 0, [&entry, trouble](Facts&, Live&) {
-                           entry.polling = false;
-                           entry.healthy = trouble.empty();
-                           entry.probeTrouble = trouble;
-                       }});
+        answers_.post(polled(entry, probed.ok() ? std::string() : probed.error().message));
     });
 }
 

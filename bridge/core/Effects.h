@@ -76,8 +76,8 @@ private:
     void call(BackendEntry& entry, Effect effect, std::span<Gathered> jobs, std::stop_token stop);
     /// Adds lines to the job's log from any thread while a transfer goes on.
     std::function<void(std::vector<std::string>)> teller(const store::JobRecord& job);
-    /// False when the backend could not say anything.
-    bool lookAt(BackendEntry& entry, std::span<const Look> jobs, std::stop_token stop);
+    /// Why the backend could not say anything; empty = it could.
+    std::string lookAt(BackendEntry& entry, std::span<const Look> jobs, std::stop_token stop);
     CallContext within(Millis limit, std::stop_token stop) const {
         return {clock_.steadyNow() + limit, std::move(stop)};
     }

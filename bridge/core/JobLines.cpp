@@ -64,6 +64,17 @@ std::string waitingLine(const std::string& backendName, const store::SubmissionR
                      backendName + (seen.reason.empty() ? "" : ": " + seen.reason));
 }
 
+std::string runLine(const store::SubmissionRecord& before, const Observation& seen) {
+    if (seen.run <= before.run) {
+        return "";
+    }
+    const auto last = std::to_string(seen.run);
+    const auto first = before.run + 1;
+    return warningLine(
+        "the batch system has put the job back, to start it again: " +
+        (first == seen.run ? "run " + last : "runs " + std::to_string(first) + " to " + last));
+}
+
 std::string startedLine(const store::JobRecord& job) {
     return plainLine("Started" + on(job.submission.node) + " after " +
                      goDuration(secondsBetween(job.claimedAt, *job.startedAt)));

@@ -13,6 +13,9 @@ namespace gridbridge::core {
 /// Where and why it waits: once for as long as that is the same. `before`: as last seen.
 std::string waitingLine(const std::string& backendName, const store::SubmissionRecord& before,
                         const Observation& seen);
+/// Names each run since `before`: its script may start once more, be that sooner than anybody
+/// looks.
+std::string runLine(const store::SubmissionRecord& before, const Observation& seen);
 /// Of a job with `startedAt`.
 std::string startedLine(const store::JobRecord& job);
 /// What the batch system did to the job, and what it took. `job` has its outcome.

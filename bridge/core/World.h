@@ -44,9 +44,10 @@ struct BackendEntry {
     bool polling = false;
     bool healthy = false;
     SteadyTime fullUntil = {};
-    std::string probeTrouble = {};   ///< Why the last probe failed; empty = it was well.
+    std::string pollTrouble = {};    ///< Why the last look or probe failed; empty = it was well.
     std::string submitTrouble = {};  ///< The same of the last submission.
-    bool troubleTold = false;
+    std::string troubleTold = {};    ///< Empty = none.
+    SteadyTime troubleToldAt = {};
 };
 
 /// One configured runner as the core uses it. The claimer reads it too: what stands below `access`

@@ -64,14 +64,19 @@ public:
     static ServiceEngine& get();
 
     /// Lines of a section `[backends.NAME]`, from `type` on, with which `jobs` jobs run at a time,
-    /// 2 to kProcessors, with the programs in `commands` and more submit options.
+    /// 2 to kProcessors, where the engine can be told; with the programs in `commands` and more
+    /// submit options, where it has them.
     virtual std::string backendLines(int jobs, const std::filesystem::path& commands,
-                                     const std::vector<std::string>& options) const = 0;
-    /// A submit option: jobs have two minutes, or less.
-    virtual std::string shortWallTime() const = 0;
+                                     const std::vector<std::string>& options) = 0;
     /// Where its programs are, and those that the service runs, first the one that submits.
-    virtual std::filesystem::path commandFolder() const = 0;
-    virtual std::vector<std::string> commands() const = 0;
+    virtual std::filesystem::path commandFolder() const { return {}; }
+    virtual std::vector<std::string> commands() const { return {}; }
+    /// What the service has asked without commands, all of them: lines of the time and a name.
+    virtual std::string calls() const { return ""; }
+    /// What a script prints comes to GitLab before its end, also after a cancel.
+    virtual bool tellsLive() const { return true; }
+    /// Where a job runs is told before its end.
+    virtual bool tellsNode() const { return true; }
     /// All that may be killed: first the one that keeps the queue, then those of nodes and others.
     virtual std::vector<std::string> daemons() const = 0;
     /// A signal to all processes of that name.
@@ -79,18 +84,9 @@ public:
     /// What runs now is known after a crash, too: the one that keeps the queue has written it down.
     virtual void awaitSaved() = 0;
     /// As an administrator, by the id that the batch system gave.
-    virtual void hold(const std::string& id) = 0;
-    virtual void letGo(const std::string& id) = 0;
     virtual void remove(const std::string& id) = 0;
-    /// Takes a running job from its node, as if to start it again.
-    virtual void interrupt(const std::string& id) = 0;
     /// All jobs.
     virtual void removeAll() = 0;
-    /// Until asUsual(): jobs end that use more memory than they asked for; no more jobs are taken
-    /// than are there, one at least, be they ended.
-    virtual void watchMemory() = 0;
-    virtual void beFull() = 0;
-    virtual void asUsual() = 0;
     /// How many jobs wait or run; -1 = the batch system does not say.
     virtual int open() = 0;
 
@@ -100,6 +96,29 @@ protected:
     static std::string listOf(std::vector<std::string> texts, const std::vector<std::string>& more);
     /// Of a command's output; -1 = it failed.
     int linesOf(const std::string& shellCommand);
+};
+
+/// One of a computing centre's own, which does what its administrator says.
+class SchedulerEngine : public ServiceEngine {
+public:
+    /// Of the running program, which must have such a one.
+    static SchedulerEngine& get();
+
+    /// A submit option: jobs have two minutes, or less.
+    virtual std::string shortWallTime() const = 0;
+    /// As an administrator, by the id that the batch system gave.
+    virtual void hold(const std::string& id) = 0;
+    virtual void letGo(const std::string& id) = 0;
+    /// Takes a running job from its node, as if to start it again.
+    virtual void interrupt(const std::string& id) = 0;
+    /// Until asUsual(): jobs end that use more memory than they asked for; no more jobs are taken
+    /// than are there, one at least, be they ended.
+    virtual void watchMemory() = 0;
+    virtual void beFull() = 0;
+    virtual void asUsual() = 0;
+
+protected:
+    using ServiceEngine::ServiceEngine;
 };
 
 }  // namespace gridbridge::testing

@@ -12,6 +12,10 @@ using fakegitlab::JobId;
 using fakegitlab::JobSnapshot;
 using fakegitlab::JobSpec;
 
+SchedulerEngine& SchedulerEngine::get() {
+    return dynamic_cast<SchedulerEngine&>(ServiceEngine::get());
+}
+
 void EngineService::TearDown() {
     engine.repair();
     engine.removeAll();
@@ -35,8 +39,10 @@ void EngineService::serve(int jobs, const std::string& lines,
     service->start();
 }
 
-JobId EngineService::add(const std::string& name, std::vector<std::string> script) {
+JobId EngineService::add(const std::string& name, std::vector<std::string> script,
+                         fakegitlab::Seconds timeout) {
     JobSpec spec;
+    spec.timeout = timeout;
     spec.name = name;
     spec.script = std::move(script);
     spec.script.insert(spec.script.begin(), "echo >>" + (folder.path / "starts" / name).string());
@@ -92,6 +98,14 @@ std::string EngineService::submission(JobId id, const std::string& column) const
                                   "WHERE job.gitlab_id = " +
                                   std::to_string(id) + " ORDER BY attempt DESC LIMIT 1");
     return row.substr(0, row.find('\n'));
+}
+
+::testing::AssertionResult EngineService::begins(JobId id, const std::string& name) const {
+    return waitFor(
+        [&] {
+            return starts(name) > 0 && (!engine.tellsLive() || says(gitlab->job(id), "line 0"));
+        },
+        "the script of " + name);
 }
 
 bool EngineService::areDone(const std::vector<JobId>& ids) const {

@@ -18,7 +18,8 @@ protected:
     void serve(int jobs, const std::string& lines = "poll_interval = 1\n",
                const std::filesystem::path& commands = ServiceEngine::get().commandFolder());
     /// A job that counts its starts and runs these lines.
-    fakegitlab::JobId add(const std::string& name, std::vector<std::string> script);
+    fakegitlab::JobId add(const std::string& name, std::vector<std::string> script,
+                          fakegitlab::Seconds timeout = std::chrono::hours(1));
     /// Runs a job of the project of cacheLines() that keeps `lib/` in a cache.
     fakegitlab::JobSnapshot runCached(std::vector<std::string> script);
     /// Lines of a runner whose jobs keep caches.
@@ -34,6 +35,8 @@ protected:
     ::testing::AssertionResult reaches(long jobs, const std::string& state) const;
     /// What the service knows of the job's last submission: a column of that table.
     std::string submission(fakegitlab::JobId id, const std::string& column) const;
+    /// Its script has begun and, where that can be, its first line is there.
+    ::testing::AssertionResult begins(fakegitlab::JobId id, const std::string& name) const;
     /// Until GitLab has an end for each and the service is done with them.
     ::testing::AssertionResult ends(const std::vector<fakegitlab::JobId>& ids,
                                     Millis limit = std::chrono::seconds(240));

@@ -17,7 +17,7 @@ class EngineOutcomes : public EngineService {
 protected:
     void TearDown() override {
         engine.repair();
-        engine.asUsual();
+        scheduler.asUsual();
         EngineService::TearDown();
     }
 
@@ -76,13 +76,22 @@ protected:
         service->start();
     }
 
+    /// For both of two slots, until `gate` is there.
+    std::vector<JobId> addBlockers(const std::filesystem::path& gate) {
+        const std::vector<std::string> script{"until [ -e " + gate.string() +
+                                              " ]; do sleep 0.2; done"};
+        return {add("first", script), add("second", script)};
+    }
+
+    SchedulerEngine& scheduler = SchedulerEngine::get();
+
 private:
     const std::filesystem::path hung_ = folder.path / "hung";
 };
 
 TEST_F(EngineOutcomes, TooMuchMemoryIsTheScriptsFailure) {
     serve(8);
-    engine.watchMemory();
+    scheduler.watchMemory();
     const auto id = add("big", {"x=$(head -c 300000000 /dev/zero | tr '\\0' x)", "sleep 300"});
 
     ASSERT_TRUE(ends({id}));
@@ -95,7 +104,7 @@ TEST_F(EngineOutcomes, TooMuchMemoryIsTheScriptsFailure) {
 }
 
 TEST_F(EngineOutcomes, TheBatchSystemsWallTimeIsATimeout) {
-    submitOptions = {engine.shortWallTime()};
+    submitOptions = {scheduler.shortWallTime()};
     serve(8);
     const auto id = add("long", {"sleep 300"});
 
@@ -131,14 +140,14 @@ TEST_F(EngineOutcomes, AJobThatAFullQueueDoesNotTakeWaitsAndRunsOnceThereIsRoom)
     serve(8);
     const auto before = addPrinting("before", "0.1");
     ASSERT_TRUE(ends({before}));
-    engine.beFull();
+    scheduler.beFull();
     const auto id = addPrinting("job", "0.1");
     ASSERT_TRUE(
         waitFor([&] { return says(gitlab->job(id), "The job waits: "); }, "the line that it waits"))
         << plain(gitlab->job(id).trace);
     EXPECT_EQ(starts("job"), 0);
 
-    engine.asUsual();
+    scheduler.asUsual();
 
     ASSERT_TRUE(ends({id}));
     expectSuccess(before, "before");
@@ -148,9 +157,7 @@ TEST_F(EngineOutcomes, AJobThatAFullQueueDoesNotTakeWaitsAndRunsOnceThereIsRoom)
 TEST_F(EngineOutcomes, AJobThatItsNodeCannotBeginIsSubmittedAgain) {
     serve(2);
     const auto gate = folder.path / "gate";
-    const std::vector<std::string> untilOpen{"until [ -e " + gate.string() +
-                                             " ]; do sleep 0.2; done"};
-    const std::vector<JobId> blockers{add("first", untilOpen), add("second", untilOpen)};
+    const auto blockers = addBlockers(gate);
     ASSERT_TRUE(reaches(2, "running"));
     const auto id = addPrinting("job", "0.1");
     ASSERT_TRUE(waitFor([&] { return !submission(id, "remote_id").empty(); }, "its submission"));
@@ -176,12 +183,34 @@ TEST_F(EngineOutcomes, AJobThatItsNodeCannotBeginIsSubmittedAgain) {
     EXPECT_TRUE(says(gitlab->job(id), "its script had not started, so it is submitted again"));
 }
 
+TEST_F(EngineOutcomes, AWaitingJobThatIsHeldSaysSoAndRunsOnceItIsReleased) {
+    serve(2);
+    const auto gate = folder.path / "gate";
+    const auto blockers = addBlockers(gate);
+    ASSERT_TRUE(reaches(2, "running"));
+    const auto id = addPrinting("third", "0.1");
+    ASSERT_TRUE(waitFor([&] { return says(gitlab->job(id), "The job waits in backend here"); },
+                        "the line that it waits"));
+
+    scheduler.hold(submission(id, "remote_id"));
+
+    EXPECT_TRUE(waitFor([&] { return says(gitlab->job(id), "The job is held in backend here"); },
+                        "the line that it is held"));
+    writeFile(gate, "");
+    ASSERT_TRUE(ends(blockers));
+    EXPECT_EQ(starts("third"), 0);
+    scheduler.letGo(submission(id, "remote_id"));
+    ASSERT_TRUE(ends({id}));
+    EXPECT_EQ(gitlab->status(id), Status::Success);
+    EXPECT_TRUE(isWhole(gitlab->job(id)));
+}
+
 TEST_F(EngineOutcomes, AJobThatIsTakenFromItsNodeIsInterruptedAndNotStartedAgain) {
     serve(8);
     const auto id = addPrinting("job", "10");
     ASSERT_TRUE(waitFor([&] { return says(gitlab->job(id), "line 0\n"); }, "the first line"));
 
-    engine.interrupt(submission(id, "remote_id"));
+    scheduler.interrupt(submission(id, "remote_id"));
 
     ASSERT_TRUE(ends({id}));
     expectFailure(id, "job", "runner_interrupted",

@@ -17,7 +17,8 @@ TEST_F(EngineService, JobsEndWithTheirExitCodeAndTheirWholeLog) {
     const auto success = gitlab->job(good);
     EXPECT_EQ(success.status, Status::Success);
     EXPECT_TRUE(isWhole(success));
-    EXPECT_TRUE(says(success, "Started on ")) << plain(success.trace);
+    EXPECT_TRUE(says(success, engine.tellsNode() ? "Started on " : "Started after "))
+        << plain(success.trace);
     const auto failure = gitlab->job(bad);
     EXPECT_EQ(failure.status, Status::Failed);
     EXPECT_EQ(failure.failureReason, "script_failure");
@@ -29,45 +30,23 @@ TEST_F(EngineService, JobsEndWithTheirExitCodeAndTheirWholeLog) {
 TEST_F(EngineService, ACancelInGitLabEndsTheBatchJob) {
     serve(8);
     const auto id = addPrinting("job", "30");
-    ASSERT_TRUE(waitFor([&] { return says(gitlab->job(id), "line 0"); }, "the first line"));
+    ASSERT_TRUE(begins(id, "job"));
 
     gitlab->cancel(id);
 
     ASSERT_TRUE(ends({id}));
     EXPECT_EQ(gitlab->status(id), Status::Canceled);
     EXPECT_FALSE(says(gitlab->job(id), "line 9"));
-    EXPECT_EQ(lastLine(gitlab->job(id)), "ERROR: Job failed: canceled");
+    if (engine.tellsLive()) {
+        EXPECT_EQ(lastLine(gitlab->job(id)), "ERROR: Job failed: canceled");
+    }
     EXPECT_TRUE(waitFor([&] { return engine.open() == 0; }, "an empty queue"));
-}
-
-TEST_F(EngineService, AWaitingJobThatIsHeldSaysSoAndRunsOnceItIsReleased) {
-    serve(2);
-    const auto gate = folder.path / "gate";
-    const std::vector<std::string> untilOpen{"until [ -e " + gate.string() +
-                                             " ]; do sleep 0.2; done"};
-    const std::vector<JobId> blockers{add("first", untilOpen), add("second", untilOpen)};
-    ASSERT_TRUE(reaches(2, "running"));
-    const auto id = addPrinting("third", "0.1");
-    ASSERT_TRUE(waitFor([&] { return says(gitlab->job(id), "The job waits in backend here"); },
-                        "the line that it waits"));
-
-    engine.hold(submission(id, "remote_id"));
-
-    EXPECT_TRUE(waitFor([&] { return says(gitlab->job(id), "The job is held in backend here"); },
-                        "the line that it is held"));
-    writeFile(gate, "");
-    ASSERT_TRUE(ends(blockers));
-    EXPECT_EQ(starts("third"), 0);
-    engine.letGo(submission(id, "remote_id"));
-    ASSERT_TRUE(ends({id}));
-    EXPECT_EQ(gitlab->status(id), Status::Success);
-    EXPECT_TRUE(isWhole(gitlab->job(id)));
 }
 
 TEST_F(EngineService, AnAdministratorsRemovalIsAnInterruption) {
     serve(8);
     const auto id = addPrinting("job", "5");
-    ASSERT_TRUE(waitFor([&] { return says(gitlab->job(id), "line 0"); }, "the first line"));
+    ASSERT_TRUE(begins(id, "job"));
 
     engine.remove(submission(id, "remote_id"));
 

@@ -20,7 +20,7 @@ HTCondorEngine& HTCondorEngine::get() {
     return engine;
 }
 
-HTCondorEngine::HTCondorEngine() : ServiceEngine("HTCondor", HTCONDOR_SH) {}
+HTCondorEngine::HTCondorEngine() : SchedulerEngine("HTCondor", HTCONDOR_SH) {}
 
 std::vector<std::string> HTCondorEngine::environment() const {
     // Another version can be chosen from outside, see htcondor.sh.
@@ -63,7 +63,7 @@ void HTCondorEngine::configure(const std::string& lines) {
 }
 
 std::string HTCondorEngine::backendLines(int jobs, const std::filesystem::path& commands,
-                                         const std::vector<std::string>& options) const {
+                                         const std::vector<std::string>& options) {
     return "type = \"htcondor\"\ncondor_config = \"" + condorConfig() + "\"\nbin_dir = \"" +
            commands.string() + "\"\nsubmit_options = " +
            listOf({"request_cpus = " + std::to_string(kProcessors / jobs), "request_memory = 64M",

@@ -8,7 +8,7 @@
 namespace gridbridge::testing {
 
 /// A pool of one machine.
-class HTCondorEngine final : public ServiceEngine {
+class HTCondorEngine final : public SchedulerEngine {
 public:
     static HTCondorEngine& get();
 
@@ -20,7 +20,7 @@ public:
     void configure(const std::string& lines);
 
     std::string backendLines(int jobs, const std::filesystem::path& commands,
-                             const std::vector<std::string>& options) const override;
+                             const std::vector<std::string>& options) override;
     std::string shortWallTime() const override { return "+AllowedJobDuration = 10"; }
     std::filesystem::path commandFolder() const override { return folder() / "bin"; }
     std::vector<std::string> commands() const override {

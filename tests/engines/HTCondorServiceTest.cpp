@@ -12,7 +12,7 @@ TEST_F(EngineService, ARunningJobThatIsHeldIsInterruptedAndLeavesTheQueue) {
     const auto id = addPrinting("job", "5");
     ASSERT_TRUE(waitFor([&] { return says(gitlab->job(id), "line 0"); }, "the first line"));
 
-    engine.hold(submission(id, "remote_id"));
+    SchedulerEngine::get().hold(submission(id, "remote_id"));
 
     ASSERT_TRUE(ends({id}));
     const auto job = gitlab->job(id);
@@ -27,7 +27,7 @@ TEST_F(EngineService, ARunningJobThatIsHeldIsInterruptedAndLeavesTheQueue) {
 
 TEST_F(EngineService, AScriptThatSucceedsThoughItsMemoryWasTooMuchSucceedsWithAWarning) {
     serve(8, "poll_interval = 10\n");  // So long its status file waits for HTCondor's word.
-    engine.watchMemory();
+    SchedulerEngine::get().watchMemory();
     fakegitlab::JobSpec spec;
     spec.script = {"echo done"};
     // It ends well once HTCondor has told the job to go.
@@ -38,7 +38,7 @@ TEST_F(EngineService, AScriptThatSucceedsThoughItsMemoryWasTooMuchSucceedsWithAW
 
     const auto ended = ends({id});
 
-    engine.asUsual();
+    SchedulerEngine::get().asUsual();
     ASSERT_TRUE(ended);
     const auto job = gitlab->job(id);
     EXPECT_EQ(job.status, fakegitlab::Status::Success) << plain(job.trace);

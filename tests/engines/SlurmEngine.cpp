@@ -18,7 +18,7 @@ SlurmEngine& SlurmEngine::get() {
     return engine;
 }
 
-SlurmEngine::SlurmEngine() : ServiceEngine("Slurm", SLURM_SH) {}
+SlurmEngine::SlurmEngine() : SchedulerEngine("Slurm", SLURM_SH) {}
 
 std::vector<std::string> SlurmEngine::environment() const {
     const char* const accounting = std::getenv("SLURM_ENGINE_ACCOUNTING");
@@ -35,7 +35,7 @@ void SlurmEngine::repair(const std::string& settings) {
 }
 
 std::string SlurmEngine::backendLines(int jobs, const std::filesystem::path& commands,
-                                      const std::vector<std::string>& options) const {
+                                      const std::vector<std::string>& options) {
     return "type = \"slurm\"\nslurm_conf = \"" + slurmConf() + "\"\nbin_dir = \"" +
            commands.string() + "\"\npartition = \"main\"\ntrusted_jobs = true\nsubmit_options = " +
            listOf({"--cpus-per-task=" + std::to_string(kProcessors / jobs), "--mem=200"}, options) +

@@ -8,7 +8,7 @@
 namespace gridbridge::testing {
 
 /// Two nodes; with SLURM_ENGINE_ACCOUNTING=1 in the environment it keeps accounts.
-class SlurmEngine final : public ServiceEngine {
+class SlurmEngine final : public SchedulerEngine {
 public:
     static SlurmEngine& get();
 
@@ -19,7 +19,7 @@ public:
     void repair(const std::string& settings);
 
     std::string backendLines(int jobs, const std::filesystem::path& commands,
-                             const std::vector<std::string>& options) const override;
+                             const std::vector<std::string>& options) override;
     std::string shortWallTime() const override { return "--time=2"; }
     std::filesystem::path commandFolder() const override { return "/usr/bin"; }
     std::vector<std::string> commands() const override {

@@ -8,7 +8,8 @@
 #   diracx.sh token DIR [OPTION...]        a new access token: printed, and written to the credential file (-h tells the options)
 #   diracx.sh fault DIR KIND [OPTION...]   something goes wrong, once or --count times (-h tells all kinds)
 #   diracx.sh fault DIR list|fired|clear   what waits to go wrong; how often each did; nothing is to go wrong any more
-#   diracx.sh jobs DIR             table of all jobs
+#   diracx.sh jobs DIR [--open]    table of all jobs; of those that wait or run
+#   diracx.sh kill DIR [ID...]     an administrator ends these jobs, all when none is named
 #
 # Clients:  . DIR/env.sh   has DIRACX_URL, DIRACX_CA_PATH and DIRACX_CREDENTIALS_PATH, as the official client reads them, and
 # DIRACX_ENGINE_ VO, GROUP, USER (owner of jobs), SITE, PYTHON (an interpreter with zstandard).
@@ -175,15 +176,15 @@ status() { status_of store server executor && store_answers && server_answers; }
 case ${1:-} in
     -h | --help | help) usage 0 ;;
     install) [[ $# = 1 ]] || usage 2 >&2 ;;
-    down | status | jobs) [[ $# = 2 && -n $2 ]] || usage 2 >&2 ;;
-    up | token | fault) [[ $# -ge 2 && -n $2 ]] || usage 2 >&2 ;;
+    down | status) [[ $# = 2 && -n $2 ]] || usage 2 >&2 ;;
+    up | token | fault | jobs | kill) [[ $# -ge 2 && -n $2 ]] || usage 2 >&2 ;;
     *) usage 2 >&2 ;;
 esac
 DIR=
 if [[ $1 = install ]]; then settings; install; exit; fi
 usual_folder "$2"
 case $1 in
-    token | fault | jobs)
+    token | fault | jobs | kill)
         [[ -e $DIR/etc/made ]] || die 3 "nothing was started in $DIR"
         settings
         program "$1" "${@:3}"

@@ -5,7 +5,7 @@ import sys
 import threading
 from pathlib import Path
 
-from engine import FAULTS, Engine
+from engine import FAULTS, Engine, utcnow
 
 
 def executor_options(parser):
@@ -47,8 +47,8 @@ def fault_options(parser):
 def arguments():
     parser = argparse.ArgumentParser(prog="diracx.sh", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
-    for verb, add_options in (("store", None), ("server", None), ("classic", None), ("executor", executor_options), ("jobs", None),
-                              ("token", token_options), ("fault", fault_options)):
+    for verb, add_options in (("store", None), ("server", None), ("classic", None), ("executor", executor_options), ("jobs", job_options),
+                              ("kill", kill_options), ("token", token_options), ("fault", fault_options)):
         part = verbs.add_parser(verb)
         part.add_argument("folder", metavar="DIR")
         if add_options:
@@ -70,13 +70,38 @@ def fault(engine, options):
                           for key in ("kind", "job", "name", "count", "after", "seconds", "text")})
 
 
-def jobs(engine):
+def job_options(parser):
+    parser.add_argument("--open", action="store_true", help="only those that wait or run")
+
+
+def kill_options(parser):
+    parser.description = "An administrator ends jobs; their payloads hear of it with the next heartbeat."
+    parser.add_argument("jobs", type=int, nargs="*", help="JobIDs; all that wait or run when none is named")
+
+
+def rows(engine, names, only_open=False):
     from api import Api
 
+    search = [{"parameter": "Status", "operator": "not in", "values":
+               ["Done", "Completed", "Failed", "Killed", "Deleted"]}] if only_open else []
+    return Api(engine, threading.Event()).call(
+        "POST", "/api/jobs/search?per_page=10000", {"parameters": names, "search": search}, patient=False)
+
+
+def kill(engine, options):
+    from api import Api
+
+    ids = options.jobs or [row["JobID"] for row in rows(engine, ["JobID"], only_open=True)]
+    stamp = utcnow().isoformat()
+    killed = {str(job): {stamp: {"Status": "Killed", "MinorStatus": "Marked for termination", "Source": "Administrator"}}
+              for job in ids}
+    if killed:
+        Api(engine, threading.Event()).call("PATCH", "/api/jobs/status?force=true", killed, patient=False)
+
+
+def jobs(engine, options):
     names = ["JobID", "JobName", "Owner", "Status", "MinorStatus", "ApplicationStatus", "Site", "RescheduleCounter"]
-    rows = Api(engine, threading.Event()).call(
-        "POST", "/api/jobs/search?per_page=10000", {"parameters": names}, patient=False)
-    for row in rows:
+    for row in rows(engine, names, options.open):
         print("  ".join(f"{row[name]}" for name in names))
 
 
@@ -108,8 +133,10 @@ def main():
         print(tokens.make(engine, options))
     elif options.verb == "fault":
         fault(engine, options)
+    elif options.verb == "kill":
+        kill(engine, options)
     else:
-        jobs(engine)
+        jobs(engine, options)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import fcntl
 import fnmatch
 import json
 import os
+import re
 import socket
 import sys
 import time
@@ -72,6 +73,11 @@ class Engine:
 
     def log(self, text):
         print(f"{utcnow():%H:%M:%S.%f}"[:-3], text, flush=True)
+
+    def note_call(self, name):
+        """Of a client under test; calls of one kind have one name."""
+        with open(self.home / "calls.log", "a") as log:
+            log.write(f"{time.time():.3f} {re.sub('/[0-9]+', '/ID', name).replace(' ', '_')}\n")
 
     # -- settings ----------------------------------------------------------
 

@@ -102,6 +102,7 @@ class Store(http.server.BaseHTTPRequestHandler):
     def fault(self):
         if self.headers.get("User-Agent") == EXECUTOR:
             return ""
+        self.engine.note_call(f"{self.command} sandbox")
         path = urllib.parse.unquote(urllib.parse.urlsplit(self.path).path)
         rule = self.engine.take_fault(OF_THE_STORE, name=f"{self.command} {path}")
         return rule["kind"] if rule else ""

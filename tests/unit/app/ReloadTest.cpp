@@ -240,6 +240,7 @@ const std::map<std::string_view, std::pair<const char*, const char*>> kValues{
     {"tags", {"[\"a\"]", "[\"b\"]"}},
     {"platform", {"\"a\"", "\"b\""}},
     {"reruns", {"\"kill\"", "\"allow\""}},
+    {"queue", {"\"a\"", "\"b\""}},
     {"bin_dir", {"\"/a\"", "\"/b\""}},
     {"project_run_as", {"[\"g/*=ci\"]", "[\"h/*=ci\"]"}},
     {"cpus", {"1", "2"}},
@@ -331,6 +332,9 @@ Config configWith(std::string_view changed) {
                                     "[backends.grid]\ntype = \"diracx\"\n"
                                     "work_dir = \"/grid\"\n" +
                                     section(SectionKind::Backend, "diracx") +
+                                    "[backends.ce]\ntype = \"arc\"\nwork_dir = \"/ce\"\n"
+                                    "url = \"https://ce\"\ntoken_file = \"/token\"\n" +
+                                    section(SectionKind::Backend, "arc") +
                                     "[backends.classic]\ntype = \"dirac-cli\"\n"
                                     "work_dir = \"/classic\"\n" +
                                     section(SectionKind::Backend, "dirac-cli"));

@@ -162,7 +162,6 @@ TEST(DiracxStates, ARerunIsCountedAndKnownFromWhatCameBefore) {
     EXPECT_TRUE(needsDiracxHistory(again));
     EXPECT_TRUE(pastOf(again).startedBefore);
     EXPECT_EQ(seen(again).run, 2);
-    EXPECT_THAT(seen(again).reason, HasSubstr("run 2, for DIRAC has put it back"));
 
     again.history[0] = event("Running", "Downloading InputSandbox");
     EXPECT_FALSE(pastOf(again).startedBefore);

@@ -180,18 +180,27 @@ TEST_F(ClaimerTest, StopsWhileTheBackendSaysThatItIsFull) {
     EXPECT_GT(claimed(), 0U);
 }
 
-TEST_F(ClaimerTest, StopsWhileTheLoadOfTheBackendIsUnknown) {
+TEST_F(ClaimerTest, StopsWhileTheLoadOfTheBackendIsUnknownAndTellsOnce) {
+    const LogLines lines(log_);
     begin();
     claimer_->step({});
     settle();
     backend_.fail(Verb::Observe, transientError("controller down"));
-    pass(kPoll);
+    pass(3 * kPoll);
 
     EXPECT_EQ(claimed(), 0U);
+    EXPECT_EQ(lines.count("takes no jobs, they wait error=\"controller down\""), 1);
+    backend_.fail(Verb::Observe, transientError("no login"));
+    pass(kPoll);
+    EXPECT_EQ(lines.count("takes no jobs"), 1) << "once a minute";
+    pass(8 * kPoll);
+    EXPECT_EQ(lines.count("takes no jobs, they wait error=\"no login\""), 1);
+    EXPECT_EQ(lines.count("takes no jobs"), 2);
 
     backend_.fail(Verb::Observe, std::nullopt);
     pass(kPoll);
     EXPECT_GT(claimed(), 0U);
+    EXPECT_EQ(lines.count("takes jobs again"), 1);
 }
 
 TEST_F(ClaimerTest, ClaimsNothingBeforeTheBackendHasAnswered) {

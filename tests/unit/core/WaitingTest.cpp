@@ -54,6 +54,22 @@ TEST_F(WaitingTest, ReasonIsToldOnceAndAgainWhenItChanges) {
     EXPECT_THAT(go().after, HasSubstr("The job is held in backend here: JobHeldUser"));
 }
 
+TEST_F(WaitingTest, EachRunIsToldOnceAlsoWhereNobodySawTheJobWait) {
+    in(State::Queued);
+    sees(BatchState::Running);
+    EXPECT_THAT(go().before, Not(HasSubstr("run")));
+    sees(BatchState::Running);
+    facts.observed->run = 2;
+    EXPECT_THAT(go().before, HasSubstr("WARNING: the batch system has put the job back, to start "
+                                       "it again: run 2\033"));
+    sees(BatchState::Running);
+    facts.observed->run = 2;
+    EXPECT_EQ(go().before, "");
+    sees(BatchState::Ended, EndCause::Exited);
+    facts.observed->run = 4;
+    EXPECT_THAT(go().before, HasSubstr("to start it again: runs 3 to 4\033"));
+}
+
 TEST_F(WaitingTest, StartIsToldWithTheNodeAndTheTimeThatItTook) {
     in(State::Queued);
     now += 75s;

@@ -20,8 +20,9 @@ slurm_accounting_packages=(slurmdbd mariadb-server-core mariadb-client-core)
 sge_packages=(msmtp-mta gridengine-master gridengine-exec gridengine-client)  # the first: a mail program without a daemon
 oar_packages=(mmdebstrap)  # It makes the folder in which OAR is installed.
 diracx_packages=(python3 python3-venv git openssl curl)  # DiracX itself comes from Python's package index.
+dirac_packages=(g++ python3-dev libssl-dev)  # What the commands of a classic DIRAC need besides.
 arc_packages=(nordugrid-arc-arex nordugrid-arc-plugins-needed openssl curl time)
 container_packages=(podman runc uidmap busybox-static docker-registry apache2-utils squashfs-tools)
 engine_packages=("${slurm_packages[@]}" "${slurm_accounting_packages[@]}" "${sge_packages[@]}" "${oar_packages[@]}"
-    "${diracx_packages[@]}" "${arc_packages[@]}" "${container_packages[@]}")
+    "${diracx_packages[@]}" "${dirac_packages[@]}" "${arc_packages[@]}" "${container_packages[@]}")
 fuzz_packages=(clang libclang-rt-14-dev)

@@ -59,15 +59,14 @@ Result<std::vector<std::string>> namesIn(folder::JobFolders& folders,
     return names;
 }
 
-std::vector<Result<CollectOutcome>> collectCarried(
-    folder::JobFolders& folders, std::span<const JobRef> refs,
-    const std::function<Result<CollectOutcome>(const JobRef&)>& fetch) {
-    auto results = collectShared(folders, refs);
+std::vector<std::size_t> uncarried(folder::JobFolders& folders, std::span<const JobRef> refs,
+                                   std::vector<Result<CollectOutcome>>& results) {
     std::vector<folder::ReadRequest> markers;
     for (const auto& ref : refs) {
         markers.push_back({{ref.key, ref.account}, std::string("in/") + kFetchedName, 0, 0});
     }
     const auto fetched = folders.read(markers);
+    std::vector<std::size_t> which;
     for (std::size_t i = 0; i < refs.size(); ++i) {
         if (!results[i].ok() || *results[i] != CollectOutcome::Done) {
             continue;
@@ -75,8 +74,18 @@ std::vector<Result<CollectOutcome>> collectCarried(
         if (!fetched[i]) {
             results[i] = fetched[i].error();
         } else if (!fetched[i]->exists) {
-            results[i] = fetch(refs[i]);
+            which.push_back(i);
         }
+    }
+    return which;
+}
+
+std::vector<Result<CollectOutcome>> collectCarried(
+    folder::JobFolders& folders, std::span<const JobRef> refs,
+    const std::function<Result<CollectOutcome>(const JobRef&)>& fetch) {
+    auto results = collectShared(folders, refs);
+    for (const auto i : uncarried(folders, refs, results)) {
+        results[i] = fetch(refs[i]);
     }
     return results;
 }

@@ -28,7 +28,11 @@ folder::StagedFile noteOf(const std::string& note, const std::vector<std::string
 Result<std::vector<std::string>> namesIn(folder::JobFolders& folders,
                                          const folder::FolderRef& folder, const std::string& note);
 
-/// What of these has not come yet, which `kFetchedName` tells: Done for the others, and Never for
+/// Which of these have not come yet, which `kFetchedName` tells; `results` are those of
+/// `collectShared`, and what cannot be read is told there.
+std::vector<std::size_t> uncarried(folder::JobFolders& folders, std::span<const JobRef> refs,
+                                   std::vector<Result<CollectOutcome>>& results);
+/// What of these has not come yet: Done for the others, and Never for
 /// what has no folder. `fetch` brings those of one.
 std::vector<Result<CollectOutcome>> collectCarried(
     folder::JobFolders& folders, std::span<const JobRef> refs,

@@ -11,8 +11,6 @@ namespace {
 constexpr std::size_t kMaxLoader = 4096;
 /// One more than a status file may have, so that a longer one is recognised.
 constexpr std::size_t kStatusLimit = 4097;
-/// In the job's `in/`.
-constexpr const char* kRemovedName = "removed";
 
 std::string withFolder(std::string_view loader, const std::string& folder) {
     constexpr std::string_view kPlace = "@FOLDER@";

@@ -27,6 +27,8 @@ Result<std::vector<folder::StagedFile>> filesOf(const folder::JobFolders& folder
 std::vector<Result<LogChunk>> readSharedLogs(folder::JobFolders& folders,
                                              std::span<const LogRequest> requests);
 
+/// In the job's `in/`, made by markRemoved().
+inline constexpr const char* kRemovedName = "removed";
 /// In the job's `in/`: we asked the batch system for its end, whatever it says later of who did.
 /// What cannot be written is left out: then the end is only told as somebody else's.
 void markRemoved(folder::JobFolders& folders, const JobRef& ref);

@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "backends/diracx/DiracQuery.h"
 #include "bridge/base/Clock.h"
 #include "bridge/base/Secret.h"
 
@@ -31,16 +32,7 @@ struct DiracCredential {
     bool rotates() const;
 };
 
-/// Whose an access token is, by the claims in it, which only its server verifies.
-struct DiracOwner {
-    std::string user;
-    std::string vo;
-
-    /// As one word, for people.
-    std::string text() const { return user + "@" + vo; }
-    bool operator==(const DiracOwner&) const = default;
-};
-/// Nothing when the token does not tell.
+/// By the claims in an access token, which only its server verifies. Nothing when it does not tell.
 std::optional<DiracOwner> diracOwner(const Secret& access);
 
 bool isJsonObject(std::string_view text);

@@ -9,33 +9,12 @@
 #include <string>
 #include <vector>
 
-#include "backends/diracx/DiracCredential.h"
+#include "backends/diracx/DiracQuery.h"
 #include "backends/diracx/DiracTokens.h"
-#include "backends/diracx/DiracxParse.h"
 #include "bridge/base/Clock.h"
 #include "bridge/http/Transport.h"
 
 namespace gridbridge {
-
-/// Which jobs a search is for, of those of our user in these groups.
-struct DiracxQuery {
-    std::vector<std::string> groups;
-    std::vector<std::int64_t> ids = {};   ///< Either these
-    std::vector<std::string> names = {};  ///< or these.
-    bool history = false;
-};
-struct DiracxFound {
-    DiracOwner owner;  ///< Of all of them, and of the token that asked.
-    std::vector<DiracxJob> jobs;
-    WallTime serverNow{};  ///< By the server's clock, when it answered.
-};
-
-/// A kill of one job: `at` must be later than all that DIRAC has heard of it.
-struct DiracxKill {
-    std::int64_t id = 0;
-    WallTime at{};
-    std::string why = {};
-};
 
 /// The calls of one DiracX, each with a token of `tokens`, which is shown to nobody else. Safe for
 /// concurrent use. Errors: Transient = it had no effect; Uncertain = a call that changes something

@@ -38,7 +38,7 @@ std::string listOf(const std::vector<std::string>& texts) {
 using Attributes = std::vector<std::pair<std::string, std::string>>;
 
 /// What not every job asks for.
-Attributes placement(const DiracxConfig& config, const BatchJob& job) {
+Attributes placement(const DiracJobConfig& config, const BatchJob& job) {
     Attributes all;
     const auto addList = [&](const char* name, const std::vector<std::string>& texts) {
         if (!texts.empty()) {
@@ -60,7 +60,7 @@ Attributes placement(const DiracxConfig& config, const BatchJob& job) {
     return all;
 }
 
-std::int64_t cpuTime(const DiracxConfig& config, const BatchJob& job, WallTime now) {
+std::int64_t cpuTime(const DiracJobConfig& config, const BatchJob& job, WallTime now) {
     const std::chrono::seconds run = runTime(job, now);
     const auto scaled = std::ceil(static_cast<double>(run.count()) * config.cpuTimeFactor);
     constexpr double kMost = 1e9;
@@ -76,6 +76,10 @@ bool isDiracxWord(std::string_view text) {
            text.find('|') == std::string_view::npos;
 }
 
+bool isDiracPath(std::string_view text) {
+    return isPlain(text) && text.find('|') == std::string_view::npos;
+}
+
 std::string diracxGroup(const SubmissionKey& key) {
     auto group = key.value;
     for (int i = 0; i < 2; ++i) {
@@ -84,7 +88,7 @@ std::string diracxGroup(const SubmissionKey& key) {
     return group;
 }
 
-Result<std::string> diracxJdl(const DiracxConfig& config, const BatchJob& job,
+Result<std::string> diracxJdl(const DiracJobConfig& config, const BatchJob& job,
                               const std::vector<std::string>& sandboxes, WallTime now) {
     const auto group = diracxGroup(job.key);
     if (!isDiracxWord(job.key.value) || !isDiracxWord(group) || group.size() > kLongestGroup) {
@@ -114,7 +118,7 @@ Result<std::string> diracxJdl(const DiracxConfig& config, const BatchJob& job,
     return jdl;
 }
 
-std::string unusualInJdl(const DiracxConfig& config, const BatchJob& job) {
+std::string unusualInJdl(const DiracJobConfig& config, const BatchJob& job) {
     std::string text = config.jobType == "User" ? "" : "JobType = " + quoted(config.jobType);
     for (const auto& [name, value] : placement(config, job)) {
         text.append(text.empty() ? "" : ", ").append(name).append(" = ").append(value);

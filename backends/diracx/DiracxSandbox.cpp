@@ -20,7 +20,9 @@ constexpr std::string_view kWrapper = R"gb(#!/bin/bash
 exec 2>&1 </dev/null
 umask 077
 gb_top=$PWD
-gb_left=$((99 * 1024 * 1024))  # bytes; a sandbox of 100 MiB is refused, and what is packed already does not shrink
+[ -e gridbridge ] || { mkdir gridbridge && mv in gridbridge/in && cp gridbridge/in/diracx-outputs gridbridge/outputs; } || exit 1
+gb_most=@MOST@                       # MiB; a larger sandbox is refused, and what is packed already does not shrink
+gb_left=$(((gb_most - 1) * 1024 * 1024))  # bytes
 mkdir -p gridbridge/out && cd gridbridge || exit 1
 
 # The log's last line, of which the status file must know.
@@ -89,14 +91,14 @@ echo "$gb_code" >"$gb_top/exit"
 if gb_is_file log && [ $(($(gb_size log))) -gt $((gb_left / 2)) ]; then
   head -c $((gb_left / 2)) out/log >out/log.cut && mv -f out/log.cut out/log
   echo >>out/log
-  gb_say 'this log is longer than what DIRAC carries (100 MiB with all other files): the rest of it is lost'
+  gb_say "this log is longer than what DIRAC carries ($gb_most MiB with all other files): the rest of it is lost"
 fi
 gb_left=$((gb_left - 65536 - $(gb_is_file log && gb_size log || echo 0)))
 while IFS= read -r gb_name; do
   case $gb_name in log | status) continue ;; esac
   gb_is_file "$gb_name" || continue
   if [ $(($(gb_size "$gb_name"))) -gt "$gb_left" ]; then
-    gb_say "$gb_name has $(($(gb_size "$gb_name"))) bytes, and DIRAC carries no more than 100 MiB of all files of a job: it is lost"
+    gb_say "$gb_name has $(($(gb_size "$gb_name"))) bytes, and DIRAC carries no more than $gb_most MiB of all files of a job: it is lost"
     continue
   fi
   gb_left=$((gb_left - $(gb_size "$gb_name")))
@@ -253,8 +255,11 @@ std::string sandboxChecksum(const std::string& packed) {
     return Poco::DigestEngine::digestToHex(hash.digest());
 }
 
-std::vector<SandboxFile> wrapperSandbox() {
-    return {{kDiracxWrapperName, std::string(kWrapper)}};
+std::vector<SandboxFile> wrapperSandbox(std::int64_t mostPacked) {
+    constexpr std::string_view kPlace = "@MOST@";
+    std::string text(kWrapper);
+    text.replace(text.find(kPlace), kPlace.size(), std::to_string(mostPacked >> 20));
+    return {{kDiracxWrapperName, text}};
 }
 
 std::vector<SandboxFile> jobSandbox(std::vector<SandboxFile> inputs,

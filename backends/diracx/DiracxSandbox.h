@@ -40,7 +40,8 @@ std::string sandboxChecksum(const std::string& packed);
 /// `gridbridge/outputs` names, as far as a sandbox holds it, with a line in the job's log where it
 /// does not; writes the loader's exit code into the file `exit`, and ends with 0 or 1: DIRAC would
 /// start a job again that ends with 222.
-std::vector<SandboxFile> wrapperSandbox();
+/// `mostPacked`: of what comes back, bytes.
+std::vector<SandboxFile> wrapperSandbox(std::int64_t mostPacked);
 /// `inputs`: the files of `in/`; `outputs`: names in `out/`.
 std::vector<SandboxFile> jobSandbox(std::vector<SandboxFile> inputs,
                                     const std::vector<std::string>& outputs);

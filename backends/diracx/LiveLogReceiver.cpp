@@ -91,10 +91,10 @@ std::string words(const LiveLog::Taken& taken) {
            (taken.isFull() ? " full" : "");
 }
 
-bool hasRoom(const LiveLogConfig& config) {
+bool hasRoom(const std::filesystem::path& folder, std::uint64_t least) {
     struct statvfs disk {};
-    return ::statvfs(config.workDir.c_str(), &disk) != 0 ||
-           std::uint64_t{disk.f_bavail} * disk.f_frsize >= config.leastFree;
+    return ::statvfs(folder.c_str(), &disk) != 0 ||
+           std::uint64_t{disk.f_bavail} * disk.f_frsize >= least;
 }
 
 /// Whose log a request's target names, whatever follows that.
@@ -109,11 +109,13 @@ std::optional<SubmissionKey> submissionIn(std::string_view target) {
 
 }  // namespace
 
-LiveLogReceiver::LiveLogReceiver(LiveLogConfig config, LiveLog& log, Clock& clock)
+LiveLogReceiver::LiveLogReceiver(LiveLogConfig config, std::filesystem::path workDir, LiveLog& log,
+                                 Clock& clock)
     : config_(std::move(config)),
+      workDir_(std::move(workDir)),
       log_(log),
       clock_(clock),
-      key_(madeOrKept(keyFile(config_.workDir))),
+      key_(madeOrKept(keyFile(workDir_))),
       since_(clock.steadyNow()),
       server_(std::make_unique<http::Server>(
           http::ServerOptions{.address = config_.listen,
@@ -176,7 +178,7 @@ http::ServerReply LiveLogReceiver::answer(const http::ServerRequest& request) {
 }
 
 http::ServerReply LiveLogReceiver::take(const Target& target, const std::string& body) {
-    const bool fits = body.empty() || hasRoom(config_);
+    const bool fits = body.empty() || hasRoom(workDir_, config_.leastFree);
     // Without room a cancel is told all the same.
     const auto taken =
         log_.take({target.key, target.run, target.offset, fits ? std::string_view(body) : ""});
@@ -185,7 +187,7 @@ http::ServerReply LiveLogReceiver::take(const Target& target, const std::string&
     }
     if (taken->outcome == LiveLog::Outcome::Unwanted) {
         // Where all of the folder is away, as one that is not mounted, that says nothing.
-        const bool isHere = keyIn(keyFile(config_.workDir)) == key_.reveal();
+        const bool isHere = keyIn(keyFile(workDir_)) == key_.reveal();
         return isHere ? http::ServerReply{410, "gone"} : http::ServerReply{503, "not now"};
     }
     {

@@ -12,9 +12,9 @@
 
 #include "backends/diracx/DiracxSandbox.h"
 #include "backends/diracx/LiveLog.h"
+#include "backends/diracx/LiveLogConfig.h"
 #include "bridge/base/Secret.h"
 #include "bridge/http/Server.h"
-#include "bridge/http/TlsFiles.h"
 
 namespace gridbridge {
 
@@ -23,23 +23,16 @@ namespace gridbridge {
 inline constexpr const char* kLiveName = "live";
 inline constexpr const char* kLiveCaName = "live-ca.pem";
 
-struct LiveLogConfig {
-    http::ListenAddress listen;
-    std::string url = {};     ///< Of the receiver, as nodes reach it; empty = no live log.
-    http::TlsFiles tls = {};  ///< Its own certificate and key; `ca`: what nodes check it by.
-    std::filesystem::path workDir = {};  ///< Of the backend; the key of the tokens is kept there.
-    std::uint64_t leastFree = 0;         ///< Bytes on its disk, below which nothing is taken.
-    Millis period{5000};                 ///< Between two posts of a node.
-};
-
 /// Where wrappers on nodes without a shared folder post the logs of jobs that run, and hear of a
 /// cancel: `POST /v1/log/KEY?run=RUN&offset=N`, at most 64 KiB, with a token that is good for this
 /// key alone. What it answers, docs/diracx.md tells. Safe for concurrent use.
 class LiveLogReceiver {
 public:
-    /// Listens from then on. Throws std::runtime_error where it cannot, or has no key for tokens.
-    /// `log`, `folders` and `clock` must outlive it.
-    LiveLogReceiver(LiveLogConfig config, LiveLog& log, Clock& clock);
+    /// Listens from then on. The key of the tokens is kept in `workDir`, that of the backend.
+    /// Throws std::runtime_error where it cannot listen, or has no such key. `log` and `clock` must
+    /// outlive it.
+    LiveLogReceiver(LiveLogConfig config, std::filesystem::path workDir, LiveLog& log,
+                    Clock& clock);
 
     std::uint16_t port() const { return server_->port(); }
     /// What the wrapper needs, for the sandbox only: one of them is secret.
@@ -56,6 +49,7 @@ private:
     bool isAllowed(const http::ServerRequest& request, const SubmissionKey& key) const;
 
     const LiveLogConfig config_;
+    const std::filesystem::path workDir_;
     LiveLog& log_;
     Clock& clock_;
     const Secret key_;

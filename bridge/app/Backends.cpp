@@ -6,6 +6,7 @@
 
 #include "backends/arc/ArcBackend.h"
 #include "backends/command/CommandBackend.h"
+#include "backends/diraccli/DiracCliBackend.h"
 #include "backends/diracx/DiracxBackend.h"
 #include "backends/htcondor/HTCondorBackend.h"
 #include "backends/local/LocalBackend.h"
@@ -51,26 +52,37 @@ std::unique_ptr<Backend> make(const BackendConfig& backend, const BackendUses& u
                                        uses.clock, uses.tell);
 }
 
-/// Those whose jobs run elsewhere.
-std::vector<BackendType> remoteTypes() {
-    return {
-        {.name = "diracx",
-         .make = make<DiracxBackend, &BackendConfig::diracx>,
-         .take = takeDiracx,
-         .changes = changesOfDiracx,
-         .resources = resourcesOfDiracx,
-         .onThisMachine = false,
-         .scheduler = "DiracX",
-         .keysToSee = "url, tls_ca_file and credentials"},
-        {.name = "arc",
-         .make = make<ArcBackend, &BackendConfig::arc>,
-         .take = takeArc,
-         .changes = changesOfArc,
-         .resources = resourcesOfArc,
-         .onThisMachine = false,
-         .scheduler = "ARC",
-         .keysToSee = "url, tls_ca_file, tls_cert_file and token_file"},
-    };
+BackendType diracxType() {
+    return {.name = "diracx",
+            .make = make<DiracxBackend, &BackendConfig::diracx>,
+            .take = takeDiracx,
+            .changes = changesOfDiracx,
+            .resources = resourcesOfDirac,
+            .onThisMachine = false,
+            .scheduler = "DiracX",
+            .keysToSee = "url, tls_ca_file and credentials"};
+}
+
+BackendType diracCliType() {
+    return {.name = "dirac-cli",
+            .make = make<DiracCliBackend, &BackendConfig::diracCli>,
+            .take = takeDiracCli,
+            .changes = changesOfDiracCli,
+            .resources = resourcesOfDirac,
+            .onThisMachine = false,
+            .scheduler = "DIRAC",
+            .keysToSee = "bin_dir, command_environment and proxy"};
+}
+
+BackendType arcType() {
+    return {.name = "arc",
+            .make = make<ArcBackend, &BackendConfig::arc>,
+            .take = takeArc,
+            .changes = changesOfArc,
+            .resources = resourcesOfArc,
+            .onThisMachine = false,
+            .scheduler = "ARC",
+            .keysToSee = "url, tls_ca_file, tls_cert_file and token_file"};
 }
 
 /// Those that this machine submits to itself, and those that need nobody else.
@@ -111,9 +123,7 @@ std::vector<BackendType> typesHere() {
 const std::vector<BackendType>& backendTypes() {
     static const std::vector<BackendType> types = [] {
         auto all = typesHere();
-        for (auto& type : remoteTypes()) {
-            all.push_back(type);
-        }
+        all.insert(all.end(), {diracxType(), diracCliType(), arcType()});
         return all;
     }();
     return types;

@@ -13,6 +13,7 @@
 
 #include "backends/arc/ArcDescription.h"
 #include "backends/command/CommandTemplates.h"
+#include "backends/diraccli/DiracCommands.h"
 #include "backends/diracx/DiracxJdl.h"
 #include "backends/htcondor/HTCondorCommands.h"
 #include "backends/slurm/SlurmCommands.h"
@@ -82,10 +83,12 @@ struct BackendConfig {
     HTCondorConfig htcondor = {};
     CommandConfig command = {};
     DiracxConfig diracx = {};
+    DiracCliConfig diracCli = {};
     ArcConfig arc = {};
+    bool isDirac() const { return type == "diracx" || type == "dirac-cli"; }
     /// The nodes see the work folder.
     bool sharesFolder() const {
-        return type != "diracx" && type != "arc" && (type != "htcondor" || !copiesFiles(htcondor));
+        return !isDirac() && type != "arc" && (type != "htcondor" || !copiesFiles(htcondor));
     }
     bool operator==(const BackendConfig&) const = default;
 };

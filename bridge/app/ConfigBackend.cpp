@@ -23,7 +23,7 @@ constexpr std::chrono::seconds kLongestPatience = std::chrono::hours(24 * 30);
 constexpr std::chrono::seconds kSchedulerPoll{10};
 
 /// Keys of every batch system that is driven by commands.
-constexpr std::array<std::string_view, 2> kCommandKeys{"submit_options", "bin_dir"};
+constexpr std::array<std::string_view, 1> kCommandKeys{"submit_options"};
 /// Of every one that has no queue of its own.
 constexpr std::array<std::string_view, 1> kSlotKeys{"slots"};
 /// Of every one whose jobs may run on this machine.
@@ -42,30 +42,30 @@ std::vector<std::string_view> typeNames() {
     return names;
 }
 
-/// `"a", "b" and "c"`: the types that are driven by commands.
-std::string schedulerNames() {
-    std::string names;
-    std::string last;
+/// `"a", "b" and "c"`
+std::string quotedList(const std::vector<std::string_view>& names) {
+    std::string list;
+    for (std::size_t i = 0; i < names.size(); ++i) {
+        list += i == 0 ? "" : i + 1 == names.size() ? " and " : ", ";
+        list += "\"" + std::string(names[i]) + "\"";
+    }
+    return list;
+}
+
+/// The types of which `has` is true.
+template <typename Has>
+std::string typesThat(Has has) {
+    std::vector<std::string_view> names;
     for (const BackendType& type : backendTypes()) {
-        if (type.isScheduler() && type.onThisMachine) {
-            names += (names.empty() ? "" : ", ") + last;
-            last = "\"" + std::string(type.name) + "\"";
+        if (has(type)) {
+            names.push_back(type.name);
         }
     }
-    return names + " and " + last;
+    return quotedList(names);
 }
 
-bool isFor(const KnownKey& key, std::string_view type) {
-    const auto all = " " + std::string(key.type) + " ";
-    return all.find(" " + std::string(type) + " ") != std::string::npos;
-}
-
-/// `"a" and "b"` of `a b`, or the only one.
-std::string quotedTypes(std::string names) {
-    if (const auto blank = names.find(' '); blank != std::string::npos) {
-        names.replace(blank, 1, "\" and \"");
-    }
-    return "\"" + names + "\"";
+bool isCommandDriven(const BackendType& type) {
+    return type.isScheduler() && type.onThisMachine;
 }
 
 path resolved(const path& folder) {
@@ -111,13 +111,15 @@ void ofType(ConfigSection& section, BackendConfig& backend, const Host& host) {
     if (type.isScheduler()) {
         refuse(section, kSlotKeys, "says nothing for " + quoted + ", which has its own");
     }
-    if (!type.isScheduler() || !type.onThisMachine) {
-        refuse(section, kCommandKeys, "is for type = " + schedulerNames() + " only");
+    if (!isCommandDriven(type)) {
+        refuse(section, kCommandKeys, "is for type = " + typesThat(isCommandDriven) + " only");
     }
     for (const KnownKey& key : knownKeys()) {
-        if (!key.type.empty() && !isFor(key, type.name)) {
+        if (!key.isOf(type.name)) {
             refuse(section, std::span(&key.name, 1),
-                   "is for type = " + quotedTypes(std::string(key.type)) + " only");
+                   "is for type = " + typesThat([&](const BackendType& each) {
+                       return key.isOf(each.name);
+                   }) + " only");
         }
     }
     if (type.take != nullptr) {

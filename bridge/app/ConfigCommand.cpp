@@ -167,14 +167,8 @@ void takeCommand(ConfigSection& section, BackendConfig& backend) {
         }
     }
     command.binDir = section.absolutePath("bin_dir").value_or("").string();
-    command.environment = section.texts("command_environment");
+    command.environment = takeEnvironment(section, "command_environment");
     command.submitOptions = section.texts("submit_options");
-    for (const auto& variable : command.environment) {
-        if (variable.find('=') == std::string::npos || variable.starts_with("=")) {
-            section.report("command_environment", "an element is not an assignment",
-                           "write each as \"NAME=value\"");
-        }
-    }
     command.statusJson = section.text("status_json").value_or(command.statusJson);
     if (section.has("status_members")) {
         command.statusMembers = section.texts("status_members");

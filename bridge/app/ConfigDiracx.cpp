@@ -29,6 +29,29 @@ std::string word(ConfigSection& section, const char* key, const std::string& usu
     return text;
 }
 
+void takeDiracJobs(ConfigSection& section, DiracJobConfig& jobs) {
+    jobs.jobType = word(section, "job_type", jobs.jobType);
+    constexpr double kLeastFactor = 0.01;
+    constexpr double kMostFactor = 1000;
+    jobs.cpuTimeFactor =
+        section.number("cpu_time_factor", kLeastFactor, kMostFactor).value_or(jobs.cpuTimeFactor);
+    jobs.sites = words(section, "sites");
+    jobs.bannedSites = words(section, "banned_sites");
+    jobs.tags = words(section, "tags");
+    jobs.platform = word(section, "platform", "");
+    jobs.rerunsAllowed = section.choice("reruns", {"kill", "allow"}) == "allow";
+}
+
+KeyChanges changesOfDiracJobs(const DiracJobConfig& a, const DiracJobConfig& b) {
+    return {{".job_type", a.jobType != b.jobType},
+            {".cpu_time_factor", a.cpuTimeFactor != b.cpuTimeFactor},
+            {".sites", a.sites != b.sites},
+            {".banned_sites", a.bannedSites != b.bannedSites},
+            {".tags", a.tags != b.tags},
+            {".platform", a.platform != b.platform},
+            {".reruns", a.rerunsAllowed != b.rerunsAllowed}};
+}
+
 }  // namespace
 
 void takeDiracx(ConfigSection& section, BackendConfig& backend) {
@@ -43,34 +66,52 @@ void takeDiracx(ConfigSection& section, BackendConfig& backend) {
                        "name the credential file of a login that nobody else uses");
     }
     diracx.credentials = section.absolutePath("credentials").value_or("");
-    diracx.jobType = word(section, "job_type", diracx.jobType);
-    constexpr double kLeastFactor = 0.01;
-    constexpr double kMostFactor = 1000;
-    diracx.cpuTimeFactor =
-        section.number("cpu_time_factor", kLeastFactor, kMostFactor).value_or(diracx.cpuTimeFactor);
-    diracx.sites = words(section, "sites");
-    diracx.bannedSites = words(section, "banned_sites");
-    diracx.tags = words(section, "tags");
-    diracx.platform = word(section, "platform", "");
-    diracx.rerunsAllowed = section.choice("reruns", {"kill", "allow"}) == "allow";
+    takeDiracJobs(section, diracx);
 }
 
 KeyChanges changesOfDiracx(const BackendConfig& now, const BackendConfig& next) {
     const auto& a = now.diracx;
     const auto& b = next.diracx;
-    return {{".url", a.url != b.url},
-            {".tls_ca_file", a.caFile != b.caFile},
-            {".credentials", a.credentials != b.credentials},
-            {".job_type", a.jobType != b.jobType},
-            {".cpu_time_factor", a.cpuTimeFactor != b.cpuTimeFactor},
-            {".sites", a.sites != b.sites},
-            {".banned_sites", a.bannedSites != b.bannedSites},
-            {".tags", a.tags != b.tags},
-            {".platform", a.platform != b.platform},
-            {".reruns", a.rerunsAllowed != b.rerunsAllowed}};
+    auto changes = changesOfDiracJobs(a, b);
+    changes.insert(changes.end(), {{".url", a.url != b.url},
+                                   {".tls_ca_file", a.caFile != b.caFile},
+                                   {".credentials", a.credentials != b.credentials}});
+    return changes;
 }
 
-std::set<core::Resource> resourcesOfDiracx(const BackendConfig& /*backend*/) {
+void takeDiracCli(ConfigSection& section, BackendConfig& backend) {
+    auto& cli = backend.diracCli;
+    cli.binDir = section.absolutePath("bin_dir").value_or("").string();
+    cli.environment = takeEnvironment(section, "command_environment");
+    if (!section.has("proxy")) {
+        section.report("proxy", "is missing",
+                       "name the file of a proxy that dirac-proxy-init made, and that somebody "
+                       "renews");
+    }
+    cli.proxy = section.absolutePath("proxy").value_or("");
+    if (const auto group =
+            section.requiredText("group", "write the DIRAC group that the proxy must be of")) {
+        cli.group = word(section, "group", *group);
+    }
+    takeDiracJobs(section, cli);
+    if (!isDiracPath(backend.workDir.string())) {
+        section.report("work_dir", kPlainWord,
+                       "choose a path of letters, digits and _ . / : = @ + -");
+    }
+}
+
+KeyChanges changesOfDiracCli(const BackendConfig& now, const BackendConfig& next) {
+    const auto& a = now.diracCli;
+    const auto& b = next.diracCli;
+    auto changes = changesOfDiracJobs(a, b);
+    changes.insert(changes.end(), {{".bin_dir", a.binDir != b.binDir},
+                                   {".command_environment", a.environment != b.environment},
+                                   {".proxy", a.proxy != b.proxy},
+                                   {".group", a.group != b.group}});
+    return changes;
+}
+
+std::set<core::Resource> resourcesOfDirac(const BackendConfig& /*backend*/) {
     using enum core::Resource;
     return {Cpus, Memory};
 }

@@ -340,20 +340,23 @@ constexpr KnownKey kKeys[] = {
     {Backend, "tls_ca_file", ValueKind::Text, "\"/etc/ssl/site-ca.pem\"", "diracx arc"},
     {Backend, "credentials", ValueKind::Text, "\"/var/lib/gridbridge-dirac/credentials.json\"",
      "diracx"},
-    {Backend, "job_type", ValueKind::Text, "\"User\"", "diracx"},
-    {Backend, "cpu_time_factor", ValueKind::Number, "1.0", "diracx"},
-    {Backend, "sites", ValueKind::TextList, "[\"LCG.CERN.ch\"]", "diracx"},
-    {Backend, "banned_sites", ValueKind::TextList, "[\"LCG.Broken.org\"]", "diracx"},
-    {Backend, "tags", ValueKind::TextList, "[\"GPU\"]", "diracx"},
-    {Backend, "platform", ValueKind::Text, "\"x86_64-el9\"", "diracx"},
-    {Backend, "reruns", ValueKind::Text, "\"kill\"", "diracx"},
+    {Backend, "job_type", ValueKind::Text, "\"User\"", "diracx dirac-cli"},
+    {Backend, "cpu_time_factor", ValueKind::Number, "1.0", "diracx dirac-cli"},
+    {Backend, "sites", ValueKind::TextList, "[\"LCG.CERN.ch\"]", "diracx dirac-cli"},
+    {Backend, "banned_sites", ValueKind::TextList, "[\"LCG.Broken.org\"]", "diracx dirac-cli"},
+    {Backend, "tags", ValueKind::TextList, "[\"GPU\"]", "diracx dirac-cli"},
+    {Backend, "platform", ValueKind::Text, "\"x86_64-el9\"", "diracx dirac-cli"},
+    {Backend, "reruns", ValueKind::Text, "\"kill\"", "diracx dirac-cli"},
+    {Backend, "proxy", ValueKind::Text, "\"/var/lib/gridbridge-dirac/proxy.pem\"", "dirac-cli"},
+    {Backend, "group", ValueKind::Text, "\"lhcb_user\"", "dirac-cli"},
     {Backend, "tls_cert_file", ValueKind::Text, "\"/etc/gridbridge/arc.pem\"", "arc"},
     {Backend, "tls_key_file", ValueKind::Text, "\"/etc/gridbridge/arc.key\"", "arc"},
     {Backend, "token_file", ValueKind::Text, "\"/run/gridbridge/arc.token\"", "arc"},
     {Backend, "queue", ValueKind::Text, "\"short\"", "arc"},
-    {Backend, "bin_dir", ValueKind::Text, "\"/opt/batch/bin\""},
+    {Backend, "bin_dir", ValueKind::Text, "\"/opt/batch/bin\"", "slurm htcondor command dirac-cli"},
     {Backend, "preset", ValueKind::Text, "\"sge\"", "command"},
-    {Backend, "command_environment", ValueKind::TextList, "[\"SGE_ROOT=/opt/sge\"]", "command"},
+    {Backend, "command_environment", ValueKind::TextList, "[\"SGE_ROOT=/opt/sge\"]",
+     "command dirac-cli"},
     {Backend, "submit", ValueKind::TextList, "[\"qsub\", \"-N\", \"{name}\", \"{script}\"]",
      "command"},
     {Backend, "submit_id", ValueKind::Text, "'(?<id>\\d+)'", "command"},
@@ -382,6 +385,11 @@ constexpr KnownKey kKeys[] = {
     {Backend, "cancel_gone", ValueKind::Text, "'does not exist'", "command"},
 };
 }  // namespace
+
+bool KnownKey::isOf(std::string_view backendType) const {
+    const auto words = " " + std::string(type) + " ";
+    return type.empty() || words.find(" " + std::string(backendType) + " ") != std::string::npos;
+}
 
 const std::vector<KnownKey>& knownKeys() {
     static const std::vector<KnownKey> keys(std::begin(kKeys), std::end(kKeys));

@@ -27,8 +27,10 @@ struct KnownKey {
     std::string_view name;
     ValueKind kind;
     std::string_view example;  ///< The right-hand side of an example.
-    /// The only types of backends that have it, with a blank between them; empty: look elsewhere.
+    /// The only types of backends that have it, with blanks between; empty = nothing to say so.
     std::string_view type = {};
+
+    bool isOf(std::string_view backendType) const;
 };
 
 /// Every key there is; docs/configuration.md explains each.

@@ -215,4 +215,14 @@ void take(int& target, std::optional<std::int64_t> value) {
     }
 }
 
+std::vector<std::string> takeEnvironment(ConfigSection& section, std::string_view key) {
+    auto all = section.texts(key);
+    for (const auto& variable : all) {
+        if (variable.find('=') == std::string::npos || variable.starts_with("=")) {
+            section.report(key, "an element is not an assignment", "write each as \"NAME=value\"");
+        }
+    }
+    return all;
+}
+
 }  // namespace gridbridge::app

@@ -62,6 +62,9 @@ private:
     ConfigReading& reading_;
 };
 
+/// Reports elements that are not `NAME=value`.
+std::vector<std::string> takeEnvironment(ConfigSection& section, std::string_view key);
+
 /// A value that is absent leaves the target as it is.
 void take(int& target, std::optional<std::int64_t> value);
 

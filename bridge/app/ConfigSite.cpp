@@ -76,9 +76,9 @@ Site::Home home(ConfigSection& section, const BackendConfig& backend) {
         section.report(
             "home",
             "\"project\" needs a work_dir that the nodes see, and with " +
-                std::string(backend.type == "diracx" ? "DIRAC they do not"
-                            : backend.type == "arc"  ? "ARC they do not"
-                                                     : "file_transfer or spool they need not"),
+                std::string(backend.isDirac()       ? "DIRAC they do not"
+                            : backend.type == "arc" ? "ARC they do not"
+                                                    : "file_transfer or spool they need not"),
             "write \"private\" or \"real\"");
     }
     return word == "real"      ? Site::Home::Real

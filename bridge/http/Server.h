@@ -15,6 +15,7 @@ struct ListenAddress {
     std::string host;  ///< An IP address, without brackets.
     std::uint16_t port = 0;
     bool isLoopback = false;
+    bool operator==(const ListenAddress&) const = default;
 };
 
 /// `ADDRESS:PORT`, where an IPv6 address has brackets. Throws std::invalid_argument, whose text

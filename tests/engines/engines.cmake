@@ -75,6 +75,10 @@ engine_program(arc Arc engines/ArcFaultTest.cpp)
 engine_parts(arc_engine_test "-*Fault.*" engine.arc 3)  # Each job takes A-REX some seconds.
 engine_faults(arc 1)
 
+engine_test(diraccli DiracCli engines/DiracCliFaultTest.cpp)
+engine_faults(diraccli 1)
+set_tests_properties(engine.diraccli PROPERTIES TIMEOUT 1500)  # Each genuine command takes a second of a processor.
+
 # Container runtimes: jobs of the local backend in them.
 add_executable(container_engine_test engines/EngineMain.cpp engines/Engine.cpp engines/ContainerEngine.cpp
   engines/ContainerEngineTest.cpp engines/ApptainerEngineTest.cpp e2e/LocalBackend.cpp e2e/Program.cpp e2e/Service.cpp)

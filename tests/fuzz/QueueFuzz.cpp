@@ -2,12 +2,14 @@
 
 #include "backends/api/SchedulerCommands.h"
 #include "backends/arc/ArcStates.h"
+#include "backends/diraccli/DiracCliParse.h"
 #include "backends/diracx/DiracxStates.h"
 #include "backends/htcondor/HTCondorParse.h"
 #include "backends/slurm/SlurmParse.h"
 #include "tests/fuzz/Fuzz.h"
 
-// Input: what squeue, sacct, condor_q or condor_history printed, or DiracX or ARC answered.
+// Input: what squeue, sacct, condor_q, condor_history or a command of DIRAC printed, or DiracX
+// or ARC answered.
 
 namespace gridbridge::fuzz {
 namespace {
@@ -25,6 +27,31 @@ void checkSeen(const Observation& seen) {
     require(seen.state != BatchState::Unknown || !seen.reason.empty(), "what is unknown is told");
     require(seen.state == BatchState::Ended || !(seen.exitCode || seen.signal || seen.endedAt),
             "only an end has a time and a code");
+}
+
+void tryCommandsOfDirac(const std::string& out) {
+    for (auto& job : parseDiracStat(out).value_or(std::vector<DiracxJob>())) {
+        for (const auto& history :
+             parseDiracLogging(out).value_or(std::vector<std::vector<DiracxEvent>>())) {
+            job.history = history;
+            checkSeen(observationOf(job, pastOf(job)));
+        }
+        checkSeen(observationOf(job, pastOf(job)));
+    }
+    const auto outcomes =
+        parseDiracSubmit(out, {"a", "b"}).value_or(std::vector<DiracCliOutcome>());
+    require(outcomes.empty() || outcomes.size() == 2, "each file has an outcome");
+    for (const auto& outcome : outcomes) {
+        require(outcome.id.value_or(1) > 0 && isOneLine(outcome.message), "an id or a line");
+        require(!isDiracRefusal(outcome.message) || !outcome.id, "a refusal is no id");
+    }
+    for (const auto& [id, message] : parseDiracErrors(out)) {
+        require(id > 0 && isOneLine(message), "an error is one line of one job");
+    }
+    for (const auto id : withoutDiracOutput(out)) {
+        require(id > 0, "an id is positive");
+    }
+    require(isOneLine(diracComplaint(out, out)), "a complaint is one line");
 }
 
 void check(const std::string& key, const Observation& seen) {
@@ -62,6 +89,7 @@ void tryWith(std::string_view input) {
         checkSeen(observationOf(job, pastOf(job)));
         require(isOneLine(unknownDiracxState(job)), "a word is told in one line");
     }
+    tryCommandsOfDirac(std::string(input));
     const auto pool = parseJobs(input, "condor_q");
     require(isOneLine(pool.trouble), "trouble is one line");
     for (const auto& [key, job] : pool.jobs) {

@@ -47,8 +47,8 @@ def fault_options(parser):
 def arguments():
     parser = argparse.ArgumentParser(prog="diracx.sh", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
-    for verb, add_options in (("store", None), ("server", None), ("executor", executor_options),
-                              ("jobs", job_options), ("kill", kill_options), ("token", token_options), ("fault", fault_options)):
+    for verb, add_options in (("store", None), ("server", None), ("classic", None), ("executor", executor_options), ("jobs", job_options),
+                              ("kill", kill_options), ("token", token_options), ("fault", fault_options)):
         part = verbs.add_parser(verb)
         part.add_argument("folder", metavar="DIR")
         if add_options:
@@ -116,6 +116,10 @@ def main():
         import server
 
         server.serve(engine)
+    elif options.verb == "classic":
+        import classic
+
+        classic.serve(engine)
     elif options.verb == "executor":
         import executor
 

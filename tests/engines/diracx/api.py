@@ -83,10 +83,13 @@ class Api:
         with tarfile.open(fileobj=raw, mode="w") as tar:
             for path, name in files:
                 tar.add(path, name)
-        data = zstandard.ZstdCompressor(level=6).compress(raw.getvalue())
+        return self.store(who, zstandard.ZstdCompressor(level=6).compress(raw.getvalue()), "tar.zst")
+
+    def store(self, who, data, form):
+        """Uploads and names a sandbox that is packed."""
         info = self.call("POST", "/api/jobs/sandbox", who=who, body={
             "checksum_algorithm": "sha256", "checksum": hashlib.sha256(data).hexdigest(),
-            "size": len(data), "format": "tar.zst"})
+            "size": len(data), "format": form})
         if info.get("url"):
             mark = "engine" + hashlib.sha256(data).hexdigest()[:32]
             parts = [f'--{mark}\r\nContent-Disposition: form-data; name="{key}"\r\n\r\n{value}\r\n'.encode()

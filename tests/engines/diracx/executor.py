@@ -208,7 +208,8 @@ class Executor:
             if kind == "fail-input":
                 raise OSError("fault")
             for pfn in as_list(job.jdl.get("InputSandbox")):
-                self.api.download(job.who, pfn, folder)
+                if pfn.startswith("SB:"):  # Others are named beside them by the classic commands.
+                    self.api.download(job.who, pfn, folder)
         except (OSError, ApiError, tarfile.TarError) as error:
             self.engine.log(f"job {job.id} run {job.run}: input sandbox: {error}")
             self.report(job, "JobWrapper", ("", "Failed Downloading InputSandbox"))

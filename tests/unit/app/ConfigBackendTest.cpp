@@ -180,8 +180,10 @@ TEST_F(BackendConfigErrors, AKeyOfHTCondor) {
                 ElementsAre(here + "schedd: is for type = \"htcondor\" only; remove it"));
     EXPECT_THAT(
         asBackend("type = \"local\"\nwork_dir = \"/w\"\nrun_as = \"ci\"\nbin_dir = \"/b\"\n"),
-        ElementsAre(here + "bin_dir: is for type = \"slurm\", \"htcondor\" and \"command\" only; "
-                           "remove it"));
+        ElementsAre(
+            here +
+            "bin_dir: is for type = \"slurm\", \"htcondor\", \"command\" and \"dirac-cli\" only; "
+            "remove it"));
     EXPECT_THAT(asBackend(htcondor + "schedd = \"-pool\"\n"),
                 ElementsAre(here + "schedd: is not a name of a schedd; write it as condor_status "
                                    "-schedd shows it"));
@@ -212,7 +214,8 @@ TEST_F(BackendConfigErrors, AKeyOfArc) {
     EXPECT_THAT(asBackend(arc + token + "home = \"project\"\n"),
                 ElementsAre(::testing::HasSubstr("with ARC they do not")));
     EXPECT_THAT(asBackend(arc + token + "sites = [\"a\"]\n"),
-                ElementsAre(here + "sites: is for type = \"diracx\" only; remove it"));
+                ElementsAre(here + "sites: is for type = \"diracx\" and \"dirac-cli\" only; "
+                                   "remove it"));
     EXPECT_THAT(asBackend("type = \"slurm\"\nrun_as = \"ci\"\nwork_dir = \"/w\"\n"
                           "url = \"https://ce\"\n"),
                 ElementsAre(::testing::HasSubstr(
@@ -247,6 +250,28 @@ TEST_F(BackendConfigErrors, AKeyOfDiracx) {
                 ::testing::UnorderedElementsAre(
                     ::testing::HasSubstr("url: has no TLS, and tokens are sent there"),
                     ::testing::HasSubstr("credentials: is missing")));
+}
+
+TEST_F(BackendConfigErrors, AKeyOfDiracsCommands) {
+    const std::string cli = "type = \"dirac-cli\"\nwork_dir = \"/w\"\n";
+    const std::string proxy = "proxy = \"/p\"\ngroup = \"lhcb_user\"\n";
+    const std::string here = "config.toml:11: backends.here.";
+    EXPECT_THAT(asBackend(cli + proxy + "bin_dir = \"/b\"\ntags = [\"GPU\"]\ncpus = 2\n"),
+                ::testing::IsEmpty());
+    EXPECT_THAT(asBackend(cli + proxy + "run_as = \"ci\"\n"),
+                ElementsAre(here + "run_as: says nothing for type = \"dirac-cli\", whose jobs run "
+                                   "elsewhere; remove it"));
+    EXPECT_THAT(asBackend(cli + proxy + "url = \"https://d\"\n"),
+                ElementsAre(here + "url: is for type = \"diracx\" and \"arc\" only; remove it"));
+    EXPECT_THAT(asBackend(cli + proxy + "home = \"project\"\n"),
+                ElementsAre(::testing::HasSubstr("with DIRAC they do not")));
+    EXPECT_THAT(asBackend(cli + "proxy = \"/p\"\ngroup = \"a b\"\n"),
+                ElementsAre(::testing::HasSubstr("group: is nothing that a JDL can hold")));
+    EXPECT_THAT(
+        asBackend("type = \"dirac-cli\"\nwork_dir = \"/w w\"\n"),
+        ::testing::UnorderedElementsAre(
+            ::testing::HasSubstr("work_dir: is nothing that a JDL can hold"),
+            ::testing::HasSubstr("proxy: is missing"), ::testing::HasSubstr("group: is missing")));
 }
 
 TEST_F(BackendConfigErrors, AKeyOfCommands) {

@@ -179,9 +179,10 @@ TEST_F(ConfigErrors, AnUnknownChoice) {
     EXPECT_THAT(before("log_level = \"loud\"\n"),
                 ElementsAre("config.toml:1: log_level: \"loud\" is not known; write one of: trace, "
                             "debug, info, warn, error, critical"));
-    EXPECT_THAT(asBackend("type = \"pbs\"\nwork_dir = \"/w\"\nrun_as = \"ci\"\n"),
-                ElementsAre("config.toml:7: backends.here.type: \"pbs\" is not known; write one "
-                            "of: local, simulated, slurm, htcondor, command, diracx, arc"));
+    EXPECT_THAT(
+        asBackend("type = \"pbs\"\nwork_dir = \"/w\"\nrun_as = \"ci\"\n"),
+        ElementsAre("config.toml:7: backends.here.type: \"pbs\" is not known; write one "
+                    "of: local, simulated, slurm, htcondor, command, diracx, dirac-cli, arc"));
 }
 
 TEST_F(ConfigErrors, MissingKeysNameTheLineOfTheirSection) {

@@ -129,16 +129,12 @@ TEST(Config, DiracxHasKeysOfItsOwnAndNeedsNoAccount) {
                                     "platform = \"x86_64-el9\"\nreruns = \"allow\"\n");
     const auto backend = loadConfig(folder.file(), ConfigFolder::host()).backends.at(0);
     EXPECT_EQ(backend.pollInterval, std::chrono::seconds(10));
-    EXPECT_TRUE(backend.diracx == (DiracxConfig{"https://dirac.example.org",
-                                                "",
-                                                "/etc/dirac.json",
-                                                "Test",
-                                                2.5,
-                                                {"LCG.A.org"},
-                                                {"LCG.B.org"},
-                                                {"GPU"},
-                                                "x86_64-el9",
-                                                true}));
+    EXPECT_TRUE(
+        backend.diracx ==
+        (DiracxConfig{{"Test", 2.5, {"LCG.A.org"}, {"LCG.B.org"}, {"GPU"}, "x86_64-el9", true},
+                      "https://dirac.example.org",
+                      "",
+                      "/etc/dirac.json"}));
 }
 
 TEST(Config, FilesInConfigDAddRunnersAndBackendsInTheOrderOfTheirNames) {

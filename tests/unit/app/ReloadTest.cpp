@@ -235,6 +235,8 @@ const std::map<std::string_view, std::pair<const char*, const char*>> kValues{
     {"cpu_time_factor", {"0.5", "0.6"}},
     {"sites", {"[\"a\"]", "[\"b\"]"}},
     {"banned_sites", {"[\"a\"]", "[\"b\"]"}},
+    {"proxy", {"\"/a\"", "\"/b\""}},
+    {"group", {"\"a\"", "\"b\""}},
     {"tags", {"[\"a\"]", "[\"b\"]"}},
     {"platform", {"\"a\"", "\"b\""}},
     {"reruns", {"\"kill\"", "\"allow\""}},
@@ -296,9 +298,10 @@ Config configWith(std::string_view changed) {
             };
             const bool isSlurms =
                 key.name == "submit_options" || key.name == "bin_dir" || has(kResourceKeys);
-            const std::string_view itsType = !key.type.empty() ? key.type
-                                             : isSlurms        ? "slurm"
-                                                               : "local";
+            const std::string_view itsType = !key.type.empty()
+                                                 ? key.type.substr(0, key.type.find(' '))
+                                             : isSlurms ? "slurm"
+                                                        : "local";
             if (const auto known = kValues.find(key.name);
                 known != kValues.end() && key.section == kind && itsType == type) {
                 lines += std::string(key.name) + " = " +
@@ -328,11 +331,13 @@ Config configWith(std::string_view changed) {
                                     section(SectionKind::Backend, "command") +
                                     "[backends.grid]\ntype = \"diracx\"\n"
                                     "work_dir = \"/grid\"\n" +
-                                    section(SectionKind::Backend, "diracx arc") +
                                     section(SectionKind::Backend, "diracx") +
                                     "[backends.ce]\ntype = \"arc\"\nwork_dir = \"/ce\"\n"
                                     "url = \"https://ce\"\ntoken_file = \"/token\"\n" +
-                                    section(SectionKind::Backend, "arc"));
+                                    section(SectionKind::Backend, "arc") +
+                                    "[backends.classic]\ntype = \"dirac-cli\"\n"
+                                    "work_dir = \"/classic\"\n" +
+                                    section(SectionKind::Backend, "dirac-cli"));
     const auto accounts = [](const std::string& name) {
         return std::optional(static_cast<uid_t>(1000 + name.size()));
     };

@@ -22,7 +22,7 @@ class DiracxBackendTest : public ::testing::Test {
 protected:
     DiracxBackendTest() {
         backend_ = std::make_unique<DiracxBackend>(
-            DiracxConfig{.url = "https://dirac.example.org", .credentials = file_},
+            DiracxConfig{{}, "https://dirac.example.org", {}, file_},
             std::make_unique<ScriptedTransport>(servers_, "https://dirac.example.org"), folders_,
             runner_, clock_, [](const std::string&) {});
     }

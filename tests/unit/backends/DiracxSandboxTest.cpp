@@ -143,7 +143,7 @@ protected:
     /// Its exit code.
     int run(const std::string& loader, const std::vector<std::string>& outputs) {
         auto files = jobSandbox({{"loader.sh", loader}}, outputs);
-        files.push_back(wrapperSandbox().front());
+        files.push_back(wrapperSandbox(kDiracxMostPacked).front());
         for (const auto& file : files) {
             const auto path = dir_.path() / file.name;
             std::filesystem::create_directories(path.parent_path());

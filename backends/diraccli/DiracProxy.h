@@ -1,0 +1,28 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+#include "bridge/base/Clock.h"
+#include "bridge/base/Result.h"
+
+namespace gridbridge {
+
+/// Whose proxy it is, as `dirac-proxy-init` makes them: RFC 3820, with the group in the extension
+/// 1.2.42.42. Only DIRAC verifies it.
+struct DiracProxy {
+    std::string user;   ///< The subject of the certificate that stands behind it.
+    std::string group;  ///< Empty: none.
+    WallTime end{};     ///< The first of its certificates that ends does so then.
+};
+
+/// Of what a proxy file holds. Nothing when that is none.
+std::optional<DiracProxy> parseDiracProxy(std::string_view pem);
+
+/// The proxy in `file`, usable at `now`, of `group` unless that is empty. Errors: Transient,
+/// misconfigured, one sentence: whoever makes proxies may yet make another.
+Result<DiracProxy> readDiracProxy(const std::filesystem::path& file, const std::string& group,
+                                  WallTime now);
+
+}  // namespace gridbridge

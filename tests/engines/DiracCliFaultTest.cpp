@@ -1,0 +1,80 @@
+// What becomes of jobs when the services behind the genuine commands do their worst.
+#include <gmock/gmock.h>
+
+#include "tests/engines/DiracCliHarness.h"
+#include "tests/engines/EngineFault.h"
+
+namespace gridbridge::testing {
+namespace {
+
+using ::testing::HasSubstr;
+
+using DiracCliFault = EngineFault<DiracCliHarness>;
+
+TEST_F(DiracCliFault, ASubmissionWithoutAnAnswerIsUncertainAndAdopted) {
+    const auto job = plan({.held = true});
+    engine.fault("api-lost --name 'RPC submitJob'");
+
+    const auto lost = trySubmit(job);
+
+    ASSERT_FALSE(lost.ok());
+    EXPECT_EQ(lost.error().kind, ErrorKind::Uncertain) << lost.error().message;
+    EXPECT_EQ(found(job), 1U);
+    const auto again = trySubmit(job);
+    ASSERT_TRUE(again.ok() && again->accepted);
+    EXPECT_EQ(found(job), 1U);
+}
+
+TEST_F(DiracCliFault, ARefusalNamesTheJobAndWhatIsUnusualInIt) {
+    harness.config.platform = "x86_64-lab";
+    harness.restart();
+    const auto job = plan({});
+
+    const auto refused = trySubmit(job);
+
+    ASSERT_FALSE(refused.ok());
+    EXPECT_EQ(refused.error().kind, ErrorKind::Permanent);
+    EXPECT_THAT(refused.error().message, HasSubstr("JDL syntax error"));
+    EXPECT_THAT(refused.error().message, HasSubstr("Platform = \"x86_64-lab\""));
+}
+
+TEST_F(DiracCliFault, WhatIsLargerThanASandboxIsRefusedBeforeItIsSent) {
+    auto job = plan({});
+    std::string noise(std::size_t{11} << 20U, '\0');
+    std::uint32_t state = 1;
+    for (auto& c : noise) {
+        state = state * 1664525U + 1013904223U;
+        c = static_cast<char>(state >> 24U);
+    }
+    job.inputs.push_back({"large", noise});
+
+    const auto refused = trySubmit(job);
+
+    ASSERT_FALSE(refused.ok());
+    EXPECT_EQ(refused.error().kind, ErrorKind::Permanent);
+    EXPECT_THAT(refused.error().message, HasSubstr("more than 10 MiB"));
+}
+
+TEST_F(DiracCliFault, AnotherProxyLosesNoJob) {
+    const auto ref = submit(plan({.held = true}));
+    const TempDir temp;
+    const auto usual = harness.config;
+    harness.config.proxy = temp.path() / "proxy";
+    engine.makeProxy(harness.config.proxy, "other user");
+    harness.restart();
+
+    const auto seen = look(ref);
+    engine.makeProxy(harness.config.proxy, "bridge guest");
+    const auto probed = harness.backend().probe(ctx());
+    harness.config = usual;
+    harness.restart();
+
+    ASSERT_FALSE(seen.ok());
+    EXPECT_TRUE(seen.error().misconfigured);
+    EXPECT_THAT(seen.error().message, HasSubstr("open jobs belong to /O=Engine/CN=bridge@user"));
+    ASSERT_FALSE(probed.ok());
+    EXPECT_THAT(probed.error().message, HasSubstr("is of the group guest, not user"));
+}
+
+}  // namespace
+}  // namespace gridbridge::testing

@@ -1,0 +1,70 @@
+// Proxies made as dirac-proxy-init makes them, and others.
+#include <gmock/gmock.h>
+
+#include <cstdlib>
+#include <fstream>
+
+#include "backends/diraccli/DiracProxy.h"
+#include "tests/fakes/TempDir.h"
+
+namespace gridbridge {
+namespace {
+
+using ::testing::HasSubstr;
+
+class DiracProxyTest : public ::testing::Test {
+protected:
+    /// A user's certificate, and a proxy of it with these lines besides, both for a day.
+    void SetUp() override {
+        const std::string make =
+            "cd '" + temp_.path().string() +
+            "' && exec 2>/dev/null && openssl req -x509 -newkey ed25519 -nodes -days 1 -keyout "
+            "user.key -out user.pem -subj /O=Lab/CN=ada && printf '%s\\n' "
+            "keyUsage=critical,digitalSignature "
+            "proxyCertInfo=critical,language:id-ppl-inheritAll > none.ext && { cat none.ext && "
+            "echo 1.2.42.42=ASN1:IA5STRING:lhcb_user; } > group.ext && openssl req -newkey ed25519 "
+            "-nodes -keyout p.key -out p.csr -subj /O=Lab/CN=ada/CN=1 && for p in none group; do "
+            "openssl x509 -req -in p.csr -CA user.pem -CAkey user.key -set_serial 1 -days 1 "
+            "-extfile $p.ext -out p.pem && cat p.pem p.key user.pem > $p.proxy || exit; done";
+        ASSERT_EQ(std::system(make.c_str()), 0);
+    }
+    std::filesystem::path file(const std::string& name) { return temp_.path() / name; }
+    WallTime now() const { return std::chrono::floor<Millis>(std::chrono::system_clock::now()); }
+    std::string fault(const std::string& name, const std::string& group, WallTime when) {
+        const auto proxy = readDiracProxy(file(name), group, when);
+        EXPECT_FALSE(proxy.ok());
+        if (proxy.ok()) {
+            return "";
+        }
+        EXPECT_EQ(proxy.error().kind, ErrorKind::Transient);
+        EXPECT_TRUE(proxy.error().misconfigured);
+        return proxy.error().message;
+    }
+
+    testing::TempDir temp_;
+};
+
+TEST_F(DiracProxyTest, TellsUserGroupAndEnd) {
+    const auto proxy = readDiracProxy(file("group.proxy"), "lhcb_user", now());
+
+    ASSERT_TRUE(proxy.ok()) << proxy.error().message;
+    EXPECT_EQ(proxy->user, "/O=Lab/CN=ada");
+    EXPECT_EQ(proxy->group, "lhcb_user");
+    EXPECT_GT(proxy->end, now() + std::chrono::hours(23));
+}
+
+TEST_F(DiracProxyTest, EveryFaultIsOneSentenceWithItsCure) {
+    EXPECT_THAT(fault("absent", "lhcb_user", now()),
+                HasSubstr("cannot be read (No such file or directory): make one with "
+                          "dirac-proxy-init -g lhcb_user"));
+    EXPECT_THAT(fault("user.pem", "lhcb_user", now()), HasSubstr("is no proxy"));
+    EXPECT_THAT(fault("user.key", "lhcb_user", now()), HasSubstr("is no proxy"));
+    EXPECT_THAT(fault("none.proxy", "lhcb_user", now()), HasSubstr("has no DIRAC group"));
+    EXPECT_THAT(fault("group.proxy", "lhcb_admin", now()),
+                HasSubstr("is of the group lhcb_user, not lhcb_admin"));
+    EXPECT_THAT(fault("group.proxy", "lhcb_user", now() + std::chrono::hours(25)),
+                HasSubstr("has ended"));
+}
+
+}  // namespace
+}  // namespace gridbridge

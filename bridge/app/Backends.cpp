@@ -52,9 +52,19 @@ std::unique_ptr<Backend> make(const BackendConfig& backend, const BackendUses& u
                                        uses.clock, uses.tell);
 }
 
+/// One of DIRAC, which may have a live log.
+template <typename Dirac, auto config>
+std::unique_ptr<Backend> makeDirac(const BackendConfig& backend, const BackendUses& uses) {
+    auto own = backend;
+    auto& live = (own.*config).live;
+    live.leastFree = uses.minFreeSpace;
+    live.url = uses.listens ? live.url : "";
+    return make<Dirac, config>(own, uses);
+}
+
 BackendType diracxType() {
     return {.name = "diracx",
-            .make = make<DiracxBackend, &BackendConfig::diracx>,
+            .make = makeDirac<DiracxBackend, &BackendConfig::diracx>,
             .take = takeDiracx,
             .changes = changesOfDiracx,
             .resources = resourcesOfDirac,
@@ -65,7 +75,7 @@ BackendType diracxType() {
 
 BackendType diracCliType() {
     return {.name = "dirac-cli",
-            .make = make<DiracCliBackend, &BackendConfig::diracCli>,
+            .make = makeDirac<DiracCliBackend, &BackendConfig::diracCli>,
             .take = takeDiracCli,
             .changes = changesOfDiracCli,
             .resources = resourcesOfDirac,

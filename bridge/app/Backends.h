@@ -24,6 +24,8 @@ struct BackendUses {
     std::string account = {};  ///< The Unix account whose jobs they are; empty = the service's own.
     std::string node = {};     ///< This machine's name.
     std::function<void(const std::string&)> tell = {};  ///< For the service's log.
+    bool listens = false;            ///< The service: no command beside it listens in its place.
+    std::uint64_t minFreeSpace = 0;  ///< Bytes.
     ChangeListener changed = {};
 };
 

@@ -265,8 +265,8 @@ ConfigProblem noRunner(const path& file) {
 
 void takeAbilities(RunnerConfig& runner, const BackendConfig& backend) {
     runner.hasContainers = !backend.container.run.empty();
-    // ARC takes a file into the folder of a job that runs.
-    runner.cancelsSoftly = backend.sharesFolder() || backend.type == "arc";
+    // ARC takes a file into the folder of a job that runs; who sends a live log hears of a cancel.
+    runner.cancelsSoftly = backend.sharesFolder() || backend.type == "arc" || backend.hasLiveLog();
 }
 
 const BackendConfig* Config::backend(const std::string& name) const {

@@ -90,6 +90,7 @@ struct BackendConfig {
     bool sharesFolder() const {
         return !isDirac() && type != "arc" && (type != "htcondor" || !copiesFiles(htcondor));
     }
+    bool hasLiveLog() const { return !diracx.live.url.empty() || !diracCli.live.url.empty(); }
     bool operator==(const BackendConfig&) const = default;
 };
 

@@ -1,5 +1,6 @@
 #include "bridge/app/ConfigDiracx.h"
 
+#include "bridge/app/ConfigLiveLog.h"
 #include "bridge/app/ConfigTls.h"
 #include "bridge/http/TlsFiles.h"
 
@@ -40,16 +41,21 @@ void takeDiracJobs(ConfigSection& section, DiracJobConfig& jobs) {
     jobs.tags = words(section, "tags");
     jobs.platform = word(section, "platform", "");
     jobs.rerunsAllowed = section.choice("reruns", {"kill", "allow"}) == "allow";
+    jobs.live = takeLiveLog(section);
 }
 
 KeyChanges changesOfDiracJobs(const DiracJobConfig& a, const DiracJobConfig& b) {
-    return {{".job_type", a.jobType != b.jobType},
-            {".cpu_time_factor", a.cpuTimeFactor != b.cpuTimeFactor},
-            {".sites", a.sites != b.sites},
-            {".banned_sites", a.bannedSites != b.bannedSites},
-            {".tags", a.tags != b.tags},
-            {".platform", a.platform != b.platform},
-            {".reruns", a.rerunsAllowed != b.rerunsAllowed}};
+    KeyChanges changes{{".job_type", a.jobType != b.jobType},
+                       {".cpu_time_factor", a.cpuTimeFactor != b.cpuTimeFactor},
+                       {".sites", a.sites != b.sites},
+                       {".banned_sites", a.bannedSites != b.bannedSites},
+                       {".tags", a.tags != b.tags},
+                       {".platform", a.platform != b.platform},
+                       {".reruns", a.rerunsAllowed != b.rerunsAllowed}};
+    for (const auto& change : changesOfLiveLog(a.live, b.live)) {
+        changes.push_back(change);
+    }
+    return changes;
 }
 
 }  // namespace

@@ -209,6 +209,8 @@ private:
                                 [this, name = backend.name](const std::string& what) {
                                     log_->warn("backend {}: {}", name, what);
                                 },
+                            .listens = true,
+                            .minFreeSpace = config_.minFreeSpace,
                             .changed = core::changeListener(answers_)});
     }
 

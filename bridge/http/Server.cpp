@@ -13,6 +13,7 @@
 #include <Poco/Net/TCPServerConnectionFactory.h>
 #include <Poco/ThreadPool.h>
 
+#include <algorithm>
 #include <map>
 #include <mutex>
 #include <stdexcept>
@@ -208,8 +209,10 @@ struct Server::Impl {
                                  watch),
                  pool, listening(options), params) {
         server.start();
-        cutter = std::jthread([this, &clock](const std::stop_token& stop) {
-            while (clock.sleepUntil(clock.steadyNow() + kPace, stop)) {
+        constexpr Millis kPace{500};
+        const auto pace = std::min(kPace, options.longest / 4);
+        cutter = std::jthread([this, &clock, pace](const std::stop_token& stop) {
+            while (clock.sleepUntil(clock.steadyNow() + pace, stop)) {
                 watch.cut(clock.steadyNow());
             }
         });
@@ -217,8 +220,7 @@ struct Server::Impl {
     ~Impl() {
         server.stop();
         cutter = {};
-        // Those that wait are taken up and find that they are too late.
-        while (server.currentConnections() > 0 || server.queuedConnections() > 0) {
+        while (pool.used() > 0) {
             watch.cut(SteadyTime::max());
             std::this_thread::yield();
         }
@@ -227,7 +229,6 @@ struct Server::Impl {
     Impl(const Impl&) = delete;
     Impl& operator=(const Impl&) = delete;
 
-    static constexpr Millis kPace{500};
     Watch watch;
     Poco::ThreadPool pool;
     Poco::Net::HTTPServerParams::Ptr params;

@@ -240,6 +240,8 @@ const std::map<std::string_view, std::pair<const char*, const char*>> kValues{
     {"tags", {"[\"a\"]", "[\"b\"]"}},
     {"platform", {"\"a\"", "\"b\""}},
     {"reruns", {"\"kill\"", "\"allow\""}},
+    {"live_log_listen", {"\"127.0.0.1:1\"", "\"127.0.0.1:2\""}},
+    {"live_log_url", {"\"https://a\"", "\"https://b\""}},
     {"queue", {"\"a\"", "\"b\""}},
     {"bin_dir", {"\"/a\"", "\"/b\""}},
     {"project_run_as", {"[\"g/*=ci\"]", "[\"h/*=ci\"]"}},

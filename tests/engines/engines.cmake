@@ -141,7 +141,9 @@ endfunction()
 set(of_schedulers engines/EngineServiceFaultTest.cpp engines/EngineServiceNodeTest.cpp)
 engine_service(slurm Slurm 3 ${of_schedulers})
 engine_service(htcondor HTCondor 3 ${of_schedulers})
-engine_service(diracx Diracx 1)
+engine_service(diracx Diracx 1 engines/DiracxLiveTest.cpp)
+target_sources(diracx_service_test PRIVATE fakes/TestCertificate.cpp)
+target_link_libraries(diracx_service_test PRIVATE OpenSSL::Crypto)
 engine_service(arc Arc 0)
 
 # engine_conformance(slurm Slurm 3): the conformance cases of jobs, of how they end and of what they leave, on it; as that

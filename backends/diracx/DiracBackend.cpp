@@ -404,7 +404,7 @@ DiracBackend::Killed DiracBackend::killAll(const CallContext& ctx, std::span<con
 
 std::vector<Result<CancelOutcome>> DiracBackend::cancel(const CallContext& ctx,
                                                         std::span<const CancelRequest> requests) {
-    const auto asked = askToEnd(requests);
+    const auto asked = askToEnd(ctx, requests);
     std::vector<JobRef> refs;
     for (const auto& request : requests) {
         if (!asked.contains(request.ref.key.value)) {
@@ -450,6 +450,7 @@ std::vector<Result<void>> DiracBackend::release(const CallContext& ctx,
         const std::lock_guard lock(mutex_);
         remembered_.erase(ref.key.value);
         outputMissing_.erase(ref.key.value);
+        askedToEnd_.erase(ref.key.value);
     }
     return results;
 }

@@ -169,8 +169,9 @@ private:
                                       const Result<bool>& fetched, const DiracxJob& job);
     /// What was fetched is whole, and begins with what was shown of that run's log before.
     Result<CollectOutcome> sync(const CallContext& ctx, const JobRef& ref, int run);
-    /// Has the scripts end of those jobs that hear of it soon; which these are.
-    std::set<std::string> askToEnd(std::span<const CancelRequest> requests);
+    /// Asks the scripts of jobs that run to end; those that hear of it soon.
+    std::set<std::string> askToEnd(const CallContext& ctx, std::span<const CancelRequest> requests);
+    bool hears(const JobRef& ref);
     void forgetLive(const SubmissionKey& key);
     /// Whether nothing has come for so long that nothing will.
     bool hasWaited(const std::string& key);
@@ -187,6 +188,7 @@ private:
     std::mutex mutex_;
     std::map<std::string, Remembered> remembered_;     ///< By key.
     std::map<std::string, SteadyTime> outputMissing_;  ///< By key, since when.
+    std::map<std::string, SteadyTime> askedToEnd_;     ///< The same.
     std::set<std::string> told_;
 };
 

@@ -26,11 +26,31 @@ Result<CollectOutcome> DiracBackend::sync(const CallContext& ctx, const JobRef& 
     return syncCarried(commands_, folders_, ref, ctx);
 }
 
-std::set<std::string> DiracBackend::askToEnd(std::span<const CancelRequest> requests) {
-    std::set<std::string> asked;
+bool DiracBackend::hears(const JobRef& ref) {
+    if (receiver_->hears(ref)) {
+        return true;
+    }
+    // One that has just begun may not have said its first word.
+    constexpr std::chrono::seconds kFirstWord{20};
+    const auto now = clock_.steadyNow();
+    const std::lock_guard lock(mutex_);
+    return now < askedToEnd_.emplace(ref.key.value, now).first->second + kFirstWord;
+}
+
+std::set<std::string> DiracBackend::askToEnd(const CallContext& ctx,
+                                             std::span<const CancelRequest> requests) {
+    std::vector<JobRef> soft;
     for (const auto& [ref, kind] : requests) {
-        if (kind == CancelKind::Soft && receiver_ && receiver_->hears(ref) &&
-            folders_.requestCancel({ref.key, ref.account})) {
+        if (kind == CancelKind::Soft && receiver_) {
+            soft.push_back(ref);
+        }
+    }
+    std::set<std::string> asked;
+    const auto known = look(ctx, soft, false);
+    for (const auto& ref : soft) {
+        const auto* const job = known ? known->of(ref.key) : nullptr;
+        if (job != nullptr && !isDiracxFinal(job->status) && !isDiracxWaiting(job->status) &&
+            folders_.requestCancel({ref.key, ref.account}) && hears(ref)) {
             asked.insert(ref.key.value);
         }
     }

@@ -205,9 +205,10 @@ struct Server::Impl {
         : watch(options, clock),
           pool("http", 1, options.connections + 1),
           params(paramsOf(options)),
+          socket(listening(options)),
           server(new Connections(params, new RequestHandlers(options.mostBody, std::move(handler)),
                                  watch),
-                 pool, listening(options), params) {
+                 pool, socket, params) {
         server.start();
         constexpr Millis kPace{500};
         const auto pace = std::min(kPace, options.longest / 4);
@@ -218,6 +219,8 @@ struct Server::Impl {
         });
     }
     ~Impl() {
+        ::shutdown(socket.impl()->sockfd(),
+                   SHUT_RDWR);  // Else Poco hears of a stop only now and then.
         server.stop();
         cutter = {};
         while (pool.used() > 0) {
@@ -232,6 +235,7 @@ struct Server::Impl {
     Watch watch;
     Poco::ThreadPool pool;
     Poco::Net::HTTPServerParams::Ptr params;
+    Poco::Net::ServerSocket socket;
     Poco::Net::TCPServer server;
     std::jthread cutter;
 };

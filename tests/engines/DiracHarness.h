@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "tests/engines/EngineHarness.h"
+#include "tests/fakes/FreePort.h"
 
 namespace gridbridge::testing {
 
@@ -25,9 +26,16 @@ public:
 
 protected:
     explicit DiracHarness(Config settings)
-        : EngineHarness<BatchEngine, SchedulerBackend, Config>(std::move(settings), "", 2) {}
+        : EngineHarness<BatchEngine, SchedulerBackend, Config>(withLiveLog(std::move(settings)), "",
+                                                               2) {}
 
 private:
+    static Config withLiveLog(Config settings) {
+        settings.live.listen = {"127.0.0.1", freePort(), true};
+        settings.live.url = "http://127.0.0.1:" + std::to_string(settings.live.listen.port);
+        settings.live.period = Millis(300);
+        return settings;
+    }
     std::string counter(const BatchJob& job) { return temp_.path() / ("starts-" + job.key.value); }
 
     TempDir temp_;

@@ -1,9 +1,8 @@
 // What GitLab shows of jobs on a grid while they run, where their wrappers post their logs.
-#include <arpa/inet.h>
-#include <sys/socket.h>
+#include <sstream>
 
-#include "bridge/base/Fd.h"
 #include "tests/engines/EngineService.h"
+#include "tests/fakes/FreePort.h"
 #include "tests/fakes/TestCertificate.h"
 
 namespace gridbridge::testing {
@@ -12,19 +11,6 @@ namespace {
 using fakegitlab::JobId;
 using fakegitlab::JobSpec;
 using fakegitlab::Status;
-
-/// One that nobody listens at now.
-std::uint16_t freePort() {
-    const Fd socket(::socket(AF_INET, SOCK_STREAM, 0));
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof(address);
-    auto* const any = reinterpret_cast<sockaddr*>(&address);
-    EXPECT_EQ(::bind(socket.get(), any, size), 0);
-    EXPECT_EQ(::getsockname(socket.get(), any, &size), 0);
-    return ntohs(address.sin_port);
-}
 
 class EngineServiceLive : public EngineService {
 protected:
@@ -84,7 +70,7 @@ TEST_F(EngineServiceLive, ALogGrowsWhileItsScriptRunsAKillCostsNoByteAndACancelE
     EXPECT_TRUE(waitFor([&] { return says(gitlab->job(stoppable), "after canceled\n"); },
                         "the end of the script"));
     EXPECT_LT(clock.steadyNow() - asked, std::chrono::seconds(20));
-    EXPECT_EQ(numbers(counting) < 0, false);
+    EXPECT_GE(numbers(counting), 1);
 
     service->killHard();
     const auto before = numbers(counting);

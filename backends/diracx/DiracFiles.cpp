@@ -30,15 +30,15 @@ Result<std::vector<SandboxFile>> DiracBackend::filesFor(const BatchJob& job) {
     for (auto& file : *made) {
         files.push_back({std::move(file.name), std::move(file.content)});
     }
-    if (auto added = addPut({job.key, job.account}, files); !added) {
-        return added.error();
-    }
     if (receiver_) {
         auto live = receiver_->filesFor(job.key);
         if (!live) {
             return live.error();
         }
         std::move(live->begin(), live->end(), std::back_inserter(files));
+    }
+    if (auto added = addPut({job.key, job.account}, files); !added) {
+        return added.error();
     }
     return files;
 }

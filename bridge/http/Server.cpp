@@ -16,6 +16,7 @@
 #include <algorithm>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <stdexcept>
 #include <sys/socket.h>
 #include <thread>
@@ -169,9 +170,19 @@ private:
     Watch& watch_;
 };
 
+/// Poco takes `::`, all addresses, for none.
+std::optional<Poco::Net::IPAddress> addressOf(const std::string& host) {
+    if (host == "::") {
+        return Poco::Net::IPAddress::wildcard(Poco::Net::IPAddress::IPv6);
+    }
+    Poco::Net::IPAddress address;
+    return Poco::Net::IPAddress::tryParse(host, address) ? std::optional(address) : std::nullopt;
+}
+
 Poco::Net::ServerSocket listening(const ServerOptions& options) {
     using Poco::Net::Context;
-    const Poco::Net::SocketAddress address(options.address.host, options.address.port);
+    const Poco::Net::SocketAddress address(addressOf(options.address.host).value(),
+                                           options.address.port);
     Poco::Net::ServerSocket socket;
     try {
         if (!options.tls.cert.empty()) {
@@ -246,16 +257,15 @@ ListenAddress parseListenAddress(const std::string& text) {
     if (host.starts_with('[') && host.ends_with(']')) {
         host = host.substr(1, host.size() - 2);
     }
-    Poco::Net::IPAddress address;
+    const auto address = addressOf(host);
     const auto port = colon == std::string::npos ? "" : text.substr(colon + 1);
     const bool isNumber = !port.empty() && port.size() <= 5 &&
                           port.find_first_not_of("0123456789") == std::string::npos;
     constexpr int kMostPort = 65535;
-    if (!isNumber || std::stoi(port) > kMostPort ||
-        !Poco::Net::IPAddress::tryParse(host, address)) {
+    if (!isNumber || std::stoi(port) > kMostPort || !address) {
         throw std::invalid_argument("is not written as ADDRESS:PORT, like 0.0.0.0:9253");
     }
-    return {host, static_cast<std::uint16_t>(std::stoi(port)), address.isLoopback()};
+    return {host, static_cast<std::uint16_t>(std::stoi(port)), address->isLoopback()};
 }
 
 Server::Server(const ServerOptions& options, Handler handler, Clock& clock)

@@ -1,6 +1,6 @@
 # Tests of this room; included by tests/CMakeLists.txt, paths are relative to tests/.
 bridge_test(app_test LABEL unit
-  SOURCES unit/app/CacheConfigTest.cpp unit/app/CommandLineTest.cpp unit/app/ConfigBackendTest.cpp unit/app/ConfigErrorTest.cpp unit/app/ConfigTest.cpp unit/app/ConfigTlsTest.cpp unit/app/ConfigurationPageTest.cpp
+  SOURCES unit/app/CacheConfigTest.cpp unit/app/CommandLineTest.cpp unit/app/ConfigBackendTest.cpp unit/app/ConfigErrorTest.cpp unit/app/ConfigLiveLogTest.cpp unit/app/ConfigTest.cpp unit/app/ConfigTlsTest.cpp unit/app/ConfigurationPageTest.cpp
     unit/app/FeaturesTest.cpp
     unit/app/JobNameTest.cpp unit/app/JobTextTest.cpp unit/app/LogTest.cpp
     unit/app/ManualTest.cpp

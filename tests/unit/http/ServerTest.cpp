@@ -148,6 +148,7 @@ TEST_F(ServerTest, ItSpeaksTlsWithItsCertificateAndNothingElse) {
 TEST(ListenAddress, IsAnIpAddressAndAPort) {
     EXPECT_EQ(parseListenAddress("0.0.0.0:9253"), (ListenAddress{"0.0.0.0", 9253, false}));
     EXPECT_EQ(parseListenAddress("127.0.0.1:1"), (ListenAddress{"127.0.0.1", 1, true}));
+    EXPECT_EQ(parseListenAddress("[::]:1"), (ListenAddress{"::", 1, false}));
     EXPECT_EQ(parseListenAddress("[::1]:65535"), (ListenAddress{"::1", 65535, true}));
     for (const std::string wrong :
          {"", ":", "1.2.3.4", "1.2.3.4:", "1.2.3.4:65536", "1.2.3.4:x", "a:1", ":9253", "[::1]"}) {

@@ -186,11 +186,11 @@ Result<void> LiveLog::settle(const JobRef& ref, int run) {
     if (!runs) {
         return runs.error();
     }
-    const auto name = runs->of(run);
+    settled_.insert(ref.key.value);
     if (runs->names.empty()) {
         return {};
     }
-    settled_.insert(ref.key.value);
+    const auto name = runs->of(run);
     auto live = name.empty() ? Result<std::string>("") : readUpTo(folder, nameOf(name), kMost);
     // No job's text is longer than that of two, and a line.
     auto log = readUpTo(folder, "log", 2 * kMost);

@@ -49,7 +49,7 @@ add_executable(dirac_tokens_once unit/backends/DiracTokensOnce.cpp)
 target_link_libraries(dirac_tokens_once PRIVATE bridge_flags gridbridge::backend_diracx)
 
 bridge_test(live_log_test LABEL contract
-  SOURCES unit/backends/LiveLogReceiverTest.cpp unit/backends/LiveLogWrapperTest.cpp
+  SOURCES unit/backends/LiveLogCancelTest.cpp unit/backends/LiveLogReceiverTest.cpp unit/backends/LiveLogWrapperTest.cpp
   DEPS gridbridge::backend_diracx)
 
 bridge_test(dirac_tokens_test LABEL contract

@@ -75,6 +75,21 @@ Result<void> LiveLog::note(const folder::FolderRef& folder, const Runs& runs,
     return folders_.append(folder, std::string("out/") + kRunsName, runs.size, line + "\n");
 }
 
+Result<bool> LiveLog::admit(const folder::FolderRef& folder, const std::string& run) {
+    const auto runs = runsOf(folder);
+    if (!runs) {
+        return runs.error();
+    }
+    if (runs->has(run)) {
+        return true;
+    }
+    if (runs->names.size() >= kMostRuns) {
+        return false;
+    }
+    const auto noted = note(folder, *runs, run);
+    return noted ? Result<bool>(true) : noted.error();
+}
+
 Result<LiveLog::Taken> LiveLog::take(const Post& post) {
     const std::lock_guard lock(mutex_);
     const auto folder = folderOf(post.key);
@@ -91,17 +106,9 @@ Result<LiveLog::Taken> LiveLog::take(const Post& post) {
     if (!there[0]->exists || there[1]->exists || settled_.contains(post.key.value)) {
         return Taken{};
     }
-    const auto runs = runsOf(folder);
-    if (!runs) {
-        return runs.error();
-    }
-    if (!runs->has(post.run)) {
-        if (runs->names.size() >= kMostRuns) {
-            return Taken{.outcome = Outcome::Stranger};
-        }
-        if (auto noted = note(folder, *runs, post.run); !noted) {
-            return noted.error();
-        }
+    const auto known = admit(folder, post.run);
+    if (!known || !*known) {
+        return known ? Result<Taken>(Taken{.outcome = Outcome::Stranger}) : known.error();
     }
     Taken taken{Outcome::Taken, there[3]->size, there[2]->exists};
     if (post.offset != taken.size) {

@@ -70,6 +70,8 @@ private:
     };
     Result<Runs> runsOf(const folder::FolderRef& folder);
     Result<void> note(const folder::FolderRef& folder, const Runs& runs, const std::string& line);
+    /// Whether it is one of the copies that are heard.
+    Result<bool> admit(const folder::FolderRef& folder, const std::string& run);
     Result<std::string> readUpTo(const folder::FolderRef& folder, const std::string& name,
                                  std::int64_t most);
     Result<void> replace(const folder::FolderRef& folder, const std::string& log);

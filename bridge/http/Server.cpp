@@ -111,6 +111,8 @@ ServerReply answerTo(Poco::Net::HTTPServerRequest& from, std::size_t mostBody,
             return {411, "the length of the body is missing"};
         }
         if (static_cast<std::uint64_t>(length) > mostBody) {
+            // Who still sends while the connection is closed would not see the answer.
+            from.stream().ignore(static_cast<std::streamsize>(4 * mostBody));
             return {413, "the body is too large"};
         }
         request.body.resize(static_cast<std::size_t>(length));

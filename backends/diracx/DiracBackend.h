@@ -98,6 +98,9 @@ protected:
     /// all that anybody will know of the job.
     void emptyAllButLog(const folder::FolderRef& folder, const std::set<std::string>& begun);
 
+    /// Whether a job's output has been missing for so long that it will not come.
+    bool hasWaited(const std::string& key);
+
     folder::JobFolders& folders() { return folders_; }
     Clock& clock() { return clock_; }
     void tell(const std::string& text) const { tell_(text); }
@@ -109,8 +112,13 @@ private:
         std::optional<DiracOwner> owner;  ///< Whose they are; nothing where nobody asked.
         std::map<std::string, std::vector<DiracxJob>> jobs;
         WallTime serverNow{};
+        std::set<std::int64_t> hidden = {};  ///< Ids of jobs that are there, and no more is known.
         const DiracxJob* of(const SubmissionKey& key) const;
+        bool hides(const JobRef& ref) const;
     };
+    /// Of which jobs; of two copies it tells which counts.
+    enum class Histories { None, OfCopies, All };
+    using Pasts = std::map<std::string, DiracxPast>;  ///< By key.
     struct Remembered {
         std::string words;  ///< What the row said when the history was read.
         DiracxPast past;
@@ -124,17 +132,21 @@ private:
 
     /// Transient, misconfigured, where one that is not there was submitted by another login: then
     /// that it is not there says nothing.
-    Result<Known> look(const CallContext& ctx, std::span<const JobRef> refs, bool history);
+    /// `rows`: what has just been told of all of them.
+    Result<Known> look(const CallContext& ctx, std::span<const JobRef> refs, Histories histories,
+                       const Known* rows = nullptr);
     Result<void> lookBy(const CallContext& ctx, const DiracxQuery& query, Known& known);
     Result<void> ownersOfMissing(std::span<const JobRef> refs, const Known& known);
     /// In the job's folder: whose login it was submitted by; nobody's where it was not.
     Result<void> writeOwner(const BatchJob& job, const std::string& owner);
     /// Of those that need it, asked anew for those that changed.
     /// Where it is asked for and there is none, nothing is known of the job.
-    Result<std::map<std::string, DiracxPast>> pasts(const CallContext& ctx, const Known& known);
+    Result<Pasts> pasts(const CallContext& ctx, const Known& known);
+    /// What is remembered of them, or told in their rows; adds to `changed` the others that need
+    /// one, those of which nothing is remembered first.
+    Pasts remembered(const Known& known, std::vector<JobRef>& changed);
     /// What our own marks tell of kills, where histories do not.
-    void addKills(const Known& known, std::map<std::string, DiracxPast>& pasts);
-    DiracxPast pastWithKill(const JobRef& ref, const DiracxJob& job);
+    void addKills(const Known& known, Pasts& pasts);
     void markKill(const std::string& key, const char* why);
     /// What is to be killed of these, at times that DIRAC takes for the newest.
     static DiracxKill killOf(const DiracxJob& job, WallTime serverNow, const char* why);
@@ -145,8 +157,7 @@ private:
     Killed killAll(const CallContext& ctx, std::span<const JobRef> refs, bool onlyWaiting);
     /// Of one key there is to be one job.
     void killSecondCopies(const CallContext& ctx, const Known& known);
-    void killReruns(const CallContext& ctx, const Known& known,
-                    const std::map<std::string, DiracxPast>& pasts);
+    void killReruns(const CallContext& ctx, const Known& known, const Pasts& pasts);
 
     Result<std::vector<SandboxFile>> filesFor(const BatchJob& job);
     /// What the core put into the job's folder before.
@@ -158,11 +169,9 @@ private:
 
     /// What can be said without files; nothing = they are to be fetched.
     std::optional<Result<CollectOutcome>> withoutFiles(const CallContext& ctx, const JobRef& ref,
-                                                       const Known& known);
+                                                       const Known& known, const Pasts& pasts);
     Result<CollectOutcome> afterFetch(const CallContext& ctx, const JobRef& ref,
-                                      const Result<bool>& fetched, const DiracxJob& job);
-    /// Whether nothing has come for so long that nothing will.
-    bool hasWaited(const std::string& key);
+                                      const Result<bool>& fetched, const Observation& seen);
     void addExitCodes(std::vector<Observation>& seen, std::span<const JobRef> refs);
     void tellUnknown(const DiracxJob& job);
 

@@ -155,7 +155,7 @@ std::vector<Result<Submission>> DiracBackend::submit(const CallContext& ctx,
     for (const auto& job : jobs) {
         refs.push_back({job.key, job.account, {}, {}});
     }
-    const auto known = look(ctx, refs, true);
+    const auto known = look(ctx, refs, Histories::All);
     if (!known) {
         return {jobs.size(), withoutEffect(known.error())};
     }
@@ -213,17 +213,10 @@ void DiracBackend::emptyAllButLog(const folder::FolderRef& folder,
     }
 }
 
-DiracxPast DiracBackend::pastWithKill(const JobRef& ref, const DiracxJob& job) {
-    Known one;
-    one.jobs[ref.key.value].push_back(job);
-    std::map<std::string, DiracxPast> past{{ref.key.value, pastOf(job)}};
-    addKills(one, past);
-    return past.begin()->second;
-}
-
 std::optional<Result<CollectOutcome>> DiracBackend::withoutFiles(const CallContext& ctx,
                                                                  const JobRef& ref,
-                                                                 const Known& known) {
+                                                                 const Known& known,
+                                                                 const Pasts& pasts) {
     const auto* const job = known.of(ref.key);
     if (job == nullptr) {
         return transientError("DIRAC does not know the job");
@@ -231,17 +224,19 @@ std::optional<Result<CollectOutcome>> DiracBackend::withoutFiles(const CallConte
     if (!isDiracxFinal(job->status)) {
         return Result<CollectOutcome>(CollectOutcome::NotYet);
     }
-    if (job->history.empty()) {
-        return transientError("DIRAC has no history of the job");
+    const auto past = pasts.find(ref.key.value);
+    if (past == pasts.end()) {
+        return transientError("DIRAC has told no history of the job");
     }
-    if (pastOf(*job).started) {
+    if (past->second.started) {
         return std::nullopt;
     }
     return syncCarried(commands_, folders_, ref, ctx);
 }
 
 Result<CollectOutcome> DiracBackend::afterFetch(const CallContext& ctx, const JobRef& ref,
-                                                const Result<bool>& fetched, const DiracxJob& job) {
+                                                const Result<bool>& fetched,
+                                                const Observation& seen) {
     if (!fetched && fetched.error().kind == ErrorKind::Permanent) {
         tell_("of the job " + ref.key.value + ": " + fetched.error().message);
         return CollectOutcome::Never;
@@ -249,7 +244,6 @@ Result<CollectOutcome> DiracBackend::afterFetch(const CallContext& ctx, const Jo
     if (!fetched) {
         return withoutEffect(fetched.error());
     }
-    const auto seen = observationOf(job, pastWithKill(ref, job));
     if (!*fetched && leavesDiracxFiles(seen)) {
         return hasWaited(ref.key.value) ? CollectOutcome::Never : CollectOutcome::NotYet;
     }
@@ -272,13 +266,20 @@ std::vector<Result<CollectOutcome>> DiracBackend::collect(const CallContext& ctx
     for (const auto i : which) {
         asked.push_back(refs[i]);
     }
-    const auto known = look(ctx, asked, true);
+    const auto known = look(ctx, asked, Histories::OfCopies);
+    auto told = known ? pasts(ctx, *known) : Result<Pasts>(known.error());
+    if (!told) {
+        for (const auto i : which) {
+            results[i] = withoutEffect(told.error());
+        }
+        return results;
+    }
+    auto past = std::move(told).value();
+    addKills(*known, past);
     std::vector<std::size_t> where;
     std::vector<EndedJob> ended;
     for (const auto i : which) {
-        auto outcome = known ? withoutFiles(ctx, refs[i], *known)
-                             : Result<CollectOutcome>(withoutEffect(known.error()));
-        if (outcome) {
+        if (auto outcome = withoutFiles(ctx, refs[i], *known, past)) {
             results[i] = std::move(*outcome);
         } else {
             where.push_back(i);
@@ -288,7 +289,9 @@ std::vector<Result<CollectOutcome>> DiracBackend::collect(const CallContext& ctx
     const auto fetched = ended.empty() ? std::vector<Result<bool>>() : fetch(ctx, ended);
     for (std::size_t n = 0; n < where.size(); ++n) {
         const auto i = where[n];
-        results[i] = afterFetch(ctx, refs[i], fetched[n], *known->of(refs[i].key));
+        const auto& key = refs[i].key;
+        results[i] = afterFetch(ctx, refs[i], fetched[n],
+                                observationOf(*known->of(key), past.at(key.value)));
     }
     return results;
 }

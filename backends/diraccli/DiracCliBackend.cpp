@@ -279,6 +279,12 @@ Result<std::map<std::int64_t, std::string>> DiracCliBackend::killThese(
     return states;
 }
 
+std::optional<Result<DiracOwner>> DiracCliBackend::login() {
+    const auto session = commands_.begin();
+    return session ? Result<DiracOwner>(ownerOf(session->proxy))
+                   : Result<DiracOwner>(session.error());
+}
+
 Result<std::string> DiracCliBackend::giveWrapper(const CallContext&) {
     return std::string();
 }

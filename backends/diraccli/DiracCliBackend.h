@@ -27,6 +27,8 @@ private:
     Result<std::map<std::int64_t, std::string>> killThese(
         const CallContext& ctx, std::span<const DiracxKill> kills) override;
     bool historyTellsWhoKilled() const override { return false; }
+    std::optional<Result<DiracOwner>> login() override;
+    const char* loginKey() const override { return "proxy"; }
     Result<std::string> giveWrapper(const CallContext& ctx) override;
     Result<std::vector<std::string>> giveFiles(const CallContext& ctx, const BatchJob& job,
                                                std::vector<SandboxFile> files) override;

@@ -107,7 +107,8 @@ Result<void> DiracBackend::ownersOfMissing(std::span<const JobRef> refs, const K
             return Error{ErrorKind::Transient,
                          "open jobs belong to " + lastLineOf(owner->bytes) +
                              ", and the login is that of " + lastLineOf(known.owner->text()) +
-                             ": log in as the former until they have ended, see `credentials`",
+                             ": log in as the former until they have ended, see `" + loginKey() +
+                             "`",
                          true};
         }
     }

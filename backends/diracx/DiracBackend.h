@@ -71,6 +71,10 @@ protected:
         const CallContext& ctx, std::span<const DiracxKill> kills) = 0;
     /// Whose kill it was, and what for, a job's history tells.
     virtual bool historyTellsWhoKilled() const = 0;
+    /// The key of the configuration that says whose login it is.
+    virtual const char* loginKey() const = 0;
+    /// Whose login it is, where that is told at once; nothing = a search tells.
+    virtual std::optional<Result<DiracOwner>> login() { return std::nullopt; }
     /// The sandbox with the wrapper that all jobs share; empty = each has its own.
     virtual Result<std::string> giveWrapper(const CallContext& ctx) = 0;
     /// The sandboxes of a job besides that one; Permanent where these are too many bytes.
@@ -139,6 +143,9 @@ private:
     Result<void> ownersOfMissing(std::span<const JobRef> refs, const Known& known);
     /// In the job's folder: whose login it was submitted by; nobody's where it was not.
     Result<void> writeOwner(const BatchJob& job, const std::string& owner);
+    /// Which of these DIRAC may know: those that it was, or may have been, handed. Where a search
+    /// costs little, and tells more, all.
+    std::vector<JobRef> handedBefore(std::span<const BatchJob> jobs, bool searchIsCheap);
     /// Of those that need it, asked anew for those that changed.
     /// Where it is asked for and there is none, nothing is known of the job.
     Result<Pasts> pasts(const CallContext& ctx, const Known& known);

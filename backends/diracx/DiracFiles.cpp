@@ -148,14 +148,32 @@ void DiracBackend::submitNew(const CallContext& ctx, const DiracOwner& owner,
     }
 }
 
+std::vector<JobRef> DiracBackend::handedBefore(std::span<const BatchJob> jobs, bool searchIsCheap) {
+    // The note is written before, and a power failure may undo it: but then the core asks for the
+    // key before it submits again.
+    std::vector<folder::ReadRequest> notes;
+    for (const auto& job : jobs) {
+        notes.push_back({{job.key, job.account}, std::string("in/") + kOwnerName, 0, 0});
+    }
+    const auto noted =
+        searchIsCheap ? std::vector<Result<folder::ReadChunk>>() : folders_.read(notes);
+    std::vector<JobRef> refs;
+    for (std::size_t i = 0; i < jobs.size(); ++i) {
+        if (searchIsCheap || !noted[i] || noted[i]->size > 0) {
+            refs.push_back({jobs[i].key, jobs[i].account, {}, {}});
+        }
+    }
+    return refs;
+}
+
 std::vector<Result<Submission>> DiracBackend::submit(const CallContext& ctx,
                                                      std::span<const BatchJob> jobs) {
     std::vector<Result<Submission>> results(jobs.size(), transientError("not submitted"));
-    std::vector<JobRef> refs;
-    for (const auto& job : jobs) {
-        refs.push_back({job.key, job.account, {}, {}});
+    const auto self = login();
+    if (self && !*self) {
+        return {jobs.size(), self->error()};
     }
-    const auto known = look(ctx, refs, Histories::All);
+    const auto known = look(ctx, handedBefore(jobs, !self), Histories::All);
     if (!known) {
         return {jobs.size(), withoutEffect(known.error())};
     }
@@ -170,7 +188,7 @@ std::vector<Result<Submission>> DiracBackend::submit(const CallContext& ctx,
         }
     }
     if (!unknown.empty()) {
-        submitNew(ctx, *known->owner, jobs, unknown, results);
+        submitNew(ctx, known->owner ? *known->owner : **self, jobs, unknown, results);
     }
     return results;
 }

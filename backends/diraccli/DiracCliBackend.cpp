@@ -1,9 +1,8 @@
 #include "backends/diraccli/DiracCliBackend.h"
 
 #include <algorithm>
-#include <cstdio>
-#include <memory>
-#include <set>
+#include <iterator>
+#include <sstream>
 #include <utility>
 
 #include "backends/api/SharedFolder.h"
@@ -13,10 +12,6 @@ namespace gridbridge {
 namespace {
 
 using std::chrono::seconds;
-
-struct FileClose {
-    void operator()(std::FILE* file) const { static_cast<void>(std::fclose(file)); }
-};
 
 /// Waiting jobs have none to tell of, but those that were put back.
 bool needsHistory(const DiracxJob& job) {
@@ -29,49 +24,48 @@ void takeRowForHistory(DiracxJob& job) {
     job.history.push_back({job.status, job.minor, job.application, {}, {}});
 }
 
-std::vector<std::string> idsOf(std::span<DiracxJob* const> jobs) {
-    std::vector<std::string> ids;
-    for (const auto* job : jobs) {
-        ids.push_back(std::to_string(job->id));
+/// A first run's states before the node's come before these, whatever a node's clock says.
+void order(DiracxJob& job) {
+    if (job.reschedules == 0 && job.status != "Rescheduled") {
+        std::stable_partition(job.history.begin(), job.history.end(),
+                              [](const auto& each) { return isDiracxWaiting(each.status); });
     }
-    return ids;
-}
-
-/// The file, as far as it is a plain one, into the sink.
-Result<void> copy(const std::filesystem::path& from, const SandboxSink& sink) {
-    const std::unique_ptr<std::FILE, FileClose> file(std::fopen(from.c_str(), "re"));
-    if (!file) {
-        return transientError("a file of an output sandbox cannot be read");
-    }
-    std::vector<char> block(std::size_t{256} << 10U);
-    std::int64_t offset = 0;
-    while (true) {
-        const auto got = std::fread(block.data(), 1, block.size(), file.get());
-        if (got > 0 || offset == 0) {
-            if (auto taken = sink(from.filename(), offset, {block.data(), got}); !taken) {
-                return taken;
-            }
-        }
-        if (got == 0) {
-            return std::ferror(file.get()) == 0
-                       ? Result<void>()
-                       : transientError("a file of an output sandbox cannot be read");
-        }
-        offset += static_cast<std::int64_t>(got);
+    const auto received = std::find_if(job.history.begin(), job.history.end(),
+                                       [](const auto& each) { return each.status == "Received"; });
+    if (received != job.history.end()) {
+        job.submittedAt = received->at;
     }
 }
 
-/// Those of the jobs that one of these ids or names is meant by, or a copy of such a one.
-std::vector<DiracxJob> chosen(std::vector<DiracxJob> all, const DiracxQuery& query) {
-    const std::set<std::int64_t> ids(query.ids.begin(), query.ids.end());
-    std::set<std::string> names(query.names.begin(), query.names.end());
-    for (const auto& job : all) {
-        if (ids.contains(job.id)) {
-            names.insert(job.name);
+template <typename T>
+std::string joined(std::span<const T> all, const char* between) {
+    std::ostringstream text;
+    for (std::size_t i = 0; i < all.size(); ++i) {
+        text << (i == 0 ? "" : between) << all[i];
+    }
+    return text.str();
+}
+
+/// `work` with each part of so many.
+template <typename T, typename Work>
+Result<void> inParts(std::span<const T> all, std::size_t most, Work work) {
+    for (; !all.empty(); all = all.subspan(std::min(most, all.size()))) {
+        if (const auto done = work(all.first(std::min(most, all.size()))); !done) {
+            return done;
         }
     }
-    std::erase_if(all, [&](const DiracxJob& job) { return !names.contains(job.name); });
-    return all;
+    return {};
+}
+
+/// Two of one name, of one of which no history is told.
+bool isAmbiguous(const std::vector<DiracxJob>& jobs) {
+    std::map<std::string, int> copies;
+    for (const auto& job : jobs) {
+        ++copies[job.name];
+    }
+    return std::any_of(jobs.begin(), jobs.end(), [&](const DiracxJob& job) {
+        return copies[job.name] > 1 && job.history.empty();
+    });
 }
 
 }  // namespace
@@ -80,8 +74,7 @@ DiracCliBackend::DiracCliBackend(const DiracCliConfig& config, const std::string
                                  folder::JobFolders& folders, ProcessRunner& runner, Clock& clock,
                                  Teller tell)
     : DiracBackend(config, folders, runner, clock, std::move(tell)),
-      commands_(config, runner, clock),
-      workDir_(folders.path({{"any"}, {}}).parent_path()) {}
+      commands_(config, folders.path({{"any"}, {}}).parent_path(), runner, clock) {}
 
 Capabilities DiracCliBackend::capabilities() const {
     // What was sent before a command died may still be under way.
@@ -95,25 +88,21 @@ Capabilities DiracCliBackend::capabilities() const {
 }
 
 Result<void> DiracCliBackend::probe(const CallContext& ctx) {
-    const auto proxy = commands_.proxy();
-    if (!proxy) {
-        return proxy.error();
+    const auto session = commands_.begin();
+    if (!session) {
+        return session.error();
     }
-    const DiracScratch scratch(workDir_);
-    const auto jobs = list(ctx, *proxy, scratch, {"-D", "1", "-g", "gridbridge-probe"});
+    const auto jobs = list(ctx, *session, {"-D", "1", "-g", "gridbridge-probe"});
     return jobs ? Result<void>() : jobs.error();
 }
 
 Result<std::vector<DiracxJob>> DiracCliBackend::list(const CallContext& ctx,
-                                                     const DiracProxy& proxy,
-                                                     const DiracScratch& scratch,
+                                                     const DiracSession& session,
                                                      const std::vector<std::string>& which) {
-    if (const auto good = scratch.good(); !good) {
-        return good.error();
-    }
-    std::vector<std::string> argv{"dstat", "-f", "json", "-a", "-F", kDiracStatFields};
+    // `-a` would leave out states that it does not know.
+    std::vector<std::string> argv{"dstat", "-f", "json", "-S", "all", "-F", kDiracStatFields};
     argv.insert(argv.end(), which.begin(), which.end());
-    const auto said = commands_.ask(ctx, proxy, scratch, argv);
+    const auto said = commands_.ask(ctx, session, argv);
     if (!said) {
         return said.error();
     }
@@ -125,87 +114,155 @@ Result<std::vector<DiracxJob>> DiracCliBackend::list(const CallContext& ctx,
     return std::move(*jobs);
 }
 
-Result<void> DiracCliBackend::addHistories(const CallContext& ctx, const DiracProxy& proxy,
-                                           const DiracScratch& scratch,
-                                           std::span<DiracxJob* const> jobs) {
-    if (jobs.empty()) {
-        return {};
+Result<void> DiracCliBackend::listIds(const CallContext& ctx, const DiracSession& session,
+                                      std::span<const std::int64_t> ids, DiracxFound& found) {
+    if (auto written = session.scratch->write("ids", joined(ids, ",")); !written) {
+        return written;
     }
-    std::vector<std::string> argv{"dlogging", "-f", "json"};
-    const auto ids = idsOf(jobs);
-    argv.insert(argv.end(), ids.begin(), ids.end());
-    const auto said = commands_.run(ctx, proxy, scratch, argv);
+    auto jobs = list(ctx, session, {"-i", session.scratch->path() / "ids"});
+    if (!jobs) {
+        return jobs.error();
+    }
+    std::set<std::int64_t> missing(ids.begin(), ids.end());
+    for (auto& job : *jobs) {
+        missing.erase(job.id);
+        found.jobs.push_back(std::move(job));
+    }
+    const std::vector<std::int64_t> others(missing.begin(), missing.end());
+    return others.empty() ? Result<void>() : addHidden(ctx, session, others, found);
+}
+
+Result<void> DiracCliBackend::addHidden(const CallContext& ctx, const DiracSession& session,
+                                        std::span<const std::int64_t> ids, DiracxFound& found) {
+    if (auto written = session.scratch->write("missing", joined(ids, "\n")); !written) {
+        return written;
+    }
+    const auto said = commands_.ask(
+        ctx, session, {"dirac-wms-job-status", "-f", session.scratch->path() / "missing"});
     if (!said) {
-        return withoutEffect(said.error());
+        return said.error();
     }
-    auto histories = parseDiracLogging(said->out);
-    if (histories && histories->size() == jobs.size()) {
-        for (std::size_t i = 0; i < jobs.size(); ++i) {
-            jobs[i]->history = std::move((*histories)[i]);
-            jobs[i]->submittedAt = jobs[i]->history.front().at;
+    const auto there = parseDiracStatus(said->out);
+    found.hidden.insert(found.hidden.end(), there.begin(), there.end());
+    return {};
+}
+
+Result<void> DiracCliBackend::listNames(const CallContext& ctx, const DiracSession& session,
+                                        const DiracxQuery& query, DiracxFound& found) {
+    // Days since their last change; those that are over are purged long before.
+    constexpr const char* kAllDays = "3000";
+    constexpr std::size_t kMostNames = 500;
+    for (const auto& group : query.groups) {
+        const auto listed =
+            inParts(std::span(query.names), kMostNames, [&](std::span<const std::string> names) {
+                auto jobs =
+                    list(ctx, session, {"-D", kAllDays, "-g", group, "-n", joined(names, ",")});
+                if (jobs) {
+                    std::move(jobs->begin(), jobs->end(), std::back_inserter(found.jobs));
+                }
+                return jobs ? Result<void>() : jobs.error();
+            });
+        if (!listed) {
+            return listed;
         }
-        return {};
     }
-    if (jobs.size() == 1) {
-        return said->exitCode == 2 && histories
-                   ? Result<void>()  // Of this one nothing is known.
-                   : transientError("dlogging: " + diracComplaint(said->out, said->err));
+    return {};
+}
+
+bool DiracCliBackend::addGroup(const CallContext& ctx, const DiracSession& session,
+                               std::span<DiracxJob* const> jobs) {
+    std::vector<std::string> argv{"dlogging", "-f", "json"};
+    for (const auto* job : jobs) {
+        argv.push_back(std::to_string(job->id));
     }
-    // Whose is missing it does not say.
-    const auto half = jobs.size() / 2;
-    const auto first = addHistories(ctx, proxy, scratch, jobs.first(half));
-    return first ? addHistories(ctx, proxy, scratch, jobs.subspan(half)) : first;
+    const auto said = commands_.run(ctx, session, argv);
+    auto histories = said ? parseDiracLogging(said->out) : std::nullopt;
+    const auto without = said ? withoutDiracHistory(said->out) : std::vector<std::int64_t>();
+    if (!histories || histories->size() + without.size() != jobs.size()) {
+        return false;
+    }
+    auto history = histories->begin();
+    for (auto* job : jobs) {
+        if (std::find(without.begin(), without.end(), job->id) == without.end() &&
+            history != histories->end()) {
+            job->history = std::move(*history++);
+            order(*job);
+        }
+    }
+    return true;
+}
+
+void DiracCliBackend::addHistories(const CallContext& outer, const DiracSession& session,
+                                   std::span<DiracxJob* const> jobs) {
+    constexpr std::size_t kMostAtOnce = 20;
+    std::vector<std::int64_t> ids;
+    for (const auto* job : jobs) {
+        ids.push_back(job->id);
+    }
+    const auto groups = groupsOf(ids, failedHistories_, kMostAtOnce);
+    const auto ctx = partOf(outer, 2);  // What is told already must be of use yet.
+    for (std::size_t n = 0; n < groups.size(); ++n) {
+        if (clock().steadyNow() >= ctx.deadline) {
+            return;
+        }
+        std::vector<DiracxJob*> some;
+        for (const auto i : groups[n]) {
+            some.push_back(jobs[i]);
+        }
+        const bool told = addGroup(partOf(ctx, groups.size() - n), session, some);
+        for (const auto* job : some) {
+            note(failedHistories_, job->id, !told);
+        }
+    }
 }
 
 Result<DiracxFound> DiracCliBackend::search(const CallContext& ctx, const DiracxQuery& query) {
-    const auto proxy = commands_.proxy();
-    if (!proxy) {
-        return proxy.error();
+    const auto session = commands_.begin();
+    if (!session) {
+        return session.error();
     }
-    const DiracScratch scratch(workDir_);
-    DiracxFound found{ownerOf(*proxy), {}, clock().wallNow()};
-    // Days since their last change; those that are over are purged long before.
-    constexpr const char* kAllDays = "3000";
-    for (const auto& group : query.groups) {
-        auto jobs = list(ctx, *proxy, scratch, {"-D", kAllDays, "-g", group});
-        if (!jobs) {
-            return jobs.error();
-        }
-        const auto some = chosen(std::move(jobs).value(), query);
-        found.jobs.insert(found.jobs.end(), some.begin(), some.end());
+    DiracxFound found{ownerOf(session->proxy), query.rows, clock().wallNow(), {}};
+    // `dstat -S all` forgets all but the last thousand that it asks for.
+    constexpr std::size_t kMostIds = 1000;
+    const auto listed = !query.names.empty() ? listNames(ctx, *session, query, found)
+                        : query.rows.empty()
+                            ? inParts(std::span(query.ids), kMostIds,
+                                      [&](std::span<const std::int64_t> ids) {
+                                          return listIds(ctx, *session, ids, found);
+                                      })
+                            : Result<void>();
+    if (!listed) {
+        return listed.error();
     }
     std::vector<DiracxJob*> untold;
     for (auto& job : found.jobs) {
-        // Only the history has the time of a submission, which nobody needs who has the id.
-        if (!query.names.empty() || (needsHistory(job) && query.history)) {
+        job.submittedAt = found.serverNow;  // Nobody needs it who has the id.
+        if (query.history && (!query.names.empty() || needsHistory(job))) {
             untold.push_back(&job);
         } else if (!needsHistory(job)) {
             takeRowForHistory(job);
         }
     }
-    if (const auto added = addHistories(ctx, *proxy, scratch, untold); !added) {
-        return added.error();
+    addHistories(ctx, *session, untold);
+    if (query.history && !query.names.empty() && isAmbiguous(found.jobs)) {
+        return transientError("of two jobs of one name no history is told");
     }
     return found;
 }
 
 Result<std::map<std::int64_t, std::string>> DiracCliBackend::killThese(
     const CallContext& ctx, std::span<const DiracxKill> kills) {
-    const auto proxy = commands_.proxy();
-    if (!proxy) {
-        return proxy.error();
+    const auto session = commands_.begin();
+    if (!session) {
+        return session.error();
     }
-    const DiracScratch scratch(workDir_);
-    if (const auto good = scratch.good(); !good) {
-        return good.error();
-    }
-    std::vector<std::string> ids;
+    std::vector<std::string> argv{"dirac-wms-job-kill"};
+    std::vector<std::int64_t> ids;
     for (const auto& kill : kills) {
-        ids.push_back(std::to_string(kill.id));
+        ids.push_back(kill.id);
+        argv.push_back(std::to_string(kill.id));
     }
-    auto argv = ids;
-    argv.insert(argv.begin(), "dirac-wms-job-kill");
-    const auto said = commands_.run(ctx, *proxy, scratch, argv);
+    const auto said = commands_.run(ctx, *session, argv);
     if (!said) {
         return said.error();
     }
@@ -213,15 +270,21 @@ Result<std::map<std::int64_t, std::string>> DiracCliBackend::killThese(
         return uncertainError("dirac-wms-job-kill: " + diracComplaint(said->out, said->err));
     }
     // It says "killed" of jobs that are not.
-    const auto jobs = list(ctx, *proxy, scratch, ids);
-    if (!jobs) {
-        return jobs.error();
+    DiracxFound found;
+    if (const auto listed = listIds(ctx, *session, ids, found); !listed) {
+        return listed.error();
     }
     std::map<std::int64_t, std::string> states;
-    for (const auto& job : *jobs) {
+    for (const auto& job : found.jobs) {
         states[job.id] = job.status;
     }
     return states;
+}
+
+std::optional<Result<DiracOwner>> DiracCliBackend::login() {
+    const auto session = commands_.begin();
+    return session ? Result<DiracOwner>(ownerOf(session->proxy))
+                   : Result<DiracOwner>(session.error());
 }
 
 Result<std::string> DiracCliBackend::giveWrapper(const CallContext&) {
@@ -232,9 +295,11 @@ Result<std::vector<std::string>> DiracCliBackend::giveFiles(const CallContext&, 
                                                             std::vector<SandboxFile> files) {
     std::size_t bytes = 0;
     std::vector<folder::StagedFile> staged;
+    bool isThere = false;  // As the loader is, and those after it.
     for (const auto& file : files) {
         bytes += file.content.size();
-        if (staged.size() < job.inputs.size()) {  // Those after them are there already.
+        isThere = isThere || file.name == kLoaderName;
+        if (!isThere) {
             staged.push_back({file.name, file.content});
         }
     }
@@ -265,26 +330,22 @@ Result<std::int64_t> DiracCliBackend::outcomeOf(const Described& job,
 }
 
 std::vector<Result<std::int64_t>> DiracCliBackend::handAs(const CallContext& ctx,
-                                                          const DiracProxy& proxy,
+                                                          const DiracSession& session,
                                                           std::span<const Described> jobs) {
     const auto all = [&](const Error& error) {
         return std::vector<Result<std::int64_t>>(jobs.size(), error);
     };
-    const DiracScratch scratch(workDir_);
-    if (const auto good = scratch.good(); !good) {
-        return all(good.error());
-    }
     std::vector<std::string> files;
     for (const auto& job : jobs) {
         const auto name = job.job->key.value + ".jdl";
-        if (const auto written = scratch.write(name, job.jdl); !written) {
+        if (const auto written = session.scratch->write(name, job.jdl); !written) {
             return all(written.error());
         }
-        files.push_back(scratch.path() / name);
+        files.push_back(session.scratch->path() / name);
     }
     auto argv = files;
     argv.insert(argv.begin(), "dirac-wms-job-submit");
-    const auto said = commands_.run(ctx, proxy, scratch, argv);
+    const auto said = commands_.run(ctx, session, argv);
     if (!said) {
         return all(submissionError(said.error()));
     }
@@ -304,77 +365,13 @@ std::vector<Result<std::int64_t>> DiracCliBackend::handAs(const CallContext& ctx
 std::vector<Result<std::int64_t>> DiracCliBackend::hand(const CallContext& ctx,
                                                         const DiracOwner& owner,
                                                         std::span<const Described> jobs) {
-    const auto proxy = commands_.proxy();
-    if (!proxy || ownerOf(*proxy) != owner) {
+    const auto session = commands_.begin();
+    if (!session || ownerOf(session->proxy) != owner) {
         const auto error =
-            proxy ? transientError("the proxy is another user's by now") : proxy.error();
+            session ? transientError("the proxy is another user's by now") : session.error();
         return std::vector<Result<std::int64_t>>(jobs.size(), error);
     }
-    return handAs(ctx, *proxy, jobs);
-}
-
-Result<Finished> DiracCliBackend::getOutputs(const CallContext& ctx, const DiracScratch& scratch,
-                                             std::span<const EndedJob> jobs,
-                                             const std::string& into) {
-    const auto proxy = commands_.proxy();
-    if (!proxy) {
-        return proxy.error();
-    }
-    if (const auto good = scratch.good(); !good) {
-        return good.error();
-    }
-    std::vector<std::string> argv{"dirac-wms-job-get-output", "-D", into};
-    for (const auto& job : jobs) {
-        argv.push_back(std::to_string(job.id));
-    }
-    return commands_.run(ctx, *proxy, scratch, argv);
-}
-
-Result<bool> DiracCliBackend::take(const CallContext& ctx, const EndedJob& job,
-                                   const Finished& said, const std::filesystem::path& from) {
-    std::error_code error;
-    if (!std::filesystem::is_directory(from, error)) {
-        const auto none = withoutDiracOutput(said.out);
-        if (std::find(none.begin(), none.end(), job.id) != none.end()) {
-            return false;
-        }
-        const auto errors = parseDiracErrors(said.out);
-        const auto found = errors.find(job.id);
-        const auto why = found == errors.end() ? diracComplaint(said.out, said.err) : found->second;
-        return why.find("the output sandbox is refused") == std::string::npos
-                   ? transientError("dirac-wms-job-get-output: " + why)
-                   : permanentError(why);
-    }
-    const folder::FolderRef folder{job.ref.key, job.ref.account};
-    const auto wanted = wantedOf(folder);
-    if (!wanted) {
-        return wanted.error();
-    }
-    std::set<std::string> begun;
-    const auto sink = sinkInto(ctx, folder, begun);
-    for (const auto& name : *wanted) {
-        if (!std::filesystem::exists(from / name, error)) {
-            continue;
-        }
-        if (const auto copied = copy(from / name, sink); !copied) {
-            emptyAllButLog(folder, begun);
-            return copied.error();
-        }
-    }
-    return true;
-}
-
-std::vector<Result<bool>> DiracCliBackend::fetch(const CallContext& ctx,
-                                                 std::span<const EndedJob> jobs) {
-    const DiracScratch scratch(workDir_);
-    const auto into = scratch.path() / "out";
-    const auto said = getOutputs(ctx, scratch, jobs, into);
-    std::vector<Result<bool>> results;
-    for (const auto& job : jobs) {
-        results.push_back(said ? take(ctx, job, *said, into / std::to_string(job.id))
-                               : Result<bool>(withoutEffect(said.error())));
-    }
-    return results;
+    return handAs(ctx, *session, jobs);
 }
 
 }  // namespace gridbridge

@@ -107,6 +107,24 @@ bool holdsAny(const std::string& text, std::initializer_list<const char*> words)
                        [&](const char* each) { return text.find(each) != std::string::npos; });
 }
 
+/// Of the jobs that lines name after these words, once each.
+std::vector<std::int64_t> idsAfter(const std::string& out, std::string_view words) {
+    std::vector<std::int64_t> ids;
+    for (const auto& line : linesOf(out)) {
+        const auto at = line.find(words);
+        if (at == std::string::npos) {
+            continue;
+        }
+        const auto from = at + words.size();
+        const auto end = std::min(line.find_first_not_of("0123456789", from), line.size());
+        const auto id = idIn(std::string_view(line).substr(from, end - from));
+        if (id && std::find(ids.begin(), ids.end(), *id) == ids.end()) {
+            ids.push_back(*id);
+        }
+    }
+    return ids;
+}
+
 /// Its number in `... ( 1501 : ...)`, DIRAC's form of an error that has one.
 std::int64_t numberIn(const std::string& message) {
     const auto begin = message.find(" ( ");
@@ -201,20 +219,42 @@ std::map<std::int64_t, std::string> parseDiracErrors(const std::string& out) {
 }
 
 std::vector<std::int64_t> withoutDiracOutput(const std::string& out) {
-    constexpr std::string_view kNone = "No Output sandbox found for job ";
+    return idsAfter(out, "No Output sandbox found for job ");
+}
+
+std::vector<std::int64_t> withoutDiracHistory(const std::string& out) {
+    return idsAfter(out, "No Logging information for job ");
+}
+
+std::vector<std::int64_t> parseDiracStatus(const std::string& out) {
     std::vector<std::int64_t> ids;
     for (const auto& line : linesOf(out)) {
-        const auto at = line.find(kNone);
-        if (at == std::string::npos) {
-            continue;
-        }
-        const auto from = at + kNone.size();
-        const auto end = std::min(line.find_first_not_of("0123456789", from), line.size());
-        if (const auto id = idIn(std::string_view(line).substr(from, end - from))) {
+        constexpr std::string_view kId = "JobID=";
+        const auto end = std::min(line.find(' '), line.size());
+        const auto id = line.starts_with(kId)
+                            ? idIn(std::string_view(line).substr(kId.size(), end - kId.size()))
+                            : std::nullopt;
+        if (id) {
             ids.push_back(*id);
         }
     }
     return ids;
+}
+
+bool isDiracOutputRetrieved(const std::string& out, const std::string& folder) {
+    const auto lines = linesOf(out);
+    return std::find(lines.begin(), lines.end(),
+                     "Job output sandbox retrieved in " + folder + "/") != lines.end();
+}
+
+bool isDiracOutputRefused(const std::string& message) {
+    return holdsAny(message, {"the output sandbox is refused"});
+}
+
+bool isDiracOutputBroken(const std::string& message) {
+    // The second is DIRAC's: of an error of the system it would tell the number first.
+    return holdsAny(message, {"the output sandbox is broken", "Could not open bundle: OSError('",
+                              "Could not open bundle: BadGzipFile("});
 }
 
 bool isDiracRefusal(const std::string& message) {

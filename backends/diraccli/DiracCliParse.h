@@ -25,6 +25,12 @@ std::optional<std::vector<DiracxJob>> parseDiracStat(const std::string& out);
 /// for a job without history.
 std::optional<std::vector<std::vector<DiracxEvent>>> parseDiracLogging(const std::string& out);
 
+/// The jobs of which that says that they have no history.
+std::vector<std::int64_t> withoutDiracHistory(const std::string& out);
+
+/// The jobs of which `dirac-wms-job-status` tells anything.
+std::vector<std::int64_t> parseDiracStatus(const std::string& out);
+
 /// What became of one JDL: an id, or a message, as DIRAC's commands tell it.
 struct DiracCliOutcome {
     std::optional<std::int64_t> id;
@@ -39,6 +45,13 @@ std::optional<std::vector<DiracCliOutcome>> parseDiracSubmit(const std::string& 
 std::map<std::int64_t, std::string> parseDiracErrors(const std::string& out);
 /// The jobs of which it is said that they have no output sandbox.
 std::vector<std::int64_t> withoutDiracOutput(const std::string& out);
+
+/// Whether `dirac-wms-job-get-output` says that all of a job's sandboxes is in that folder.
+bool isDiracOutputRetrieved(const std::string& out, const std::string& folder);
+/// Whether the message of a job says that its sandbox is one that no job of ours leaves.
+bool isDiracOutputRefused(const std::string& message);
+/// Whether it says that the sandbox is damaged, which may have happened on its way.
+bool isDiracOutputBroken(const std::string& message);
 
 /// Whether the message to a submission says that the job was not taken, nor ever will be as it is:
 /// DIRAC's own errors of the workload management, by their number or words.

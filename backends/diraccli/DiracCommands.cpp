@@ -1,48 +1,34 @@
 #include "backends/diraccli/DiracCommands.h"
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
-#include <fstream>
+#include <fcntl.h>
 #include <stdlib.h>
-#include <sys/stat.h>
+#include <sys/file.h>
+#include <unistd.h>
+#include <utility>
 
 #include "backends/diraccli/DiracCliParse.h"
+#include "backends/diraccli/DiracGuard.h"
 
 namespace gridbridge {
 namespace {
 
-constexpr std::string_view kGuard =
-    R"gb(# gridbridge: what DIRAC's commands unpack was packed by somebody else.
-import os
-import shutil
-import tarfile
+constexpr std::string_view kScratchPrefix = ".dirac-";
+constexpr const char* kProxyName = "proxy";
 
-MOST = 256 << 20
-MOST_FILES = 1000
-
-
-def extract(self, member, path="", *others, **named):
-    info = self.getmember(member) if isinstance(member, str) else member
-    taken = self.__dict__.setdefault("gridbridge_taken", {})
-    if not info.isreg() or info.name in ("", ".", "..") or "/" in info.name or "\0" in info.name:
-        raise OSError("the output sandbox is refused: it holds something other than files, or a name that no job gives back")
-    if info.name in taken or len(taken) >= MOST_FILES or sum(taken.values()) + info.size > MOST:
-        raise OSError("the output sandbox is refused: it holds more files than a job leaves, or more than 256 MiB")
-    taken[info.name] = info.size
-    target = os.open(os.path.join(path, info.name), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(target, "wb") as file:
-        shutil.copyfileobj(self.extractfile(info), file)
-
-
-def extractall(self, path=".", members=None, **named):
-    for member in members or self:
-        self.extract(member, path)
-
-
-tarfile.TarFile.extract = extract
-tarfile.TarFile.extractall = extractall
-open(os.path.join(os.environ["TMPDIR"], "guarded"), "w").close()
-)gb";
+/// Those of the configured variables that are not ours to set.
+std::vector<std::string> othersOf(std::vector<std::string> variables) {
+    constexpr std::array<std::string_view, 5> kOurs{
+        "PYTHONPATH=", "TMPDIR=", "DCOMMANDS_CONFIG_DIR=", "X509_USER_PROXY=", "GRID_PROXY_FILE="};
+    std::erase_if(variables, [&](const std::string& each) {
+        return std::any_of(kOurs.begin(), kOurs.end(),
+                           [&](std::string_view name) { return each.starts_with(name); });
+    });
+    return variables;
+}
 
 /// The group's section, without which `dstat` does not know what a user is called by.
 std::string profileOf(const std::string& group) {
@@ -55,18 +41,41 @@ std::string profileOf(const std::string& group) {
 DiracScratch::DiracScratch(const std::filesystem::path& parent) {
     std::error_code error;
     std::filesystem::create_directories(parent, error);
-    auto name = (parent / ".dirac-XXXXXX").string();
+    auto name = (parent / (std::string(kScratchPrefix) + "XXXXXX")).string();
     if (::mkdtemp(name.data()) == nullptr) {  // 0700
         why_ = parent.string() + ": " + std::strerror(errno);
-    } else {
-        path_ = name;
+        return;
     }
+    path_ = name;
+    lock_ = ::open(name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    static_cast<void>(::flock(lock_, LOCK_EX | LOCK_NB));
 }
 
 DiracScratch::~DiracScratch() {
     std::error_code error;
     if (!path_.empty()) {
         std::filesystem::remove_all(path_, error);
+        ::close(lock_);
+    }
+}
+
+void DiracScratch::sweep(const std::filesystem::path& parent) {
+    std::error_code error;
+    std::vector<std::filesystem::path> left;
+    for (const auto& each : std::filesystem::directory_iterator(parent, error)) {
+        if (each.path().filename().string().starts_with(kScratchPrefix)) {
+            left.push_back(each.path());
+        }
+    }
+    for (const auto& each : left) {
+        const int folder = ::open(each.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (folder < 0) {
+            continue;
+        }
+        if (::flock(folder, LOCK_EX | LOCK_NB) == 0) {
+            std::filesystem::remove_all(each, error);
+        }
+        ::close(folder);
     }
 }
 
@@ -75,22 +84,56 @@ Result<void> DiracScratch::good() const {
                          : Result<void>();
 }
 
-Result<void> DiracScratch::write(const std::string& name, const std::string& text) const {
+Result<void> DiracScratch::write(const std::string& name, std::string_view text) const {
     std::error_code error;
     std::filesystem::create_directories((path_ / name).parent_path(), error);
-    std::ofstream file(path_ / name);
-    file << text;
-    file.close();
-    return file ? Result<void>() : transientError("there is no room for " + name);
+    constexpr mode_t kOwnerOnly = 0600;
+    const int file = ::open((path_ / name).c_str(),
+                            O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, kOwnerOnly);
+    bool good = file >= 0;
+    while (good && !text.empty()) {
+        const auto written = ::write(file, text.data(), text.size());
+        good = written > 0;
+        text.remove_prefix(good ? static_cast<std::size_t>(written) : 0);
+    }
+    if (file >= 0) {
+        good = ::close(file) == 0 && good;
+    }
+    return good ? Result<void>() : transientError("there is no room for " + name);
 }
 
-DiracCommands::DiracCommands(const DiracCliConfig& config, ProcessRunner& runner, Clock& clock)
+DiracCommands::DiracCommands(const DiracCliConfig& config, std::filesystem::path workDir,
+                             ProcessRunner& runner, Clock& clock)
     : config_(config),
+      workDir_(std::move(workDir)),
       clock_(clock),
-      commands_({.binDir = config.binDir, .variables = config.environment}, runner, clock) {}
+      commands_({.binDir = config.binDir, .variables = othersOf(config.environment)}, runner,
+                clock) {
+    DiracScratch::sweep(workDir_);
+}
 
-Result<DiracProxy> DiracCommands::proxy() const {
-    return readDiracProxy(config_.proxy, config_.group, clock_.wallNow());
+Result<DiracSession> DiracCommands::begin() const {
+    auto proxy = readDiracProxy(config_.proxy, config_.group, clock_.wallNow());
+    if (!proxy) {
+        return proxy.error();
+    }
+    DiracSession session{std::move(proxy).value(), std::make_unique<DiracScratch>(workDir_)};
+    const auto& scratch = *session.scratch;
+    if (auto good = scratch.good(); !good) {
+        return good.error();
+    }
+    const std::pair<const char*, std::string_view> files[] = {
+        {kProxyName, session.proxy.pem.reveal()}, {"guard/sitecustomize.py", diracGuard()}};
+    for (const auto& [name, text] : files) {
+        if (auto written = scratch.write(name, text); !written) {
+            return written.error();
+        }
+    }
+    if (auto written = scratch.write("profiles/dcommands.conf", profileOf(session.proxy.group));
+        !written) {
+        return written.error();
+    }
+    return session;
 }
 
 std::vector<std::string> DiracCommands::variablesFor(const DiracScratch& scratch) const {
@@ -102,24 +145,19 @@ std::vector<std::string> DiracCommands::variablesFor(const DiracScratch& scratch
         }
     }
     return {python, "TMPDIR=" + scratch.path().string(),
-            "DCOMMANDS_CONFIG_DIR=" + inside("profiles"),
-            "X509_USER_PROXY=" + config_.proxy.string(),
+            "DCOMMANDS_CONFIG_DIR=" + inside("profiles"), "X509_USER_PROXY=" + inside(kProxyName),
+            "GRID_PROXY_FILE=" + inside(kProxyName),  // It is looked at first.
             // Nothing is to be written where the commands are installed.
             "PYTHONDONTWRITEBYTECODE=1"};
 }
 
-Result<Finished> DiracCommands::run(const CallContext& ctx, const DiracProxy& proxy,
-                                    const DiracScratch& scratch,
+Result<Finished> DiracCommands::run(const CallContext& ctx, const DiracSession& session,
                                     const std::vector<std::string>& argv) {
-    const auto profile = scratch.write("profiles/dcommands.conf", profileOf(proxy.group));
-    const auto guard = scratch.write("guard/sitecustomize.py", std::string(kGuard));
-    for (const auto* written : {&profile, &guard}) {
-        if (!written->ok()) {
-            return written->error();
-        }
-    }
-    auto said = commands_.run({{}, argv, variablesFor(scratch)}, ctx);
-    if (said && !std::filesystem::exists(scratch.path() / "guarded")) {
+    const auto guarded = session.scratch->path() / "guarded";
+    std::error_code error;
+    std::filesystem::remove(guarded, error);
+    auto said = commands_.run({{}, argv, variablesFor(*session.scratch)}, ctx);
+    if (said && !std::filesystem::exists(guarded, error)) {
         return Error{ErrorKind::Uncertain,
                      argv.front() +
                          " is no command of DIRAC that heeds PYTHONPATH, without which "
@@ -130,10 +168,9 @@ Result<Finished> DiracCommands::run(const CallContext& ctx, const DiracProxy& pr
     return said;
 }
 
-Result<Finished> DiracCommands::ask(const CallContext& ctx, const DiracProxy& proxy,
-                                    const DiracScratch& scratch,
+Result<Finished> DiracCommands::ask(const CallContext& ctx, const DiracSession& session,
                                     const std::vector<std::string>& argv) {
-    auto said = run(ctx, proxy, scratch, argv);
+    auto said = run(ctx, session, argv);
     if (!said) {
         return withoutEffect(said.error());
     }

@@ -114,7 +114,7 @@ Result<DiracProxy> readDiracProxy(const std::filesystem::path& file, const std::
     std::string text(kLongest, '\0');
     in.read(text.data(), static_cast<std::streamsize>(text.size()));
     text.resize(static_cast<std::size_t>(in.gcount()));
-    const auto proxy = parseDiracProxy(text);
+    auto proxy = parseDiracProxy(text);
     if (!proxy) {
         return wrong(file, "is no proxy with its certificates", group);
     }
@@ -127,6 +127,7 @@ Result<DiracProxy> readDiracProxy(const std::filesystem::path& file, const std::
                                           : "is of the group " + proxy->group + ", not " + group,
                      group);
     }
+    proxy->pem = Secret(std::move(text));
     return *proxy;
 }
 

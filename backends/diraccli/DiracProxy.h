@@ -6,6 +6,7 @@
 
 #include "bridge/base/Clock.h"
 #include "bridge/base/Result.h"
+#include "bridge/base/Secret.h"
 
 namespace gridbridge {
 
@@ -15,9 +16,10 @@ struct DiracProxy {
     std::string user;   ///< The subject of the certificate that stands behind it.
     std::string group;  ///< Empty: none.
     WallTime end{};     ///< The first of its certificates that ends does so then.
+    Secret pem = {};    ///< All that the file held when it was read.
 };
 
-/// Of what a proxy file holds. Nothing when that is none.
+/// Of what a proxy file holds, without `pem`. Nothing when that is none.
 std::optional<DiracProxy> parseDiracProxy(std::string_view pem);
 
 /// The proxy in `file`, usable at `now`, of `group` unless that is empty. Errors: Transient,

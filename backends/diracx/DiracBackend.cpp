@@ -12,6 +12,8 @@ namespace {
 
 using std::chrono::seconds;
 
+constexpr const char* kHidden = "DIRAC knows the job, and does not show it to this login";
+
 std::optional<std::int64_t> idOf(const JobRef& ref) {
     std::int64_t id = 0;
     const auto& text = ref.id.value;
@@ -67,6 +69,11 @@ const DiracxJob* DiracBackend::Known::of(const SubmissionKey& key) const {
     return found == jobs.end() ? nullptr : &found->second.front();
 }
 
+bool DiracBackend::Known::hides(const JobRef& ref) const {
+    const auto id = idOf(ref);
+    return id && hidden.contains(*id);
+}
+
 Result<void> DiracBackend::lookBy(const CallContext& ctx, const DiracxQuery& query, Known& known) {
     if (query.ids.empty() && query.names.empty()) {
         return {};
@@ -80,6 +87,7 @@ Result<void> DiracBackend::lookBy(const CallContext& ctx, const DiracxQuery& que
     }
     known.owner = found->owner;
     known.serverNow = found->serverNow;
+    known.hidden.insert(found->hidden.begin(), found->hidden.end());
     for (auto& job : found->jobs) {
         known.jobs[job.name].push_back(job);
     }
@@ -105,7 +113,8 @@ Result<void> DiracBackend::ownersOfMissing(std::span<const JobRef> refs, const K
             return Error{ErrorKind::Transient,
                          "open jobs belong to " + lastLineOf(owner->bytes) +
                              ", and the login is that of " + lastLineOf(known.owner->text()) +
-                             ": log in as the former until they have ended, see `credentials`",
+                             ": log in as the former until they have ended, see `" + loginKey() +
+                             "`",
                          true};
         }
     }
@@ -113,15 +122,18 @@ Result<void> DiracBackend::ownersOfMissing(std::span<const JobRef> refs, const K
 }
 
 Result<DiracBackend::Known> DiracBackend::look(const CallContext& ctx, std::span<const JobRef> refs,
-                                               bool history) {
-    DiracxQuery byId{.groups = groupsOf(refs), .ids = {}, .names = {}, .history = history};
+                                               Histories histories, const Known* rows) {
+    DiracxQuery byId{.groups = groupsOf(refs), .history = histories == Histories::All};
     auto byName = byId;
-    byName.history = true;  // Which of two copies counts, it tells.
+    byName.history = histories != Histories::None;
     std::set<std::string> keys;
     for (const auto& ref : refs) {
         keys.insert(ref.key.value);
         if (const auto id = idOf(ref)) {
             byId.ids.push_back(*id);
+            if (const auto* const row = rows != nullptr ? rows->of(ref.key) : nullptr) {
+                byId.rows.push_back(*row);
+            }
         } else {
             byName.names.push_back(ref.key.value);
         }
@@ -176,7 +188,7 @@ Result<std::vector<FoundJob>> DiracBackend::find(const CallContext& ctx,
     for (auto& ref : byName) {
         ref.id = {};
     }
-    const auto known = look(ctx, byName, true);
+    const auto known = look(ctx, byName, Histories::All);
     if (!known) {
         return withoutEffect(known.error());
     }
@@ -190,29 +202,34 @@ Result<std::vector<FoundJob>> DiracBackend::find(const CallContext& ctx,
     return found;
 }
 
-Result<std::map<std::string, DiracxPast>> DiracBackend::pasts(const CallContext& ctx,
-                                                              const Known& known) {
-    std::map<std::string, DiracxPast> all;
-    std::vector<JobRef> changed;
-    {
-        const std::lock_guard lock(mutex_);
-        for (const auto& [key, jobs] : known.jobs) {
-            const auto& job = jobs.front();
-            const auto remembered = remembered_.find(key);
-            if (!job.history.empty()) {
-                // What was told of it before holds on, when it waits again.
-                all[key] = pastOf(job);
-                remembered_[key] = {wordsOf(job), all[key]};
-            } else if (remembered != remembered_.end() &&
-                       remembered->second.words == wordsOf(job)) {
-                all[key] = remembered->second.past;
-            } else if (remembered != remembered_.end() || needsDiracxHistory(job)) {
-                // Of a job that was on a node the row alone may say again that it waits.
-                changed.push_back({{key}, {}, remoteId(job), {}});
-            }
+DiracBackend::Pasts DiracBackend::remembered(const Known& known, std::vector<JobRef>& changed) {
+    Pasts all;
+    std::vector<JobRef> again;
+    const std::lock_guard lock(mutex_);
+    for (const auto& [key, jobs] : known.jobs) {
+        const auto& job = jobs.front();
+        const auto found = remembered_.find(key);
+        if (!job.history.empty()) {
+            // What was told of it before holds on, when it waits again.
+            all[key] = pastOf(job);
+            remembered_[key] = {wordsOf(job), all[key]};
+        } else if (found != remembered_.end() && found->second.words == wordsOf(job)) {
+            all[key] = found->second.past;
+        } else if (found != remembered_.end()) {
+            // Of a job that was on a node the row alone may say again that it waits.
+            again.push_back({{key}, {}, remoteId(job), {}});
+        } else if (needsDiracxHistory(job)) {
+            changed.push_back({{key}, {}, remoteId(job), {}});
         }
     }
-    const auto anew = look(ctx, changed, true);
+    changed.insert(changed.end(), again.begin(), again.end());
+    return all;
+}
+
+Result<DiracBackend::Pasts> DiracBackend::pasts(const CallContext& ctx, const Known& known) {
+    std::vector<JobRef> changed;
+    auto all = remembered(known, changed);
+    const auto anew = look(ctx, changed, Histories::All, &known);
     if (!anew) {
         return anew.error();
     }
@@ -228,7 +245,7 @@ Result<std::map<std::string, DiracxPast>> DiracBackend::pasts(const CallContext&
     return all;
 }
 
-void DiracBackend::addKills(const Known& known, std::map<std::string, DiracxPast>& pasts) {
+void DiracBackend::addKills(const Known& known, Pasts& pasts) {
     if (historyTellsWhoKilled()) {
         return;
     }
@@ -253,14 +270,19 @@ void DiracBackend::addKills(const Known& known, std::map<std::string, DiracxPast
 
 /// What cannot be written is left out: then the end is only told as somebody else's.
 void DiracBackend::markKill(const std::string& key, const char* why) {
-    if (!historyTellsWhoKilled()) {
-        const std::vector<folder::StagedFile> mark{{kRemovedName, why}};
-        static_cast<void>(folders_.stage({{key}, {}}, mark));
+    if (historyTellsWhoKilled()) {
+        return;
+    }
+    // It may have been asked for before, and what for then is what ended the job.
+    const std::vector<folder::ReadRequest> earlier{
+        {{{key}, {}}, std::string("in/") + kRemovedName, 0, 0}};
+    if (const auto mark = std::move(folders_.read(earlier).front()); mark && !mark->exists) {
+        const std::vector<folder::StagedFile> staged{{kRemovedName, why}};
+        static_cast<void>(folders_.stage({{key}, {}}, staged));
     }
 }
 
-void DiracBackend::killReruns(const CallContext& ctx, const Known& known,
-                              const std::map<std::string, DiracxPast>& pasts) {
+void DiracBackend::killReruns(const CallContext& ctx, const Known& known, const Pasts& pasts) {
     if (config_.rerunsAllowed) {
         return;
     }
@@ -324,7 +346,7 @@ void DiracBackend::addExitCodes(std::vector<Observation>& seen, std::span<const 
 
 Result<std::vector<Observation>> DiracBackend::observe(const CallContext& ctx,
                                                        std::span<const JobRef> refs) {
-    const auto known = look(ctx, refs, false);
+    const auto known = look(ctx, refs, Histories::OfCopies);
     if (!known) {
         return withoutEffect(known.error());
     }
@@ -340,7 +362,9 @@ Result<std::vector<Observation>> DiracBackend::observe(const CallContext& ctx,
     for (std::size_t i = 0; i < refs.size(); ++i) {
         const auto* const job = known->of(refs[i].key);
         if (job == nullptr) {
-            seen[i].state = BatchState::Absent;
+            const bool hidden = known->hides(refs[i]);
+            seen[i].state = hidden ? BatchState::Unknown : BatchState::Absent;
+            seen[i].reason = hidden ? kHidden : "";
             continue;
         }
         tellUnknown(*job);
@@ -375,7 +399,7 @@ DiracBackend::Killed DiracBackend::killAll(const CallContext& ctx, std::span<con
     // nothing then.
     constexpr int kMostTries = 4;
     for (int tries = 0; tries < kMostTries; ++tries) {
-        auto known = look(ctx, refs, true);
+        auto known = look(ctx, refs, historyTellsWhoKilled() ? Histories::All : Histories::None);
         if (!known) {
             killed.error = withoutEffect(known.error());
             return killed;
@@ -419,6 +443,8 @@ std::vector<Result<CancelOutcome>> DiracBackend::cancel(const CallContext& ctx,
             results.emplace_back(CancelOutcome::Requested);
         } else if (job != nullptr && killed.ids.contains(job->id)) {
             results.emplace_back(CancelOutcome::Requested);
+        } else if (killed.known.hides(ref)) {
+            results.emplace_back(transientError(kHidden));
         } else if (killed.error && (job == nullptr || !isDiracxFinal(job->status))) {
             results.emplace_back(*killed.error);
         } else {
@@ -439,6 +465,10 @@ std::vector<Result<void>> DiracBackend::release(const CallContext& ctx,
         if (killed.error && !isOver) {
             results.emplace_back(
                 Error{ErrorKind::Transient, killed.error->message, killed.error->misconfigured});
+            continue;
+        }
+        if (killed.known.hides(ref)) {
+            results.emplace_back(transientError(kHidden));
             continue;
         }
         if (job != nullptr && !isOver) {

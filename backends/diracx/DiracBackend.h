@@ -75,6 +75,10 @@ protected:
         const CallContext& ctx, std::span<const DiracxKill> kills) = 0;
     /// Whose kill it was, and what for, a job's history tells.
     virtual bool historyTellsWhoKilled() const = 0;
+    /// The key of the configuration that says whose login it is.
+    virtual const char* loginKey() const = 0;
+    /// Whose login it is, where that is told at once; nothing = a search tells.
+    virtual std::optional<Result<DiracOwner>> login() { return std::nullopt; }
     /// The sandbox with the wrapper that all jobs share; empty = each has its own.
     virtual Result<std::string> giveWrapper(const CallContext& ctx) = 0;
     /// The sandboxes of a job besides that one; Permanent where these are too many bytes.
@@ -102,8 +106,11 @@ protected:
     /// all that anybody will know of the job.
     void emptyAllButLog(const folder::FolderRef& folder, const std::set<std::string>& begun);
 
+    /// Whether a job's output has been missing for so long that it will not come.
+    bool hasWaited(const std::string& key);
     /// A job's log is shown while it runs, and its script hears of a cancel.
     bool isLive() const { return receiver_ != nullptr; }
+
     folder::JobFolders& folders() { return folders_; }
     Clock& clock() { return clock_; }
     void tell(const std::string& text) const { tell_(text); }
@@ -115,8 +122,13 @@ private:
         std::optional<DiracOwner> owner;  ///< Whose they are; nothing where nobody asked.
         std::map<std::string, std::vector<DiracxJob>> jobs;
         WallTime serverNow{};
+        std::set<std::int64_t> hidden = {};  ///< Ids of jobs that are there, and no more is known.
         const DiracxJob* of(const SubmissionKey& key) const;
+        bool hides(const JobRef& ref) const;
     };
+    /// Of which jobs; of two copies it tells which counts.
+    enum class Histories { None, OfCopies, All };
+    using Pasts = std::map<std::string, DiracxPast>;  ///< By key.
     struct Remembered {
         std::string words;  ///< What the row said when the history was read.
         DiracxPast past;
@@ -130,17 +142,24 @@ private:
 
     /// Transient, misconfigured, where one that is not there was submitted by another login: then
     /// that it is not there says nothing.
-    Result<Known> look(const CallContext& ctx, std::span<const JobRef> refs, bool history);
+    /// `rows`: what has just been told of all of them.
+    Result<Known> look(const CallContext& ctx, std::span<const JobRef> refs, Histories histories,
+                       const Known* rows = nullptr);
     Result<void> lookBy(const CallContext& ctx, const DiracxQuery& query, Known& known);
     Result<void> ownersOfMissing(std::span<const JobRef> refs, const Known& known);
     /// In the job's folder: whose login it was submitted by; nobody's where it was not.
     Result<void> writeOwner(const BatchJob& job, const std::string& owner);
+    /// Which of these DIRAC may know: those that it was, or may have been, handed. Where a search
+    /// costs little, and tells more, all.
+    std::vector<JobRef> handedBefore(std::span<const BatchJob> jobs, bool searchIsCheap);
     /// Of those that need it, asked anew for those that changed.
     /// Where it is asked for and there is none, nothing is known of the job.
-    Result<std::map<std::string, DiracxPast>> pasts(const CallContext& ctx, const Known& known);
+    Result<Pasts> pasts(const CallContext& ctx, const Known& known);
+    /// What is remembered of them, or told in their rows; adds to `changed` the others that need
+    /// one, those of which nothing is remembered first.
+    Pasts remembered(const Known& known, std::vector<JobRef>& changed);
     /// What our own marks tell of kills, where histories do not.
-    void addKills(const Known& known, std::map<std::string, DiracxPast>& pasts);
-    DiracxPast pastWithKill(const JobRef& ref, const DiracxJob& job);
+    void addKills(const Known& known, Pasts& pasts);
     void markKill(const std::string& key, const char* why);
     /// What is to be killed of these, at times that DIRAC takes for the newest.
     static DiracxKill killOf(const DiracxJob& job, WallTime serverNow, const char* why);
@@ -151,8 +170,7 @@ private:
     Killed killAll(const CallContext& ctx, std::span<const JobRef> refs, bool onlyWaiting);
     /// Of one key there is to be one job.
     void killSecondCopies(const CallContext& ctx, const Known& known);
-    void killReruns(const CallContext& ctx, const Known& known,
-                    const std::map<std::string, DiracxPast>& pasts);
+    void killReruns(const CallContext& ctx, const Known& known, const Pasts& pasts);
 
     Result<std::vector<SandboxFile>> filesFor(const BatchJob& job);
     /// What the core put into the job's folder before.
@@ -164,17 +182,15 @@ private:
 
     /// What can be said without files; nothing = they are to be fetched.
     std::optional<Result<CollectOutcome>> withoutFiles(const CallContext& ctx, const JobRef& ref,
-                                                       const Known& known);
+                                                       const Known& known, const Pasts& pasts);
     Result<CollectOutcome> afterFetch(const CallContext& ctx, const JobRef& ref,
-                                      const Result<bool>& fetched, const DiracxJob& job);
+                                      const Result<bool>& fetched, const Observation& seen);
     /// What was fetched is whole, and begins with what was shown of that run's log before.
     Result<CollectOutcome> sync(const CallContext& ctx, const JobRef& ref, int run);
     /// Asks the scripts of jobs that run to end; those that hear of it soon.
     std::set<std::string> askToEnd(const CallContext& ctx, std::span<const CancelRequest> requests);
     bool hears(const JobRef& ref);
     void forgetLive(const SubmissionKey& key);
-    /// Whether nothing has come for so long that nothing will.
-    bool hasWaited(const std::string& key);
     void addExitCodes(std::vector<Observation>& seen, std::span<const JobRef> refs);
     void tellUnknown(const DiracxJob& job);
 

@@ -1,7 +1,6 @@
 // What goes to DIRAC with a job, and what comes back.
 #include <algorithm>
 #include <filesystem>
-#include <iterator>
 
 #include "backends/api/CarriedFiles.h"
 #include "backends/api/SharedFolder.h"
@@ -26,16 +25,14 @@ Result<std::vector<SandboxFile>> DiracBackend::filesFor(const BatchJob& job) {
     if (!made) {
         return made.error();
     }
-    std::vector<SandboxFile> files;
+    auto live = receiver_ ? receiver_->filesFor(job.key)
+                          : Result<std::vector<SandboxFile>>(std::vector<SandboxFile>());
+    if (!live) {
+        return live.error();
+    }
+    auto files = std::move(live).value();
     for (auto& file : *made) {
         files.push_back({std::move(file.name), std::move(file.content)});
-    }
-    if (receiver_) {
-        auto live = receiver_->filesFor(job.key);
-        if (!live) {
-            return live.error();
-        }
-        std::move(live->begin(), live->end(), std::back_inserter(files));
     }
     if (auto added = addPut({job.key, job.account}, files); !added) {
         return added.error();
@@ -156,14 +153,32 @@ void DiracBackend::submitNew(const CallContext& ctx, const DiracOwner& owner,
     }
 }
 
+std::vector<JobRef> DiracBackend::handedBefore(std::span<const BatchJob> jobs, bool searchIsCheap) {
+    // The note is written before, and a power failure may undo it: but then the core asks for the
+    // key before it submits again.
+    std::vector<folder::ReadRequest> notes;
+    for (const auto& job : jobs) {
+        notes.push_back({{job.key, job.account}, std::string("in/") + kOwnerName, 0, 0});
+    }
+    const auto noted =
+        searchIsCheap ? std::vector<Result<folder::ReadChunk>>() : folders_.read(notes);
+    std::vector<JobRef> refs;
+    for (std::size_t i = 0; i < jobs.size(); ++i) {
+        if (searchIsCheap || !noted[i] || noted[i]->size > 0) {
+            refs.push_back({jobs[i].key, jobs[i].account, {}, {}});
+        }
+    }
+    return refs;
+}
+
 std::vector<Result<Submission>> DiracBackend::submit(const CallContext& ctx,
                                                      std::span<const BatchJob> jobs) {
     std::vector<Result<Submission>> results(jobs.size(), transientError("not submitted"));
-    std::vector<JobRef> refs;
-    for (const auto& job : jobs) {
-        refs.push_back({job.key, job.account, {}, {}});
+    const auto self = login();
+    if (self && !*self) {
+        return {jobs.size(), self->error()};
     }
-    const auto known = look(ctx, refs, true);
+    const auto known = look(ctx, handedBefore(jobs, !self), Histories::All);
     if (!known) {
         return {jobs.size(), withoutEffect(known.error())};
     }
@@ -178,7 +193,7 @@ std::vector<Result<Submission>> DiracBackend::submit(const CallContext& ctx,
         }
     }
     if (!unknown.empty()) {
-        submitNew(ctx, *known->owner, jobs, unknown, results);
+        submitNew(ctx, known->owner ? *known->owner : **self, jobs, unknown, results);
     }
     return results;
 }
@@ -221,17 +236,10 @@ void DiracBackend::emptyAllButLog(const folder::FolderRef& folder,
     }
 }
 
-DiracxPast DiracBackend::pastWithKill(const JobRef& ref, const DiracxJob& job) {
-    Known one;
-    one.jobs[ref.key.value].push_back(job);
-    std::map<std::string, DiracxPast> past{{ref.key.value, pastOf(job)}};
-    addKills(one, past);
-    return past.begin()->second;
-}
-
 std::optional<Result<CollectOutcome>> DiracBackend::withoutFiles(const CallContext& ctx,
                                                                  const JobRef& ref,
-                                                                 const Known& known) {
+                                                                 const Known& known,
+                                                                 const Pasts& pasts) {
     const auto* const job = known.of(ref.key);
     if (job == nullptr) {
         return transientError("DIRAC does not know the job");
@@ -239,18 +247,19 @@ std::optional<Result<CollectOutcome>> DiracBackend::withoutFiles(const CallConte
     if (!isDiracxFinal(job->status)) {
         return Result<CollectOutcome>(CollectOutcome::NotYet);
     }
-    if (job->history.empty()) {
-        return transientError("DIRAC has no history of the job");
+    const auto past = pasts.find(ref.key.value);
+    if (past == pasts.end()) {
+        return transientError("DIRAC has told no history of the job");
     }
-    const auto past = pastOf(*job);
-    if (past.started) {
+    if (past->second.started) {
         return std::nullopt;
     }
-    return sync(ctx, ref, observationOf(*job, past).run);
+    return sync(ctx, ref, observationOf(*job, past->second).run);
 }
 
 Result<CollectOutcome> DiracBackend::afterFetch(const CallContext& ctx, const JobRef& ref,
-                                                const Result<bool>& fetched, const DiracxJob& job) {
+                                                const Result<bool>& fetched,
+                                                const Observation& seen) {
     if (!fetched && fetched.error().kind == ErrorKind::Permanent) {
         tell_("of the job " + ref.key.value + ": " + fetched.error().message);
         return CollectOutcome::Never;
@@ -258,7 +267,6 @@ Result<CollectOutcome> DiracBackend::afterFetch(const CallContext& ctx, const Jo
     if (!fetched) {
         return withoutEffect(fetched.error());
     }
-    const auto seen = observationOf(job, pastWithKill(ref, job));
     if (!*fetched && leavesDiracxFiles(seen)) {
         return hasWaited(ref.key.value) ? CollectOutcome::Never : CollectOutcome::NotYet;
     }
@@ -281,13 +289,20 @@ std::vector<Result<CollectOutcome>> DiracBackend::collect(const CallContext& ctx
     for (const auto i : which) {
         asked.push_back(refs[i]);
     }
-    const auto known = look(ctx, asked, true);
+    const auto known = look(ctx, asked, Histories::OfCopies);
+    auto told = known ? pasts(ctx, *known) : Result<Pasts>(known.error());
+    if (!told) {
+        for (const auto i : which) {
+            results[i] = withoutEffect(told.error());
+        }
+        return results;
+    }
+    auto past = std::move(told).value();
+    addKills(*known, past);
     std::vector<std::size_t> where;
     std::vector<EndedJob> ended;
     for (const auto i : which) {
-        auto outcome = known ? withoutFiles(ctx, refs[i], *known)
-                             : Result<CollectOutcome>(withoutEffect(known.error()));
-        if (outcome) {
+        if (auto outcome = withoutFiles(ctx, refs[i], *known, past)) {
             results[i] = std::move(*outcome);
         } else {
             where.push_back(i);
@@ -297,7 +312,9 @@ std::vector<Result<CollectOutcome>> DiracBackend::collect(const CallContext& ctx
     const auto fetched = ended.empty() ? std::vector<Result<bool>>() : fetch(ctx, ended);
     for (std::size_t n = 0; n < where.size(); ++n) {
         const auto i = where[n];
-        results[i] = afterFetch(ctx, refs[i], fetched[n], *known->of(refs[i].key));
+        const auto& key = refs[i].key;
+        results[i] = afterFetch(ctx, refs[i], fetched[n],
+                                observationOf(*known->of(key), past.at(key.value)));
     }
     return results;
 }

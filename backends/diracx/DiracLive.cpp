@@ -46,7 +46,10 @@ std::set<std::string> DiracBackend::askToEnd(const CallContext& ctx,
         }
     }
     std::set<std::string> asked;
-    const auto known = look(ctx, soft, false);
+    if (soft.empty()) {
+        return asked;
+    }
+    const auto known = look(ctx, soft, Histories::OfCopies);
     for (const auto& ref : soft) {
         const auto* const job = known ? known->of(ref.key) : nullptr;
         if (job != nullptr && !isDiracxFinal(job->status) && !isDiracxWaiting(job->status) &&

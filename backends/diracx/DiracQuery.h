@@ -26,11 +26,15 @@ struct DiracxQuery {
     std::vector<std::int64_t> ids = {};   ///< Either these
     std::vector<std::string> names = {};  ///< or these.
     bool history = false;
+    /// What has just been told of the jobs with these ids, without their histories: a way that asks
+    /// for those apart need not ask again.
+    std::vector<DiracxJob> rows = {};
 };
 struct DiracxFound {
     DiracOwner owner;  ///< Of all of them, and of the login that asked.
     std::vector<DiracxJob> jobs;
-    WallTime serverNow{};  ///< By the server's clock, when it answered.
+    WallTime serverNow{};                   ///< By the server's clock, when it answered.
+    std::vector<std::int64_t> hidden = {};  ///< Are there, but more is not told to this login.
 };
 
 /// A kill of one job: `at` must be later than all that DIRAC has heard of it.

@@ -29,6 +29,7 @@ private:
     Result<std::map<std::int64_t, std::string>> killThese(
         const CallContext& ctx, std::span<const DiracxKill> kills) override;
     bool historyTellsWhoKilled() const override { return true; }
+    const char* loginKey() const override { return "credentials"; }
     Result<std::string> giveWrapper(const CallContext& ctx) override;
     Result<std::vector<std::string>> giveFiles(const CallContext& ctx, const BatchJob& job,
                                                std::vector<SandboxFile> files) override;

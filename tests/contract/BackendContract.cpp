@@ -10,21 +10,36 @@ void BackendContract::SetUp() {
     harness_ = GetParam().make();
 }
 
+/// Many in one call, for to some batch systems each call costs seconds.
 void BackendContract::TearDown() {
-    for (const auto& ref : submitted_) {
-        (void)cancel(ref, CancelKind::Hard);
-    }
-    const auto isReleased = [&](const JobRef& ref) {
-        // A cancel may have failed: the core repeats it, too.
-        const bool is = release(ref).ok();
-        if (!is) {
-            (void)cancel(ref, CancelKind::Hard);
+    const auto most = backend().capabilities().maxBatch;
+    while (!submitted_.empty()) {
+        std::vector<JobRef> some;
+        while (!submitted_.empty() && some.size() < most) {
+            some.push_back(submitted_.back());
+            std::erase_if(submitted_,
+                          [&](const JobRef& each) { return each.key == some.back().key; });
         }
-        return is;
-    };
-    for (const auto& ref : submitted_) {
-        EXPECT_TRUE(eventually([&] { return isReleased(ref); }, "a job that can be released"));
+        EXPECT_TRUE(eventually([&] { return areReleased(some); }, "jobs that can be released"));
     }
+}
+
+bool BackendContract::areReleased(std::vector<JobRef>& refs) {
+    const auto released = backend().release(ctx(), refs);
+    std::vector<JobRef> left;
+    std::vector<CancelRequest> requests;
+    for (std::size_t i = 0; i < refs.size(); ++i) {
+        if (!released[i].ok()) {
+            left.push_back(refs[i]);
+            requests.push_back({refs[i], CancelKind::Hard});
+        }
+    }
+    refs = left;
+    if (!refs.empty()) {
+        // It may fail: the core repeats it, too.
+        static_cast<void>(backend().cancel(ctx(), requests));
+    }
+    return refs.empty();
 }
 
 Backend& BackendContract::backend() {
@@ -62,9 +77,12 @@ JobRef BackendContract::submit(const BatchJob& job) {
 
 std::vector<BatchJob> BackendContract::fillSlots() {
     std::vector<BatchJob> jobs;
+    std::vector<JobRef> refs;
     for (int i = 0; i < harness_->slots(); ++i) {
         jobs.push_back(plan({.held = true}));
-        const auto ref = submit(jobs.back());
+        refs.push_back(submit(jobs.back()));
+    }
+    for (const auto& ref : refs) {
         EXPECT_TRUE(reaches(ref, BatchState::Running));
     }
     return jobs;

@@ -80,6 +80,8 @@ protected:
     JobRef run(const JobPlan& what) { return submit(plan(what)); }
     /// Fills all slots with jobs that run until they are let end.
     std::vector<BatchJob> fillSlots();
+    /// Leaves those that are not, and removes them.
+    bool areReleased(std::vector<JobRef>& refs);
     Observation observe(const JobRef& ref);
     ::testing::AssertionResult reaches(const JobRef& ref, BatchState state);
     Observation ended(const JobRef& ref);

@@ -35,7 +35,7 @@ bridge_test(backends_test LABEL unit
     unit/backends/SlurmParseTest.cpp unit/backends/SlurmAnswersTest.cpp unit/backends/CommandParseTest.cpp
     unit/backends/HTCondorBackendTest.cpp unit/backends/HTCondorCommandsTest.cpp unit/backends/HTCondorFollowerTest.cpp
     unit/backends/HTCondorParseTest.cpp unit/backends/HTCondorAnswersTest.cpp
-    unit/backends/DiracCliParseTest.cpp unit/backends/DiracProxyTest.cpp
+    unit/backends/DiracCliBackendTest.cpp unit/backends/DiracCliParseTest.cpp unit/backends/DiracGuardTest.cpp unit/backends/DiracProxyTest.cpp
     unit/backends/DiracxBackendTest.cpp unit/backends/DiracxClientTest.cpp unit/backends/DiracxJdlTest.cpp unit/backends/DiracxParseTest.cpp
     unit/backends/DiracxSandboxTest.cpp unit/backends/DiracxStatesTest.cpp
     unit/backends/ArcAnswersTest.cpp unit/backends/ArcBackendTest.cpp unit/backends/ArcHostileTest.cpp unit/backends/ArcParseTest.cpp unit/backends/ArcStatesTest.cpp

@@ -8,6 +8,9 @@ namespace gridbridge::testing {
 
 class DiracxHarness final : public DiracHarness<DiracxEngine, DiracxBackend, DiracxConfig> {
 public:
+    /// As the engine's faults name it.
+    static constexpr const char* kSubmitCall = "POST /api/jobs/jdl";
+
     DiracxHarness()
         : DiracHarness({{}, engine().url(), engine().caFile(), engine().credentials()}) {}
 };

@@ -95,7 +95,7 @@ Systems
   {
     URLs
     {
-      JobManager = https://localhost:$port/WorkloadManagement/TornadoJobManager
+      JobManager = https://localhost:$port/WorkloadManagement/TornadoJobManager, https://localhost:$port/Other/TornadoJobManager
       JobMonitoring = https://localhost:$port/WorkloadManagement/TornadoJobMonitoring
       SandboxStore = https://localhost:$port/WorkloadManagement/TornadoSandboxStore
     }

@@ -60,7 +60,7 @@ engine_test(sge Sge engines/SgeFaultTest.cpp)
 engine_faults(sge 1)
 engine_test(oar Oar engines/OarFaultTest.cpp)
 engine_faults(oar 1)
-engine_test(diracx Diracx engines/DiracxFaultTest.cpp)
+engine_test(diracx Diracx engines/DiracFaultTest.cpp engines/DiracxFaultTest.cpp)
 engine_faults(diracx 1)
 # The oldest release that is known here answers otherwise in places.
 add_test(NAME engine.diracx.old COMMAND "${CMAKE_COMMAND}" -E env DIRACX_ENGINE_RELEASE=0.3.0
@@ -75,9 +75,9 @@ engine_program(arc Arc engines/ArcFaultTest.cpp)
 engine_parts(arc_engine_test "-*Fault.*" engine.arc 3)  # Each job takes A-REX some seconds.
 engine_faults(arc 1)
 
-engine_test(diraccli DiracCli engines/DiracCliFaultTest.cpp)
+engine_program(diraccli DiracCli engines/DiracFaultTest.cpp engines/DiracCliFaultTest.cpp)
+engine_parts(diraccli_engine_test "-*Fault.*" engine.diraccli 2)  # Each genuine command takes a second of a processor.
 engine_faults(diraccli 1)
-set_tests_properties(engine.diraccli PROPERTIES TIMEOUT 1500)  # Each genuine command takes a second of a processor.
 
 # Container runtimes: jobs of the local backend in them.
 add_executable(container_engine_test engines/EngineMain.cpp engines/Engine.cpp engines/ContainerEngine.cpp

@@ -48,9 +48,13 @@ void tryCommandsOfDirac(const std::string& out) {
     for (const auto& [id, message] : parseDiracErrors(out)) {
         require(id > 0 && isOneLine(message), "an error is one line of one job");
     }
-    for (const auto id : withoutDiracOutput(out)) {
-        require(id > 0, "an id is positive");
+    for (const auto& ids :
+         {withoutDiracOutput(out), withoutDiracHistory(out), parseDiracStatus(out)}) {
+        for (const auto id : ids) {
+            require(id > 0, "an id is positive");
+        }
     }
+    require(!isDiracOutputRetrieved(out, "/t/0"), "nothing is retrieved that nobody asked for");
     require(isOneLine(diracComplaint(out, out)), "a complaint is one line");
 }
 

@@ -63,10 +63,9 @@ class Calls:
                 return rows
             page += 1
 
-    def of(self, ids, parameters=None):
+    def of(self, ids, parameters=None, *conditions):
         ids = [int(each) for each in (ids if isinstance(ids, list) else [ids])]
-        owner = ("Owner", "eq", self.who[0])  # As JobPolicy has it.
-        return self.search(parameters, ("JobID", "in", ids), owner) if ids else []
+        return self.search(parameters, ("JobID", "in", ids), *conditions) if ids else []
 
     # -- JobManager --------------------------------------------------------
 
@@ -79,7 +78,8 @@ class Calls:
 
     def killJob(self, ids, force=False):
         update = {}
-        for row in self.of(ids, ["JobID", "Status", "LoggingInfo"]):
+        owner = ("Owner", "eq", self.who[0])  # As JobPolicy has it; what only reads asks for none.
+        for row in self.of(ids, ["JobID", "Status", "LoggingInfo"], owner):
             newest = max(moment(each["StatusTime"]) for each in row["LoggingInfo"])
             stamp = max(utcnow(), newest + datetime.timedelta(milliseconds=1))
             update[str(row["JobID"])] = {stamp.isoformat(): {
@@ -91,7 +91,7 @@ class Calls:
     # -- JobMonitoring -----------------------------------------------------
 
     def getJobs(self, conditions, date):
-        wanted = [(key, "eq", value) for key, value in conditions.items()]
+        wanted = [(key, "in" if isinstance(value, list) else "eq", value) for key, value in conditions.items()]
         rows = self.search(["JobID"], *wanted, ("LastUpdateTime", "gt", date))
         return [str(row["JobID"]) for row in rows]
 

@@ -24,6 +24,7 @@ FAULTS = {
     "watchdog": "after AFTER s the Watchdog kills the payload with TEXT as MinorStatus",
     "clock-ahead": "state reports carry time stamps SECONDS in the future",
     "lose-output": "no output sandbox, state as if all was well",
+    "hostile-output": "a name in the output sandbox leads out of its folder",
     "late-output": "final state first, output sandbox SECONDS later",
     "completed": "Completed for SECONDS, then Done",
     "fail": "payload fine, job Failed with TEXT as MinorStatus",

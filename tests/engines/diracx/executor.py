@@ -357,7 +357,7 @@ class Executor:
             self.report(job, "JobWrapper", ("Completing", "Application Finished Successfully"),
                         ("", "Uploading Output Sandbox"))
         if kind not in ("lose-output", "late-output"):
-            self.output(job, folder)
+            self.output(job, folder, hostile=kind == "hostile-output")
         if not isinstance(outcome, tuple):
             states = [] if failed else [("", "Output Sandbox Uploaded")]
             if kind == "fail":
@@ -380,11 +380,11 @@ class Executor:
             self.purge(job)
         return None
 
-    def output(self, job, folder):
+    def output(self, job, folder, hostile=False):
         files = {}
         for pattern in as_list(job.jdl.get("OutputSandbox")):
             for path in glob.glob(str(folder / pattern)):
-                files[path] = Path(path).name
+                files[path] = ("../" if hostile else "") + Path(path).name
         if not files:
             return
         pfn = self.api.upload(job.who, sorted(files.items()))

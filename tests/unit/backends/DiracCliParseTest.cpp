@@ -126,6 +126,29 @@ TEST(DiracCliParse, TellsWhichOutputIsMissingAndWhy) {
                 ElementsAre(Pair(4, HasSubstr("parameters")), Pair(6, "Could not open bundle: x")));
 }
 
+TEST(DiracCliParse, AnOutputIsHereWhenItsFolderIsNamedAndDamageIsNoErrorOfTheSystem) {
+    const std::string out = std::string(kNoise) + "Job output sandbox retrieved in /t/out/51/\n";
+    EXPECT_TRUE(isDiracOutputRetrieved(out, "/t/out/51"));
+    EXPECT_FALSE(isDiracOutputRetrieved(out, "/t/out/5"));
+    EXPECT_FALSE(isDiracOutputRetrieved(out.substr(0, out.size() - 3), "/t/out/51"));
+    EXPECT_TRUE(isDiracOutputBroken("Could not open bundle: OSError('Invalid data stream')"));
+    EXPECT_FALSE(
+        isDiracOutputBroken("Could not open bundle: OSError(28, 'No space left on device')"));
+    EXPECT_TRUE(isDiracOutputRefused(
+        "Could not open bundle: OSError('the output sandbox is refused: it holds')"));
+}
+
+TEST(DiracCliParse, TellsWhichJobsAreKnownAndWhichHaveNoHistory) {
+    EXPECT_THAT(parseDiracStatus(std::string(kNoise) +
+                                 "JobID=12 ApplicationStatus=Unknown; Status=Done; Site=X; \n"
+                                 "JobID=x Status=Done; \n JobID=13 \nJobID=14\n"),
+                ElementsAre(12, 14));
+    EXPECT_THAT(withoutDiracHistory("No Logging information for job 99\n"
+                                    "2026-12-01 00:41:00 UTC dlogging ERROR: No Logging "
+                                    "information for job 99\n"),
+                ElementsAre(99));
+}
+
 TEST(DiracCliParse, AComplaintIsWhatWasSaidLast) {
     EXPECT_EQ(diracComplaint("Running without remote configuration\nUnauthorized query\n", "x\n"),
               "Unauthorized query");

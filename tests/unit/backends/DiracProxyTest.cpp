@@ -1,10 +1,8 @@
 // Proxies made as dirac-proxy-init makes them, and others.
 #include <gmock/gmock.h>
 
-#include <cstdlib>
-#include <fstream>
-
 #include "backends/diraccli/DiracProxy.h"
+#include "tests/fakes/DiracProxyFiles.h"
 #include "tests/fakes/TempDir.h"
 
 namespace gridbridge {
@@ -14,20 +12,7 @@ using ::testing::HasSubstr;
 
 class DiracProxyTest : public ::testing::Test {
 protected:
-    /// A user's certificate, and a proxy of it with these lines besides, both for a day.
-    void SetUp() override {
-        const std::string make =
-            "cd '" + temp_.path().string() +
-            "' && exec 2>/dev/null && openssl req -x509 -newkey ed25519 -nodes -days 1 -keyout "
-            "user.key -out user.pem -subj /O=Lab/CN=ada && printf '%s\\n' "
-            "keyUsage=critical,digitalSignature "
-            "proxyCertInfo=critical,language:id-ppl-inheritAll > none.ext && { cat none.ext && "
-            "echo 1.2.42.42=ASN1:IA5STRING:lhcb_user; } > group.ext && openssl req -newkey ed25519 "
-            "-nodes -keyout p.key -out p.csr -subj /O=Lab/CN=ada/CN=1 && for p in none group; do "
-            "openssl x509 -req -in p.csr -CA user.pem -CAkey user.key -set_serial 1 -days 1 "
-            "-extfile $p.ext -out p.pem && cat p.pem p.key user.pem > $p.proxy || exit; done";
-        ASSERT_EQ(std::system(make.c_str()), 0);
-    }
+    void SetUp() override { testing::makeDiracProxies(temp_.path()); }
     std::filesystem::path file(const std::string& name) { return temp_.path() / name; }
     WallTime now() const { return std::chrono::floor<Millis>(std::chrono::system_clock::now()); }
     std::string fault(const std::string& name, const std::string& group, WallTime when) {
@@ -51,6 +36,7 @@ TEST_F(DiracProxyTest, TellsUserGroupAndEnd) {
     EXPECT_EQ(proxy->user, "/O=Lab/CN=ada");
     EXPECT_EQ(proxy->group, "lhcb_user");
     EXPECT_GT(proxy->end, now() + std::chrono::hours(23));
+    EXPECT_EQ(proxy->pem, Secret(testing::readFile(file("group.proxy"))));
 }
 
 TEST_F(DiracProxyTest, EveryFaultIsOneSentenceWithItsCure) {

@@ -14,6 +14,7 @@
 #include <Poco/ThreadPool.h>
 
 #include <algorithm>
+#include <fcntl.h>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -21,6 +22,8 @@
 #include <sys/socket.h>
 #include <thread>
 #include <utility>
+
+#include "bridge/base/Fd.h"
 
 namespace gridbridge::http {
 
@@ -35,35 +38,37 @@ public:
     Watch(const ServerOptions& options, Clock& clock)
         : longest_(options.longest), mostOfOne_(options.fromOneAddress), clock_(clock) {}
 
-    /// False: that address has enough of them.
-    bool add(int socket, const std::string& address) {
+    /// A number to remove it by; nothing: that address has enough of them.
+    std::optional<std::uint64_t> add(int socket, const std::string& address) {
         const std::lock_guard lock(mutex_);
         int others = 0;
-        for (const auto& [fd, client] : clients_) {
+        for (const auto& [number, client] : clients_) {
             others += client.address == address ? 1 : 0;
         }
-        if (others >= mostOfOne_) {
-            return false;
+        // Poco closes its own descriptor before it says so, and the number may be another's then.
+        Fd own(others < mostOfOne_ ? ::fcntl(socket, F_DUPFD_CLOEXEC, 0) : -1);
+        if (!own) {
+            return std::nullopt;
         }
-        clients_[socket] = {address, clock_.steadyNow() + longest_};
-        return true;
+        clients_.emplace(++last_, Client{std::move(own), address, clock_.steadyNow() + longest_});
+        return last_;
     }
-    void remove(int socket) {
+    void remove(std::uint64_t number) {
         const std::lock_guard lock(mutex_);
-        clients_.erase(socket);
+        clients_.erase(number);
     }
-    /// What was added and is not removed is not closed yet: its number is no other socket's.
     void cut(SteadyTime before) {
         const std::lock_guard lock(mutex_);
-        for (const auto& [socket, client] : clients_) {
+        for (const auto& [number, client] : clients_) {
             if (client.until <= before) {
-                ::shutdown(socket, SHUT_RDWR);
+                ::shutdown(client.socket.get(), SHUT_RDWR);
             }
         }
     }
 
 private:
     struct Client {
+        Fd socket;
         std::string address;
         SteadyTime until;
     };
@@ -71,7 +76,8 @@ private:
     const int mostOfOne_;
     Clock& clock_;
     std::mutex mutex_;
-    std::map<int, Client> clients_;
+    std::uint64_t last_ = 0;
+    std::map<std::uint64_t, Client> clients_;
 };
 
 class Connection final : public Poco::Net::HTTPServerConnection {
@@ -81,20 +87,17 @@ public:
         : HTTPServerConnection(socket, std::move(params), std::move(handlers)), watch_(watch) {}
 
     void run() override {
-        const int fd = socket().impl()->sockfd();
+        std::optional<std::uint64_t> number;
         try {
-            if (!watch_.add(fd, socket().peerAddress().host().toString())) {
-                return;
+            number =
+                watch_.add(socket().impl()->sockfd(), socket().peerAddress().host().toString());
+            if (number) {
+                HTTPServerConnection::run();
             }
-        } catch (const std::exception&) {
-            return;  // It is gone already.
-        }
-        try {
-            HTTPServerConnection::run();
         } catch (const std::exception&) {
             // A client that went away, or spoke no HTTP.
         }
-        watch_.remove(fd);
+        watch_.remove(number.value_or(0));
     }
 
 private:
@@ -111,8 +114,6 @@ ServerReply answerTo(Poco::Net::HTTPServerRequest& from, std::size_t mostBody,
             return {411, "the length of the body is missing"};
         }
         if (static_cast<std::uint64_t>(length) > mostBody) {
-            // Who still sends while the connection is closed would not see the answer.
-            from.stream().ignore(static_cast<std::streamsize>(4 * mostBody));
             return {413, "the body is too large"};
         }
         request.body.resize(static_cast<std::size_t>(length));
@@ -136,6 +137,8 @@ public:
         response.setContentType("text/plain");
         response.setContentLength64(static_cast<Poco::Int64>(reply.body.size()));
         response.send() << reply.body << std::flush;
+        // Who still sends when the connection is closed would lose the answer.
+        request.stream().ignore(static_cast<std::streamsize>(4 * mostBody_));
     }
 
 private:

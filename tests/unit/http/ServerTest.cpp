@@ -72,7 +72,7 @@ TEST_F(ServerTest, OneRequestIsAnsweredAndTheConnectionClosed) {
 }
 
 TEST_F(ServerTest, WhatIsNoSmallRequestReachesNoHandler) {
-    listen({.address = {}, .mostBody = 10});
+    listen({.address = {}, .mostBody = 10, .longest = Millis(400)});
     EXPECT_THAT(say(post("Content-Length: 11\r\n", "")), StartsWith("HTTP/1.1 413 "));
     EXPECT_THAT(say(post("Transfer-Encoding: chunked\r\n", "0\r\n\r\n")),
                 StartsWith("HTTP/1.1 411 "));

@@ -39,7 +39,8 @@ TEST_F(DiracFault, ASubmissionWithoutAnAnswerIsUncertainAndAdopted) {
 TEST_F(DiracFault, AJobThatGoesBackAfterItsScriptStartedIsKilled) {
     const auto job = plan({.held = true});
     faultAt(job, "reschedule --after 3");
-    const auto ref = running(job);
+    const auto ref = submit(job);
+    EXPECT_TRUE(eventually([&] { return harness.starts(job) == 1; }));
     faultAt(job, "never-match");  // Else it may be on a node again before anybody knows.
 
     const auto seen = ended(ref);

@@ -22,12 +22,19 @@ REFUSED = "the output sandbox is refused: "
 BROKEN = "the output sandbox is broken: "
 taken = {}  # By folder: the archive that fills it, and the sizes of its files.
 total = 0
+fault = ""  # Of the sandbox that is being unpacked; DIRAC may go on to say something else.
 folder = os.environ["TMPDIR"]
 
 for limit, most in ((resource.RLIMIT_AS, 4 << 30), (resource.RLIMIT_CPU, 600), (resource.RLIMIT_FSIZE, 1 << 30)):
     hard = resource.getrlimit(limit)[1]
     most = most if hard == resource.RLIM_INFINITY else min(most, hard)
     resource.setrlimit(limit, (most, most))
+
+
+def fail(why):
+    global fault
+    fault = why
+    raise OSError(why)
 
 
 def files_of(archive, path):
@@ -44,11 +51,11 @@ def extract(self, member, path="", *others, **named):
     info = self.getmember(member) if isinstance(member, str) else member
     sizes = files_of(self, path)
     if not info.isreg() or info.issparse() or info.name in ("", ".", "..") or "/" in info.name or "\0" in info.name:
-        raise OSError(REFUSED + "it holds something other than files, or a name that no job gives back")
+        fail(REFUSED + "it holds something other than files, or a name that no job gives back")
     if info.name in sizes or len(sizes) >= MOST_FILES or sum(sizes.values()) + info.size > MOST:
-        raise OSError(REFUSED + "it holds more files than a job leaves, or more than 256 MiB")
+        fail(REFUSED + "it holds more files than a job leaves, or more than 256 MiB")
     if total + info.size > MOST_AT_ALL:
-        raise OSError("the sandboxes of these jobs are too large to be unpacked by one command")
+        fail("the sandboxes of these jobs are too large to be unpacked by one command")
     total += info.size
     target = os.open(os.path.join(path, info.name), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
     sizes[info.name] = info.size
@@ -64,7 +71,7 @@ def extractall(self, path=".", members=None, **named):
 def next_member(self):
     info = genuine_next(self)
     if info is None and not self.__dict__.get("gridbridge_ended"):
-        raise OSError(BROKEN + "it has no end")
+        fail(BROKEN + "it has no end")
     return info
 
 
@@ -93,8 +100,12 @@ def guard_outputs(module):
     genuine = module.Dirac.getOutputSandbox
 
     def get(self, jobID, outputDir=None, *others, **named):
+        global fault
+        fault = ""
         try:
             result = genuine(self, jobID, outputDir, *others, **named)
+            if not result["OK"] and fault:
+                result["Message"] = fault
             if not result["OK"] or f"{outputDir}/{jobID}" in taken:
                 return result
             why = BROKEN + "it holds nothing"

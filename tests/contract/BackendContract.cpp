@@ -10,8 +10,7 @@ void BackendContract::SetUp() {
     harness_ = GetParam().make();
 }
 
-/// Many in one call, for to some batch systems each call costs seconds.
-void BackendContract::TearDown() {
+void BackendContract::TearDown() {  // Many in one call, which may take seconds.
     const auto most = backend().capabilities().maxBatch;
     while (!submitted_.empty()) {
         std::vector<JobRef> some;
@@ -34,12 +33,11 @@ bool BackendContract::areReleased(std::vector<JobRef>& refs) {
             requests.push_back({refs[i], CancelKind::Hard});
         }
     }
-    refs = left;
-    if (!refs.empty()) {
-        // It may fail: the core repeats it, too.
+    if (!left.empty()) {  // It may fail: the core repeats it, too.
         static_cast<void>(backend().cancel(ctx(), requests));
     }
-    return refs.empty();
+    refs = left;
+    return left.empty();
 }
 
 Backend& BackendContract::backend() {

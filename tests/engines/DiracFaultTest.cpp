@@ -39,7 +39,8 @@ TEST_F(DiracFault, ASubmissionWithoutAnAnswerIsUncertainAndAdopted) {
 TEST_F(DiracFault, AJobThatGoesBackAfterItsScriptStartedIsKilled) {
     const auto job = plan({.held = true});
     faultAt(job, "reschedule --after 3");
-    const auto ref = running(job);
+    const auto ref = submit(job);
+    EXPECT_TRUE(eventually([&] { return harness.starts(job) == 1; }));
     faultAt(job, "never-match");  // Else it may be on a node again before anybody knows.
 
     const auto seen = ended(ref);
@@ -79,19 +80,6 @@ TEST_F(DiracFault, WhoEndedAJobIsTold) {
     EXPECT_EQ(seen.cause, EndCause::NodeFailure);
     EXPECT_THAT(seen.reason, HasSubstr("pilot not running"));
     EXPECT_TRUE(isDone(deadRef));
-}
-
-TEST_F(DiracFault, OfAKillThatTheNodeHasNotHeardOfTheLogTells) {
-    const auto job = plan({.held = true});
-    faultAt(job, "deaf --after 0 --seconds 4");
-    const auto ref = running(job);
-    const std::vector<CancelRequest> requests{{ref, CancelKind::Hard}};
-    EXPECT_EQ(harness.backend().cancel(ctx(), requests).at(0).value(), CancelOutcome::Requested);
-
-    EXPECT_EQ(ended(ref).cause, EndCause::RemovedByUs);
-
-    EXPECT_TRUE(isDone(ref));
-    EXPECT_THAT(log(ref, LogSource::Batch).bytes, HasSubstr("until its next heartbeat"));
 }
 
 TEST_F(DiracFault, AJobThatDiracHasPurgedIsAbsent) {

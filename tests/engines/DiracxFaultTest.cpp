@@ -147,5 +147,18 @@ TEST_F(DiracxFault, AKillCountsAlsoWhereANodesClockIsAhead) {
     EXPECT_EQ(ended(ref).cause, EndCause::RemovedByUs);
 }
 
+TEST_F(DiracxFault, OfAKillThatTheNodeHasNotHeardOfTheLogTells) {
+    const auto job = plan({.held = true});
+    faultAt(job, "deaf --after 0 --seconds 4");
+    const auto ref = running(job);
+    const std::vector<CancelRequest> requests{{ref, CancelKind::Hard}};
+    EXPECT_EQ(harness.backend().cancel(ctx(), requests).at(0).value(), CancelOutcome::Requested);
+
+    EXPECT_EQ(ended(ref).cause, EndCause::RemovedByUs);
+
+    EXPECT_TRUE(isDone(ref));
+    EXPECT_THAT(log(ref, LogSource::Batch).bytes, HasSubstr("until its next heartbeat"));
+}
+
 }  // namespace
 }  // namespace gridbridge::testing

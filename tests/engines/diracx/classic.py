@@ -120,7 +120,7 @@ class Calls:
                 for each in rows[0]["LoggingInfo"]]
 
     def getJobParameters(self, ids, name=None):
-        return {}
+        return {str(each): {} for each in (ids if isinstance(ids, list) else [ids])}
 
     # -- SandboxStore ------------------------------------------------------
 

@@ -27,7 +27,8 @@ class Dirac:
                     for member in archive:
                         archive.extract(member, path=folder)
         except OSError as error:
-            return {"OK": False, "Message": f"Could not open bundle: {error!r}"}
+            print("Could not open bundle:", repr(error))
+            return {"OK": False, "Message": f"Failed to get job parameters for {jobID}"}
         return {"OK": True, "Value": []}
 )";
 constexpr const char* kTornado = R"(class TornadoBaseClient:
@@ -147,9 +148,7 @@ TEST_F(DiracGuard, UnpacksWhatAJobLeavesAndNothingElse) {
 
     EXPECT_THAT(said, HasSubstr("1 OK\n"));
     for (const auto* id : {"2", "3", "4", "5", "14"}) {
-        EXPECT_THAT(said,
-                    HasSubstr("\n" + std::string(id) +
-                              " Could not open bundle: OSError('the output sandbox is refused"));
+        EXPECT_THAT(said, HasSubstr("\n" + std::string(id) + " the output sandbox is refused"));
     }
     EXPECT_THAT(said, HasSubstr("kept in"));
     for (const auto* id : {"6", "7", "8", "9", "10", "11", "13"}) {

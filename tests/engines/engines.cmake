@@ -78,6 +78,9 @@ engine_faults(arc 1)
 engine_program(diraccli DiracCli engines/DiracFaultTest.cpp engines/DiracCliFaultTest.cpp)
 engine_parts(diraccli_engine_test "-*Fault.*" engine.diraccli 2)  # Each genuine command takes a second of a processor.
 engine_faults(diraccli 1)
+foreach(test 0 1 .faults0)  # Beside others they wait for a processor.
+  engine_properties(engine.diraccli${test} 1200)
+endforeach()
 
 # Container runtimes: jobs of the local backend in them.
 add_executable(container_engine_test engines/EngineMain.cpp engines/Engine.cpp engines/ContainerEngine.cpp

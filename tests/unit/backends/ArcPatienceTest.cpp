@@ -137,8 +137,8 @@ TEST_F(ArcPatienceTest, JobsThatHangTakeNoTimeFromOthersFiles) {
 }
 
 TEST_F(ArcPatienceTest, WhoseListCameTooLateIsAskedFirstNextTimeAndNobodyIsUnknown) {
-    const auto refs = slow(35, R"({"file":[]})");
-    for (int looks = 0; looks < 4; ++looks) {
+    const auto refs = slow(70, R"({"file":[]})");
+    for (int looks = 0; looks < 8; ++looks) {
         for (const auto& seen : observe(refs)) {
             EXPECT_EQ(seen.state, BatchState::Pending);
         }

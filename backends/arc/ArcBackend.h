@@ -122,12 +122,12 @@ private:
     /// How much of a file in its `in/` ARC has, or has got once more.
     Result<std::int64_t> offsetThere(const CallContext& ctx, const std::string& id,
                                      const std::string& name);
+    /// From the offset that comes back, whatever ARC has of it.
+    std::int64_t sendAgain(const std::string& id, const std::string& name);
     /// Of a file that is sent once more ARC has got so much.
     void noteSent(const std::string& id, const std::string& name, std::int64_t offset,
                   std::int64_t size);
-    /// So many bytes came in one piece, or none in the time for one: how large the next may be.
-    void notePiece(SteadyTime begin, std::optional<std::size_t> bytes);
-    /// The same for those of these that wait for files, each in its turn.
+    /// `upload` for those of these that wait for files, each in its turn.
     void uploadMore(const CallContext& ctx, std::span<const JobRef> refs, const Known& known,
                     std::vector<Observation>& seen);
     /// Its deadline is not over, and nobody asked for its end.
@@ -158,12 +158,18 @@ private:
     /// The files in its `out/`; nothing: that cannot be told, though ARC gives its folder.
     Result<std::optional<std::set<std::string>>> outputsOf(const CallContext& ctx,
                                                            const std::string& id);
-    /// The same of what ARC says itself, which is not worth waiting for.
+    /// What ARC's batch system says itself, which is not worth waiting for.
     void fetchBatchLog(const CallContext& ctx, const JobRef& ref, const std::string& id);
+    Result<std::optional<ArcBytes>> pieceOf(const CallContext& ctx, const std::string& id,
+                                            const std::string& file, std::int64_t offset,
+                                            std::int64_t limit);
+    /// So many bytes went or came in one piece, or none in the time for one: how large the next may
+    /// be.
+    void notePiece(SteadyTime begin, std::optional<std::size_t> bytes);
     /// What has not come yet of a file.
     Result<Fetched> fetch(const CallContext& ctx, const JobRef& ref, const std::string& id,
                           const Wanted& file);
-    /// The same of all of these; false: some may be there that ARC does not give.
+    /// The same of all that is to come; false: some may be there that ARC does not give.
     Result<bool> fetchEach(const CallContext& ctx, const JobRef& ref, const std::string& id,
                            const std::optional<std::set<std::string>>& there, std::string& dropped);
     bool mayHaveStarted(const std::string& id);
@@ -192,7 +198,7 @@ private:
     std::unique_ptr<http::Transport> transport_;
     ArcClient client_;
     ArcPatience patience_{client_, clock_};
-    std::atomic<std::size_t> piece_{kPiece};
+    std::atomic<std::size_t> piece_{kPiece};  ///< Bytes, both ways.
     std::mutex mutex_;
     std::map<std::string, std::string> names_;  ///< By id.
     std::map<std::string, Nameless> nameless_;  ///< By id.

@@ -17,6 +17,17 @@ constexpr std::int64_t kMostOutputs = std::int64_t{32} << 30;
 
 }  // namespace
 
+Result<std::optional<ArcBytes>> ArcBackend::pieceOf(const CallContext& ctx, const std::string& id,
+                                                    const std::string& file, std::int64_t offset,
+                                                    std::int64_t limit) {
+    const auto begin = clock_.steadyNow();
+    auto brief = ctx;
+    brief.deadline = std::min(ctx.deadline, begin + kPieceTime);
+    auto piece = client_.read(brief, id, file, offset, static_cast<std::size_t>(limit));
+    notePiece(begin, piece && *piece ? std::optional((**piece).bytes.size()) : std::nullopt);
+    return piece;
+}
+
 Result<ArcBackend::Fetched> ArcBackend::fetch(const CallContext& ctx, const JobRef& ref,
                                               const std::string& id, const Wanted& file) {
     const folder::FolderRef folder{ref.key, ref.account};
@@ -27,14 +38,9 @@ Result<ArcBackend::Fetched> ArcBackend::fetch(const CallContext& ctx, const JobR
     }
     auto offset = here->size;
     while (!file.cut || offset < file.most) {
-        const auto begin = clock_.steadyNow();
-        auto brief = ctx;
-        brief.deadline = std::min(ctx.deadline, begin + kPieceTime);
-        const auto limit = std::clamp<std::int64_t>(file.most - offset, 1,
-                                                    static_cast<std::int64_t>(piece_.load()));
-        const auto piece =
-            client_.read(brief, id, file.from + file.name, offset, static_cast<std::size_t>(limit));
-        notePiece(begin, piece && *piece ? std::optional((**piece).bytes.size()) : std::nullopt);
+        const auto limit =
+            std::clamp<std::int64_t>(file.most - offset, 1, static_cast<std::int64_t>(piece_));
+        const auto piece = pieceOf(ctx, id, file.from + file.name, offset, limit);
         if (!piece) {
             return piece.error();
         }

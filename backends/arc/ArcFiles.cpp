@@ -144,6 +144,11 @@ Result<std::int64_t> ArcBackend::offsetThere(const CallContext& ctx, const std::
     return *there ? (**there).size.value_or(0) : 0;
 }
 
+std::int64_t ArcBackend::sendAgain(const std::string& id, const std::string& name) {
+    const std::lock_guard lock(mutex_);
+    return again_[{id, name}] = 0;
+}
+
 void ArcBackend::noteSent(const std::string& id, const std::string& name, std::int64_t offset,
                           std::int64_t size) {
     const std::lock_guard lock(mutex_);
@@ -168,9 +173,7 @@ Result<bool> ArcBackend::uploadFile(const CallContext& ctx, const JobRef& ref,
         const auto size = piece->size;
         if (offset > 0 && offset >= size) {
             // It is whole, and ARC does not know: what came it forgets with its web service.
-            offset = 0;
-            const std::lock_guard lock(mutex_);
-            again_[{id, name}] = 0;
+            offset = sendAgain(id, name);
             continue;
         }
         if (!piece->exists || (piece->bytes.empty() && offset < size)) {
@@ -189,7 +192,7 @@ Result<bool> ArcBackend::uploadFile(const CallContext& ctx, const JobRef& ref,
         offset += static_cast<std::int64_t>(count);
         noteSent(id, name, offset, size);
         if (offset >= size) {
-            return true;
+            return sent;
         }
         if (clock_.steadyNow() >= until) {
             return false;

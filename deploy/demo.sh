@@ -1,8 +1,8 @@
 #!/bin/bash
 # The whole way once: a stand-in GitLab with a small project and a pipeline of ten jobs in three stages, the
 # service with its local backend, kill -9 in the middle, and a judgement of what GitLab recorded.
-# Argument: the slurm.conf of a cluster, or the condor_config of a pool, whose nodes see the temporary folder; or `diracx`,
-# for a private DiracX of tests/engines/diracx.sh, whose nodes see nothing of the service. Then the jobs run there: in the
+# Argument: the slurm.conf of a cluster, or the condor_config of a pool, whose nodes see the temporary folder; or `diracx`
+# or `arc`, for a private one of tests/engines, whose nodes see nothing of the service. Then the jobs run there: in the
 # configuration the line `backend` of the runner is another one.
 # DEMO_BUILD=   the folder of a finished build; empty = build/dev, which is brought up to date first
 set -euo pipefail
@@ -34,12 +34,12 @@ finish() {
     local code=$?
     for pid in $service $gitlab; do kill "$pid" 2>/dev/null || true; wait "$pid" 2>/dev/null || true; done
     end_jobs
-    if [ -n "$engine" ]; then tests/engines/diracx.sh down "$engine"; fi
+    if [ -n "$engine" ]; then "tests/engines/$1.sh" down "$engine"; fi
     if [ -n "$account" ]; then userdel "$account" 2>/dev/null || true; fi
     [ "$code" = 0 ] || { echo "--- the end of the service's log"; tail -n 20 "$demo/service.log" 2>/dev/null; }
     exit "$code"
 }
-trap finish EXIT
+trap 'finish "${1:-}"' EXIT
 trap 'exit 130' INT TERM HUP
 
 cp "$bin" "$demo/gridbridge"  # the account of the jobs must be able to run it, wherever this folder is
@@ -77,6 +77,15 @@ C
 url = \"$DIRACX_URL\"
 tls_ca_file = \"$DIRACX_CA_PATH\"
 credentials = \"$DIRACX_CREDENTIALS_PATH\"" ;;
+    arc)
+        backend=ce engine=$demo/engine
+        tests/engines/arc.sh up "$engine" >/dev/null
+        . "$engine/env.sh"
+        other="type = \"arc\"
+url = \"$ARC_URL\"
+tls_ca_file = \"$ARC_CA_FILE\"
+tls_cert_file = \"$ARC_CERT\"
+tls_key_file = \"$ARC_KEY\"" ;;
     *condor_config)
         backend=pool
         other="type = \"htcondor\"

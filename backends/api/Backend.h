@@ -23,8 +23,9 @@ struct Capabilities {
     bool sharedFolder = false;  ///< The start marker in the folder binds every copy.
     bool findsByKey = false;
     /// Of a job nothing is in its folder, not even log and status file, before it has ended and
-    /// `collect` was Done for it: its log is not read before. What is put into the folder once it
-    /// is submitted reaches no copy, so a start marker of ours binds none.
+    /// `collect` was Done for it: its log is not read before, unless liveLog says that it can be;
+    /// its status file is not given before. What is put into the folder once it is submitted
+    /// reaches no copy, so a start marker of ours binds none.
     bool filesByCollect = false;
     bool reportsUsage = false;  ///< Once the end is seen; one poll is waited for that.
     /// An accepted submission may stay invisible to `find` and `observe` for so long; absence

@@ -117,7 +117,6 @@ private:
                                  const Observation& seen);
     Result<CollectOutcome> unpack(const CallContext& ctx, const JobRef& ref,
                                   const std::string& sandbox);
-    Result<CollectOutcome> sync(const CallContext& ctx, const JobRef& ref);
     /// Whether nothing has come for so long that nothing will.
     bool hasWaited(const std::string& key);
     void addExitCodes(std::vector<Observation>& seen, std::span<const JobRef> refs);

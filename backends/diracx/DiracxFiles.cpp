@@ -2,8 +2,8 @@
 #include <algorithm>
 #include <filesystem>
 #include <memory>
-#include <sstream>
 
+#include "backends/api/CarriedFiles.h"
 #include "backends/api/SharedFolder.h"
 #include "backends/diracx/DiracxBackend.h"
 #include "backends/diracx/DiracxSandbox.h"
@@ -14,51 +14,23 @@ namespace {
 /// In `in/`: what of `out/` is to come back.
 constexpr const char* kOutputsName = "diracx-outputs";
 
-/// In their order: what lies in `in/` besides `files` and our own notes.
-Result<std::vector<std::string>> namesPut(const std::filesystem::path& in,
-                                          const std::vector<SandboxFile>& files) {
-    std::set<std::string> other{kOwnerName, kOutputsName};
-    for (const auto& file : files) {
-        other.insert(file.name);
-    }
-    std::vector<std::string> names;
-    std::error_code error;
-    auto entry = std::filesystem::directory_iterator(in, error);
-    for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
-        auto name = entry->path().filename().string();
-        if (!other.contains(name)) {
-            names.push_back(std::move(name));
-        }
-    }
-    if (error && error != std::errc::no_such_file_or_directory) {
-        return transientError("what the job depends on cannot be listed: " + error.message());
-    }
-    std::sort(names.begin(), names.end());
-    return names;
-}
-
-std::string linesOf(const std::vector<std::string>& names) {
-    std::string lines;
-    for (const auto& name : names) {
-        lines += name + "\n";
-    }
-    return lines;
-}
-
 /// Names in `out/` that come back.
 Result<std::set<std::string>> wantedOf(folder::JobFolders& folders,
                                        const folder::FolderRef& folder) {
-    constexpr std::size_t kLongest = std::size_t{64} << 10U;
-    const std::vector<folder::ReadRequest> read{
-        {folder, std::string("in/") + kOutputsName, 0, kLongest}};
-    const auto chunk = std::move(folders.read(read).front());
-    if (!chunk) {
-        return chunk.error();
+    const auto listed = namesIn(folders, folder, kOutputsName);
+    if (!listed) {
+        return listed.error();
     }
     std::set<std::string> names{"log", "status", kDiracxBatchLog, kDiracxExitName};
-    std::istringstream lines(chunk->bytes);
-    for (std::string line; std::getline(lines, line);) {
-        names.insert(line);
+    names.insert(listed->begin(), listed->end());
+    return names;
+}
+
+/// What of `in/` was put there by nobody else.
+std::set<std::string> withNotes(const std::vector<SandboxFile>& files) {
+    std::set<std::string> names{kOwnerName, kOutputsName};
+    for (const auto& file : files) {
+        names.insert(file.name);
     }
     return names;
 }
@@ -86,7 +58,7 @@ Result<std::vector<SandboxFile>> DiracxBackend::filesFor(const BatchJob& job) {
 
 Result<void> DiracxBackend::addPut(const folder::FolderRef& folder,
                                    std::vector<SandboxFile>& files) {
-    const auto names = namesPut(folders_.path(folder) / "in", files);
+    const auto names = namesPut(folders_.path(folder) / "in", withNotes(files));
     if (!names) {
         return names.error();
     }
@@ -139,11 +111,11 @@ Result<std::string> DiracxBackend::prepare(const CallContext& ctx, const BatchJo
     const auto loader = std::find_if(files->begin(), files->end(),
                                      [](const auto& file) { return file.name == kLoaderName; });
     const std::vector<folder::StagedFile> staged{{kLoaderName, loader->content},
-                                                 {kOutputsName, linesOf(diracxOutputs(job))}};
+                                                 noteOf(kOutputsName, carriedOutputs(job))};
     if (const auto made = folders_.stage({job.key, job.account}, staged); !made) {
         return made.error();
     }
-    const auto packed = packSandbox(jobSandbox(std::move(files).value(), diracxOutputs(job)));
+    const auto packed = packSandbox(jobSandbox(std::move(files).value(), carriedOutputs(job)));
     if (!packed) {
         return packed.error();
     }
@@ -244,17 +216,6 @@ bool DiracxBackend::hasWaited(const std::string& key) {
     return now >= outputMissing_.emplace(key, now).first->second + kGrace;
 }
 
-Result<CollectOutcome> DiracxBackend::sync(const CallContext& ctx, const JobRef& ref) {
-    const auto path = folders_.path({ref.key, ref.account});
-    const auto said =
-        commands_.run({ref.account, syncCommand(path / "out", path / "in" / kFetchedName)}, ctx);
-    if (!said) {
-        return withoutEffect(said.error());
-    }
-    return said->exitCode == 0 ? Result<CollectOutcome>(CollectOutcome::Done)
-                               : transientError("sync: " + lastLineOf(said->err));
-}
-
 Result<CollectOutcome> DiracxBackend::unpack(const CallContext& ctx, const JobRef& ref,
                                              const std::string& sandbox) {
     const std::unique_ptr<std::FILE, FileClose> file(std::tmpfile());
@@ -280,7 +241,7 @@ Result<CollectOutcome> DiracxBackend::unpack(const CallContext& ctx, const JobRe
             return folders_.append(folder, "out/" + name, offset, bytes);
         });
     if (unpacked) {
-        return sync(ctx, ref);
+        return syncCarried(commands_, folders_, ref, ctx);
     }
     for (const auto& name : begun) {
         // What of the log and the status has come may be all that anybody will know of the job.
@@ -316,7 +277,7 @@ Result<CollectOutcome> DiracxBackend::fetch(const CallContext& ctx, const JobRef
             return withoutEffect(told.error());
         }
     }
-    return sync(ctx, ref);
+    return syncCarried(commands_, folders_, ref, ctx);
 }
 
 Result<CollectOutcome> DiracxBackend::collectOne(const CallContext& ctx, const JobRef& ref) {
@@ -335,28 +296,13 @@ Result<CollectOutcome> DiracxBackend::collectOne(const CallContext& ctx, const J
         return transientError("DIRAC has no history of the job");
     }
     const auto seen = observationOf(*job, pastOf(*job));
-    return seen.started ? fetch(ctx, ref, job->id, seen) : sync(ctx, ref);
+    return seen.started ? fetch(ctx, ref, job->id, seen)
+                        : syncCarried(commands_, folders_, ref, ctx);
 }
 
 std::vector<Result<CollectOutcome>> DiracxBackend::collect(const CallContext& ctx,
                                                            std::span<const JobRef> refs) {
-    auto results = collectShared(folders_, refs);
-    std::vector<folder::ReadRequest> markers;
-    for (const auto& ref : refs) {
-        markers.push_back({{ref.key, ref.account}, std::string("in/") + kFetchedName, 0, 0});
-    }
-    const auto fetched = folders_.read(markers);
-    for (std::size_t i = 0; i < refs.size(); ++i) {
-        if (!results[i].ok() || *results[i] != CollectOutcome::Done) {
-            continue;
-        }
-        if (!fetched[i]) {
-            results[i] = fetched[i].error();
-        } else if (!fetched[i]->exists) {
-            results[i] = collectOne(ctx, refs[i]);
-        }
-    }
-    return results;
+    return collectCarried(folders_, refs, [&](const JobRef& ref) { return collectOne(ctx, ref); });
 }
 
 }  // namespace gridbridge

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <utility>
 
+#include "backends/api/CarriedFiles.h"
 #include "backends/diracx/DiracxSandbox.h"
 
 namespace gridbridge {
@@ -83,23 +84,13 @@ std::string diracxGroup(const SubmissionKey& key) {
     return group;
 }
 
-std::vector<std::string> diracxOutputs(const BatchJob& job) {
-    std::vector<std::string> names{"log", "status"};
-    for (const auto& output : job.outputs) {
-        if (std::find(names.begin(), names.end(), output) == names.end()) {
-            names.push_back(output);
-        }
-    }
-    return names;
-}
-
 Result<std::string> diracxJdl(const DiracxConfig& config, const BatchJob& job,
                               const std::vector<std::string>& sandboxes, WallTime now) {
     const auto group = diracxGroup(job.key);
     if (!isDiracxWord(job.key.value) || !isDiracxWord(group) || group.size() > kLongestGroup) {
         return permanentError("DIRAC cannot take a job of that name: " + job.key.value);
     }
-    auto outputs = diracxOutputs(job);
+    auto outputs = carriedOutputs(job);
     outputs.insert(outputs.end(), {kDiracxBatchLog, kDiracxExitName});
     if (!std::all_of(outputs.begin(), outputs.end(), isPlain) ||
         !std::all_of(sandboxes.begin(), sandboxes.end(), isPlain)) {

@@ -30,9 +30,6 @@ bool isDiracxWord(std::string_view text);
 /// numbers.
 std::string diracxGroup(const SubmissionKey& key);
 
-/// Names in `out/` that come back with each job.
-std::vector<std::string> diracxOutputs(const BatchJob& job);
-
 /// `sandboxes`: by the names that DiracX gave them. Nothing that a user wrote is in it. Permanent
 /// where something in it is not of the fixed alphabet, or too long.
 Result<std::string> diracxJdl(const DiracxConfig& config, const BatchJob& job,

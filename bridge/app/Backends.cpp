@@ -4,12 +4,14 @@
 #include <limits>
 #include <stdexcept>
 
+#include "backends/arc/ArcBackend.h"
 #include "backends/command/CommandBackend.h"
 #include "backends/diracx/DiracxBackend.h"
 #include "backends/htcondor/HTCondorBackend.h"
 #include "backends/local/LocalBackend.h"
 #include "backends/simulated/SimulatedBackend.h"
 #include "backends/slurm/SlurmBackend.h"
+#include "bridge/app/ConfigArc.h"
 #include "bridge/app/ConfigCommand.h"
 #include "bridge/app/ConfigDiracx.h"
 #include "bridge/app/ConfigHTCondor.h"
@@ -49,10 +51,31 @@ std::unique_ptr<Backend> make(const BackendConfig& backend, const BackendUses& u
                                        uses.clock, uses.tell);
 }
 
-}  // namespace
+/// Those whose jobs run elsewhere.
+std::vector<BackendType> remoteTypes() {
+    return {
+        {.name = "diracx",
+         .make = make<DiracxBackend, &BackendConfig::diracx>,
+         .take = takeDiracx,
+         .changes = changesOfDiracx,
+         .resources = resourcesOfDiracx,
+         .onThisMachine = false,
+         .scheduler = "DiracX",
+         .keysToSee = "url, tls_ca_file and credentials"},
+        {.name = "arc",
+         .make = make<ArcBackend, &BackendConfig::arc>,
+         .take = takeArc,
+         .changes = changesOfArc,
+         .resources = resourcesOfArc,
+         .onThisMachine = false,
+         .scheduler = "ARC",
+         .keysToSee = "url, tls_ca_file, tls_cert_file and token_file"},
+    };
+}
 
-const std::vector<BackendType>& backendTypes() {
-    static const std::vector<BackendType> types{
+/// Those that this machine submits to itself, and those that need nobody else.
+std::vector<BackendType> typesHere() {
+    return {
         {.name = "local", .make = makeLocal},
         {.name = "simulated",
          .make = makeSimulated,
@@ -80,15 +103,19 @@ const std::vector<BackendType>& backendTypes() {
          .resources = resourcesOfCommand,
          .scheduler = "the batch system",
          .keysToSee = "bin_dir, command_environment and status"},
-        {.name = "diracx",
-         .make = make<DiracxBackend, &BackendConfig::diracx>,
-         .take = takeDiracx,
-         .changes = changesOfDiracx,
-         .resources = resourcesOfDiracx,
-         .onThisMachine = false,
-         .scheduler = "DiracX",
-         .keysToSee = "url, tls_ca_file and credentials"},
     };
+}
+
+}  // namespace
+
+const std::vector<BackendType>& backendTypes() {
+    static const std::vector<BackendType> types = [] {
+        auto all = typesHere();
+        for (auto& type : remoteTypes()) {
+            all.push_back(type);
+        }
+        return all;
+    }();
     return types;
 }
 

@@ -109,7 +109,7 @@ private:
         runner.artifactLimit = static_cast<std::int64_t>(
             section.size("artifact_limit", kSmallestArtifacts, payload::kMostMemberBytes)
                 .value_or(payload::kMostMemberBytes));
-        takeTls(section, runner);
+        runner.tls = takeTls(section);
         runner.debugTraceDisabled = section.flag("debug_trace_disabled").value_or(false);
         runner.imageIgnored = section.choice("image", {"fail", "ignore"}) == "ignore";
         runner.allowedImages = images(section, runner);
@@ -265,7 +265,8 @@ ConfigProblem noRunner(const path& file) {
 
 void takeAbilities(RunnerConfig& runner, const BackendConfig& backend) {
     runner.hasContainers = !backend.container.run.empty();
-    runner.cancelsSoftly = backend.sharesFolder();
+    // ARC takes a file into the folder of a job that runs.
+    runner.cancelsSoftly = backend.sharesFolder() || backend.type == "arc";
 }
 
 const BackendConfig* Config::backend(const std::string& name) const {

@@ -11,6 +11,7 @@
 #include <sys/types.h>
 #include <vector>
 
+#include "backends/arc/ArcDescription.h"
 #include "backends/command/CommandTemplates.h"
 #include "backends/diracx/DiracxJdl.h"
 #include "backends/htcondor/HTCondorCommands.h"
@@ -81,9 +82,10 @@ struct BackendConfig {
     HTCondorConfig htcondor = {};
     CommandConfig command = {};
     DiracxConfig diracx = {};
+    ArcConfig arc = {};
     /// The nodes see the work folder.
     bool sharesFolder() const {
-        return type != "diracx" && (type != "htcondor" || !copiesFiles(htcondor));
+        return type != "diracx" && type != "arc" && (type != "htcondor" || !copiesFiles(htcondor));
     }
     bool operator==(const BackendConfig&) const = default;
 };

@@ -55,6 +55,19 @@ std::string schedulerNames() {
     return names + " and " + last;
 }
 
+bool isFor(const KnownKey& key, std::string_view type) {
+    const auto all = " " + std::string(key.type) + " ";
+    return all.find(" " + std::string(type) + " ") != std::string::npos;
+}
+
+/// `"a" and "b"` of `a b`, or the only one.
+std::string quotedTypes(std::string names) {
+    if (const auto blank = names.find(' '); blank != std::string::npos) {
+        names.replace(blank, 1, "\" and \"");
+    }
+    return "\"" + names + "\"";
+}
+
 path resolved(const path& folder) {
     std::error_code ignored;
     const path real = std::filesystem::weakly_canonical(folder, ignored);
@@ -102,9 +115,9 @@ void ofType(ConfigSection& section, BackendConfig& backend, const Host& host) {
         refuse(section, kCommandKeys, "is for type = " + schedulerNames() + " only");
     }
     for (const KnownKey& key : knownKeys()) {
-        if (!key.type.empty() && key.type != type.name) {
+        if (!key.type.empty() && !isFor(key, type.name)) {
             refuse(section, std::span(&key.name, 1),
-                   "is for type = \"" + std::string(key.type) + "\" only");
+                   "is for type = " + quotedTypes(std::string(key.type)) + " only");
         }
     }
     if (type.take != nullptr) {

@@ -1,8 +1,6 @@
 #include "bridge/app/ConfigDiracx.h"
 
-#include <stdexcept>
-
-#include "bridge/http/BaseUrl.h"
+#include "bridge/app/ConfigTls.h"
 #include "bridge/http/TlsFiles.h"
 
 namespace gridbridge::app {
@@ -31,24 +29,11 @@ std::string word(ConfigSection& section, const char* key, const std::string& usu
     return text;
 }
 
-/// The token and the jobs' files go there.
-std::string url(ConfigSection& section) {
-    const auto text = section.requiredText("url", "write the address of the DiracX");
-    try {
-        if (text && !http::parseBaseUrl(*text).tls) {
-            section.report("url", "has no TLS, and tokens are sent there", "write https://");
-        }
-    } catch (const std::invalid_argument& e) {
-        section.report("url", e.what(), "write it as https://HOST");
-    }
-    return text.value_or("");
-}
-
 }  // namespace
 
 void takeDiracx(ConfigSection& section, BackendConfig& backend) {
     auto& diracx = backend.diracx;
-    diracx.url = url(section);
+    diracx.url = takeHttpsUrl(section, "write the address of the DiracX");
     diracx.caFile = section.absolutePath("tls_ca_file").value_or("");
     if (const auto fault = http::faultIn({.ca = diracx.caFile, .cert = {}, .key = {}})) {
         section.report("tls_ca_file", fault->what, fault->cure);

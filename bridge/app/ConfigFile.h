@@ -26,8 +26,9 @@ struct KnownKey {
     SectionKind section;
     std::string_view name;
     ValueKind kind;
-    std::string_view example;    ///< The right-hand side of an example.
-    std::string_view type = {};  ///< The only type of backends that has it; empty = several have.
+    std::string_view example;  ///< The right-hand side of an example.
+    /// The only types of backends that have it, with a blank between them; empty: look elsewhere.
+    std::string_view type = {};
 };
 
 /// Every key there is; docs/configuration.md explains each.

@@ -77,6 +77,7 @@ Site::Home home(ConfigSection& section, const BackendConfig& backend) {
             "home",
             "\"project\" needs a work_dir that the nodes see, and with " +
                 std::string(backend.type == "diracx" ? "DIRAC they do not"
+                            : backend.type == "arc"  ? "ARC they do not"
                                                      : "file_transfer or spool they need not"),
             "write \"private\" or \"real\"");
     }

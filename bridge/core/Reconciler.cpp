@@ -302,7 +302,8 @@ void Reconciler::remember(const Ready& ready) {
 Look Reconciler::lookFor(const JobRecord& job, Live& live) {
     auto look = lookOf(job);
     const auto& abilities = backendOf(live).policy.capabilities;
-    look.logOpen = look.logOpen && (!abilities.filesByCollect || isFetched(job, live, abilities));
+    look.logOpen = look.logOpen && (!abilities.filesByCollect || abilities.liveLog ||
+                                    isFetched(job, live, abilities));
     return look;
 }
 

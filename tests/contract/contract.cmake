@@ -37,10 +37,13 @@ bridge_test(backends_test LABEL unit
     unit/backends/HTCondorParseTest.cpp unit/backends/HTCondorAnswersTest.cpp
     unit/backends/DiracxBackendTest.cpp unit/backends/DiracxClientTest.cpp unit/backends/DiracxJdlTest.cpp unit/backends/DiracxParseTest.cpp
     unit/backends/DiracxSandboxTest.cpp unit/backends/DiracxStatesTest.cpp
-  DEPS gridbridge::backend_diracx gridbridge::backend_htcondor gridbridge::backend_local gridbridge::backend_slurm gridbridge::backend_command)
+    unit/backends/ArcAnswersTest.cpp unit/backends/ArcBackendTest.cpp unit/backends/ArcFetchTest.cpp unit/backends/ArcHostileTest.cpp unit/backends/ArcParseTest.cpp
+    unit/backends/ArcPatienceTest.cpp unit/backends/ArcStatesTest.cpp unit/backends/ArcTransportTest.cpp
+  DEPS gridbridge::backend_arc gridbridge::backend_diracx gridbridge::backend_htcondor gridbridge::backend_local gridbridge::backend_slurm gridbridge::backend_command)
 target_sources(backends_test PRIVATE fakes/SyncedDisk.cpp)
 target_compile_definitions(backends_test PRIVATE SLURM_FIXTURES="${CMAKE_CURRENT_SOURCE_DIR}/fixtures/slurm"
-  HTCONDOR_FIXTURES="${CMAKE_CURRENT_SOURCE_DIR}/fixtures/htcondor" COMMAND_FIXTURES="${CMAKE_CURRENT_SOURCE_DIR}/fixtures/command")
+  HTCONDOR_FIXTURES="${CMAKE_CURRENT_SOURCE_DIR}/fixtures/htcondor" COMMAND_FIXTURES="${CMAKE_CURRENT_SOURCE_DIR}/fixtures/command"
+  ARC_FIXTURES="${CMAKE_CURRENT_SOURCE_DIR}/fixtures/arc")
 
 add_executable(dirac_tokens_once unit/backends/DiracTokensOnce.cpp)
 target_link_libraries(dirac_tokens_once PRIVATE bridge_flags gridbridge::backend_diracx)

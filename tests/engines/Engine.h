@@ -75,6 +75,8 @@ public:
     virtual std::string calls() const { return ""; }
     /// What a script prints comes to GitLab before its end, also after a cancel.
     virtual bool tellsLive() const { return true; }
+    /// Where a job runs is told before its end.
+    virtual bool tellsNode() const { return true; }
     /// All that may be killed: first the one that keeps the queue, then those of nodes and others.
     virtual std::vector<std::string> daemons() const = 0;
     /// A signal to all processes of that name.

@@ -16,6 +16,7 @@
 #
 # Settings:
 #   ARC_ENGINE_INSTALLED_ONLY=   not empty: nothing is installed, exit code 69 says that something is missing
+#   ARC_ENGINE_SLOTS=-1          so many jobs run at a time, others wait; -1: all do
 #
 # Exit codes: 0 well (status: all up), 1 it failed (status: partly up), 2 usage, 3 status: nothing runs, 69 packages missing.
 set -u
@@ -37,14 +38,17 @@ settings() {
 }
 free_port() { perl -MIO::Socket::INET -e 'print IO::Socket::INET->new(LocalAddr => "127.0.0.1", Listen => 1)->sockport'; }
 
-# A private ARC_LOCATION, for three changes: listen on loopback only (arc.conf has no key for it), look every second for ended
-# jobs instead of every ten, and wait one second, not five, between the signals to what watches a cancelled job.
+# A private ARC_LOCATION, for three changes: listen on loopback only (arc.conf has no key for it), look all the time for ended
+# jobs instead of every ten seconds, in which A-REX starts the look anew, and wait one second, not five, between the signals to
+# what watches a cancelled job.
 make_location() {
     rm -rf "$DIR/arc"
     mkdir -p "$DIR/arc/share"
     ln -s /usr/lib /usr/sbin /usr/bin "$DIR/arc/"
     cp -a /usr/share/arc "$DIR/arc/share/arc"
-    sed -i 's/^sleep 10$/sleep 1/' "$DIR/arc/share/arc/scan-fork-job"
+    # shellcheck disable=SC2016
+    sed -i 's/^sleep 10$/[ "${looks:=0}" -ge 25 ] || { sleep 0.3; looks=$((looks + 1)) exec "$0" --config "$ARC_CONFIG" "$@"; }/' \
+        "$DIR/arc/share/arc/scan-fork-job"
     sed -i 's/^\( *\)sleep 5$/\1sleep 1/' "$DIR/arc/share/arc/cancel-fork-job"
     sed -i 's|<tcp:Listen><tcp:Port>|<tcp:Listen><tcp:Interface>127.0.0.1</tcp:Interface><tcp:Port>|' "$DIR/arc/share/arc/arc-arex-ws-start"
 }
@@ -104,6 +108,7 @@ wakeupperiod = 1
 controldir = $DIR/control
 sessiondir = $DIR/session
 tmpdir = $DIR/tmp
+maxjobs = -1 ${ARC_ENGINE_SLOTS:--1} -1 -1 -1
 logfile = $DIR/log/jobs.log
 joblog = $DIR/log/joblog
 pidfile = $DIR/run/arex-own.pid

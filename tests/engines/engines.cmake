@@ -6,8 +6,8 @@ function(engine_properties test timeout)
   set_tests_properties(${test} PROPERTIES LABELS engine TIMEOUT ${timeout} SKIP_RETURN_CODE 77 COST ${timeout})
 endfunction()
 
-# engine_test(slurm Slurm MORE): the program, of the sources that each engine has and more; and its test without faults.
-function(engine_test name prefix)
+# engine_program(slurm Slurm MORE): the program, of the sources that each engine has and more.
+function(engine_program name prefix)
   set(program ${name}_engine_test)
   set(backend ${name})
   if(name MATCHES "^(sge|oar)$")
@@ -19,11 +19,15 @@ function(engine_test name prefix)
   target_precompile_headers(${program} REUSE_FROM tests_precompiled)
   string(TOUPPER ${name} upper)
   target_compile_definitions(${program} PRIVATE ${upper}_SH="${CMAKE_CURRENT_SOURCE_DIR}/engines/${name}.sh"
-    FOLDER_AGENT="$<TARGET_FILE:folder_agent>" DIRACX_SLOTS=2)
+    FOLDER_AGENT="$<TARGET_FILE:folder_agent>" DIRACX_SLOTS=2 ARC_SLOTS=2)
   add_dependencies(${program} folder_agent)
-  add_test(NAME engine.${name} COMMAND ${program} "--gtest_filter=-*Fault.*:*Accounting.*:*/transfer:*/spool")
-  engine_properties(engine.${name} 600)
   set_property(GLOBAL APPEND PROPERTY BRIDGE_TEST_SOURCES engines/${prefix}ContractTest.cpp ${ARGN})
+endfunction()
+# engine_test(slurm Slurm MORE): the same, and its test without faults.
+function(engine_test name prefix)
+  engine_program(${name} ${prefix} ${ARGN})
+  add_test(NAME engine.${name} COMMAND ${name}_engine_test "--gtest_filter=-*Fault.*:*Accounting.*:*/transfer:*/spool")
+  engine_properties(engine.${name} 600)
 endfunction()
 
 # engine_parts(slurm_engine_test "*Fault.*" engine.slurm.faults 2): what takes long, as that many tests, each with an
@@ -62,10 +66,21 @@ engine_faults(diracx 1)
 add_test(NAME engine.diracx.old COMMAND "${CMAKE_COMMAND}" -E env DIRACX_ENGINE_RELEASE=0.3.0
   $<TARGET_FILE:diracx_engine_test> --gtest_filter=-*Fault.*)
 engine_properties(engine.diracx.old 600)
-# What a newcomer sees; 69 = it is not installed, which fails its other tests where that is to fail.
-add_test(NAME engine.diracx.demo COMMAND "${CMAKE_COMMAND}" -E env DEMO_BUILD=${CMAKE_BINARY_DIR}
-  DIRACX_ENGINE_INSTALLED_ONLY=1 "${CMAKE_SOURCE_DIR}/deploy/demo.sh" diracx)
-set_tests_properties(engine.diracx.demo PROPERTIES LABELS engine TIMEOUT 300 SKIP_RETURN_CODE 69 COST 300)
+# engine_demo(diracx): what a newcomer sees there; 69 = it is not installed, which fails its other tests where that is to
+# fail.
+function(engine_demo name)
+  string(TOUPPER ${name} upper)
+  add_test(NAME engine.${name}.demo COMMAND "${CMAKE_COMMAND}" -E env DEMO_BUILD=${CMAKE_BINARY_DIR}
+    ${upper}_ENGINE_INSTALLED_ONLY=1 "${CMAKE_SOURCE_DIR}/deploy/demo.sh" ${name})
+  engine_properties(engine.${name}.demo 300)
+  set_tests_properties(engine.${name}.demo PROPERTIES SKIP_RETURN_CODE 69)
+endfunction()
+engine_demo(diracx)
+
+engine_program(arc Arc engines/ArcFaultTest.cpp)
+engine_parts(arc_engine_test "-*Fault.*" engine.arc 3)  # Each job takes A-REX some seconds.
+engine_faults(arc 1)
+engine_demo(arc)
 
 # Container runtimes: jobs of the local backend in them.
 add_executable(container_engine_test engines/EngineMain.cpp engines/Engine.cpp engines/ContainerEngine.cpp
@@ -88,8 +103,8 @@ foreach(arguments "diracx 0.7.0" "diracx 0.3.0" faults arc)
   engine_properties(engine.grids.${name} 300)
 endforeach()
 
-# engine_service(slurm Slurm 3 MORE): the real executable on it; with faults, as that many tests; with many jobs; while all
-# that there is is killed.
+# engine_service(slurm Slurm 3 MORE): the real executable on it; with faults, as that many tests, or none; with many jobs;
+# while all that there is is killed.
 function(engine_service name prefix parts)
   set(program ${name}_service_test)
   set(tests engines/EngineServiceTest.cpp engines/EngineLoadTest.cpp engines/EngineStormTest.cpp
@@ -101,7 +116,7 @@ function(engine_service name prefix parts)
   target_precompile_headers(${program} REUSE_FROM tests_precompiled)
   string(TOUPPER ${name} upper)
   target_compile_definitions(${program} PRIVATE ${upper}_SH="${CMAKE_CURRENT_SOURCE_DIR}/engines/${name}.sh"
-    GRIDBRIDGE_EXECUTABLE="$<TARGET_FILE:gridbridge>" DIRACX_SLOTS=32
+    GRIDBRIDGE_EXECUTABLE="$<TARGET_FILE:gridbridge>" DIRACX_SLOTS=32 ARC_SLOTS=32
     CONTAINER_SH="${CMAKE_CURRENT_SOURCE_DIR}/engines/container.sh" CONTAINER_APPTAINER="")
   add_dependencies(${program} gridbridge)
   set(suites Service Load Storm)
@@ -110,13 +125,19 @@ function(engine_service name prefix parts)
     # Its faults and its storm show what is left out; each takes half a minute. Its load is for a person, see the source.
     set(suites Service Storm)
     set(but ":-*AnAdministratorsRemoval*:*ServiceAndQueueAreKilled*")
+  elseif(name STREQUAL arc)
+    # Its load and its storm are for a person; what is left out takes half a minute, and its own tests show it.
+    set(suites Service)
+    set(but ":-*AnAdministratorsRemoval*:*ACancelInGitLab*")
   endif()
   foreach(suite ${suites})
     string(TOLOWER engine.${name}.${suite} test)
     add_test(NAME ${test} COMMAND ${program} "--gtest_filter=Engine${suite}*${but}")
     engine_properties(${test} 600)
   endforeach()
-  engine_parts(${program} "EngineOutcomes*" engine.${name}.outcomes ${parts})
+  if(parts)
+    engine_parts(${program} "EngineOutcomes*" engine.${name}.outcomes ${parts})
+  endif()
   set_property(GLOBAL APPEND PROPERTY BRIDGE_TEST_SOURCES ${tests})
 endfunction()
 
@@ -124,6 +145,7 @@ set(of_schedulers engines/EngineServiceFaultTest.cpp engines/EngineServiceNodeTe
 engine_service(slurm Slurm 3 ${of_schedulers})
 engine_service(htcondor HTCondor 3 ${of_schedulers})
 engine_service(diracx Diracx 1)
+engine_service(arc Arc 0)
 
 # engine_conformance(slurm Slurm 3): the conformance cases of jobs, of how they end and of what they leave, on it; as that
 # many tests. After a node's failure the local backend's own files are changed, so that one is not among them.

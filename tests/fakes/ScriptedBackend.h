@@ -209,12 +209,14 @@ public:
             if (request.source == LogSource::Batch) {
                 return Result<LogChunk>(LogChunk{job->second.batchLog, job->second.status});
             }
-            if (abilities.filesByCollect && !job->second.collected) {
+            const bool isHere = !abilities.filesByCollect || job->second.collected;
+            if (!isHere && !abilities.liveLog) {
                 return Result<LogChunk>(LogChunk{});
             }
             const auto& log = job->second.log;
             const auto from = std::min(static_cast<std::size_t>(request.offset), log.size());
-            return Result<LogChunk>(LogChunk{log.substr(from, request.limit), job->second.status,
+            return Result<LogChunk>(LogChunk{log.substr(from, request.limit),
+                                             isHere ? job->second.status : std::nullopt,
                                              static_cast<std::int64_t>(log.size())});
         });
     }

@@ -1,11 +1,13 @@
 #include <algorithm>
 
+#include "backends/api/SchedulerCommands.h"
+#include "backends/arc/ArcStates.h"
 #include "backends/diracx/DiracxStates.h"
 #include "backends/htcondor/HTCondorParse.h"
 #include "backends/slurm/SlurmParse.h"
 #include "tests/fuzz/Fuzz.h"
 
-// Input: what squeue, sacct, condor_q or condor_history printed, or DiracX answered.
+// Input: what squeue, sacct, condor_q or condor_history printed, or DiracX or ARC answered.
 
 namespace gridbridge::fuzz {
 namespace {
@@ -30,9 +32,32 @@ void check(const std::string& key, const Observation& seen) {
     checkSeen(seen);
 }
 
+void tryArc(const std::string& input) {
+    for (const auto& job : parseArcJobs(input).value_or(std::vector<ArcEntry>())) {
+        require(job.id.empty() || isArcId(job.id), "an id is one");
+        require(isOneLine(job.reason) && isOneLine(job.name), "what is told is one line");
+        if (!isArcGone(job.state) && !isArcFinal(job.state)) {
+            checkSeen(arcObservation(job.state, false, job.told));
+        }
+    }
+    static_cast<void>(parseArcFolder(input));
+    const auto fields = parseArcFields(input);
+    for (const char* state : {"FINISHED", "FAILED", "KILLED"}) {
+        const auto seen =
+            arcEnd(state, {.local = fields, .diagnosis = fields, .failed = lastLineOf(input)});
+        checkSeen(seen);
+        require(seen.exitCode.value_or(0) >= 0 && seen.exitCode.value_or(0) < 256, "a code is one");
+        require(seen.usage.elapsed.value_or(Millis(0)).count() >= 0 &&
+                    seen.usage.cpu.value_or(Millis(0)).count() >= 0,
+                "nothing used is less than nothing");
+    }
+    require(arcRange(input).total.value_or(0) >= 0, "a size is one");
+}
+
 }  // namespace
 
 void tryWith(std::string_view input) {
+    tryArc(std::string(input));
     for (const auto& job : parseDiracxJobs(std::string(input)).value_or(std::vector<DiracxJob>())) {
         checkSeen(observationOf(job, pastOf(job)));
         require(isOneLine(unknownDiracxState(job)), "a word is told in one line");

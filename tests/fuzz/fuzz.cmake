@@ -5,7 +5,7 @@ foreach(name Agent AgentAnswer Answer Claim Command Dependency Dump Glob Masker 
   string(TOLOWER ${name} corpus)
   add_executable(fuzz_${corpus} fuzz/${name}Fuzz.cpp fuzz/Entry.cpp)
   target_link_libraries(fuzz_${corpus} PRIVATE bridge_flags gridbridge::payload gridbridge::folder gridbridge::http
-    gridbridge::backend_command gridbridge::backend_diracx gridbridge::backend_htcondor gridbridge::backend_local gridbridge::backend_slurm ZLIB::ZLIB)
+    gridbridge::backend_arc gridbridge::backend_command gridbridge::backend_diracx gridbridge::backend_htcondor gridbridge::backend_local gridbridge::backend_slurm ZLIB::ZLIB)
   target_link_options(fuzz_${corpus} PRIVATE -fsanitize=fuzzer)
   add_dependencies(fuzzers fuzz_${corpus})
   set(seeds "${CMAKE_CURRENT_SOURCE_DIR}/fuzz/corpus/${corpus}")

@@ -198,6 +198,36 @@ TEST_F(BackendConfigErrors, AKeyOfHTCondor) {
                     here + "submit_options: \"queue 2\" cannot be given to condor_submit here; ")));
 }
 
+TEST_F(BackendConfigErrors, AKeyOfArc) {
+    const std::string arc = "type = \"arc\"\nwork_dir = \"/w\"\nurl = \"https://ce/arex\"\n";
+    const std::string token = "token_file = \"/t\"\n";
+    const std::string here = "config.toml:11: backends.here.";
+    EXPECT_THAT(asBackend(arc + token), ::testing::IsEmpty());
+    EXPECT_THAT(asBackend(arc + "queue = \"a b\"\n" + token),
+                ElementsAre("config.toml:10: backends.here.queue: is not a name; use letters, "
+                            "digits, '.', '_', '@' and '-' only"));
+    EXPECT_THAT(asBackend(arc + token + "run_as = \"ci\"\n"),
+                ElementsAre(here + "run_as: says nothing for type = \"arc\", whose jobs run "
+                                   "elsewhere; remove it"));
+    EXPECT_THAT(asBackend(arc + token + "home = \"project\"\n"),
+                ElementsAre(::testing::HasSubstr("with ARC they do not")));
+    EXPECT_THAT(asBackend(arc + token + "sites = [\"a\"]\n"),
+                ElementsAre(here + "sites: is for type = \"diracx\" only; remove it"));
+    EXPECT_THAT(asBackend("type = \"slurm\"\nrun_as = \"ci\"\nwork_dir = \"/w\"\n"
+                          "url = \"https://ce\"\n"),
+                ElementsAre(::testing::HasSubstr(
+                    "url: is for type = \"diracx\" and \"arc\" only; remove it")));
+    EXPECT_THAT(asBackend(arc), ElementsAre(::testing::HasSubstr("tls_cert_file: is missing; name "
+                                                                 "the file with the service's")));
+    EXPECT_THAT(asBackend(arc + "tls_cert_file = \"/c\"\n"),
+                ElementsAre(::testing::HasSubstr("tls_key_file: is missing beside")));
+    EXPECT_THAT(asBackend(arc + token + "tls_cert_file = \"/c\"\ntls_key_file = \"/k\"\n"),
+                ::testing::Contains(::testing::HasSubstr(
+                    "token_file: tls_cert_file and token_file are both given; keep one of them")));
+    EXPECT_THAT(asBackend("type = \"arc\"\nwork_dir = \"/w\"\nurl = \"http://ce\"\n" + token),
+                ElementsAre(::testing::HasSubstr("url: has no TLS")));
+}
+
 TEST_F(BackendConfigErrors, AKeyOfDiracx) {
     const std::string diracx =
         "type = \"diracx\"\nwork_dir = \"/w\"\nurl = \"https://d\"\ncredentials = \"/c\"\n";

@@ -181,7 +181,7 @@ TEST_F(ConfigErrors, AnUnknownChoice) {
                             "debug, info, warn, error, critical"));
     EXPECT_THAT(asBackend("type = \"pbs\"\nwork_dir = \"/w\"\nrun_as = \"ci\"\n"),
                 ElementsAre("config.toml:7: backends.here.type: \"pbs\" is not known; write one "
-                            "of: local, simulated, slurm, htcondor, command, diracx"));
+                            "of: local, simulated, slurm, htcondor, command, diracx, arc"));
 }
 
 TEST_F(ConfigErrors, MissingKeysNameTheLineOfTheirSection) {

@@ -238,6 +238,7 @@ const std::map<std::string_view, std::pair<const char*, const char*>> kValues{
     {"tags", {"[\"a\"]", "[\"b\"]"}},
     {"platform", {"\"a\"", "\"b\""}},
     {"reruns", {"\"kill\"", "\"allow\""}},
+    {"queue", {"\"a\"", "\"b\""}},
     {"bin_dir", {"\"/a\"", "\"/b\""}},
     {"project_run_as", {"[\"g/*=ci\"]", "[\"h/*=ci\"]"}},
     {"cpus", {"1", "2"}},
@@ -327,7 +328,11 @@ Config configWith(std::string_view changed) {
                                     section(SectionKind::Backend, "command") +
                                     "[backends.grid]\ntype = \"diracx\"\n"
                                     "work_dir = \"/grid\"\n" +
-                                    section(SectionKind::Backend, "diracx"));
+                                    section(SectionKind::Backend, "diracx arc") +
+                                    section(SectionKind::Backend, "diracx") +
+                                    "[backends.ce]\ntype = \"arc\"\nwork_dir = \"/ce\"\n"
+                                    "url = \"https://ce\"\ntoken_file = \"/token\"\n" +
+                                    section(SectionKind::Backend, "arc"));
     const auto accounts = [](const std::string& name) {
         return std::optional(static_cast<uid_t>(1000 + name.size()));
     };

@@ -192,6 +192,7 @@ class FetchTest : public CoreFixture {
 protected:
     FetchTest() {
         backend_.abilities.filesByCollect = true;
+        backend_.abilities.liveLog = false;
         entry().policy.capabilities = backend_.abilities;
     }
     using Verb = Backend::Verb;
@@ -219,6 +220,27 @@ TEST_F(FetchTest, AFinishedJobsLogIsWholeAndItsVerdictThatOfItsStatusFile) {
     EXPECT_EQ(job(row).outcome, Outcome::Failed);
     EXPECT_EQ(job(row).exitCode, 3);
     EXPECT_NE(traceOf(row).find("from the node\n"), std::string::npos);
+}
+
+TEST_F(FetchTest, ALogThatIsLiveIsShownBeforeTheEndAndNotTwice) {
+    backend_.abilities.liveLog = true;
+    entry().policy.capabilities = backend_.abilities;
+    const auto row = running(1);
+    backend_.print(key(row), "while it runs\n");
+    look();
+    step();
+    EXPECT_NE(traceOf(row).find("while it runs\n"), std::string::npos);
+    EXPECT_EQ(job(row).state, State::Running);
+
+    backend_.print(key(row), "its last word\n");
+    backend_.finish(key(row), 3);
+    pass(kPoll);
+    settle();
+
+    EXPECT_EQ(job(row).exitCode, 3);
+    const auto trace = traceOf(row);
+    EXPECT_NE(trace.find("while it runs\nits last word\n"), std::string::npos);
+    EXPECT_EQ(trace.find("while it runs"), trace.rfind("while it runs"));
 }
 
 TEST_F(FetchTest, AKillAfterTheFetchLosesNothing) {

@@ -204,6 +204,9 @@ TEST(DiracxStates, WhyAJobWaitsIsSaidInPlainWords) {
         "DIRAC's optimizer JobScheduling holds it: The following sites are banned: A.B.c");
     EXPECT_EQ(seen(job("Waiting", "Pilot Agent Submission")).reason,
               "no pilot that fits it has asked for a job yet");
+    EXPECT_EQ(
+        observationOf(job("Waiting", "Pilot Agent Submission"), {}, "Tags = {\"GPU\"}").reason,
+        "no pilot that fits it has asked for a job yet (Tags = {\"GPU\"})");
     EXPECT_EQ(seen(job("Matched", "Assigned")).reason,
               "a pilot at LCG.Lab.org has taken it (Assigned)");
     EXPECT_EQ(seen(job("Running", "Application")).node, "LCG.Lab.org");

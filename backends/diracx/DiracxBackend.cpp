@@ -292,7 +292,7 @@ void DiracxBackend::killReruns(const CallContext& ctx, const Known& known,
             continue;
         }
         // One that waits is not in the run in which it started, whatever its history lacks.
-        const bool waitsAgain = past->second.started && isDiracxWaiting(jobs.front().status);
+        const bool waitsAgain = past->second.started && past->second.waits;
         if (past->second.startedBefore || waitsAgain) {
             const auto at = stampAfter(past->second, known.serverNow);
             kills.push_back({jobs.front().id, at, kDiracxNotAgain});

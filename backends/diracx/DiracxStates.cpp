@@ -207,9 +207,16 @@ bool needsDiracxHistory(const DiracxJob& job) {
 
 DiracxPast pastOf(const DiracxJob& job) {
     DiracxPast past;
+    past.waits = isDiracxWaiting(job.status);
     bool killed = false;
     bool ran = false;
+    bool gone = false;
     for (const auto& event : job.history) {
+        if (gone && event.status == "Received") {  // The id was given to another job.
+            past = {.waits = past.waits};
+            killed = ran = false;
+        }
+        gone = event.status == "Deleted" || (gone && event.status != "Received");
         past.newest = std::max(past.newest, event.at);
         // Of another job that was purged and had the same id. A node's clock may be hours behind.
         if (event.at + std::chrono::hours(24) < job.submittedAt) {

@@ -186,6 +186,22 @@ TEST(DiracxStates, WhatAnotherJobOfThatIdDidLongAgoSaysNothing) {
     EXPECT_EQ(past.newest, fresh.history[2].at);
 }
 
+TEST(DiracxStates, WhatAnotherJobOfThatIdDidBeforeItWasPurgedSaysNothing) {
+    auto second = job("Running", "Job Initialization");
+    second.history = {event("Received", "Job accepted", "JobManager"),
+                      event("Running", "Application"),
+                      event("Killed", kDiracxKilled, kDiracxSource),
+                      event("Deleted", kDiracxKilled, "JobCleaningAgent"),
+                      event("Received", "Job accepted", "JobManager"),
+                      event("Running", "Job Initialization")};
+
+    const auto past = pastOf(second);
+
+    EXPECT_FALSE(past.started);
+    EXPECT_FALSE(past.startedBefore);
+    EXPECT_FALSE(past.killedByUs);
+}
+
 TEST(DiracxStates, ARerunThatWeEndedIsNoRemoval) {
     auto killed = job("Killed", kDiracxKilled);
     killed.history = {event("Running", "Application"),

@@ -99,8 +99,8 @@ Result<void> DiracxBackend::probe(const CallContext& ctx) {
     return identity->maySubmit ? Result<void>()
                                : Error{ErrorKind::Transient,
                                        "the group " + identity->group + " of " + identity->user +
-                                           " may not submit jobs to DiracX: log in with another "
-                                           "one",
+                                           " may not submit jobs, for it has not the property "
+                                           "NormalUser: log in with another one",
                                        true};
 }
 
@@ -292,7 +292,7 @@ void DiracxBackend::killReruns(const CallContext& ctx, const Known& known,
             continue;
         }
         // One that waits is not in the run in which it started, whatever its history lacks.
-        const bool waitsAgain = past->second.started && isDiracxWaiting(jobs.front().status);
+        const bool waitsAgain = past->second.started && past->second.waits;
         if (past->second.startedBefore || waitsAgain) {
             const auto at = stampAfter(past->second, known.serverNow);
             kills.push_back({jobs.front().id, at, kDiracxNotAgain});
@@ -353,6 +353,7 @@ Result<std::vector<Observation>> DiracxBackend::observe(const CallContext& ctx,
         return withoutEffect(past.error());
     }
     killReruns(ctx, *known, *past);
+    const auto asks = unusualInJdl(config_, {});  // What is in the configuration.
     std::vector<Observation> seen(refs.size());
     for (std::size_t i = 0; i < refs.size(); ++i) {
         const auto* const job = known->of(refs[i].key);
@@ -363,9 +364,9 @@ Result<std::vector<Observation>> DiracxBackend::observe(const CallContext& ctx,
         tellUnknown(*job);
         const auto found = past->find(refs[i].key.value);
         if (found != past->end()) {
-            seen[i] = observationOf(*job, found->second);
+            seen[i] = observationOf(*job, found->second, asks);
         } else if (!needsDiracxHistory(*job)) {
-            seen[i] = observationOf(*job, {});
+            seen[i] = observationOf(*job, {}, asks);
         }
     }
     addExitCodes(seen, refs);

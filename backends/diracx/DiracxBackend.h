@@ -115,6 +115,9 @@ private:
     Result<CollectOutcome> collectOne(const CallContext& ctx, const JobRef& ref);
     Result<CollectOutcome> fetch(const CallContext& ctx, const JobRef& ref, std::int64_t id,
                                  const Observation& seen);
+    /// All that will come is here; that word is for the job's log where no status file tells more.
+    Result<CollectOutcome> leaveWord(const CallContext& ctx, const JobRef& ref,
+                                     const std::string& word);
     Result<CollectOutcome> unpack(const CallContext& ctx, const JobRef& ref,
                                   const std::string& sandbox);
     /// Whether nothing has come for so long that nothing will.

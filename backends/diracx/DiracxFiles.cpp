@@ -262,22 +262,24 @@ Result<CollectOutcome> DiracxBackend::fetch(const CallContext& ctx, const JobRef
         auto unpacked = unpack(ctx, ref, *sandbox);
         if (!unpacked && unpacked.error().kind == ErrorKind::Permanent) {
             tell_("of the job " + ref.key.value + ": " + unpacked.error().message);
-            return CollectOutcome::Never;
+            // The job's own doing: that is no failure of the system.
+            return leaveWord(ctx, ref, unpacked.error().message);
         }
         return unpacked;
     }
     if (leavesDiracxFiles(seen)) {
         return hasWaited(ref.key.value) ? CollectOutcome::Never : CollectOutcome::NotYet;
     }
-    if (seen.cause == EndCause::RemovedByUs) {
-        // For the job's log, in which nothing else will tell.
-        const auto told = folders_.append(
-            {ref.key, ref.account}, std::string("out/") + kDiracxBatchLog, 0, seen.reason + "\n");
-        if (!told) {
-            return withoutEffect(told.error());
-        }
-    }
-    return syncCarried(commands_, folders_, ref, ctx);
+    return seen.cause == EndCause::RemovedByUs ? leaveWord(ctx, ref, seen.reason)
+                                               : syncCarried(commands_, folders_, ref, ctx);
+}
+
+Result<CollectOutcome> DiracxBackend::leaveWord(const CallContext& ctx, const JobRef& ref,
+                                                const std::string& word) {
+    const auto told = folders_.append({ref.key, ref.account}, std::string("out/") + kDiracxBatchLog,
+                                      0, word + "\n");
+    return told ? syncCarried(commands_, folders_, ref, ctx)
+                : Result<CollectOutcome>(withoutEffect(told.error()));
 }
 
 Result<CollectOutcome> DiracxBackend::collectOne(const CallContext& ctx, const JobRef& ref) {

@@ -144,7 +144,7 @@ endfunction()
 set(of_schedulers engines/EngineServiceFaultTest.cpp engines/EngineServiceNodeTest.cpp)
 engine_service(slurm Slurm 3 ${of_schedulers})
 engine_service(htcondor HTCondor 3 ${of_schedulers})
-engine_service(diracx Diracx 1)
+engine_service(diracx Diracx 1 engines/DiracxBadInputTest.cpp)
 engine_service(arc Arc 0)
 
 # engine_conformance(slurm Slurm 3): the conformance cases of jobs, of how they end and of what they leave, on it; as that

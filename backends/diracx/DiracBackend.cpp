@@ -287,7 +287,7 @@ void DiracBackend::killReruns(const CallContext& ctx, const Known& known, const 
             continue;
         }
         // One that waits is not in the run in which it started, whatever its history lacks.
-        const bool waitsAgain = past->second.started && isDiracxWaiting(jobs.front().status);
+        const bool waitsAgain = past->second.started && past->second.waits;
         if (past->second.startedBefore || waitsAgain) {
             const auto at = stampAfter(past->second, known.serverNow);
             kills.push_back({jobs.front().id, at, kDiracxNotAgain});
@@ -352,6 +352,7 @@ Result<std::vector<Observation>> DiracBackend::observe(const CallContext& ctx,
     addKills(*known, past);
     killSecondCopies(ctx, *known);
     killReruns(ctx, *known, past);
+    const auto asks = unusualInJdl(config_, {});  // What is in the configuration.
     std::vector<Observation> seen(refs.size());
     for (std::size_t i = 0; i < refs.size(); ++i) {
         const auto* const job = known->of(refs[i].key);
@@ -364,9 +365,9 @@ Result<std::vector<Observation>> DiracBackend::observe(const CallContext& ctx,
         tellUnknown(*job);
         const auto found = past.find(refs[i].key.value);
         if (found != past.end()) {
-            seen[i] = observationOf(*job, found->second);
+            seen[i] = observationOf(*job, found->second, asks);
         } else if (!needsDiracxHistory(*job)) {
-            seen[i] = observationOf(*job, {});
+            seen[i] = observationOf(*job, {}, asks);
         }
     }
     addExitCodes(seen, refs);

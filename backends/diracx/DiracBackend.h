@@ -179,6 +179,9 @@ private:
                                                        const Known& known, const Pasts& pasts);
     Result<CollectOutcome> afterFetch(const CallContext& ctx, const JobRef& ref,
                                       const Result<bool>& fetched, const Observation& seen);
+    /// All that will come is here; that word is for the job's log where no status file tells more.
+    Result<CollectOutcome> leaveWord(const CallContext& ctx, const JobRef& ref,
+                                     const std::string& word);
     void addExitCodes(std::vector<Observation>& seen, std::span<const JobRef> refs);
     void tellUnknown(const DiracxJob& job);
 

@@ -31,12 +31,15 @@ struct DiracxPast {
     bool killedByUs = false;     ///< The first kill was ours.
     std::string killedFor = {};  ///< What ours said.
     WallTime newest{};           ///< Of all entries.
+    bool waits = false;          ///< In DIRAC's queue, when this was asked.
     bool operator==(const DiracxPast&) const = default;
 };
 DiracxPast pastOf(const DiracxJob& job);
 
-/// `past`: of jobs that need one. Exit codes DIRAC does not tell.
-Observation observationOf(const DiracxJob& job, const DiracxPast& past);
+/// `past`: of jobs that need one. `asks`: what a pilot must offer, for people; empty = nothing.
+/// Exit codes DIRAC does not tell.
+Observation observationOf(const DiracxJob& job, const DiracxPast& past,
+                          const std::string& asks = {});
 
 /// A state that is not known here, as a sentence; empty = all are. Such a job counts as waiting.
 std::string unknownDiracxState(const DiracxJob& job);

@@ -181,8 +181,9 @@ TEST_F(DiracxBackendTest, OfAnOutputThatIsRefusedOnlyLogAndStatusStay) {
     const auto collected = backend_->collect(ctx(), refs).front();
 
     ASSERT_TRUE(collected.ok()) << collected.error().message;
-    EXPECT_EQ(*collected, CollectOutcome::Never);
+    EXPECT_EQ(*collected, CollectOutcome::Done);
     const auto out = folders_.path({made.key, ""}) / "out";
+    EXPECT_THAT(testing::readFile(out / "batch.log"), HasSubstr("the output sandbox is refused"));
     EXPECT_EQ(testing::readFile(out / "log"), "x");
     EXPECT_EQ(testing::readFile(out / "a"), "");
     EXPECT_FALSE(std::filesystem::exists(out / "other"));

@@ -189,6 +189,27 @@ TEST_F(DiracxBackendTest, OfAnOutputThatIsRefusedOnlyLogAndStatusStay) {
     EXPECT_FALSE(std::filesystem::exists(out / "other"));
 }
 
+TEST_F(DiracxBackendTest, AnOutputThatIsDamagedIsAskedForAgain) {
+    logIn();
+    takesFiles();
+    answer(200, R"([{"JobID":7}])");
+    auto made = job();
+    made.outputs = {"a"};
+    ASSERT_TRUE(backend_->submit(ctx(), std::vector{made}).front().ok());
+    const auto history = event("Running", "Application");
+    answer(200, "[" + row(7, "Done", "Execution Complete", history) + "]");
+    answer(200, R"(["/S3/new"])");
+    answer(200, R"({"url":"https://store.example.org/b","expires_in":300})");
+    answer(200, packSandbox({{"log", "x"}, {"a", "z"}}).value().substr(0, 60));
+    const std::vector<JobRef> refs{{made.key, "", {"7"}, {}}};
+
+    const auto collected = backend_->collect(ctx(), refs).front();
+
+    ASSERT_FALSE(collected.ok());
+    EXPECT_EQ(collected.error().kind, ErrorKind::Transient);
+    EXPECT_THAT(collected.error().message, HasSubstr("damaged"));
+}
+
 TEST_F(DiracxBackendTest, AJobWithoutAHistoryIsUnknownAndOneThatWaitsAgainIsKilled) {
     logIn();
     const auto running = row(7, "Running", "Application", "");

@@ -164,7 +164,11 @@ private:
     Killed killAll(const CallContext& ctx, std::span<const JobRef> refs, bool onlyWaiting);
     /// Of one key there is to be one job.
     void killSecondCopies(const CallContext& ctx, const Known& known);
-    void killReruns(const CallContext& ctx, const Known& known, const Pasts& pasts);
+    /// Keys of those that are known to have started.
+    std::set<std::string> startedOf(std::span<const JobRef> refs);
+    /// `started`: it was told before the rows of `known`.
+    void killReruns(const CallContext& ctx, const Known& known, const Pasts& pasts,
+                    const std::set<std::string>& started);
 
     Result<std::vector<SandboxFile>> filesFor(const BatchJob& job);
     /// What the core put into the job's folder before.

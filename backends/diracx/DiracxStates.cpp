@@ -207,13 +207,12 @@ bool needsDiracxHistory(const DiracxJob& job) {
 
 DiracxPast pastOf(const DiracxJob& job) {
     DiracxPast past;
-    past.waits = isDiracxWaiting(job.status);
     bool killed = false;
     bool ran = false;
     bool gone = false;
     for (const auto& event : job.history) {
         if (gone && event.status == "Received") {  // The id was given to another job.
-            past = {.waits = past.waits};
+            past = {};
             killed = ran = false;
         }
         gone = event.status == "Deleted" || (gone && event.status != "Received");

@@ -31,7 +31,6 @@ struct DiracxPast {
     bool killedByUs = false;     ///< The first kill was ours.
     std::string killedFor = {};  ///< What ours said.
     WallTime newest{};           ///< Of all entries.
-    bool waits = false;          ///< In DIRAC's queue, when this was asked.
     bool operator==(const DiracxPast&) const = default;
 };
 DiracxPast pastOf(const DiracxJob& job);

@@ -221,6 +221,19 @@ TEST_F(DiracxBackendTest, AJobWithoutAHistoryIsUnknownAndOneThatWaitsAgainIsKill
     EXPECT_THAT(servers_.asked.back().second.body, HasSubstr(kDiracxNotAgain));
 }
 
+TEST_F(DiracxBackendTest, OneThatStartsBetweenItsRowAndItsHistoryIsNotKilled) {
+    logIn();
+    const auto started = event("Running", "Application");
+    answer(200, "[" + row(7, "Waiting", "", started) + "]");
+    EXPECT_TRUE(observe().ok());
+    answer(200, "[" + row(7, "Running", "Application", "") + "]");
+    answer(200, "[" + row(7, "Running", "Application", started) + "]");
+    EXPECT_EQ(observe()->front().state, BatchState::Running);
+    for (const auto& [server, request] : servers_.asked) {
+        EXPECT_THAT(request.body, Not(HasSubstr("Killed")));
+    }
+}
+
 TEST_F(DiracxBackendTest, MoreDependenciesThanDiracCarriesAreRefusedBeforeTheyAreRead) {
     logIn();
     folder::FolderRef folder{job().key, ""};

@@ -5,6 +5,7 @@
 
 #include "backends/api/CarriedFiles.h"
 #include "backends/api/SharedFolder.h"
+#include "backends/arc/ArcTransport.h"
 #include "bridge/http/PocoTransport.h"
 
 namespace gridbridge {
@@ -15,7 +16,11 @@ using std::chrono::seconds;
 std::unique_ptr<http::Transport> transportTo(const ArcConfig& config, const Clock& clock) {
     http::TransportOptions options;
     options.tls = config.tls;
-    return std::make_unique<http::PocoTransport>(config.url, clock, "gridbridge", options);
+    return std::make_unique<ArcTransport>(
+        std::vector{config.tls.ca, config.tls.cert, config.tls.key},
+        [url = config.url, &clock, options] {
+            return std::make_unique<http::PocoTransport>(url, clock, "gridbridge", options);
+        });
 }
 
 /// What A-REX keeps of a job with that id; a half or an empty answer is none.
@@ -90,8 +95,8 @@ Result<std::optional<ArcFields>> ArcBackend::localOf(const CallContext& ctx,
 }
 
 Result<std::vector<std::string>> ArcBackend::learn(const CallContext& ctx,
-                                                   const std::vector<std::string>& unknown) {
-    const auto told = client_.act(ctx, "info", unknown);
+                                                   std::span<const std::string> unknown) {
+    const auto told = client_.act(ctx, "info", {unknown.begin(), unknown.end()});
     if (!told) {
         return told.error();
     }
@@ -156,11 +161,18 @@ Result<void> ArcBackend::learnNames(const CallContext& ctx, const Known& known) 
             }
         }
     }
-    const auto nameless = learn(ctx, unknown);
-    if (!nameless) {
-        return nameless.error();
+    // Those of a part are kept when the next fails.
+    constexpr std::size_t kAtOnce = 500;
+    std::vector<std::string> nameless;
+    for (std::size_t at = 0; at < unknown.size(); at += kAtOnce) {
+        const auto some = std::span(unknown).subspan(at, std::min(kAtOnce, unknown.size() - at));
+        const auto left = learn(ctx, some);
+        if (!left) {
+            return left.error();
+        }
+        nameless.insert(nameless.end(), left->begin(), left->end());
     }
-    return nameless->empty() ? Result<void>() : bear(ctx, *nameless);
+    return nameless.empty() ? Result<void>() : bear(ctx, nameless);
 }
 
 Result<ArcBackend::Known> ArcBackend::look(const CallContext& ctx, std::span<const JobRef> refs,
@@ -211,50 +223,8 @@ Result<std::vector<FoundJob>> ArcBackend::find(const CallContext& ctx,
     return found;
 }
 
-CallContext ArcBackend::briefly(const CallContext& ctx, Millis most) {
-    const auto now = clock_.steadyNow();
-    const std::lock_guard lock(mutex_);
-    // Many at once cost little more than one.
-    const auto resting = std::count_if(hung_.begin(), hung_.end(),
-                                       [&](const auto& each) { return now < each.second.until; });
-    auto brief = ctx;
-    brief.deadline =
-        std::min(ctx.deadline, now + std::max<Millis>(most / (1 + resting), Millis(500)));
-    return brief;
-}
-
-bool ArcBackend::isHung(const std::string& id) {
-    const std::lock_guard lock(mutex_);
-    const auto hung = hung_.find(id);
-    return hung != hung_.end() && clock_.steadyNow() < hung->second.until;
-}
-
-void ArcBackend::noteHang(const CallContext& ctx, const CallContext& brief, const std::string& id) {
-    const auto now = clock_.steadyNow();
-    if (now < brief.deadline || brief.deadline >= ctx.deadline) {
-        return;
-    }
-    constexpr int kMost = 6;  // An hour.
-    const std::lock_guard lock(mutex_);
-    auto& hung = hung_[id];
-    hung.until = now + std::chrono::minutes(1 << std::min(hung.times, kMost));
-    ++hung.times;
-}
-
-Result<std::set<std::string>> ArcBackend::filesIn(const CallContext& ctx, const std::string& id,
-                                                  const std::string& folder) {
-    if (isHung(id)) {
-        return transientError("ARC does not give the job's files");
-    }
-    const auto brief = briefly(ctx, kPatience);
-    auto names = client_.files(brief, id, folder);
-    if (!names) {
-        noteHang(ctx, brief, id);
-    }
-    return names;
-}
-
-Result<bool> ArcBackend::isStarted(const CallContext& ctx, const std::string& id) {
+Result<bool> ArcBackend::isStarted(const CallContext& ctx, Turn& turn, const std::string& id) {
+    turn.left = false;
     {
         const std::lock_guard lock(mutex_);
         if (started_.contains(id)) {
@@ -262,11 +232,13 @@ Result<bool> ArcBackend::isStarted(const CallContext& ctx, const std::string& id
         }
     }
     // Not the marker itself: a pipe in its place would be read for ever.
-    const auto names = filesIn(ctx, id, "out");
-    if (!names) {
-        return names.error();
+    const auto out = patience_.ask(ctx, turn, id, "out", [&](const CallContext& brief) {
+        return client_.folder(brief, id, "out");
+    });
+    if (!out) {
+        return out.error();
     }
-    const bool started = names->contains("started");
+    const bool started = *out && (**out).files.contains("started");
     if (started) {
         const std::lock_guard lock(mutex_);
         started_.insert(id);
@@ -274,16 +246,17 @@ Result<bool> ArcBackend::isStarted(const CallContext& ctx, const std::string& id
     return started;
 }
 
-Result<Observation> ArcBackend::inside(const CallContext& ctx, const Job& job,
+Result<Observation> ArcBackend::inside(const CallContext& ctx, Turn& turn, const Job& job,
                                        const std::string& told) {
-    const auto started = isStarted(ctx, job.id);
-    if (!started && !isHung(job.id)) {
+    const auto started = isStarted(ctx, turn, job.id);
+    if (!started && !turn.left) {
         return started.error();
     }
     return arcObservation(job.state, started && *started, told);
 }
 
-Result<Observation> ArcBackend::ended(const CallContext& ctx, const JobRef& ref, const Job& job) {
+Result<Observation> ArcBackend::ended(const CallContext& ctx, Turn& turn, const JobRef& ref,
+                                      const Job& job) {
     {
         const std::lock_guard lock(mutex_);
         if (const auto known = ended_.find(job.id); known != ended_.end()) {
@@ -293,17 +266,17 @@ Result<Observation> ArcBackend::ended(const CallContext& ctx, const JobRef& ref,
     const auto local = localOf(ctx, job.id);
     const auto diagnosis = client_.diagnose(ctx, job.id, "diag");
     const auto failed = client_.diagnose(ctx, job.id, "failed");
-    const auto started = isStarted(ctx, job.id);
     if (!local || !diagnosis || !failed) {
         return !local ? local.error() : !diagnosis ? diagnosis.error() : failed.error();
     }
-    if (!started && !isHung(job.id)) {
-        return started.error();
-    }
     const auto why = lastLineOf(failed->value_or(""));
     if (!*local || arcField(**local, "jobname") != ref.key.value ||
-        (job.state != "FINISHED" && why.empty() && arcField(**local, "failedstate").empty())) {
+        (job.state != "FINISHED" && why.empty())) {
         return transientError("ARC does not say how the job ended");
+    }
+    const auto started = isStarted(ctx, turn, job.id);
+    if (!started && (!turn.left || turn.over)) {
+        return started.error();
     }
     const auto end =
         arcEnd(job.state, {.local = **local,
@@ -344,7 +317,7 @@ Result<void> ArcBackend::absence(const JobRef& ref, const Known& known,
     return {};
 }
 
-Result<Observation> ArcBackend::observationOf(const CallContext& ctx, const JobRef& ref,
+Result<Observation> ArcBackend::observationOf(const CallContext& ctx, Turn& turn, const JobRef& ref,
                                               const Known& known,
                                               const std::map<std::string, ArcEntry>& told) {
     const auto job = known.of(ref);
@@ -358,10 +331,10 @@ Result<Observation> ArcBackend::observationOf(const CallContext& ctx, const JobR
         return arcObservation(job->state, false, "");
     }
     if (isArcFinal(job->state)) {
-        return ended(ctx, ref, *job);
+        return ended(ctx, turn, ref, *job);
     }
     const auto entry = told.find(job->id);
-    return inside(ctx, *job, entry == told.end() ? "" : entry->second.told);
+    return inside(ctx, turn, *job, entry == told.end() ? "" : entry->second.told);
 }
 
 Result<std::vector<Observation>> ArcBackend::observe(const CallContext& ctx,
@@ -374,48 +347,49 @@ Result<std::vector<Observation>> ArcBackend::observe(const CallContext& ctx,
     if (!told) {
         return withoutEffect(told.error());
     }
+    // What a list of files would tell besides is told by a later look.
+    constexpr std::chrono::seconds kTime{10};
+    Turn turn{.until = clock_.steadyNow() + kTime};
     std::vector<Observation> seen(refs.size());
-    for (std::size_t i = 0; i < refs.size(); ++i) {
-        const auto looked = observationOf(ctx, refs[i], *known, *told);
+    ArcPatience::each(refs.size(), observed_, turn, [&](std::size_t i) {
+        const auto looked = observationOf(ctx, turn, refs[i], *known, *told);
         if (looked) {
             seen[i] = *looked;
         } else {
             seen[i].reason = looked.error().message;
         }
-    }
+    });
     uploadMore(ctx, refs, *known, seen);
     return seen;
 }
 
-Result<LogChunk> ArcBackend::readLive(const CallContext& ctx, const LogRequest& request) {
+Result<LogChunk> ArcBackend::readLive(const CallContext& ctx, Turn& turn,
+                                      const LogRequest& request) {
     const auto& id = request.ref.id.value;
+    const std::string log = "out/log";
     if (!isArcId(id) || request.source != LogSource::Job || request.limit == 0) {
         return LogChunk{};
     }
-    bool hasHung = false;
-    {
-        const std::lock_guard lock(mutex_);
-        hasHung = hung_.contains(id);
-    }
-    if (hasHung) {
-        const auto names = filesIn(ctx, id, "out");
-        if (!names) {
-            return names.error();
+    if (patience_.hasHung(id, log)) {  // A pipe is not listed.
+        const auto out = patience_.ask(ctx, turn, id, "out", [&](const CallContext& brief) {
+            return client_.folder(brief, id, "out");
+        });
+        if (!out) {
+            return out.error();
         }
-        if (!names->contains("log")) {
+        if (!*out || !(**out).files.contains("log")) {
             return LogChunk{};
         }
     }
-    // What a job puts in the place of its log may never give a byte: no other job waits for that.
-    const auto brief = briefly(ctx, kPatience);
-    auto read = client_.read(brief, id, "out/log", request.offset, request.limit);
+    const auto read = patience_.ask(ctx, turn, id, log, [&](const CallContext& brief) {
+        return client_.read(brief, id, log, request.offset, request.limit);
+    });
     if (!read) {
-        noteHang(ctx, brief, id);
         return read.error();
     }
     LogChunk chunk;
     if (*read) {
-        chunk.bytes = std::move((**read).bytes);
+        chunk.bytes = (**read).bytes;
         chunk.size = (**read).size;
     }
     return chunk;
@@ -431,11 +405,12 @@ std::vector<Result<LogChunk>> ArcBackend::readLogs(const CallContext& ctx,
             {{request.ref.key, request.ref.account}, std::string("in/") + kFetchedName, 0, 0});
     }
     const auto fetched = folders_.read(markers);
-    for (std::size_t i = 0; i < requests.size(); ++i) {
+    Turn turn{.until = ctx.deadline};
+    ArcPatience::each(requests.size(), read_, turn, [&](std::size_t i) {
         if (fetched[i] && !fetched[i]->exists) {
-            results[i] = readLive(ctx, requests[i]);
+            results[i] = readLive(ctx, turn, requests[i]);
         }
-    }
+    });
     return results;
 }
 

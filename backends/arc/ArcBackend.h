@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -14,6 +15,7 @@
 #include "backends/api/SchedulerCommands.h"
 #include "backends/arc/ArcClient.h"
 #include "backends/arc/ArcDescription.h"
+#include "backends/arc/ArcPatience.h"
 #include "backends/arc/ArcStates.h"
 #include "bridge/folder/JobFolders.h"
 
@@ -54,6 +56,7 @@ public:
                                       std::span<const JobRef> refs) override;
 
 private:
+    using Turn = ArcPatience::Turn;
     struct Job {
         std::string id;
         std::string state;
@@ -64,6 +67,18 @@ private:
         std::map<std::string, std::vector<std::string>> ids;  ///< By key, where that was asked.
         std::optional<Job> of(const JobRef& ref) const;
         std::vector<Job> all(const JobRef& ref) const;
+    };
+    /// A file that is to come.
+    struct Wanted {
+        std::string from;   ///< Where it is there, with a slash.
+        std::string name;   ///< In `out/`.
+        std::int64_t most;  ///< Bytes.
+        bool cut = false;   ///< What is more is left there; otherwise all of it.
+    };
+    struct Fetched {
+        bool isGiven = true;     ///< ARC gives it.
+        bool isTooLong = false;  ///< Nothing of it is here.
+        std::int64_t size = 0;
     };
     /// One of perhaps several jobs with a key.
     struct Copy {
@@ -78,7 +93,7 @@ private:
     Result<void> learnNames(const CallContext& ctx, const Known& known);
     /// The names of these; those come back of which ARC does not tell it.
     Result<std::vector<std::string>> learn(const CallContext& ctx,
-                                           const std::vector<std::string>& unknown);
+                                           std::span<const std::string> unknown);
     /// Well when these are gone, or have been without a name for so long that none is ours.
     Result<void> bear(const CallContext& ctx, const std::vector<std::string>& nameless);
     /// What A-REX keeps of a job; nothing where it does not say all of it.
@@ -104,23 +119,19 @@ private:
                             const std::string& name, std::int64_t offset, SteadyTime until);
     /// A-REX' list of the files that are there, one a line.
     Result<std::string> uploadedOf(const CallContext& ctx, const std::string& id);
-    /// How much of a file in its `in/` ARC has.
-    Result<std::int64_t> sizeThere(const CallContext& ctx, const std::string& id,
-                                   const std::string& name);
-    /// The same for those of these that wait for files, each in its turn.
+    /// How much of a file in its `in/` ARC has, or has got once more.
+    Result<std::int64_t> offsetThere(const CallContext& ctx, const std::string& id,
+                                     const std::string& name);
+    /// From the offset that comes back, whatever ARC has of it.
+    std::int64_t sendAgain(const std::string& id, const std::string& name);
+    /// Of a file that is sent once more ARC has got so much.
+    void noteSent(const std::string& id, const std::string& name, std::int64_t offset,
+                  std::int64_t size);
+    /// `upload` for those of these that wait for files, each in its turn.
     void uploadMore(const CallContext& ctx, std::span<const JobRef> refs, const Known& known,
                     std::vector<Observation>& seen);
     /// Its deadline is not over, and nobody asked for its end.
     bool isWanted(const JobRef& ref);
-
-    /// No longer than that, less while others hang.
-    CallContext briefly(const CallContext& ctx, Millis most);
-    /// It did not answer in that time: it is not asked for a while, each time longer.
-    void noteHang(const CallContext& ctx, const CallContext& brief, const std::string& id);
-    bool isHung(const std::string& id);
-    /// The names of its files in a folder, without pipes and the like.
-    Result<std::set<std::string>> filesIn(const CallContext& ctx, const std::string& id,
-                                          const std::string& folder);
 
     /// The information about those that may be on a node, and are not known to have started, and
     /// about those that should be there.
@@ -130,34 +141,50 @@ private:
     /// Well: the job, which a list does not have, is not there.
     static Result<void> absence(const JobRef& ref, const Known& known,
                                 const std::map<std::string, ArcEntry>& told);
-    Result<Observation> observationOf(const CallContext& ctx, const JobRef& ref, const Known& known,
+    Result<Observation> observationOf(const CallContext& ctx, Turn& turn, const JobRef& ref,
+                                      const Known& known,
                                       const std::map<std::string, ArcEntry>& told);
-    Result<Observation> inside(const CallContext& ctx, const Job& job, const std::string& told);
-    Result<Observation> ended(const CallContext& ctx, const JobRef& ref, const Job& job);
-    Result<bool> isStarted(const CallContext& ctx, const std::string& id);
-    Result<LogChunk> readLive(const CallContext& ctx, const LogRequest& request);
+    Result<Observation> inside(const CallContext& ctx, Turn& turn, const Job& job,
+                               const std::string& told);
+    Result<Observation> ended(const CallContext& ctx, Turn& turn, const JobRef& ref,
+                              const Job& job);
+    Result<bool> isStarted(const CallContext& ctx, Turn& turn, const std::string& id);
+    Result<LogChunk> readLive(const CallContext& ctx, Turn& turn, const LogRequest& request);
 
-    Result<CancelOutcome> cancelOne(const CallContext& ctx, const Job& job, bool soft);
+    Result<CancelOutcome> cancelOne(const CallContext& ctx, Turn& turn, const Job& job, bool soft);
     Result<CollectOutcome> collectOne(const CallContext& ctx, const JobRef& ref);
     /// What has not come yet of all files of a job.
     Result<void> fetchAll(const CallContext& ctx, const JobRef& ref, const std::string& id);
-    /// The same of its status file and of what ARC says itself.
-    Result<void> fetchSmall(const CallContext& ctx, const JobRef& ref, const std::string& id,
-                            const std::set<std::string>& there);
-    /// What has not come yet of a file, whose size comes back; `most`: no more bytes than these.
-    Result<std::int64_t> fetch(const CallContext& ctx, const JobRef& ref, const std::string& id,
-                               const std::string& from, const std::string& name, std::int64_t most);
+    /// The files in its `out/`; nothing: that cannot be told, though ARC gives its folder.
+    Result<std::optional<std::set<std::string>>> outputsOf(const CallContext& ctx,
+                                                           const std::string& id);
+    /// What ARC's batch system says itself, which is not worth waiting for.
+    void fetchBatchLog(const CallContext& ctx, const JobRef& ref, const std::string& id);
+    Result<std::optional<ArcBytes>> pieceOf(const CallContext& ctx, const std::string& id,
+                                            const std::string& file, std::int64_t offset,
+                                            std::int64_t limit);
+    /// So many bytes went or came in one piece, or none in the time for one: how large the next may
+    /// be.
+    void notePiece(SteadyTime begin, std::optional<std::size_t> bytes);
+    /// What has not come yet of a file.
+    Result<Fetched> fetch(const CallContext& ctx, const JobRef& ref, const std::string& id,
+                          const Wanted& file);
+    /// The same of all that is to come; false: some may be there that ARC does not give.
+    Result<bool> fetchEach(const CallContext& ctx, const JobRef& ref, const std::string& id,
+                           const std::optional<std::set<std::string>>& there, std::string& dropped);
+    bool mayHaveStarted(const std::string& id);
+    /// For a while now something may be there that ARC does not give: no longer waited for.
+    bool isLongInDoubt(const std::string& id);
     /// Of those that wait; well when they are over, or were never there.
     Result<Known> takeBack(const CallContext& ctx, std::span<const JobRef> refs);
     Result<void> releaseOne(const CallContext& ctx, const JobRef& ref, const Known& known,
                             const std::map<std::string, ArcEntry>& told);
 
-    /// For what a job itself may have made to hang.
-    static constexpr std::chrono::seconds kPatience{5};
-    struct Hung {
-        SteadyTime until;
-        int times = 0;
-    };
+    /// In `in/`: what of `out/` is to come back.
+    static constexpr const char* kOutputsName = "arc-outputs";
+    /// Of a file at a time, and how long that may take.
+    static constexpr std::size_t kPiece = std::size_t{8} << 20U;
+    static constexpr std::chrono::seconds kPieceTime{30};
     struct Nameless {
         SteadyTime since;
         bool told = false;
@@ -170,14 +197,21 @@ private:
     SchedulerCommands commands_;  ///< For what syncs a folder.
     std::unique_ptr<http::Transport> transport_;
     ArcClient client_;
+    ArcPatience patience_{client_, clock_};
+    std::atomic<std::size_t> piece_{kPiece};  ///< Bytes, both ways.
     std::mutex mutex_;
     std::map<std::string, std::string> names_;  ///< By id.
     std::map<std::string, Nameless> nameless_;  ///< By id.
     std::set<std::string> started_;             ///< Ids.
     std::set<std::string> whole_;               ///< Ids: all files are there.
     std::map<std::string, Observation> ended_;  ///< By id.
-    std::map<std::string, Hung> hung_;          ///< By id: its files.
-    std::size_t turn_ = 0;                      ///< Whose files go first.
+    std::map<std::string, SteadyTime> doubts_;  ///< By id: since when.
+    /// By id and name: how far a file has been sent once more of which ARC had all bytes.
+    std::map<std::pair<std::string, std::string>, std::int64_t> again_;
+    std::size_t turn_ = 0;      ///< Whose files go first.
+    std::size_t observed_ = 0;  ///< Who is looked at first, and so on.
+    std::size_t read_ = 0;
+    std::size_t canceled_ = 0;
 };
 
 }  // namespace gridbridge

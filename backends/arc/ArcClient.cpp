@@ -93,9 +93,13 @@ Result<std::optional<Secret>> ArcClient::token() const {
     if ((info.st_mode & S_IROTH) != 0) {
         return misconfigured(std::string(name) + " can be read by every account: run chmod 600");
     }
-    std::string text(std::size_t{16} << 10U, '\0');
+    constexpr std::size_t kLongest = std::size_t{16} << 10U;
+    std::string text(kLongest + 1, '\0');
     const auto got = ::read(file.get(), text.data(), text.size());
     text.resize(static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+    if (text.size() > kLongest) {
+        return misconfigured(std::string(name) + " has more than 16 KiB: that is no bearer token");
+    }
     text.erase(text.find_last_not_of(" \t\r\n") + 1);
     const bool isPlain =
         std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < '\x7f'; });
@@ -159,7 +163,7 @@ Result<std::map<std::string, std::string>> ArcClient::list(const CallContext& ct
     if (!entries || !isJson(*answer)) {
         return senseless("a list of jobs", answer->body, ErrorKind::Transient);
     }
-    if (answer->body.empty()) {  // As release 6 says that there are none, and who else not.
+    if (entries->empty()) {  // Release 6 says so without a byte, and who else not.
         if (const auto proven = prove(ctx); !proven) {
             return proven.error();
         }
@@ -261,23 +265,34 @@ Result<std::optional<std::string>> ArcClient::diagnose(const CallContext& ctx,
                                  : errorOf(*answer);
 }
 
-Result<std::set<std::string>> ArcClient::files(const CallContext& ctx, const std::string& id,
-                                               const std::string& folder) {
-    const auto answer = call(ctx, {.method = "GET", .path = fileOf(id, folder)}, true);
+Result<std::optional<ArcFolder>> ArcClient::folder(const CallContext& ctx, const std::string& id,
+                                                   const std::string& name) {
+    const auto answer = call(ctx, {.method = "GET", .path = fileOf(id, name)}, true);
     if (!answer) {
         return answer.error();
     }
     if (answer->status == 404) {
-        return std::set<std::string>();
+        return std::optional<ArcFolder>();
     }
     if (answer->status != 200) {
         return errorOf(*answer);
     }
-    auto names = parseArcFiles(answer->body);
-    if (!names || !isJson(*answer)) {
+    if (!isJson(*answer)) {
         return senseless("a list of files", answer->body, ErrorKind::Transient);
     }
-    return std::move(*names);
+    constexpr std::size_t kLongest = std::size_t{1} << 20U;
+    if (answer->body.size() > kLongest) {  // A job may make a million files.
+        return permanentError("ARC's list of the job's files has no end");
+    }
+    auto listed = parseArcFolder(answer->body);
+    return listed ? Result<std::optional<ArcFolder>>(std::move(listed))
+                  : senseless("a list of files", answer->body, ErrorKind::Permanent);
+}
+
+Result<std::optional<ArcBytes>> ArcClient::sizeOf(const CallContext& ctx, const std::string& id,
+                                                  const std::string& file) {
+    const auto first = read(ctx, id, file, 0, 1);
+    return first && *first ? Result<std::optional<ArcBytes>>(ArcBytes{{}, (**first).size}) : first;
 }
 
 Result<std::optional<ArcBytes>> ArcClient::read(const CallContext& ctx, const std::string& id,
@@ -294,11 +309,16 @@ Result<std::optional<ArcBytes>> ArcClient::read(const CallContext& ctx, const st
     }
     const auto& body = answer->body;
     const auto range = arcRange(answer->header("Content-Range"));
+    if (answer->status / 100 == 2 && isJson(*answer)) {
+        return std::optional<ArcBytes>();  // The list of a folder.
+    }
     switch (answer->status) {
         case 404:
             return std::optional<ArcBytes>();
-        case 416:  // It has no more than that.
-            return std::optional(ArcBytes{{}, range.total});
+        case 416:  // It has no more than that; where it has less ARC does not tell how much.
+            return range.total || offset == 0
+                       ? Result<std::optional<ArcBytes>>(ArcBytes{{}, range.total})
+                       : sizeOf(ctx, id, file);
         case 206:
             if (body.size() > limit || range.from != offset) {
                 return transientError("ARC's answer has other bytes of a file than asked for");

@@ -46,11 +46,12 @@ public:
     /// What A-REX keeps of a job under that name; nothing where there is none.
     Result<std::optional<std::string>> diagnose(const CallContext& ctx, const std::string& id,
                                                 const std::string& name);
-    /// The names of files in a folder of its session folder; none where there is no such folder.
-    Result<std::set<std::string>> files(const CallContext& ctx, const std::string& id,
-                                        const std::string& folder);
-    /// Bytes of a file from `offset` on, at most `limit`, which is not 0; none at its end. Nothing
-    /// where there is no such file.
+    /// What is in a folder of its session folder. Nothing: A-REX answers 404, as for what is not
+    /// there, and for what cannot be opened just now. Permanent: it makes no sense, or no end.
+    Result<std::optional<ArcFolder>> folder(const CallContext& ctx, const std::string& id,
+                                            const std::string& name);
+    /// Bytes of a file from `offset` on, at most `limit`, which is not 0; none at its end, and
+    /// beyond it. Nothing: it is a folder, or A-REX answers 404, as above.
     Result<std::optional<ArcBytes>> read(const CallContext& ctx, const std::string& id,
                                          const std::string& file, std::int64_t offset,
                                          std::size_t limit);
@@ -60,6 +61,9 @@ public:
                      std::int64_t offset, std::string bytes, std::int64_t size);
 
 private:
+    /// As `read`, without bytes.
+    Result<std::optional<ArcBytes>> sizeOf(const CallContext& ctx, const std::string& id,
+                                           const std::string& file);
     /// `repeatable`: also where the server may have heard it.
     Result<http::Response> call(const CallContext& ctx, http::Request request, bool repeatable);
     /// No job has that id: whoever says so can tell of jobs.

@@ -15,11 +15,14 @@ std::vector<JobRef> refsOf(std::span<const CancelRequest> requests) {
 
 }  // namespace
 
-Result<CancelOutcome> ArcBackend::cancelOne(const CallContext& ctx, const Job& job, bool soft) {
+Result<CancelOutcome> ArcBackend::cancelOne(const CallContext& ctx, Turn& turn, const Job& job,
+                                            bool soft) {
     // ARC's `fork` ends no process of a job, and a soft cancel ARC does not have at all: its own
     // program and script look for these files.
-    const auto brief = briefly(ctx, kPatience);
-    const auto asked = client_.put(brief, job.id, soft ? "in/cancel" : "in/kill", 0, "", 0);
+    const std::string file = soft ? "in/cancel" : "in/kill";
+    const auto asked = patience_.ask(ctx, turn, job.id, file, [&](const CallContext& brief) {
+        return client_.put(brief, job.id, file, 0, "", 0);
+    });
     return asked ? Result<CancelOutcome>(CancelOutcome::Requested) : asked.error();
 }
 
@@ -42,18 +45,18 @@ std::vector<Result<CancelOutcome>> ArcBackend::cancel(const CallContext& ctx,
     }
     // All of them before the first that may be slow.
     const auto killed = client_.demand(ctx, "kill", hard);
-    std::vector<Result<CancelOutcome>> results;
-    for (const auto& request : requests) {
-        const auto job = known->of(request.ref);
-        if (!job || isArcFinal(job->state)) {
-            results.emplace_back(CancelOutcome::AlreadyGone);
-            continue;
+    Turn turn{.until = ctx.deadline};
+    std::vector<Result<CancelOutcome>> results(requests.size(), CancelOutcome::AlreadyGone);
+    ArcPatience::each(requests.size(), canceled_, turn, [&](std::size_t i) {
+        const auto job = known->of(requests[i].ref);
+        if (job && !isArcFinal(job->state)) {
+            const bool soft = isSoft(requests[i], *job);
+            results[i] = cancelOne(ctx, turn, *job, soft);
+            if (results[i] && !soft && !killed) {
+                results[i] = killed.error();
+            }
         }
-        const bool soft = isSoft(request, *job);
-        auto asked = cancelOne(ctx, *job, soft);
-        results.push_back(asked && !soft && !killed ? Result<CancelOutcome>(killed.error())
-                                                    : std::move(asked));
-    }
+    });
     return results;
 }
 
@@ -105,11 +108,13 @@ Result<void> ArcBackend::releaseOne(const CallContext& ctx, const JobRef& ref, c
     }
     ids.push_back(ref.id.value);
     for (const auto& id : ids) {
+        patience_.forget(id);
         const std::lock_guard lock(mutex_);
         ended_.erase(id);
         started_.erase(id);
-        hung_.erase(id);
         whole_.erase(id);
+        doubts_.erase(id);
+        std::erase_if(again_, [&](const auto& each) { return each.first.first == id; });
     }
     return folders_.free({ref.key, ref.account});
 }

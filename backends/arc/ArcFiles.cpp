@@ -1,4 +1,4 @@
-// What goes to ARC with a job, and what comes back.
+// What goes to ARC with a job.
 #include <algorithm>
 
 #include "backends/api/CarriedFiles.h"
@@ -8,18 +8,9 @@
 namespace gridbridge {
 namespace {
 
-/// Notes in `in/`: what of it goes with the job, what of `out/` is to come back, and until when it
-/// is wanted, in seconds.
+/// Notes in `in/`: what of it goes with the job, and until when it is wanted, in seconds.
 constexpr const char* kInputsName = "arc-inputs";
-constexpr const char* kOutputsName = "arc-outputs";
 constexpr const char* kDeadlineName = "arc-deadline";
-
-/// Of all that comes back of a job.
-constexpr std::int64_t kMostBytes = std::int64_t{32} << 30;
-
-/// Of a file at a time, and how long that may take.
-constexpr std::size_t kPiece = std::size_t{8} << 20U;
-constexpr std::chrono::seconds kPieceTime{30};
 
 /// Whether that list of A-REX names it.
 bool isListed(const std::string& uploaded, const std::string& name) {
@@ -138,8 +129,14 @@ Result<std::string> ArcBackend::prepare(const BatchJob& job) {
     return description;
 }
 
-Result<std::int64_t> ArcBackend::sizeThere(const CallContext& ctx, const std::string& id,
-                                           const std::string& name) {
+Result<std::int64_t> ArcBackend::offsetThere(const CallContext& ctx, const std::string& id,
+                                             const std::string& name) {
+    {
+        const std::lock_guard lock(mutex_);
+        if (const auto again = again_.find({id, name}); again != again_.end()) {
+            return again->second;
+        }
+    }
     const auto there = client_.read(ctx, id, "in/" + name, 0, 1);
     if (!there) {
         return there.error();
@@ -147,36 +144,70 @@ Result<std::int64_t> ArcBackend::sizeThere(const CallContext& ctx, const std::st
     return *there ? (**there).size.value_or(0) : 0;
 }
 
+std::int64_t ArcBackend::sendAgain(const std::string& id, const std::string& name) {
+    const std::lock_guard lock(mutex_);
+    return again_[{id, name}] = 0;
+}
+
+void ArcBackend::noteSent(const std::string& id, const std::string& name, std::int64_t offset,
+                          std::int64_t size) {
+    const std::lock_guard lock(mutex_);
+    const auto again = again_.find({id, name});
+    if (again != again_.end() && offset >= size) {
+        again_.erase(again);
+    } else if (again != again_.end()) {
+        again->second = offset;
+    }
+}
+
 Result<bool> ArcBackend::uploadFile(const CallContext& ctx, const JobRef& ref,
                                     const std::string& id, const std::string& name,
                                     std::int64_t offset, SteadyTime until) {
     while (true) {
         const std::vector<folder::ReadRequest> read{
-            {{ref.key, ref.account}, "in/" + name, offset, kPiece}};
+            {{ref.key, ref.account}, "in/" + name, offset, piece_}};
         auto piece = std::move(folders_.read(read).front());
         if (!piece) {
             return piece.error();
         }
         const auto size = piece->size;
         if (offset > 0 && offset >= size) {
-            offset = 0;  // It is whole, and ARC has not noticed.
+            // It is whole, and ARC does not know: what came it forgets with its web service.
+            offset = sendAgain(id, name);
             continue;
         }
         if (!piece->exists || (piece->bytes.empty() && offset < size)) {
             return transientError("the file " + name + " of the job is not there");
         }
-        const auto count = static_cast<std::int64_t>(piece->bytes.size());
+        const auto count = piece->bytes.size();
+        const auto begin = clock_.steadyNow();
         auto brief = ctx;
-        brief.deadline = std::min(ctx.deadline, clock_.steadyNow() + kPieceTime);
+        brief.deadline = std::min(ctx.deadline, begin + kPieceTime);
         auto sent =
             client_.put(brief, id, "in/" + name, offset, std::move(piece).value().bytes, size);
-        offset += count;
-        if (!sent || !*sent || offset >= size) {
+        notePiece(begin, sent ? std::optional(count) : std::nullopt);
+        if (!sent || !*sent) {
+            return sent;
+        }
+        offset += static_cast<std::int64_t>(count);
+        noteSent(id, name, offset, size);
+        if (offset >= size) {
             return sent;
         }
         if (clock_.steadyNow() >= until) {
             return false;
         }
+    }
+}
+
+void ArcBackend::notePiece(SteadyTime begin, std::optional<std::size_t> bytes) {
+    constexpr std::size_t kLeast = std::size_t{64} << 10U;
+    const auto took = clock_.steadyNow() - begin;
+    const std::size_t size = piece_;
+    if (!bytes && took >= kPieceTime / 2) {
+        piece_ = std::max(size / 2, kLeast);
+    } else if (bytes && *bytes >= size && took < kPieceTime / 4) {
+        piece_ = std::min(size * 2, kPiece);
     }
 }
 
@@ -198,7 +229,7 @@ Result<bool> ArcBackend::upload(const CallContext& ctx, const JobRef& ref, const
             if (isListed(*uploaded, "in/" + name)) {
                 continue;
             }
-            const auto there = isNew ? Result<std::int64_t>(0) : sizeThere(ctx, id, name);
+            const auto there = isNew ? Result<std::int64_t>(0) : offsetThere(ctx, id, name);
             if (!there) {
                 return there.error();
             }
@@ -326,123 +357,6 @@ std::vector<Result<Submission>> ArcBackend::submit(const CallContext& ctx,
     }
     submitNew(ctx, jobs, unknown, results);
     return results;
-}
-
-Result<std::int64_t> ArcBackend::fetch(const CallContext& ctx, const JobRef& ref,
-                                       const std::string& id, const std::string& from,
-                                       const std::string& name, std::int64_t most) {
-    const folder::FolderRef folder{ref.key, ref.account};
-    const std::vector<folder::ReadRequest> kept{{folder, name, 0, 0}};
-    const auto here = std::move(folders_.read(kept).front());
-    if (!here) {
-        return here.error();
-    }
-    auto offset = here->size;
-    while (offset < most || (offset == 0 && !here->exists)) {
-        const auto brief = briefly(ctx, kPieceTime);
-        const auto limit = std::clamp<std::int64_t>(most - offset, 1, kPiece);
-        const auto piece =
-            client_.read(brief, id, from + name, offset, static_cast<std::size_t>(limit));
-        if (!piece) {
-            noteHang(ctx, brief, id);
-            return piece.error();
-        }
-        const auto bytes = *piece ? std::string_view((**piece).bytes) : std::string_view();
-        if (bytes.empty() && (offset > 0 || !*piece)) {
-            return offset;
-        }
-        if (const auto written = folders_.append(folder, "out/" + name, offset, bytes); !written) {
-            return written.error();
-        }
-        offset += static_cast<std::int64_t>(bytes.size());
-        if (bytes.empty() || (**piece).size == offset) {
-            return offset;
-        }
-    }
-    return offset;
-}
-
-Result<void> ArcBackend::fetchSmall(const CallContext& ctx, const JobRef& ref,
-                                    const std::string& id, const std::set<std::string>& there) {
-    // More of these says nothing that matters: of the status file one byte too many is invalid.
-    constexpr std::int64_t kMostStatus = 4097;
-    constexpr std::int64_t kMostBatchLog = std::int64_t{256} << 10;
-    if (there.contains("status")) {
-        const auto size = fetch(ctx, ref, id, "out/", "status", kMostStatus);
-        if (!size) {
-            return size.error();
-        }
-    }
-    const auto above = filesIn(ctx, id, "");
-    if (!above) {
-        return above.error();
-    }
-    if (above->contains("batch.log")) {
-        const auto size = fetch(ctx, ref, id, "", "batch.log", kMostBatchLog);
-        return size ? Result<void>() : size.error();
-    }
-    return {};
-}
-
-Result<void> ArcBackend::fetchAll(const CallContext& ctx, const JobRef& ref,
-                                  const std::string& id) {
-    const auto names = namesIn(folders_, {ref.key, ref.account}, kOutputsName);
-    if (!names) {
-        return names.error();
-    }
-    const auto there = filesIn(ctx, id, "out");
-    if (!there) {
-        return there.error();
-    }
-    if (auto small = fetchSmall(ctx, ref, id, *there); !small) {
-        return small;
-    }
-    auto left = kMostBytes;
-    for (const auto& name : *names) {
-        if (name == "status" || !there->contains(name)) {
-            continue;  // It is here, or it is none that can be read.
-        }
-        const auto size = fetch(ctx, ref, id, "out/", name, left + 1);
-        if (!size) {
-            return size.error();
-        }
-        left -= *size;
-        if (left < 0) {
-            static_cast<void>(folders_.append({ref.key, ref.account}, "out/" + name, 0, {}));
-            return permanentError("what it leaves has more than 32 GiB: " + name +
-                                  " and what comes after it is lost");
-        }
-    }
-    return {};
-}
-
-Result<CollectOutcome> ArcBackend::collectOne(const CallContext& ctx, const JobRef& ref) {
-    const auto known = look(ctx, std::span(&ref, 1), false);
-    if (!known) {
-        return withoutEffect(known.error());
-    }
-    const auto job = known->of(ref);
-    if (!job) {
-        return transientError("ARC does not know the job");
-    }
-    if (!isArcFinal(job->state)) {
-        return CollectOutcome::NotYet;
-    }
-    const auto fetched = fetchAll(ctx, ref, job->id);
-    if (!fetched) {
-        const auto& error = fetched.error();
-        if (error.kind != ErrorKind::Permanent) {
-            return withoutEffect(error);
-        }
-        tell_("of the job " + ref.key.value + ": " + error.message);
-        return CollectOutcome::Never;
-    }
-    return syncCarried(commands_, folders_, ref, ctx);
-}
-
-std::vector<Result<CollectOutcome>> ArcBackend::collect(const CallContext& ctx,
-                                                        std::span<const JobRef> refs) {
-    return collectCarried(folders_, refs, [&](const JobRef& ref) { return collectOne(ctx, ref); });
 }
 
 }  // namespace gridbridge

@@ -91,6 +91,14 @@ std::vector<ArcEntry> entriesOf(const Var& document) {
     return entries;
 }
 
+std::set<std::string> namesIn(const Object& folder, const std::string& kind) {
+    std::set<std::string> names;
+    for (const auto& each : elementsOf(folder.get(kind))) {
+        names.insert(each.extract<std::string>());
+    }
+    return names;
+}
+
 /// What `read` makes of it; nothing where that makes no sense.
 template <class Read>
 auto parsed(const std::string& body, const Read& read)
@@ -115,17 +123,13 @@ std::optional<std::vector<ArcEntry>> parseArcJobs(const std::string& body) {
     return parsed(body, entriesOf);
 }
 
-std::optional<std::set<std::string>> parseArcFiles(const std::string& body) {
-    std::set<std::string> names;
+std::optional<ArcFolder> parseArcFolder(const std::string& body) {
     if (body.empty()) {
-        return names;
+        return ArcFolder();
     }
-    return parsed(body, [&](const Var& document) {
-        const auto folder = document.extract<Object::Ptr>();
-        for (const auto& each : elementsOf(folder->get("file"))) {
-            names.insert(each.extract<std::string>());
-        }
-        return names;
+    return parsed(body, [](const Var& document) {
+        const auto object = document.extract<Object::Ptr>();
+        return ArcFolder{namesIn(*object, "file"), namesIn(*object, "dir")};
     });
 }
 

@@ -28,9 +28,14 @@ struct ArcEntry {
 /// list as nothing. Nothing: it makes no sense, or a job is in it twice, or its id is no id.
 std::optional<std::vector<ArcEntry>> parseArcJobs(const std::string& body);
 
-/// The names of files in a folder, of which links to files are some, and pipes none. Nothing: it
-/// makes no sense.
-std::optional<std::set<std::string>> parseArcFiles(const std::string& body);
+/// The names in a folder: of files, of which links to files are some and pipes none, and of
+/// folders.
+struct ArcFolder {
+    std::set<std::string> files = {};
+    std::set<std::string> folders = {};
+};
+/// Nothing: it makes no sense.
+std::optional<ArcFolder> parseArcFolder(const std::string& body);
 
 /// What makes no sense there, for a sentence that begins with "the answer".
 std::string arcTrouble(const std::string& body);

@@ -87,9 +87,11 @@ Result<bool> DiracCliBackend::take(const CallContext& ctx, const EndedJob& job,
         const auto errors = parseDiracErrors(said.out);
         const auto found = errors.find(job.id);
         const auto why = found == errors.end() ? diracComplaint(said.out, said.err) : found->second;
-        if (isDiracOutputRefused(why) ||
-            (isDiracOutputBroken(why) && hasWaited(job.ref.key.value))) {
+        if (isDiracOutputRefused(why)) {
             return permanentError(why);
+        }
+        if (isDiracOutputBroken(why) && hasWaited(job.ref.key.value)) {
+            return false;  // As if it had not come: no job can do that.
         }
         return transientError("dirac-wms-job-get-output: " + why);
     }

@@ -282,7 +282,20 @@ void DiracBackend::markKill(const std::string& key, const char* why) {
     }
 }
 
-void DiracBackend::killReruns(const CallContext& ctx, const Known& known, const Pasts& pasts) {
+std::set<std::string> DiracBackend::startedOf(std::span<const JobRef> refs) {
+    std::set<std::string> started;
+    const std::lock_guard lock(mutex_);
+    for (const auto& ref : refs) {
+        const auto found = remembered_.find(ref.key.value);
+        if (found != remembered_.end() && found->second.past.started) {
+            started.insert(ref.key.value);
+        }
+    }
+    return started;
+}
+
+void DiracBackend::killReruns(const CallContext& ctx, const Known& known, const Pasts& pasts,
+                              const std::set<std::string>& started) {
     if (config_.rerunsAllowed) {
         return;
     }
@@ -292,8 +305,9 @@ void DiracBackend::killReruns(const CallContext& ctx, const Known& known, const 
         if (past == pasts.end() || isDiracxFinal(jobs.front().status)) {
             continue;
         }
-        // One that waits is not in the run in which it started, whatever its history lacks.
-        const bool waitsAgain = past->second.started && isDiracxWaiting(jobs.front().status);
+        // One that waits is not in the run in which it started, whatever its history lacks; but
+        // it may have started between its row and its history.
+        const bool waitsAgain = started.contains(key) && isDiracxWaiting(jobs.front().status);
         if (past->second.startedBefore || waitsAgain) {
             const auto at = stampAfter(past->second, known.serverNow);
             kills.push_back({jobs.front().id, at, kDiracxNotAgain});
@@ -346,6 +360,7 @@ void DiracBackend::addExitCodes(std::vector<Observation>& seen, std::span<const 
 
 Result<std::vector<Observation>> DiracBackend::observe(const CallContext& ctx,
                                                        std::span<const JobRef> refs) {
+    const auto started = startedOf(refs);
     const auto known = look(ctx, refs, Histories::OfCopies);
     if (!known) {
         return withoutEffect(known.error());
@@ -357,7 +372,8 @@ Result<std::vector<Observation>> DiracBackend::observe(const CallContext& ctx,
     auto past = std::move(histories).value();
     addKills(*known, past);
     killSecondCopies(ctx, *known);
-    killReruns(ctx, *known, past);
+    killReruns(ctx, *known, past, started);
+    const auto asks = unusualInJdl(config_, {});  // What is in the configuration.
     std::vector<Observation> seen(refs.size());
     for (std::size_t i = 0; i < refs.size(); ++i) {
         const auto* const job = known->of(refs[i].key);
@@ -370,9 +386,9 @@ Result<std::vector<Observation>> DiracBackend::observe(const CallContext& ctx,
         tellUnknown(*job);
         const auto found = past.find(refs[i].key.value);
         if (found != past.end()) {
-            seen[i] = observationOf(*job, found->second);
+            seen[i] = observationOf(*job, found->second, asks);
         } else if (!needsDiracxHistory(*job)) {
-            seen[i] = observationOf(*job, {});
+            seen[i] = observationOf(*job, {}, asks);
         }
     }
     addExitCodes(seen, refs);

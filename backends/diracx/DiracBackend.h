@@ -170,7 +170,11 @@ private:
     Killed killAll(const CallContext& ctx, std::span<const JobRef> refs, bool onlyWaiting);
     /// Of one key there is to be one job.
     void killSecondCopies(const CallContext& ctx, const Known& known);
-    void killReruns(const CallContext& ctx, const Known& known, const Pasts& pasts);
+    /// Keys of those that are known to have started.
+    std::set<std::string> startedOf(std::span<const JobRef> refs);
+    /// `started`: it was told before the rows of `known`.
+    void killReruns(const CallContext& ctx, const Known& known, const Pasts& pasts,
+                    const std::set<std::string>& started);
 
     Result<std::vector<SandboxFile>> filesFor(const BatchJob& job);
     /// What the core put into the job's folder before.
@@ -191,6 +195,9 @@ private:
     std::set<std::string> askToEnd(const CallContext& ctx, std::span<const CancelRequest> requests);
     bool hears(const JobRef& ref);
     void forgetLive(const SubmissionKey& key);
+    /// All that will come is here; that word is for the job's log where no status file tells more.
+    Result<CollectOutcome> leaveWord(const CallContext& ctx, const JobRef& ref, int run,
+                                     const std::string& word);
     void addExitCodes(std::vector<Observation>& seen, std::span<const JobRef> refs);
     void tellUnknown(const DiracxJob& job);
 

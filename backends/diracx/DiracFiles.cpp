@@ -262,7 +262,8 @@ Result<CollectOutcome> DiracBackend::afterFetch(const CallContext& ctx, const Jo
                                                 const Observation& seen) {
     if (!fetched && fetched.error().kind == ErrorKind::Permanent) {
         tell_("of the job " + ref.key.value + ": " + fetched.error().message);
-        return CollectOutcome::Never;
+        // The job's own doing: that is no failure of the system.
+        return leaveWord(ctx, ref, seen.run, fetched.error().message);
     }
     if (!fetched) {
         return withoutEffect(fetched.error());
@@ -270,15 +271,16 @@ Result<CollectOutcome> DiracBackend::afterFetch(const CallContext& ctx, const Jo
     if (!*fetched && leavesDiracxFiles(seen)) {
         return hasWaited(ref.key.value) ? CollectOutcome::Never : CollectOutcome::NotYet;
     }
-    if (!*fetched && seen.cause == EndCause::RemovedByUs) {
-        // For the job's log, in which nothing else will tell.
-        const auto told = folders_.append(
-            {ref.key, ref.account}, std::string("out/") + kDiracxBatchLog, 0, seen.reason + "\n");
-        if (!told) {
-            return withoutEffect(told.error());
-        }
-    }
-    return sync(ctx, ref, seen.run);
+    return !*fetched && seen.cause == EndCause::RemovedByUs
+               ? leaveWord(ctx, ref, seen.run, seen.reason)
+               : sync(ctx, ref, seen.run);
+}
+
+Result<CollectOutcome> DiracBackend::leaveWord(const CallContext& ctx, const JobRef& ref, int run,
+                                               const std::string& word) {
+    const auto told = folders_.append({ref.key, ref.account}, std::string("out/") + kDiracxBatchLog,
+                                      0, word + "\n");
+    return told ? sync(ctx, ref, run) : Result<CollectOutcome>(withoutEffect(told.error()));
 }
 
 std::vector<Result<CollectOutcome>> DiracBackend::collect(const CallContext& ctx,

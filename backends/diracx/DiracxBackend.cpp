@@ -64,8 +64,8 @@ Result<void> DiracxBackend::probe(const CallContext& ctx) {
     return identity->maySubmit ? Result<void>()
                                : Error{ErrorKind::Transient,
                                        "the group " + identity->group + " of " + identity->user +
-                                           " may not submit jobs to DiracX: log in with another "
-                                           "one",
+                                           " may not submit jobs, for it has not the property "
+                                           "NormalUser: log in with another one",
                                        true};
 }
 

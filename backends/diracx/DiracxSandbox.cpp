@@ -154,6 +154,11 @@ Error hostile(const std::string& what) {
     return permanentError("the output sandbox is refused: " + what);
 }
 
+/// No job can do that: it is asked for again.
+Error damaged() {
+    return transientError("the output sandbox is refused: it is damaged");
+}
+
 /// Reads one archive.
 class Unpacking {
 public:
@@ -175,7 +180,7 @@ public:
                 return taken;
             }
         }
-        return state == ARCHIVE_EOF ? Result<void>() : hostile("it is damaged");
+        return state == ARCHIVE_EOF ? Result<void>() : damaged();
     }
 
 private:
@@ -206,7 +211,7 @@ private:
         while (left_ > 0) {
             const auto got = archive_read_data(reader_, block_.data(), block_.size());
             if (got <= 0 || got > left_) {
-                return hostile("it is damaged");
+                return damaged();
             }
             const std::string_view bytes(block_.data(), static_cast<std::size_t>(got));
             if (auto taken = sink_(name, offset, bytes); !taken) {
@@ -282,7 +287,7 @@ Result<void> unpackSandbox(std::FILE* packed, const std::set<std::string>& wante
         archive_read_support_filter_bzip2(reader.get()) != ARCHIVE_OK ||
         archive_read_support_format_tar(reader.get()) != ARCHIVE_OK ||
         archive_read_open_FILE(reader.get(), packed) != ARCHIVE_OK) {
-        return hostile("it is no archive of files");
+        return damaged();
     }
     return Unpacking(reader.get(), wanted, sink).all();
 }

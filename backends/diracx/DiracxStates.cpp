@@ -131,7 +131,7 @@ std::string atSite(const DiracxJob& job) {
     return isPlace(job.site) ? " at " + job.site : "";
 }
 
-std::string waitsFor(const DiracxJob& job) {
+std::string waitsFor(const DiracxJob& job, const std::string& asks) {
     if (job.status == "Received" || job.status == "Submitting") {
         return "DIRAC has accepted it, and its optimizers have not looked at it yet";
     }
@@ -141,7 +141,8 @@ std::string waitsFor(const DiracxJob& job) {
                    : "DIRAC's optimizer " + job.minor + " holds it";
     }
     if (job.status == "Waiting") {
-        return "no pilot that fits it has asked for a job yet";
+        return "no pilot that fits it has asked for a job yet" +
+               (asks.empty() ? "" : " (" + asks + ")");
     }
     if (job.status == "Matched") {
         return "a pilot" + atSite(job) + " has taken it (" + job.minor + ")";
@@ -208,7 +209,13 @@ DiracxPast pastOf(const DiracxJob& job) {
     DiracxPast past;
     bool killed = false;
     bool ran = false;
+    bool gone = false;
     for (const auto& event : job.history) {
+        if (gone && event.status == "Received") {  // The id was given to another job.
+            past = {};
+            killed = ran = false;
+        }
+        gone = event.status == "Deleted" || (gone && event.status != "Received");
         past.newest = std::max(past.newest, event.at);
         // Of another job that was purged and had the same id. A node's clock may be hours behind.
         if (event.at + std::chrono::hours(24) < job.submittedAt) {
@@ -230,7 +237,7 @@ DiracxPast pastOf(const DiracxJob& job) {
     return past;
 }
 
-Observation observationOf(const DiracxJob& job, const DiracxPast& past) {
+Observation observationOf(const DiracxJob& job, const DiracxPast& past, const std::string& asks) {
     Observation seen;
     seen.run = job.reschedules + 1;
     seen.started = past.started;
@@ -239,7 +246,7 @@ Observation observationOf(const DiracxJob& job, const DiracxPast& past) {
     if (phase == phases().end() || phase->second == Phase::Waiting) {
         seen.state = BatchState::Pending;
         seen.node.clear();
-        seen.reason = waitsFor(job) + applicationOf(job);
+        seen.reason = waitsFor(job, asks) + applicationOf(job);
         return seen;
     }
     seen.startedAt = job.startedAt;

@@ -35,8 +35,10 @@ struct DiracxPast {
 };
 DiracxPast pastOf(const DiracxJob& job);
 
-/// `past`: of jobs that need one. Exit codes DIRAC does not tell.
-Observation observationOf(const DiracxJob& job, const DiracxPast& past);
+/// `past`: of jobs that need one. `asks`: what a pilot must offer, for people; empty = nothing.
+/// Exit codes DIRAC does not tell.
+Observation observationOf(const DiracxJob& job, const DiracxPast& past,
+                          const std::string& asks = {});
 
 /// A state that is not known here, as a sentence; empty = all are. Such a job counts as waiting.
 std::string unknownDiracxState(const DiracxJob& job);

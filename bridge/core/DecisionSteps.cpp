@@ -286,7 +286,8 @@ std::optional<Decision> stopRunning(Step& step) {
 std::optional<Decision> endedWithoutStatus(Step& step) {
     auto& submission = step.decision.next.submission;
     const Millis delay = step.policy.capabilities.visibilityDelay;
-    if (!step.facts.log || !(step.facts.log->atEnd || isLimited(step))) {
+    const auto& log = step.facts.log;
+    if (!log || log->early || !(log->atEnd || isLimited(step))) {
         return std::nullopt;
     }
     if (submission.endedAt && step.job.submission.endedAt &&

@@ -108,6 +108,9 @@ Answer seenOf(const Look& job, std::optional<Observation> observation,
                     return;
                 }
                 hearLog(*chunk, job, facts, live);
+                if (facts.log) {
+                    facts.log->early = job.early;
+                }
                 if (chunk->status) {
                     facts.end = scriptEnd(*chunk->status, job.ref.key.value);
                 }

@@ -67,9 +67,10 @@ struct ScriptEnd {
 };
 
 struct LogFact {
-    std::string bytes;  ///< From the stored raw offset.
-    bool atEnd = true;  ///< Fewer bytes than asked for came back.
-    bool cut = false;   ///< It had become shorter than what was read of it: no byte is to follow.
+    std::string bytes;   ///< From the stored raw offset.
+    bool atEnd = true;   ///< Fewer bytes than asked for came back.
+    bool early = false;  ///< Read before the files came that `collect` brings: nothing is missing.
+    bool cut = false;    ///< It had become shorter than what was read of it: no byte is to follow.
 };
 
 /// We end the job ourselves.

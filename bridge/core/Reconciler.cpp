@@ -298,12 +298,13 @@ void Reconciler::remember(const Ready& ready) {
     schedule(next.row, live);
 }
 
-/// What is not here yet is not read: who began to look before it came would find nothing.
+/// What is not here yet is not read: who began to look before it came would find nothing, or, of a
+/// log that is live, no status file.
 Look Reconciler::lookFor(const JobRecord& job, Live& live) {
     auto look = lookOf(job);
     const auto& abilities = backendOf(live).policy.capabilities;
-    look.logOpen = look.logOpen && (!abilities.filesByCollect || abilities.liveLog ||
-                                    isFetched(job, live, abilities));
+    look.early = abilities.filesByCollect && !isFetched(job, live, abilities);
+    look.logOpen = look.logOpen && (!look.early || abilities.liveLog);
     return look;
 }
 

@@ -119,6 +119,7 @@ struct Look {
     std::int64_t rawOffset = 0;
     bool logOpen = false;  ///< Its end is looked for,
     bool limited = false;  ///< but no more of its log is shown.
+    bool early = false;    ///< Begun before the files came that `collect` brings.
 };
 
 /// What is remembered of an open job in memory; all of it can be learnt again after a restart.

@@ -138,6 +138,21 @@ Result<void> BackendContract::release(const JobRef& ref) {
     return backend().release(ctx(), std::vector{ref}).at(0);
 }
 
+::testing::AssertionResult BackendContract::released(const std::vector<JobRef>& refs) {
+    // A busy batch system may not have done it when the call ends: the core repeats it, too.
+    return eventually(
+        [&] {
+            bool all = true;
+            for (const auto& result : backend().release(ctx(), refs)) {
+                all = all && result.ok();
+                EXPECT_TRUE(result || result.error().kind == ErrorKind::Transient)
+                    << result.error().message;
+            }
+            return all;
+        },
+        "that all of them are released");
+}
+
 namespace {
 
 const JobRef kNeverSubmitted{{"gb-contract-999-1"}, {}, {"1"}, {}};
@@ -451,7 +466,7 @@ TEST_P(BackendContract, AWaitingJobThatIsReleasedNeverStarts) {
     const auto job = plan({});
     const auto ref = submit(job);
 
-    ASSERT_TRUE(release(ref).ok());
+    ASSERT_TRUE(released({ref}));
 
     const auto isGone = [&] {
         const auto state = observe(ref).state;
@@ -478,7 +493,7 @@ TEST_P(BackendContract, ACallTakesAsManyJobsAsItPromises) {
 
     const auto results = backend().submit(ctx(), jobs);
     const auto seen = backend().observe(ctx(), refs);
-    const auto released = backend().release(ctx(), refs);
+    const auto gone = released(refs);
 
     ASSERT_EQ(results.size(), jobs.size());
     EXPECT_TRUE(std::all_of(results.begin(), results.end(),
@@ -488,8 +503,7 @@ TEST_P(BackendContract, ACallTakesAsManyJobsAsItPromises) {
     EXPECT_TRUE(std::all_of(seen->begin(), seen->end(), [](const auto& observation) {
         return observation.state == BatchState::Pending;
     }));
-    EXPECT_TRUE(std::all_of(released.begin(), released.end(),
-                            [](const auto& result) { return result.ok(); }));
+    EXPECT_TRUE(gone);
 }
 
 TEST_P(BackendContract, AHealthySystemIsProbedAsHealthy) {

@@ -88,6 +88,8 @@ protected:
     LogChunk log(const JobRef& ref, std::int64_t offset = 0, std::size_t limit = 1 << 20);
     Result<CancelOutcome> cancel(const JobRef& ref, CancelKind kind);
     Result<void> release(const JobRef& ref);
+    /// All of them, in as many calls as the batch system needs.
+    ::testing::AssertionResult released(const std::vector<JobRef>& refs);
     static JobRef refOf(const BatchJob& job);
     ::testing::AssertionResult eventually(const std::function<bool()>& condition,
                                           const std::string& what);

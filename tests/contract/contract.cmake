@@ -38,7 +38,8 @@ bridge_test(backends_test LABEL unit
     unit/backends/DiracCliBackendTest.cpp unit/backends/DiracCliParseTest.cpp unit/backends/DiracGuardTest.cpp unit/backends/DiracProxyTest.cpp
     unit/backends/DiracxBackendTest.cpp unit/backends/DiracxClientTest.cpp unit/backends/DiracxJdlTest.cpp unit/backends/DiracxParseTest.cpp
     unit/backends/DiracxSandboxTest.cpp unit/backends/DiracxStatesTest.cpp
-    unit/backends/ArcAnswersTest.cpp unit/backends/ArcBackendTest.cpp unit/backends/ArcHostileTest.cpp unit/backends/ArcParseTest.cpp unit/backends/ArcStatesTest.cpp
+    unit/backends/ArcAnswersTest.cpp unit/backends/ArcBackendTest.cpp unit/backends/ArcFetchTest.cpp unit/backends/ArcHostileTest.cpp unit/backends/ArcParseTest.cpp
+    unit/backends/ArcPatienceTest.cpp unit/backends/ArcStatesTest.cpp unit/backends/ArcTransportTest.cpp
   DEPS gridbridge::backend_arc gridbridge::backend_diraccli gridbridge::backend_diracx gridbridge::backend_htcondor gridbridge::backend_local gridbridge::backend_slurm gridbridge::backend_command)
 target_sources(backends_test PRIVATE fakes/SyncedDisk.cpp)
 target_compile_definitions(backends_test PRIVATE SLURM_FIXTURES="${CMAKE_CURRENT_SOURCE_DIR}/fixtures/slurm"

@@ -209,7 +209,7 @@ TEST_F(ArcFault, WhatGivesNoByteDelaysNoOther) {
 
     for (int i = 0; i < 3; ++i) {
         const auto read = harness.backend().readLogs(ctx(), requests);
-        EXPECT_FALSE(read[0].ok());
+        EXPECT_TRUE(!read[0].ok() || read[0]->bytes.empty());
         EXPECT_EQ(read[1]->bytes, "here");
         const auto seen = harness.backend().observe(ctx(), refs);
         EXPECT_EQ(seen->at(0).state, BatchState::Ended);

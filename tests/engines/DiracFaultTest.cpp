@@ -94,17 +94,18 @@ TEST_F(DiracFault, AJobThatDiracHasPurgedIsAbsent) {
 
 TEST_F(DiracFault, AnOutputThatLeadsElsewhereIsRefused) {
     const auto job = plan({});
-    faultAt(job, "hostile-output");
+    faultAt(job, "hostile-output --text parent");
     const auto ref = submit(job);
     ended(ref);
 
     const auto outcome = collect(ref);
 
     ASSERT_TRUE(outcome.ok()) << outcome.error().message;
-    EXPECT_EQ(*outcome, CollectOutcome::Never);
+    EXPECT_EQ(*outcome, CollectOutcome::Done);
     ASSERT_FALSE(harness.told.empty());
     EXPECT_THAT(harness.told.back(), HasSubstr(job.key.value));
-    EXPECT_FALSE(std::filesystem::exists(harness.file(job, "").parent_path() / "escaped"));
+    EXPECT_THAT(readFile(harness.file(job, "out/batch.log")), HasSubstr("is refused"));
+    EXPECT_FALSE(std::filesystem::exists(harness.file(job, "").parent_path() / "hostile"));
 }
 
 }  // namespace

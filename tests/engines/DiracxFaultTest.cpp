@@ -39,8 +39,10 @@ TEST_F(DiracxFault, ATagThatNoPilotHasKeepsAJobWaiting) {
     harness.restart();
     const auto ref = submit(plan({}));
 
-    EXPECT_TRUE(eventually(
-        [&] { return look(ref)->reason == "no pilot that fits it has asked for a job yet"; }));
+    EXPECT_TRUE(eventually([&] {
+        return look(ref)->reason ==
+               "no pilot that fits it has asked for a job yet (Tags = \"Nowhere\")";
+    }));
     EXPECT_TRUE(is(ref, BatchState::Pending));
 }
 

@@ -2,8 +2,7 @@
 // where answers are lost; and that nothing is lost or doubled.
 #include <cstdio>
 
-#include "tests/engines/DiracxEngine.h"
-#include "tests/engines/EngineService.h"
+#include "tests/engines/DiracxService.h"
 
 namespace gridbridge::testing {
 namespace {
@@ -50,6 +49,11 @@ const std::vector<Struck>& struckJobs() {
         {"late-output --seconds 3", Status::Success, "", "line 9"},
         {"completed --seconds 3", Status::Success, "", "line 9"},
         {"fail", Status::Success, "", "line 9"},
+        {"hostile-output --text link", Status::Failed, "script_failure", "than files"},
+        {"hostile-output --text parent", Status::Failed, "script_failure",
+         "a name that no job gives back"},
+        {"hostile-output --text bomb", Status::Failed, "script_failure", "more than 256 MiB"},
+        {"hostile-output --text missing", Status::Failed, "script_failure", "line 9"},
         {"purge --seconds 0", Status::Failed, "runner_system_failure",
          "the batch system does not know the job any more"}};
     return kAll;
@@ -62,6 +66,10 @@ constexpr const char* kAtAnybody[] = {
     "api-slow --seconds 3 --name 'POST /api/jobs/search'",
     "api-lost --name 'PATCH /api/jobs/status'",
     "api-503 --name 'GET /api/jobs/*'",
+    "api-html --name 'POST /api/jobs/jdl'",
+    "api-html --name 'POST /api/jobs/search'",
+    "api-cut --name 'POST /api/jobs/search'",
+    "api-endless --name 'POST /api/jobs/search'",
     "s3-503 --name 'POST *'",
     "s3-cut --name 'POST *'",
     "s3-503 --name 'GET *'",
@@ -71,34 +79,6 @@ constexpr const char* kAtAnybody[] = {
 std::string kindOf(const std::string& fault) {
     return fault.substr(0, fault.find(' '));
 }
-
-class DiracxService : public EngineService {
-protected:
-    std::string key(JobId id) const { return submission(id, "key"); }
-    /// Jobs get their numbers in the order in which GitLab hands them out.
-    void faultAtJob(const std::string& words, std::size_t number) {
-        diracx.fault(words + " --name 'gb-*-" + std::to_string(number) + "-1'");
-    }
-    void expectWhole(JobId id, const std::string& name) {
-        const auto job = gitlab->job(id);
-        EXPECT_EQ(job.status, Status::Success) << plain(job.trace);
-        EXPECT_TRUE(isWhole(job)) << plain(job.trace);
-        EXPECT_EQ(job.acceptedFinals, 1);
-        EXPECT_EQ(starts(name), 1);
-        EXPECT_EQ(diracx.named(key(id)), 1);
-    }
-
-    int refreshes() const { return timesIn(diracx.calls(), "POST_/api/auth/token"); }
-    static int timesIn(const std::string& text, const std::string& word) {
-        int times = 0;
-        for (auto at = text.find(word); at != std::string::npos; at = text.find(word, at + 1)) {
-            ++times;
-        }
-        return times;
-    }
-
-    DiracxEngine& diracx = DiracxEngine::get();
-};
 
 class EngineServiceOfDiracx : public DiracxService {};
 

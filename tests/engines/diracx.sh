@@ -29,7 +29,7 @@
 #   DIRACX_ENGINE_ROOT=             where the Python environment is, shared by all engines; empty = a cache folder of the account
 #   DIRACX_ENGINE_INSTALLED_ONLY=   not empty: nothing is installed, exit code 69 says that something is missing
 #   DIRACX_ENGINE_OPTIONS=          OPTIONs of an `up` that has none
-# Read by every `up` that starts the server:
+# Read by every `up` that starts the server, the second by `token`, too:
 #   DIRACX_ENGINE_ACCESS_MINUTES=20, DIRACX_ENGINE_REFRESH_MINUTES=60   how long tokens live
 #
 # Exit codes: 0 well (status: all up), 1 it failed (status: partly up), 2 usage, 3 status: nothing runs, 69 not installed.
@@ -131,7 +131,8 @@ C
 }
 
 program() { # VERB ARGUMENTS: of the Python part, in the foreground
-    env -i PATH="$PATH" HOME="$DIR" LANG=C.UTF-8 "$PYTHON" -B "$here/diracx" "$1" "$DIR" "${@:2}" 9>&-
+    env -i PATH="$PATH" HOME="$DIR" LANG=C.UTF-8 \
+        DIRACX_SERVICE_AUTH_REFRESH_TOKEN_EXPIRE_MINUTES="${DIRACX_ENGINE_REFRESH_MINUTES:-60}" "$PYTHON" -B "$here/diracx" "$1" "$DIR" "${@:2}" 9>&-
 }
 store_answers() { [[ -s $DIR/etc/store.port ]] && curl -sfI -o /dev/null --max-time 5 "http://127.0.0.1:$(cat "$DIR/etc/store.port")/sandboxes"; }
 server_answers() { # its configuration is loaded by the first that asks for it

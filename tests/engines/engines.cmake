@@ -66,18 +66,28 @@ engine_faults(diracx 1)
 add_test(NAME engine.diracx.old COMMAND "${CMAKE_COMMAND}" -E env DIRACX_ENGINE_RELEASE=0.3.0
   $<TARGET_FILE:diracx_engine_test> --gtest_filter=-*Fault.*)
 engine_properties(engine.diracx.old 600)
-# What a newcomer sees; 69 = it is not installed, which fails its other tests where that is to fail.
-add_test(NAME engine.diracx.demo COMMAND "${CMAKE_COMMAND}" -E env DEMO_BUILD=${CMAKE_BINARY_DIR}
-  DIRACX_ENGINE_INSTALLED_ONLY=1 "${CMAKE_SOURCE_DIR}/deploy/demo.sh" diracx)
-set_tests_properties(engine.diracx.demo PROPERTIES LABELS engine TIMEOUT 300 SKIP_RETURN_CODE 69 COST 300)
+# engine_demo(diracx): what a newcomer sees there; 69 = it is not installed, which fails its other tests where that is to
+# fail.
+function(engine_demo name)
+  string(TOUPPER ${name} upper)
+  add_test(NAME engine.${name}.demo COMMAND "${CMAKE_COMMAND}" -E env DEMO_BUILD=${CMAKE_BINARY_DIR}
+    ${upper}_ENGINE_INSTALLED_ONLY=1 "${CMAKE_SOURCE_DIR}/deploy/demo.sh" ${name})
+  engine_properties(engine.${name}.demo 300)
+  set_tests_properties(engine.${name}.demo PROPERTIES SKIP_RETURN_CODE 69)
+endfunction()
+engine_demo(diracx)
 
 engine_program(arc Arc engines/ArcFaultTest.cpp)
 engine_parts(arc_engine_test "-*Fault.*" engine.arc 3)  # Each job takes A-REX some seconds.
 engine_faults(arc 1)
+engine_demo(arc)
 
 engine_program(diraccli DiracCli engines/DiracFaultTest.cpp engines/DiracCliFaultTest.cpp)
 engine_parts(diraccli_engine_test "-*Fault.*" engine.diraccli 2)  # Each genuine command takes a second of a processor.
 engine_faults(diraccli 1)
+foreach(test 0 1 .faults0)  # Beside others they wait for a processor.
+  engine_properties(engine.diraccli${test} 1200)
+endforeach()
 
 # Container runtimes: jobs of the local backend in them.
 add_executable(container_engine_test engines/EngineMain.cpp engines/Engine.cpp engines/ContainerEngine.cpp
@@ -141,7 +151,7 @@ endfunction()
 set(of_schedulers engines/EngineServiceFaultTest.cpp engines/EngineServiceNodeTest.cpp)
 engine_service(slurm Slurm 3 ${of_schedulers})
 engine_service(htcondor HTCondor 3 ${of_schedulers})
-engine_service(diracx Diracx 1 engines/DiracxLiveTest.cpp)
+engine_service(diracx Diracx 1 engines/DiracxBadInputTest.cpp engines/DiracxLiveTest.cpp)
 target_sources(diracx_service_test PRIVATE fakes/TestCertificate.cpp)
 target_link_libraries(diracx_service_test PRIVATE OpenSSL::Crypto)
 engine_service(arc Arc 0)

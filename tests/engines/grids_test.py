@@ -103,13 +103,16 @@ class DiracX(Engine):
         super().__init__("diracx.sh", {"DIRACX_ENGINE_RELEASE": release, "DIRACX_ENGINE_INSTALLED_ONLY": "1"})
 
     def call(self, method, path, body=None):
+        with self.ask(method, path, body) as answer:
+            return json.load(answer)
+
+    def ask(self, method, path, body=None):
         token = json.loads(Path(self.env["DIRACX_CREDENTIALS_PATH"]).read_text())["access_token"]
         request = urllib.request.Request(
             self.env["DIRACX_URL"] + path, method=method, data=None if body is None else json.dumps(body).encode(),
             headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"})
         context = ssl.create_default_context(cafile=self.env["DIRACX_CA_PATH"])
-        with urllib.request.urlopen(request, timeout=30, context=context) as answer:
-            return json.load(answer)
+        return urllib.request.urlopen(request, timeout=30, context=context)
 
     def upload(self, name, text):
         raw = io.BytesIO()
@@ -193,6 +196,7 @@ class DiracX(Engine):
             "late-output": ("Done", "Execution Complete", 0, 1),
             "completed": ("Done", "Requests done", 0, 1),
             "fail": ("Failed", "Out of time", 0, 1),
+            "hostile-output": ("Done", "Execution Complete", 0, 1),
         }
         for kind in (*ends, "purge"):
             self.fault(kind, "--name", kind, "--after", "1", "--seconds", "2", "--text", "Out of time")
@@ -219,7 +223,7 @@ class DiracX(Engine):
         until("the purge", lambda: not self.state(purged))
         self.test_faults_of_servers(jobs["late-output"])
         fired = dict(line.split() for line in self.fault("fired").splitlines())
-        assert len(fired) == 21 and set(fired.values()) == {"1"}, fired
+        assert len(fired) == 25 and set(fired.values()) == {"1"}, fired
 
     def test_faults_of_servers(self, job):
         place = self.call("GET", f"/api/jobs/{job}/sandbox/output")[-1]
@@ -237,6 +241,13 @@ class DiracX(Engine):
         begin = time.monotonic()
         assert self.state(job)["Status"] == "Done"
         assert time.monotonic() - begin >= 1
+        self.fault("api-html")
+        fails(ValueError, lambda: self.state(job))
+        self.fault("api-cut")
+        fails((OSError, http.client.HTTPException), lambda: self.state(job))
+        self.fault("api-endless")
+        with self.ask("GET", "/api/auth/userinfo") as answer:
+            assert answer.read(1 << 24).isspace()
 
 
 class Arc(Engine):

@@ -71,7 +71,7 @@ void tryArc(const std::string& input) {
             checkSeen(arcObservation(job.state, false, job.told));
         }
     }
-    static_cast<void>(parseArcFiles(input));
+    static_cast<void>(parseArcFolder(input));
     const auto fields = parseArcFields(input);
     for (const char* state : {"FINISHED", "FAILED", "KILLED"}) {
         const auto seen =

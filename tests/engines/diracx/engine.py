@@ -24,20 +24,23 @@ FAULTS = {
     "watchdog": "after AFTER s the Watchdog kills the payload with TEXT as MinorStatus",
     "clock-ahead": "state reports carry time stamps SECONDS in the future",
     "lose-output": "no output sandbox, state as if all was well",
-    "hostile-output": "a name in the output sandbox leads out of its folder",
     "late-output": "final state first, output sandbox SECONDS later",
     "completed": "Completed for SECONDS, then Done",
     "fail": "payload fine, job Failed with TEXT as MinorStatus",
+    "hostile-output": "TEXT is in the output sandbox: link, parent or bomb; missing: no file named status is",
     "purge": "SECONDS after its end the job is removed from the database",
     "s3-503": "the object store answers 503",
     "s3-cut": "the object store closes the connection in mid-answer",
     "api-lost": "the server does the work and closes the connection without an answer",
     "api-slow": "the server answers after SECONDS",
     "api-503": "the server does nothing and answers 503 with Retry-After: 1",
+    "api-html": "the server does the work, and a page for people is the answer",
+    "api-cut": "the server does the work and closes the connection in mid-answer",
+    "api-endless": "the server does the work, and its answer has no end",
 }
 BEFORE_THE_MATCH = ("hold", "never-match")
 OF_THE_STORE = ("s3-503", "s3-cut")
-OF_THE_SERVER = ("api-lost", "api-slow", "api-503")
+OF_THE_SERVER = ("api-lost", "api-slow", "api-503", "api-html", "api-cut", "api-endless")
 OF_THE_PILOT = tuple(kind for kind in FAULTS if kind not in BEFORE_THE_MATCH + OF_THE_STORE + OF_THE_SERVER)
 
 VO = "testvo"

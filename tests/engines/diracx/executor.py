@@ -357,7 +357,7 @@ class Executor:
             self.report(job, "JobWrapper", ("Completing", "Application Finished Successfully"),
                         ("", "Uploading Output Sandbox"))
         if kind not in ("lose-output", "late-output"):
-            self.output(job, folder, hostile=kind == "hostile-output")
+            self.output(job, folder, rule["text"] if kind == "hostile-output" else "")
         if not isinstance(outcome, tuple):
             states = [] if failed else [("", "Output Sandbox Uploaded")]
             if kind == "fail":
@@ -380,11 +380,21 @@ class Executor:
             self.purge(job)
         return None
 
-    def output(self, job, folder, hostile=False):
+    def output(self, job, folder, hostile=""):
         files = {}
         for pattern in as_list(job.jdl.get("OutputSandbox")):
             for path in glob.glob(str(folder / pattern)):
-                files[path] = ("../" if hostile else "") + Path(path).name
+                files[path] = Path(path).name
+        if hostile == "missing":
+            files.pop(str(folder / "status"), None)
+        elif hostile:
+            added = folder / "hostile"
+            if hostile == "link":
+                added.symlink_to("/etc/passwd")
+            else:
+                with open(added, "wb") as bomb:
+                    bomb.truncate(300 << 20 if hostile == "bomb" else 10)
+            files[str(added)] = "../hostile" if hostile == "parent" else "hostile"
         if not files:
             return
         pfn = self.api.upload(job.who, sorted(files.items()))

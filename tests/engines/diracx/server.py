@@ -54,13 +54,32 @@ class OneAtATime:
         async with self.lock:  # A request that hangs, as one did of 0.3.0, holds up the others no longer than this.
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self.app(scope, replay, keep if rule["kind"] else send), LONGEST)
-        if rule["kind"] == "api-lost":
-            send.__self__.transport.abort()
-        elif rule["kind"] == "api-slow":
+        if rule["kind"]:
+            await self.spoil(rule, answer, send)
+        return None
+
+    async def spoil(self, rule, answer, send):
+        """What a client sees instead of the answer."""
+        kind, transport = rule["kind"], send.__self__.transport
+        if kind == "api-slow":
             await asyncio.sleep(rule["seconds"])
             for message in answer:
                 await send(message)
-        return None
+        elif kind == "api-html":
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/html")]})
+            await send({"type": "http.response.body", "body": b"<html><h1>Welcome to the portal</h1></html>"})
+        elif kind == "api-endless":
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
+            while not transport.is_closing():
+                await send({"type": "http.response.body", "body": b" " * 65536, "more_body": True})
+                await asyncio.sleep(0)
+        else:
+            if kind == "api-cut":
+                body = b"".join(message.get("body", b"") for message in answer[1:])
+                await send(answer[0])
+                await send({"type": "http.response.body", "body": body[:len(body) // 2], "more_body": True})
+                await asyncio.sleep(0.1)  # Until it is sent.
+            transport.abort()
 
 
 def serve(engine):

@@ -45,7 +45,7 @@ TEST(ArcAnswers, OfAListAndWhatIsKnownOfOneAndOfOneThatIsNotThere) {
 }
 
 TEST(ArcAnswers, OfFilesOfWhichAPipeIsNone) {
-    EXPECT_EQ(parseArcFiles(arcAnswer("files-6.17.json")),
+    EXPECT_EQ(parseArcFolder(arcAnswer("files-6.17.json"))->files,
               (std::set<std::string>{"log", "started"}));
 }
 

@@ -49,7 +49,11 @@ protected:
     void part(const std::string& range, const std::string& body) {
         servers_.answers.emplace_back(http::Response{206, {{"Content-Range", range}}, body, {}});
     }
-    void none() { answer(200, R"({"job":[]})"); }
+    /// A list of no job, and who says so knows whom there is not.
+    void none() {
+        answer(200, R"({"job":[]})");
+        answer(201, R"({"job":{"status-code":"404","reason":"Job not found","id":"gridbridge"}})");
+    }
     void fails(const Error& error) { servers_.answers.emplace_back(error); }
     /// A list with the one job, and whose it is.
     void knows(const std::string& state, const std::string& local) {
@@ -91,7 +95,7 @@ TEST_F(ArcBackendTest, ItsProgramIsTheLastFileForWithItTheJobMayStart) {
     ASSERT_TRUE(submit().ok());
 
     EXPECT_EQ(asked().back(), "PUT /rest/1.0/jobs/a1/session/gridbridge.sh");
-    EXPECT_EQ(servers_.asked.size(), 5U);
+    EXPECT_EQ(servers_.asked.size(), 6U);
     EXPECT_TRUE(servers_.answers.empty());
 }
 
@@ -110,7 +114,7 @@ TEST_F(ArcBackendTest, ASubmissionThatWasSentIsNotSentAgain) {
 
     EXPECT_EQ(submit().error().kind, ErrorKind::Uncertain);
 
-    EXPECT_EQ(servers_.asked.size(), 2U);
+    EXPECT_EQ(servers_.asked.size(), 3U);
 }
 
 TEST_F(ArcBackendTest, EachAnswerToASubmissionThatSaysNothingIsDoubtful) {
@@ -196,11 +200,12 @@ TEST_F(ArcBackendTest, ATokenIsReadForEachCallAndOnlyFromAFileThatOthersCannotRe
     std::filesystem::permissions(file, std::filesystem::perms(0600));
     std::ofstream(file) << "two\nlines";
     EXPECT_THAT(backend_->probe(ctx()).error().message, HasSubstr("holds no bearer token"));
+    std::ofstream(file) << std::string((std::size_t{16} << 10U) + 1, 'x');
+    EXPECT_THAT(backend_->probe(ctx()).error().message, HasSubstr("more than 16 KiB"));
 }
 
 TEST_F(ArcBackendTest, AnEndOfWhichArcSaysNothingYetIsNotKnown) {
     answer(200, R"({"job":{"id":"a1","state":"FAILED"}})");
-    answer(404);
     answer(404);
     answer(404);
     answer(404);
@@ -214,16 +219,25 @@ TEST_F(ArcBackendTest, AnEndOfWhichArcSaysNothingYetIsNotKnown) {
 TEST_F(ArcBackendTest, NothingNewInALogIsNoErrorAndOtherBytesAreNone) {
     const std::vector<LogRequest> requests{{ref("a1"), 1, 5, 100}};
     const auto read = [&] { return std::move(backend_->readLogs(ctx(), requests)[0]); };
-    answer(416);
-    EXPECT_EQ(read()->bytes, "");
-    servers_.answers.emplace_back(http::Response{416, {{"Content-Range", "bytes */5"}}, {}, {}});
+    const auto ends = [&](const char* range) {
+        servers_.answers.emplace_back(http::Response{416, {{"Content-Range", range}}, {}, {}});
+    };
+    ends("bytes */5");
     EXPECT_EQ(read()->size, 5);
+    ends("bytes */*");  // It is shorter.
+    part("bytes 0-0/3", "x");
+    const auto shorter = read();
+    EXPECT_EQ(shorter->bytes, "");
+    EXPECT_EQ(shorter->size, 3);
+    ends("bytes */*");
+    answer(404);
+    EXPECT_FALSE(read()->size.has_value());
     answer(404);
     EXPECT_EQ(read()->bytes, "");
     part("bytes 5-8/9", "more");
     EXPECT_EQ(read()->bytes, "more");
     EXPECT_EQ(servers_.asked.back().second.headers[0].second, "bytes=5-104");
-    answer(200, "once more");  // It has ignored where to begin.
+    servers_.answers.emplace_back(http::Response{200, {}, "once more", {}});  // From its beginning.
     EXPECT_EQ(read()->bytes, "more");
     for (const char* range : {"bytes 0-3/9", "bytes */9", ""}) {
         part(range, "less");

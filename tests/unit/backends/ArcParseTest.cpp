@@ -67,13 +67,16 @@ TEST(ArcParse, OfAJobThatIsGoneThereIsNoInformation) {
 }
 
 TEST(ArcParse, NamesOfFiles) {
-    EXPECT_THAT(*parseArcFiles(""), IsEmpty());
-    EXPECT_THAT(*parseArcFiles(R"({"dir":"in"})"), IsEmpty());
-    EXPECT_THAT(*parseArcFiles(R"({"file":"a"})"), SizeIs(1));
-    EXPECT_EQ(*parseArcFiles(R"({"file":["log","started"],"dir":[]})"),
-              (std::set<std::string>{"log", "started"}));
-    for (const char* text : {"[]", "{", R"({"file":[1]})", R"({"file":{}})", "<html>"}) {
-        EXPECT_FALSE(parseArcFiles(text).has_value()) << text;
+    EXPECT_THAT(parseArcFolder("")->files, IsEmpty());
+    EXPECT_THAT(parseArcFolder(R"({"dir":"in"})")->files, IsEmpty());
+    EXPECT_THAT(parseArcFolder(R"({"dir":"in"})")->folders, SizeIs(1));
+    EXPECT_THAT(parseArcFolder(R"({"file":"a"})")->files, SizeIs(1));
+    const auto folder = parseArcFolder(R"({"file":["log","started"],"dir":["a","b"]})");
+    EXPECT_EQ(folder->files, (std::set<std::string>{"log", "started"}));
+    EXPECT_EQ(folder->folders, (std::set<std::string>{"a", "b"}));
+    for (const char* text :
+         {"[]", "{", R"({"file":[1]})", R"({"file":{}})", R"({"dir":[1]})", "<html>"}) {
+        EXPECT_FALSE(parseArcFolder(text).has_value()) << text;
     }
 }
 

@@ -59,6 +59,22 @@ protected:
         const std::vector<JobRef> refs{{{"gb-a-1-1"}, "", {"7"}, {}}};
         return backend_->observe(ctx(), refs);
     }
+    /// Of a job with the output `a` that has run, whose output sandbox this is.
+    Result<CollectOutcome> collectedOf(const std::string& sandbox) {
+        logIn();
+        takesFiles();
+        answer(200, R"([{"JobID":7}])");
+        auto made = job();
+        made.outputs = {"a"};
+        EXPECT_TRUE(backend_->submit(ctx(), std::vector{made}).front().ok());
+        const auto history = event("Running", "Application");
+        answer(200, "[" + row(7, "Done", "Execution Complete", history) + "]");
+        answer(200, R"(["/S3/new"])");
+        answer(200, R"({"url":"https://store.example.org/b","expires_in":300})");
+        answer(200, sandbox);
+        const std::vector<JobRef> refs{{made.key, "", {"7"}, {}}};
+        return backend_->collect(ctx(), refs).front();
+    }
     void answer(int status, const std::string& body) {
         servers_.answers.emplace_back(http::Response{status, {}, body, {}});
     }
@@ -165,27 +181,25 @@ TEST_F(DiracxBackendTest, HistoriesComeInParts) {
 }
 
 TEST_F(DiracxBackendTest, OfAnOutputThatIsRefusedOnlyLogAndStatusStay) {
-    logIn();
-    takesFiles();
-    answer(200, R"([{"JobID":7}])");
-    auto made = job();
-    made.outputs = {"a"};
-    ASSERT_TRUE(backend_->submit(ctx(), std::vector{made}).front().ok());
-    const auto history = event("Running", "Application");
-    answer(200, "[" + row(7, "Done", "Execution Complete", history) + "]");
-    answer(200, R"(["/S3/new"])");
-    answer(200, R"({"url":"https://store.example.org/b","expires_in":300})");
-    answer(200, packSandbox({{"log", "x"}, {"other", "y"}, {"a", "z"}, {"a", "z"}}).value());
-    const std::vector<JobRef> refs{{made.key, "", {"7"}, {}}};
-
-    const auto collected = backend_->collect(ctx(), refs).front();
+    const auto collected =
+        collectedOf(packSandbox({{"log", "x"}, {"other", "y"}, {"a", "z"}, {"a", "z"}}).value());
 
     ASSERT_TRUE(collected.ok()) << collected.error().message;
-    EXPECT_EQ(*collected, CollectOutcome::Never);
-    const auto out = folders_.path({made.key, ""}) / "out";
+    EXPECT_EQ(*collected, CollectOutcome::Done);
+    const auto out = folders_.path({job().key, ""}) / "out";
+    EXPECT_THAT(testing::readFile(out / "batch.log"), HasSubstr("the output sandbox is refused"));
     EXPECT_EQ(testing::readFile(out / "log"), "x");
     EXPECT_EQ(testing::readFile(out / "a"), "");
     EXPECT_FALSE(std::filesystem::exists(out / "other"));
+}
+
+TEST_F(DiracxBackendTest, AnOutputThatIsDamagedIsAskedForAgain) {
+    const auto collected =
+        collectedOf(packSandbox({{"log", "x"}, {"a", "z"}}).value().substr(0, 60));
+
+    ASSERT_FALSE(collected.ok());
+    EXPECT_EQ(collected.error().kind, ErrorKind::Transient);
+    EXPECT_THAT(collected.error().message, HasSubstr("damaged"));
 }
 
 TEST_F(DiracxBackendTest, AJobWithoutAHistoryIsUnknownAndOneThatWaitsAgainIsKilled) {
@@ -205,6 +219,19 @@ TEST_F(DiracxBackendTest, AJobWithoutAHistoryIsUnknownAndOneThatWaitsAgainIsKill
     answer(200, R"({"success":{"7":{"Status":"Killed"}},"failed":{}})");
     EXPECT_EQ(observe()->front().state, BatchState::Pending);
     EXPECT_THAT(servers_.asked.back().second.body, HasSubstr(kDiracxNotAgain));
+}
+
+TEST_F(DiracxBackendTest, OneThatStartsBetweenItsRowAndItsHistoryIsNotKilled) {
+    logIn();
+    const auto started = event("Running", "Application");
+    answer(200, "[" + row(7, "Waiting", "", started) + "]");
+    EXPECT_TRUE(observe().ok());
+    answer(200, "[" + row(7, "Running", "Application", "") + "]");
+    answer(200, "[" + row(7, "Running", "Application", started) + "]");
+    EXPECT_EQ(observe()->front().state, BatchState::Running);
+    for (const auto& [server, request] : servers_.asked) {
+        EXPECT_THAT(request.body, Not(HasSubstr("Killed")));
+    }
 }
 
 TEST_F(DiracxBackendTest, MoreDependenciesThanDiracCarriesAreRefusedBeforeTheyAreRead) {

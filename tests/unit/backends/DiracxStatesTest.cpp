@@ -186,6 +186,22 @@ TEST(DiracxStates, WhatAnotherJobOfThatIdDidLongAgoSaysNothing) {
     EXPECT_EQ(past.newest, fresh.history[2].at);
 }
 
+TEST(DiracxStates, WhatAnotherJobOfThatIdDidBeforeItWasPurgedSaysNothing) {
+    auto second = job("Running", "Job Initialization");
+    second.history = {event("Received", "Job accepted", "JobManager"),
+                      event("Running", "Application"),
+                      event("Killed", kDiracxKilled, kDiracxSource),
+                      event("Deleted", kDiracxKilled, "JobCleaningAgent"),
+                      event("Received", "Job accepted", "JobManager"),
+                      event("Running", "Job Initialization")};
+
+    const auto past = pastOf(second);
+
+    EXPECT_FALSE(past.started);
+    EXPECT_FALSE(past.startedBefore);
+    EXPECT_FALSE(past.killedByUs);
+}
+
 TEST(DiracxStates, ARerunThatWeEndedIsNoRemoval) {
     auto killed = job("Killed", kDiracxKilled);
     killed.history = {event("Running", "Application"),
@@ -204,6 +220,9 @@ TEST(DiracxStates, WhyAJobWaitsIsSaidInPlainWords) {
         "DIRAC's optimizer JobScheduling holds it: The following sites are banned: A.B.c");
     EXPECT_EQ(seen(job("Waiting", "Pilot Agent Submission")).reason,
               "no pilot that fits it has asked for a job yet");
+    EXPECT_EQ(
+        observationOf(job("Waiting", "Pilot Agent Submission"), {}, "Tags = {\"GPU\"}").reason,
+        "no pilot that fits it has asked for a job yet (Tags = {\"GPU\"})");
     EXPECT_EQ(seen(job("Matched", "Assigned")).reason,
               "a pilot at LCG.Lab.org has taken it (Assigned)");
     EXPECT_EQ(seen(job("Running", "Application")).node, "LCG.Lab.org");

@@ -330,6 +330,36 @@ TEST_F(FetchTest, ALookThatBeganBeforeTheFilesCameSaysNothingOfThem) {
     EXPECT_NE(traceOf(row).find("from the node\n"), std::string::npos);
 }
 
+TEST_F(FetchTest, OfALiveLogALookThatBeganBeforeTheFilesCameIsNoEnd) {
+    backend_.abilities.liveLog = true;
+    backend_.abilities.visibilityDelay = 1s;
+    entry().policy.capabilities = backend_.abilities;
+    const auto row = running(1);
+    backend_.print(key(row), "from the node\n");
+    look();
+    step();
+    backend_.gate(Verb::Collect).close();
+    backend_.finish(key(row));
+    look();
+    step();
+    backend_.gate(Verb::Collect).awaitSomebody();
+    backend_.answerGate(Verb::ReadLogs).close();
+    clock_.advance(kPoll);
+    step();
+    backend_.answerGate(Verb::ReadLogs).awaitSomebody();
+
+    backend_.gate(Verb::Collect).open();
+    finishEffects();
+    step();
+    backend_.openAllGates();
+    finishReads();
+    step();
+    EXPECT_EQ(job(row).state, State::Running);
+    settle();
+
+    EXPECT_EQ(job(row).outcome, Outcome::Success) << traceOf(row);
+}
+
 TEST_F(FetchTest, AQueuedJobThatIsCanceledIsReportedOnlyWhenItsEndIsSeen) {
     const auto row = claim(1);
     settle();

@@ -1,0 +1,81 @@
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <mutex>
+#include <string>
+#include <utility>
+
+#include "backends/arc/ArcClient.h"
+#include "bridge/base/Clock.h"
+
+namespace gridbridge {
+
+/// Calls about the files of jobs, who can make any of them hang or never end: by a pipe in the
+/// place of a file, or a million names in a folder. Safe for concurrent use.
+class ArcPatience {
+public:
+    /// The calls of one verb.
+    struct Turn {
+        SteadyTime until;   ///< No new call after that.
+        int hangs = 0;      ///< So many hung: after two the others are left for the next turn.
+        bool away = false;  ///< ARC itself does not answer: nobody is asked any more.
+        bool over = false;  ///< Somebody was left for the next turn.
+        /// Nothing is known of the last one for a reason of its own, or as its turn comes later.
+        bool left = false;
+    };
+
+    /// Both must outlive this.
+    ArcPatience(ArcClient& client, const Clock& clock) : client_(client), clock_(clock) {}
+
+    /// What `call` gives with five seconds. What hangs, while ARC answers about the same job, or
+    /// has no end, is then not asked for a while, each time longer; an answer ends that.
+    template <class Call>
+    auto ask(const CallContext& ctx, Turn& turn, const std::string& id, const std::string& file,
+             const Call& call) -> decltype(call(ctx)) {
+        const Name name(id, file);
+        if (auto why = refusal(ctx, turn, name); !why.empty()) {
+            return transientError(std::move(why));
+        }
+        const auto brief = briefly(ctx);
+        auto answer = call(brief);
+        judge(ctx, brief, turn, name, answer ? nullptr : &answer.error());
+        return answer;
+    }
+    /// It hung when it was last asked for.
+    bool hasHung(const std::string& id, const std::string& file) const;
+    void forget(const std::string& id);
+    CallContext briefly(const CallContext& ctx) const;
+
+    /// Each of `count`, `first` to begin with, which then is the one that the next turn begins
+    /// with: the first that was left for it.
+    template <class Look>
+    static void each(std::size_t count, std::size_t& first, const Turn& turn, const Look& look) {
+        const auto begin = first;
+        for (std::size_t n = 0; n < count; ++n) {
+            const auto i = (begin + n) % count;
+            look(i);
+            if (!turn.over) {
+                first = (i + 1) % count;
+            }
+        }
+    }
+
+private:
+    using Name = std::pair<std::string, std::string>;  ///< A job's id, and which of its files.
+    struct Hung {
+        SteadyTime until;
+        int times = 0;
+    };
+    /// Why it is not asked; empty: it is.
+    std::string refusal(const CallContext& ctx, Turn& turn, const Name& name) const;
+    void judge(const CallContext& ctx, const CallContext& brief, Turn& turn, const Name& name,
+               const Error* error);
+
+    ArcClient& client_;
+    const Clock& clock_;
+    mutable std::mutex mutex_;
+    std::map<Name, Hung> hung_;
+};
+
+}  // namespace gridbridge

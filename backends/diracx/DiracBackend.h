@@ -26,6 +26,9 @@ namespace gridbridge {
 inline constexpr const char* kOwnerName = "diracx-owner";
 /// In `in/`: what of `out/` is to come back, a name a line.
 inline constexpr const char* kOutputsName = "diracx-outputs";
+/// Why nothing can be said of a job.
+inline constexpr const char* kDiracHidden =
+    "DIRAC knows the job, and does not show it to this login";
 
 /// Jobs of a grid that DIRAC schedules. Its nodes see no folder of ours: a job's files go there and
 /// back in sandboxes. A job's name is its key, its group the installation; both, and whose login it

@@ -1,7 +1,7 @@
 # Tests of this room; included by tests/CMakeLists.txt, paths are relative to tests/.
 
 # An object library: from an archive the linker would drop the suite's registrations.
-add_library(backend_contract OBJECT contract/BackendContract.cpp)
+add_library(backend_contract OBJECT contract/BackendContract.cpp contract/BackendContractFixture.cpp)
 target_link_libraries(backend_contract PUBLIC bridge_flags gridbridge::backends_api GTest::gtest)
 
 add_executable(local_service contract/LocalService.cpp)

@@ -1,15 +1,11 @@
 #include "backends/arc/ArcClient.h"
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
-#include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "backends/api/SchedulerCommands.h"
 #include "backends/arc/ArcStates.h"
-#include "bridge/base/Fd.h"
+#include "bridge/base/SmallFile.h"
 
 namespace gridbridge {
 namespace {
@@ -84,22 +80,15 @@ Result<std::optional<Secret>> ArcClient::token() const {
         return std::optional<Secret>();
     }
     const auto name = "the file that `token_file` names";
-    const Fd file(::open(tokenFile_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-    struct stat info {};
-    if (!file.valid() || ::fstat(file.get(), &info) != 0 || !S_ISREG(info.st_mode)) {
-        return misconfigured(std::string(name) + " cannot be read: " +
-                             (file.valid() ? "it is no file" : std::strerror(errno)));
+    constexpr std::size_t kLongest = std::size_t{16} << 10U;
+    auto content = readSmallFile(tokenFile_, kLongest);
+    if (!content) {
+        return misconfigured(std::string(name) + " " + content.error().message);
     }
-    if ((info.st_mode & S_IROTH) != 0) {
+    if ((content->mode & S_IROTH) != 0) {
         return misconfigured(std::string(name) + " can be read by every account: run chmod 600");
     }
-    constexpr std::size_t kLongest = std::size_t{16} << 10U;
-    std::string text(kLongest + 1, '\0');
-    const auto got = ::read(file.get(), text.data(), text.size());
-    text.resize(static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
-    if (text.size() > kLongest) {
-        return misconfigured(std::string(name) + " has more than 16 KiB: that is no bearer token");
-    }
+    auto text = std::move(content).value().text;
     text.erase(text.find_last_not_of(" \t\r\n") + 1);
     const bool isPlain =
         std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < '\x7f'; });

@@ -6,15 +6,13 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
-#include <cstring>
 #include <ctime>
-#include <fstream>
 #include <memory>
 #include <optional>
-#include <sstream>
+#include <sys/stat.h>
 
 #include "backends/api/SchedulerCommands.h"
+#include "bridge/base/SmallFile.h"
 
 namespace gridbridge {
 namespace {
@@ -106,14 +104,15 @@ std::optional<DiracProxy> parseDiracProxy(std::string_view pem) {
 
 Result<DiracProxy> readDiracProxy(const std::filesystem::path& file, const std::string& group,
                                   WallTime now) {
-    std::ifstream in(file);
-    if (!in) {
-        return wrong(file, "cannot be read (" + std::string(std::strerror(errno)) + ")", group);
-    }
     constexpr std::size_t kLongest = std::size_t{1} << 20U;
-    std::string text(kLongest, '\0');
-    in.read(text.data(), static_cast<std::streamsize>(text.size()));
-    text.resize(static_cast<std::size_t>(in.gcount()));
+    auto content = readSmallFile(file, kLongest);
+    if (!content) {
+        return wrong(file, content.error().message, group);
+    }
+    if ((content->mode & (S_IRGRP | S_IROTH)) != 0) {
+        return wrong(file, "can be read by other accounts, who may have it by now", group);
+    }
+    auto text = std::move(content).value().text;
     auto proxy = parseDiracProxy(text);
     if (!proxy) {
         return wrong(file, "is no proxy with its certificates", group);

@@ -2,8 +2,8 @@
 
 #include <sys/stat.h>
 
-#include "bridge/app/ConfigFile.h"
 #include "bridge/app/ConfigTls.h"
+#include "bridge/base/SmallFile.h"
 
 namespace gridbridge::app {
 

@@ -66,11 +66,4 @@ enum class FileRole { Main, Addition };
 void readConfigFile(const std::filesystem::path& file, FileRole role, RawConfig& config,
                     std::vector<ConfigProblem>& problems);
 
-/// A whole file of at most `limit` bytes with the mode of what was read.
-struct SmallFile {
-    std::string text;
-    mode_t mode = 0;
-};
-Result<SmallFile> readSmallFile(const std::filesystem::path& file, std::size_t limit);
-
 }  // namespace gridbridge::app

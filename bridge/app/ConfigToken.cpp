@@ -1,7 +1,9 @@
 #include "bridge/app/ConfigToken.h"
 
 #include <algorithm>
+#include <sys/stat.h>
 
+#include "bridge/base/SmallFile.h"
 #include "bridge/gitlab/Dump.h"
 
 namespace gridbridge::app {

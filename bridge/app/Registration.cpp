@@ -13,6 +13,7 @@
 #include "bridge/app/ExitCode.h"
 #include "bridge/app/StateLock.h"
 #include "bridge/app/Text.h"
+#include "bridge/base/SmallFile.h"
 
 namespace gridbridge::app {
 

@@ -1,4 +1,3 @@
-
 #include "tests/contract/BackendContract.h"
 
 namespace gridbridge::testing {

@@ -8,7 +8,8 @@
 namespace gridbridge::testing {
 
 /// In `folder`: the certificate of /O=Lab/CN=ada in `user.pem` and `user.key`, and proxies of her,
-/// for a day: `group.proxy` of the group lhcb_user, `none.proxy` of none.
+/// for a day: `group.proxy` of the group lhcb_user, which others can read as `open.proxy`,
+/// and `none.proxy` of none.
 inline void makeDiracProxies(const std::filesystem::path& folder) {
     const std::string make =
         "cd '" + folder.string() +
@@ -19,7 +20,9 @@ inline void makeDiracProxies(const std::filesystem::path& folder) {
         "echo 1.2.42.42=ASN1:IA5STRING:lhcb_user; } > group.ext && openssl req -newkey ed25519 "
         "-nodes -keyout p.key -out p.csr -subj /O=Lab/CN=ada/CN=1 && for p in none group; do "
         "openssl x509 -req -in p.csr -CA user.pem -CAkey user.key -set_serial 1 -days 1 "
-        "-extfile $p.ext -out p.pem && cat p.pem p.key user.pem > $p.proxy || exit; done";
+        "-extfile $p.ext -out p.pem && cat p.pem p.key user.pem > $p.proxy || exit; done && "
+        "cp group.proxy open.proxy && chmod 600 *.pem *.key group.proxy none.proxy && chmod 644 "
+        "open.proxy";
     if (std::system(make.c_str()) != 0) {
         throw std::runtime_error("openssl makes no proxies");
     }

@@ -201,7 +201,7 @@ TEST_F(ArcBackendTest, ATokenIsReadForEachCallAndOnlyFromAFileThatOthersCannotRe
     std::ofstream(file) << "two\nlines";
     EXPECT_THAT(backend_->probe(ctx()).error().message, HasSubstr("holds no bearer token"));
     std::ofstream(file) << std::string((std::size_t{16} << 10U) + 1, 'x');
-    EXPECT_THAT(backend_->probe(ctx()).error().message, HasSubstr("more than 16 KiB"));
+    EXPECT_THAT(backend_->probe(ctx()).error().message, HasSubstr("is larger than 16384 bytes"));
 }
 
 TEST_F(ArcBackendTest, AnEndOfWhichArcSaysNothingYetIsNotKnown) {

@@ -41,8 +41,10 @@ TEST_F(DiracProxyTest, TellsUserGroupAndEnd) {
 
 TEST_F(DiracProxyTest, EveryFaultIsOneSentenceWithItsCure) {
     EXPECT_THAT(fault("absent", "lhcb_user", now()),
-                HasSubstr("cannot be read (No such file or directory): make one with "
+                HasSubstr("cannot be read: No such file or directory: make one with "
                           "dirac-proxy-init -g lhcb_user"));
+    EXPECT_THAT(fault("open.proxy", "lhcb_user", now()),
+                HasSubstr("can be read by other accounts, who may have it by now: make one"));
     EXPECT_THAT(fault("user.pem", "lhcb_user", now()), HasSubstr("is no proxy"));
     EXPECT_THAT(fault("user.key", "lhcb_user", now()), HasSubstr("is no proxy"));
     EXPECT_THAT(fault("none.proxy", "lhcb_user", now()), HasSubstr("has no DIRAC group"));

@@ -135,7 +135,7 @@ Result<void> DiracTokens::refresh(const CallContext& ctx, Opened& opened) {
         return file_.loginNeeded("holds no refresh token, and its access token does not hold");
     }
     if (before.refreshesSent >= kMostSent) {
-        return file_.loginNeeded("holds a refresh token that is used up");
+        return file_.loginNeeded("holds a refresh token that is used up or has ended");
     }
     if (const auto failure = failedJustNow()) {
         return *failure;

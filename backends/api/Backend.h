@@ -27,7 +27,8 @@ struct Capabilities {
     /// its status file is not given before. What is put into the folder once it is submitted
     /// reaches no copy, so a start marker of ours binds none.
     bool filesByCollect = false;
-    bool reportsUsage = false;  ///< Once the end is seen; one poll is waited for that.
+    std::size_t maxCollect = 1;  ///< Items per call of `collect` with filesByCollect.
+    bool reportsUsage = false;   ///< Once the end is seen; one poll is waited for that.
     /// An accepted submission may stay invisible to `find` and `observe` for so long; absence
     /// counts only when seen twice so far apart.
     Millis visibilityDelay{0};

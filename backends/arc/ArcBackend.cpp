@@ -264,10 +264,17 @@ Result<Observation> ArcBackend::ended(const CallContext& ctx, Turn& turn, const 
         }
     }
     const auto local = localOf(ctx, job.id);
-    const auto diagnosis = client_.diagnose(ctx, job.id, "diag");
     const auto failed = client_.diagnose(ctx, job.id, "failed");
-    if (!local || !diagnosis || !failed) {
-        return !local ? local.error() : !diagnosis ? diagnosis.error() : failed.error();
+    if (!local || !failed) {
+        turn.over = turn.over || clock_.steadyNow() >= ctx.deadline;
+        return !local ? local.error() : failed.error();
+    }
+    // A job may write to it.
+    const auto diagnosis = patience_.ask(ctx, turn, job.id, "diag", [&](const CallContext& brief) {
+        return client_.diagnose(brief, job.id, "diag");
+    });
+    if (!diagnosis && (!turn.left || turn.over)) {
+        return diagnosis.error();
     }
     const auto why = lastLineOf(failed->value_or(""));
     if (!*local || arcField(**local, "jobname") != ref.key.value ||
@@ -280,7 +287,7 @@ Result<Observation> ArcBackend::ended(const CallContext& ctx, Turn& turn, const 
     }
     const auto end =
         arcEnd(job.state, {.local = **local,
-                           .diagnosis = parseArcFields(diagnosis->value_or("")),
+                           .diagnosis = parseArcFields(diagnosis ? diagnosis->value_or("") : ""),
                            .failed = why,
                            .marked = !started || *started,  // Rather that than a second start.
                            .removed = readMarks(folders_, std::span(&ref, 1)).front().removed});
@@ -351,7 +358,7 @@ Result<std::vector<Observation>> ArcBackend::observe(const CallContext& ctx,
     constexpr std::chrono::seconds kTime{10};
     Turn turn{.until = clock_.steadyNow() + kTime};
     std::vector<Observation> seen(refs.size());
-    ArcPatience::each(refs.size(), observed_, turn, [&](std::size_t i) {
+    ArcPatience::each(refs, observed_, turn, [&](std::size_t i) {
         const auto looked = observationOf(ctx, turn, refs[i], *known, *told);
         if (looked) {
             seen[i] = *looked;
@@ -400,13 +407,15 @@ std::vector<Result<LogChunk>> ArcBackend::readLogs(const CallContext& ctx,
     // Once it is here, with the status file.
     auto results = readSharedLogs(folders_, requests);
     std::vector<folder::ReadRequest> markers;
+    std::vector<JobRef> refs;
     for (const auto& request : requests) {
+        refs.push_back(request.ref);
         markers.push_back(
             {{request.ref.key, request.ref.account}, std::string("in/") + kFetchedName, 0, 0});
     }
     const auto fetched = folders_.read(markers);
     Turn turn{.until = ctx.deadline};
-    ArcPatience::each(requests.size(), read_, turn, [&](std::size_t i) {
+    ArcPatience::each(refs, read_, turn, [&](std::size_t i) {
         if (fetched[i] && !fetched[i]->exists) {
             results[i] = readLive(ctx, turn, requests[i]);
         }

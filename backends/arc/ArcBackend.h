@@ -165,16 +165,22 @@ private:
                                             std::int64_t limit);
     /// So many bytes went or came in one piece, or none in the time for one: how large the next may
     /// be.
-    void notePiece(SteadyTime begin, std::optional<std::size_t> bytes);
+    void notePiece(SteadyTime begin, std::optional<std::size_t> bytes,
+                   SteadyTime::duration time = kPieceTime);
     /// What has not come yet of a file.
     Result<Fetched> fetch(const CallContext& ctx, const JobRef& ref, const std::string& id,
                           const Wanted& file);
     /// The same of all that is to come; false: some may be there that ARC does not give.
     Result<bool> fetchEach(const CallContext& ctx, const JobRef& ref, const std::string& id,
                            const std::optional<std::set<std::string>>& there, std::string& dropped);
+    /// How much of a file in `out/` has come.
+    std::int64_t sizeHere(const JobRef& ref, const std::string& name);
     bool mayHaveStarted(const std::string& id);
-    /// For a while now something may be there that ARC does not give: no longer waited for.
+    /// For a while now, and each time that it was asked, something may have been there that ARC
+    /// does not give: no longer waited for.
     bool isLongInDoubt(const std::string& id);
+    /// Whatever there was of it, ARC did not say so again.
+    void endDoubt(const std::string& id);
     /// Of those that wait; well when they are over, or were never there.
     Result<Known> takeBack(const CallContext& ctx, std::span<const JobRef> refs);
     Result<void> releaseOne(const CallContext& ctx, const JobRef& ref, const Known& known,
@@ -205,13 +211,17 @@ private:
     std::set<std::string> started_;             ///< Ids.
     std::set<std::string> whole_;               ///< Ids: all files are there.
     std::map<std::string, Observation> ended_;  ///< By id.
-    std::map<std::string, SteadyTime> doubts_;  ///< By id: since when.
+    struct Doubt {
+        SteadyTime since;
+        int times = 0;
+    };
+    std::map<std::string, Doubt> doubts_;  ///< By id.
     /// By id and name: how far a file has been sent once more of which ARC had all bytes.
     std::map<std::pair<std::string, std::string>, std::int64_t> again_;
-    std::size_t turn_ = 0;      ///< Whose files go first.
-    std::size_t observed_ = 0;  ///< Who is looked at first, and so on.
-    std::size_t read_ = 0;
-    std::size_t canceled_ = 0;
+    std::size_t turn_ = 0;       ///< Whose files go first.
+    std::string observed_ = {};  ///< The key of whom is looked at first, and so on.
+    std::string read_ = {};
+    std::string canceled_ = {};
 };
 
 }  // namespace gridbridge

@@ -98,8 +98,28 @@ Result<std::optional<Secret>> ArcClient::token() const {
     return std::optional(Secret(std::move(text)));
 }
 
+Result<http::Response> ArcClient::send(const CallContext& ctx, http::Request& request,
+                                       std::int64_t longest) {
+    if (longest == 0) {
+        return transport_.send(ctx, request);
+    }
+    std::string body;
+    request.sink = http::BodySink{[&body](std::string_view bytes) {
+                                      body += bytes;
+                                      return true;
+                                  },
+                                  longest};
+    auto answer = transport_.send(ctx, request);
+    if (!answer) {
+        return answer;
+    }
+    auto whole = std::move(answer).value();
+    whole.body = std::move(body);
+    return whole;
+}
+
 Result<http::Response> ArcClient::call(const CallContext& ctx, http::Request request,
-                                       bool repeatable) {
+                                       bool repeatable, std::int64_t longest) {
     const auto bearer = token();
     if (!bearer) {
         return bearer.error();
@@ -109,7 +129,7 @@ Result<http::Response> ArcClient::call(const CallContext& ctx, http::Request req
         request.headers.emplace_back("Authorization", "Bearer " + (*bearer)->reveal());
     }
     constexpr int kTries = 3;
-    auto answer = transport_.send(ctx, request);
+    auto answer = send(ctx, request, longest);
     for (int tries = 1; !answer && tries < kTries; ++tries) {
         const auto& error = answer.error();
         const bool passes = error.kind == ErrorKind::Transient && !error.misconfigured;
@@ -117,7 +137,7 @@ Result<http::Response> ArcClient::call(const CallContext& ctx, http::Request req
         if (!again || ctx.stop.stop_requested() || clock_.steadyNow() >= ctx.deadline) {
             break;
         }
-        answer = transport_.send(ctx, request);
+        answer = send(ctx, request, longest);
     }
     if (!answer && repeatable) {
         return withoutEffect(answer.error());
@@ -242,8 +262,9 @@ Result<void> ArcClient::demand(const CallContext& ctx, const std::string& action
 Result<std::optional<std::string>> ArcClient::diagnose(const CallContext& ctx,
                                                        const std::string& id,
                                                        const std::string& name) {
-    const auto answer =
-        call(ctx, {.method = "GET", .path = kJobs + "/" + id + "/diagnose/" + name}, true);
+    constexpr std::int64_t kLongest = std::int64_t{64} << 10U;
+    const auto answer = call(ctx, {.method = "GET", .path = kJobs + "/" + id + "/diagnose/" + name},
+                             true, kLongest);
     if (!answer) {
         return answer.error();
     }
@@ -256,7 +277,8 @@ Result<std::optional<std::string>> ArcClient::diagnose(const CallContext& ctx,
 
 Result<std::optional<ArcFolder>> ArcClient::folder(const CallContext& ctx, const std::string& id,
                                                    const std::string& name) {
-    const auto answer = call(ctx, {.method = "GET", .path = fileOf(id, name)}, true);
+    constexpr std::int64_t kLongest = std::int64_t{1} << 20U;  // A job may make a million files.
+    const auto answer = call(ctx, {.method = "GET", .path = fileOf(id, name)}, true, kLongest);
     if (!answer) {
         return answer.error();
     }
@@ -266,15 +288,9 @@ Result<std::optional<ArcFolder>> ArcClient::folder(const CallContext& ctx, const
     if (answer->status != 200) {
         return errorOf(*answer);
     }
-    if (!isJson(*answer)) {
-        return senseless("a list of files", answer->body, ErrorKind::Transient);
-    }
-    constexpr std::size_t kLongest = std::size_t{1} << 20U;
-    if (answer->body.size() > kLongest) {  // A job may make a million files.
-        return permanentError("ARC's list of the job's files has no end");
-    }
-    auto listed = parseArcFolder(answer->body);
+    auto listed = isJson(*answer) ? parseArcFolder(answer->body) : std::nullopt;
     return listed ? Result<std::optional<ArcFolder>>(std::move(listed))
+                  // Or a job has put a file there.
                   : senseless("a list of files", answer->body, ErrorKind::Permanent);
 }
 

@@ -43,7 +43,8 @@ public:
     /// kill or clean: each has heard it, or is not there. Transient: not all.
     Result<void> demand(const CallContext& ctx, const std::string& action,
                         const std::vector<std::string>& ids);
-    /// What A-REX keeps of a job under that name; nothing where there is none.
+    /// What A-REX keeps of a job under that name; nothing where there is none. Permanent: more
+    /// than A-REX itself writes.
     Result<std::optional<std::string>> diagnose(const CallContext& ctx, const std::string& id,
                                                 const std::string& name);
     /// What is in a folder of its session folder. Nothing: A-REX answers 404, as for what is not
@@ -64,8 +65,12 @@ private:
     /// As `read`, without bytes.
     Result<std::optional<ArcBytes>> sizeOf(const CallContext& ctx, const std::string& id,
                                            const std::string& file);
-    /// `repeatable`: also where the server may have heard it.
-    Result<http::Response> call(const CallContext& ctx, http::Request request, bool repeatable);
+    /// `repeatable`: also where the server may have heard it. `longest`: what has more bytes is
+    /// Permanent; 0 = it is no job's to say how many.
+    Result<http::Response> call(const CallContext& ctx, http::Request request, bool repeatable,
+                                std::int64_t longest = 0);
+    Result<http::Response> send(const CallContext& ctx, http::Request& request,
+                                std::int64_t longest);
     /// No job has that id: whoever says so can tell of jobs.
     Result<void> prove(const CallContext& ctx);
     Result<std::optional<Secret>> token() const;

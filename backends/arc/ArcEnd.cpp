@@ -28,7 +28,8 @@ Result<CancelOutcome> ArcBackend::cancelOne(const CallContext& ctx, Turn& turn, 
 
 std::vector<Result<CancelOutcome>> ArcBackend::cancel(const CallContext& ctx,
                                                       std::span<const CancelRequest> requests) {
-    const auto known = look(ctx, refsOf(requests), false);
+    const auto refs = refsOf(requests);
+    const auto known = look(ctx, refs, false);
     if (!known) {
         return {requests.size(), withoutEffect(known.error())};
     }
@@ -47,7 +48,7 @@ std::vector<Result<CancelOutcome>> ArcBackend::cancel(const CallContext& ctx,
     const auto killed = client_.demand(ctx, "kill", hard);
     Turn turn{.until = ctx.deadline};
     std::vector<Result<CancelOutcome>> results(requests.size(), CancelOutcome::AlreadyGone);
-    ArcPatience::each(requests.size(), canceled_, turn, [&](std::size_t i) {
+    ArcPatience::each(refs, canceled_, turn, [&](std::size_t i) {
         const auto job = known->of(requests[i].ref);
         if (job && !isArcFinal(job->state)) {
             const bool soft = isSoft(requests[i], *job);

@@ -24,7 +24,8 @@ Result<std::optional<ArcBytes>> ArcBackend::pieceOf(const CallContext& ctx, cons
     auto brief = ctx;
     brief.deadline = std::min(ctx.deadline, begin + kPieceTime);
     auto piece = client_.read(brief, id, file, offset, static_cast<std::size_t>(limit));
-    notePiece(begin, piece && *piece ? std::optional((**piece).bytes.size()) : std::nullopt);
+    notePiece(begin, piece && *piece ? std::optional((**piece).bytes.size()) : std::nullopt,
+              brief.deadline - begin);
     return piece;
 }
 
@@ -66,6 +67,12 @@ Result<ArcBackend::Fetched> ArcBackend::fetch(const CallContext& ctx, const JobR
     return Fetched{.size = offset};
 }
 
+std::int64_t ArcBackend::sizeHere(const JobRef& ref, const std::string& name) {
+    const std::vector<folder::ReadRequest> asked{{{ref.key, ref.account}, name, 0, 0}};
+    const auto here = std::move(folders_.read(asked).front());
+    return here ? here->size : 0;
+}
+
 Result<bool> ArcBackend::fetchEach(const CallContext& ctx, const JobRef& ref, const std::string& id,
                                    const std::optional<std::set<std::string>>& there,
                                    std::string& dropped) {
@@ -86,8 +93,10 @@ Result<bool> ArcBackend::fetchEach(const CallContext& ctx, const JobRef& ref, co
         }
         // What is not listed may hang.
         const auto brief = there ? ctx : patience_.briefly(ctx);
+        const auto before = sizeHere(ref, name);
         const auto fetched = fetch(brief, ref, id, file);
-        if (!fetched && (there || clock_.steadyNow() < brief.deadline)) {
+        const bool hangs = !there && clock_.steadyNow() >= brief.deadline;
+        if (!fetched && (!hangs || sizeHere(ref, name) > before)) {
             return fetched.error();
         }
         isAll = isAll && fetched && fetched->isGiven;
@@ -115,17 +124,16 @@ bool ArcBackend::mayHaveStarted(const std::string& id) {
 Result<std::optional<std::set<std::string>>> ArcBackend::outputsOf(const CallContext& ctx,
                                                                    const std::string& id) {
     using Names = std::optional<std::set<std::string>>;
-    Turn turn{.until = ctx.deadline};
-    const auto out = patience_.ask(ctx, turn, id, "out", [&](const CallContext& brief) {
-        return client_.folder(brief, id, "out");
-    });
+    // Whatever was thought of it before: it is one job, and the only copy of what it left.
+    const auto brief = patience_.briefly(ctx);
+    const auto out = client_.folder(brief, id, "out");
     if (out && *out) {
         const auto& files = (**out).files;
         const bool isEmpty = !files.contains("log") && !files.contains("status");
         const bool started = files.contains("started") || mayHaveStarted(id);
         return isEmpty && started ? Names() : Names(files);
     }
-    if (!out && !turn.left) {
+    if (!out && out.error().kind != ErrorKind::Permanent && clock_.steadyNow() < brief.deadline) {
         return out.error();
     }
     // What a job can do to its own files it cannot do to the folder that ARC made for it.
@@ -136,26 +144,35 @@ Result<std::optional<std::set<std::string>>> ArcBackend::outputsOf(const CallCon
     if (top && !*top) {
         return transientError("ARC does not give the job's folder");
     }
-    const bool isNone = out && top && !(**top).folders.contains("out") && !mayHaveStarted(id);
+    const bool isNone = top && !(**top).folders.contains("out") && !mayHaveStarted(id);
     return isNone ? Names(std::in_place) : Names();
 }
 
 bool ArcBackend::isLongInDoubt(const std::string& id) {
     constexpr std::chrono::minutes kLongest{10};
+    constexpr int kLeastTimes = 5;
     const auto now = clock_.steadyNow();
     const std::lock_guard lock(mutex_);
-    return now - doubts_.try_emplace(id, now).first->second >= kLongest;
+    auto& doubt = doubts_.try_emplace(id, Doubt{now}).first->second;
+    return ++doubt.times >= kLeastTimes && now - doubt.since >= kLongest;
+}
+
+void ArcBackend::endDoubt(const std::string& id) {
+    const std::lock_guard lock(mutex_);
+    doubts_.erase(id);
 }
 
 Result<void> ArcBackend::fetchAll(const CallContext& ctx, const JobRef& ref,
                                   const std::string& id) {
     const auto there = outputsOf(ctx, id);
     if (!there) {
+        endDoubt(id);
         return there.error();
     }
     std::string dropped;
     const auto isAll = fetchEach(ctx, ref, id, *there, dropped);
     if (!isAll) {
+        endDoubt(id);
         return isAll.error();
     }
     // A-REX answers 404 also for what it cannot open just now, and the job is removed afterwards.

@@ -200,11 +200,12 @@ Result<bool> ArcBackend::uploadFile(const CallContext& ctx, const JobRef& ref,
     }
 }
 
-void ArcBackend::notePiece(SteadyTime begin, std::optional<std::size_t> bytes) {
+void ArcBackend::notePiece(SteadyTime begin, std::optional<std::size_t> bytes,
+                           SteadyTime::duration time) {
     constexpr std::size_t kLeast = std::size_t{64} << 10U;
     const auto took = clock_.steadyNow() - begin;
     const std::size_t size = piece_;
-    if (!bytes && took >= kPieceTime / 2) {
+    if (!bytes && took >= std::min<SteadyTime::duration>(time, kPieceTime) / 2) {
         piece_ = std::max(size / 2, kLeast);
     } else if (bytes && *bytes >= size && took < kPieceTime / 4) {
         piece_ = std::min(size * 2, kPiece);

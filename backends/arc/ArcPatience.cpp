@@ -57,11 +57,16 @@ void ArcPatience::judge(const CallContext& ctx, const CallContext& brief, Turn& 
         return;
     }
     turn.left = true;
+    // Or the disk that all jobs' files are on? A job's own folder is made by ARC.
+    const bool isAgain = hasHung(name.first, name.second) && !isEndless;
+    const auto top = isAgain ? client_.folder(briefly(ctx), name.first, "")
+                             : Result<std::optional<ArcFolder>>(std::optional<ArcFolder>());
+    const bool isGuilty = top || top.error().kind == ErrorKind::Permanent;
     constexpr int kMost = 6;  // An hour.
     const std::lock_guard lock(mutex_);
     auto& hung = hung_[name];
-    hung.until = clock_.steadyNow() + std::chrono::minutes(1 << std::min(hung.times, kMost));
-    ++hung.times;
+    hung.times = isGuilty ? hung.times + 1 : 1;
+    hung.until = clock_.steadyNow() + std::chrono::minutes(1 << std::min(hung.times - 1, kMost));
 }
 
 bool ArcPatience::hasHung(const std::string& id, const std::string& file) const {

@@ -3,9 +3,11 @@
 #include <chrono>
 #include <map>
 #include <mutex>
+#include <span>
 #include <string>
 #include <utility>
 
+#include "backends/api/Backend.h"
 #include "backends/arc/ArcClient.h"
 #include "bridge/base/Clock.h"
 
@@ -47,16 +49,23 @@ public:
     void forget(const std::string& id);
     CallContext briefly(const CallContext& ctx) const;
 
-    /// Each of `count`, `first` to begin with, which then is the one that the next turn begins
-    /// with: the first that was left for it.
+    /// Each of these jobs by its place, beginning with the one that `first` names, or whose key
+    /// would be next. `first` then is the first that was left for the next turn; where nobody was,
+    /// it stays, for a turn of a few others must not make those wait again.
     template <class Look>
-    static void each(std::size_t count, std::size_t& first, const Turn& turn, const Look& look) {
-        const auto begin = first;
-        for (std::size_t n = 0; n < count; ++n) {
-            const auto i = (begin + n) % count;
-            look(i);
-            if (!turn.over) {
-                first = (i + 1) % count;
+    static void each(std::span<const JobRef> refs, std::string& first, const Turn& turn,
+                     const Look& look) {
+        std::map<std::string, std::size_t> order;
+        for (std::size_t i = 0; i < refs.size(); ++i) {
+            order[refs[i].key.value] = i;
+        }
+        auto next = order.lower_bound(first);
+        bool wasOver = false;
+        for (std::size_t n = 0; n < order.size(); ++n, ++next) {
+            next = next == order.end() ? order.begin() : next;
+            look(next->second);
+            if (turn.over && !std::exchange(wasOver, true)) {
+                first = next->first;
             }
         }
     }

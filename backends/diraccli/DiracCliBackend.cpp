@@ -32,8 +32,14 @@ void order(DiracxJob& job) {
     }
     const auto received = std::find_if(job.history.begin(), job.history.end(),
                                        [](const auto& each) { return each.status == "Received"; });
-    if (received != job.history.end()) {
-        job.submittedAt = received->at;
+    // DIRAC takes a job also where it cannot write that down.
+    const auto first =
+        received != job.history.end()
+            ? received
+            : std::min_element(job.history.begin(), job.history.end(),
+                               [](const auto& a, const auto& b) { return a.at < b.at; });
+    if (first != job.history.end()) {
+        job.submittedAt = first->at;
     }
 }
 
@@ -84,6 +90,7 @@ Capabilities DiracCliBackend::capabilities() const {
             .softCancel = isLive(),
             .findsByKey = true,
             .filesByCollect = true,
+            .maxCollect = kMostOutputs,
             .visibilityDelay = seconds(30)};
 }
 

@@ -72,6 +72,8 @@ private:
     Result<bool> take(const CallContext& ctx, const EndedJob& job, const Finished& said,
                       const std::filesystem::path& from);
 
+    static constexpr std::size_t kMostOutputs = 8;  ///< That one command is to fetch.
+
     DiracCommands commands_;
     std::mutex mutex_;
     std::set<std::int64_t> failedHistories_;  ///< Jobs with which a command failed.

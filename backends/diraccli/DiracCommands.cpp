@@ -30,6 +30,14 @@ std::vector<std::string> othersOf(std::vector<std::string> variables) {
     return variables;
 }
 
+/// What the guard leaves once it is in the way of that command. An extension of DIRAC may have put
+/// another program in its place.
+const char* guardOf(const std::string& program) {
+    return program == "dstat"                      ? "guard_names"
+           : program == "dirac-wms-job-get-output" ? "guard_outputs"
+                                                   : "guarded";
+}
+
 /// The group's section, without which `dstat` does not know what a user is called by.
 std::string profileOf(const std::string& group) {
     return "[global]\ndefault_profile = gridbridge\n[gridbridge]\ngroup_name = " + group +
@@ -153,15 +161,15 @@ std::vector<std::string> DiracCommands::variablesFor(const DiracScratch& scratch
 
 Result<Finished> DiracCommands::run(const CallContext& ctx, const DiracSession& session,
                                     const std::vector<std::string>& argv) {
-    const auto guarded = session.scratch->path() / "guarded";
+    const auto guarded = session.scratch->path() / guardOf(argv.front());
     std::error_code error;
     std::filesystem::remove(guarded, error);
     auto said = commands_.run({{}, argv, variablesFor(*session.scratch)}, ctx);
     if (said && !std::filesystem::exists(guarded, error)) {
         return Error{ErrorKind::Uncertain,
                      argv.front() +
-                         " is no command of DIRAC that heeds PYTHONPATH, without which "
-                         "hostile output cannot be kept away: see bin_dir; it says: " +
+                         " is not the command of DIRAC 9, or does not heed PYTHONPATH, without "
+                         "which hostile output cannot be kept away: see bin_dir; it says: " +
                          diracComplaint(said->out, said->err),
                      true};
     }

@@ -31,6 +31,10 @@ for limit, most in ((resource.RLIMIT_AS, 4 << 30), (resource.RLIMIT_CPU, 600), (
     resource.setrlimit(limit, (most, most))
 
 
+def leave(name):
+    open(os.path.join(folder, name), "w").close()
+
+
 def fail(why):
     global fault
     fault = why
@@ -50,7 +54,8 @@ def extract(self, member, path="", *others, **named):
     global total
     info = self.getmember(member) if isinstance(member, str) else member
     sizes = files_of(self, path)
-    if not info.isreg() or info.issparse() or info.name in ("", ".", "..") or "/" in info.name or "\0" in info.name:
+    is_plain = info.name not in ("", ".", "..") and "/" not in info.name and "\0" not in info.name
+    if not info.isreg() or info.issparse() or not is_plain or len(os.fsencode(info.name)) > 255:
         fail(REFUSED + "it holds something other than files, or a name that no job gives back")
     if info.name in sizes or len(sizes) >= MOST_FILES or sum(sizes.values()) + info.size > MOST:
         fail(REFUSED + "it holds more files than a job leaves, or more than 256 MiB")
@@ -91,11 +96,6 @@ tarfile.TarFile.extractall = extractall
 tarfile.TarInfo.fromtarfile = classmethod(from_archive)
 
 
-def is_damage(error):
-    kind = type(error).__module__.partition(".")[0].strip("_")
-    return isinstance(error, (EOFError, MemoryError)) or kind in ("tarfile", "zlib", "lzma", "zstd", "zstandard", "pyzstd")
-
-
 def guard_outputs(module):
     genuine = module.Dirac.getOutputSandbox
 
@@ -110,7 +110,7 @@ def guard_outputs(module):
                 return result
             why = BROKEN + "it holds nothing"
         except Exception as error:  # It would end the command, and with it the outputs of all other jobs.
-            why = (BROKEN if is_damage(error) else "") + repr(error)[:200]
+            why = ("" if isinstance(error, OSError) else BROKEN) + repr(error)[:200]
         return {"OK": False, "Errno": 0, "Message": why, "CallStack": []}
 
     module.Dirac.getOutputSandbox = get
@@ -150,13 +150,14 @@ class Finder(importlib.abc.MetaPathFinder):
             def exec_module(module):
                 load(module)
                 guard(module)
+                leave(guard.__name__)
 
             spec.loader.exec_module = exec_module
         return spec
 
 
 sys.meta_path.insert(0, Finder())
-open(os.path.join(folder, "guarded"), "w").close()
+leave("guarded")
 )gb";
 
 }  // namespace

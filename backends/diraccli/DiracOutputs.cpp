@@ -37,6 +37,11 @@ Result<void> copy(const std::filesystem::path& from, const SandboxSink& sink) {
     }
 }
 
+/// Whatever it is, the sandbox is still there.
+Error later(const Error& error) {
+    return {ErrorKind::Transient, error.message, error.misconfigured};
+}
+
 }  // namespace
 
 std::vector<std::vector<std::size_t>> DiracCliBackend::groupsOf(
@@ -98,7 +103,7 @@ Result<bool> DiracCliBackend::take(const CallContext& ctx, const EndedJob& job,
     const folder::FolderRef folder{job.ref.key, job.ref.account};
     const auto wanted = wantedOf(folder);
     if (!wanted) {
-        return wanted.error();
+        return later(wanted.error());
     }
     std::error_code error;
     std::set<std::string> begun;
@@ -109,7 +114,7 @@ Result<bool> DiracCliBackend::take(const CallContext& ctx, const EndedJob& job,
         }
         if (const auto copied = copy(from / name, sink); !copied) {
             emptyAllButLog(folder, begun);
-            return copied.error();
+            return later(copied.error());
         }
     }
     return true;
@@ -127,7 +132,7 @@ void DiracCliBackend::fetchGroup(const CallContext& ctx, const DiracSession& ses
     const auto said = commands_.run(ctx, session, argv);
     for (const auto i : which) {
         results[i] = said ? take(ctx, jobs[i], *said, into / std::to_string(jobs[i].id))
-                          : Result<bool>(withoutEffect(said.error()));
+                          : Result<bool>(later(said.error()));
         note(failedOutputs_, jobs[i].id,
              !results[i] && results[i].error().kind != ErrorKind::Permanent);
     }
@@ -138,7 +143,6 @@ void DiracCliBackend::fetchGroup(const CallContext& ctx, const DiracSession& ses
 std::vector<Result<bool>> DiracCliBackend::fetch(const CallContext& ctx,
                                                  std::span<const EndedJob> jobs) {
     // Of one that takes all the time of its command, others have to wait for the next call.
-    constexpr std::size_t kMostAtOnce = 8;
     std::vector<Result<bool>> results(
         jobs.size(), transientError("there was no time for the job's output sandbox"));
     const auto session = commands_.begin();
@@ -149,7 +153,7 @@ std::vector<Result<bool>> DiracCliBackend::fetch(const CallContext& ctx,
     for (const auto& job : jobs) {
         ids.push_back(job.id);
     }
-    const auto groups = groupsOf(ids, failedOutputs_, kMostAtOnce);
+    const auto groups = groupsOf(ids, failedOutputs_, kMostOutputs);
     for (std::size_t n = 0; n < groups.size() && clock().steadyNow() < ctx.deadline; ++n) {
         fetchGroup(partOf(ctx, groups.size() - n), *session, jobs, groups[n], results);
     }

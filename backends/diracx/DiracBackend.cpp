@@ -299,15 +299,16 @@ void DiracBackend::killReruns(const CallContext& ctx, const Known& known, const 
     }
     std::vector<DiracxKill> kills;
     for (const auto& [key, jobs] : known.jobs) {
-        const auto past = pasts.find(key);
-        if (past == pasts.end() || isDiracxFinal(jobs.front().status)) {
+        if (isDiracxFinal(jobs.front().status)) {
             continue;
         }
+        const auto found = pasts.find(key);
+        const auto past = found == pasts.end() ? DiracxPast{} : found->second;
         // One that waits is not in the run in which it started, whatever its history lacks; but
         // it may have started between its row and its history.
         const bool waitsAgain = started.contains(key) && isDiracxWaiting(jobs.front().status);
-        if (past->second.startedBefore || waitsAgain) {
-            const auto at = stampAfter(past->second, known.serverNow);
+        if (past.startedBefore || waitsAgain) {
+            const auto at = stampAfter(past, known.serverNow);
             kills.push_back({jobs.front().id, at, kDiracxNotAgain});
             markKill(key, kDiracxNotAgain);
         }

@@ -25,12 +25,7 @@ Result<std::vector<SandboxFile>> DiracBackend::filesFor(const BatchJob& job) {
     if (!made) {
         return made.error();
     }
-    auto live = receiver_ ? receiver_->filesFor(job.key)
-                          : Result<std::vector<SandboxFile>>(std::vector<SandboxFile>());
-    if (!live) {
-        return live.error();
-    }
-    auto files = std::move(live).value();
+    auto files = receiver_ ? receiver_->filesFor(job.key) : std::vector<SandboxFile>();
     for (auto& file : *made) {
         files.push_back({std::move(file.name), std::move(file.content)});
     }

@@ -7,13 +7,19 @@ namespace gridbridge {
 
 std::vector<Result<LogChunk>> DiracBackend::readLogs(const CallContext&,
                                                      std::span<const LogRequest> requests) {
+    std::vector<folder::ReadRequest> markers;
+    for (const auto& request : requests) {
+        markers.push_back(
+            {{request.ref.key, request.ref.account}, std::string("in/") + kFetchedName, 0, 0});
+    }
+    // First, and without it nothing of the rest: what is fetched just now is half there.
+    const auto fetched = folders_.read(markers);
     auto results = readSharedLogs(folders_, requests);
     for (std::size_t i = 0; i < requests.size(); ++i) {
-        auto live = liveLog_.read(requests[i]);
-        if (!live) {
-            results[i] = live.error();
-        } else if (*live) {
-            results[i] = **live;
+        if (!fetched[i]) {
+            results[i] = fetched[i].error();
+        } else if (!fetched[i]->exists) {
+            results[i] = liveLog_.read(requests[i]);
         }
     }
     return results;

@@ -33,13 +33,15 @@ gb_say() {
 gb_size() { wc -c <"out/$1"; }
 gb_is_file() { [ -f "out/$1" ] && [ ! -L "out/$1" ]; }
 
+# Whoever is killed at the end must be there: its number may be another process's by then.
+gb_wait() { while kill -0 $$; do sleep 60; done; exit; }
 # The live log: `# URL MILLISECONDS` in the file that tells curl the token, which is in no argument. An answer says
 # what the bridge has of this log, and what else is to be done; one of anybody else, as of a proxy, says nothing.
 gb_live() {
   local url period pause run offset=0 size answer full=
   set +m
   exec >/dev/null 2>&1
-  command -v curl || return
+  command -v curl || gb_wait
   IFS=' ' read -r answer url period <in/live
   run=$(od -An -N8 -tx1 /dev/urandom | tr -d ' \n')
   pause=$period
@@ -60,7 +62,7 @@ gb_live() {
       [[ $answer != *' 200' ]] || [ -n "$full" ] || [ $(($(gb_size log) - offset)) -lt 65536 ] || continue
     elif [ "$answer" = 'gone 410' ]; then
       kill -TERM "$gb_job"
-      return
+      gb_wait
     else
       pause=$((pause * 2 < 60000 ? pause * 2 : 60000))
     fi

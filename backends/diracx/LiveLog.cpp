@@ -133,17 +133,16 @@ Result<bool> LiveLog::isHeard(const JobRef& ref) {
     return runs ? Result<bool>(!runs->names.empty()) : runs.error();
 }
 
-Result<std::optional<LogChunk>> LiveLog::read(const LogRequest& request) {
+Result<LogChunk> LiveLog::read(const LogRequest& request) {
     const std::lock_guard lock(mutex_);
     const auto folder = folderOf(request.ref.key);
     const auto runs = runsOf(folder);
-    const auto fetched = readOne(folders_, {folder, std::string("in/") + kFetchedName, 0, 0});
-    if (!runs || !fetched) {
-        return !runs ? runs.error() : fetched.error();
+    if (!runs) {
+        return runs.error();
     }
     const auto name = runs->of(request.run);
-    if (name.empty() || fetched->exists || request.source != LogSource::Job) {
-        return std::optional<LogChunk>();
+    if (name.empty() || request.source != LogSource::Job) {
+        return LogChunk{};
     }
     if (!runs->isGiven(request.run)) {
         if (auto noted = note(folder, *runs, "=" + std::to_string(request.run) + " " + name);
@@ -156,7 +155,7 @@ Result<std::optional<LogChunk>> LiveLog::read(const LogRequest& request) {
         return text.error();
     }
     // Without its size: a power failure may have shortened it, and the node then sends it again.
-    return std::optional(LogChunk{.bytes = std::move(text).value().bytes, .status = {}});
+    return LogChunk{.bytes = std::move(text).value().bytes, .status = {}};
 }
 
 Result<std::string> LiveLog::readUpTo(const folder::FolderRef& folder, const std::string& name,
@@ -199,8 +198,8 @@ Result<void> LiveLog::settle(const JobRef& ref, int run) {
     }
     const auto name = runs->of(run);
     auto live = name.empty() ? Result<std::string>("") : readUpTo(folder, nameOf(name), kMost);
-    // No job's text is longer than that of two, and a line.
-    auto log = readUpTo(folder, "log", 2 * kMost);
+    constexpr std::int64_t kMostLog = std::int64_t{256} << 20;  // As of all that is unpacked.
+    auto log = readUpTo(folder, "log", kMostLog);
     if (!live || !log) {
         return !live ? live.error() : log.error();
     }
@@ -209,12 +208,10 @@ Result<void> LiveLog::settle(const JobRef& ref, int run) {
     }
     auto text = std::move(live).value();
     if (!text.starts_with(*log)) {
-        const auto from = std::min(text.size(), log->size());
-        const auto rest = log->substr(from);
         text += std::string(text.ends_with('\n') ? "" : "\n") +
                 "\x1b[0;33mWARNING: the log that came with the end of the job does not begin with "
-                "what is above; what follows is the rest of it\x1b[0;m\n" +
-                rest;
+                "what is above; what follows is all of it\x1b[0;m\n" +
+                *log;
     }
     return replace(folder, text);
 }

@@ -50,8 +50,8 @@ public:
 
     /// Whether any copy has been heard.
     Result<bool> isHeard(const JobRef& ref);
-    /// Nothing where there is no such text, or what was fetched has taken its place.
-    Result<std::optional<LogChunk>> read(const LogRequest& request);
+    /// Of a job whose files have not been fetched; empty where no copy sent any.
+    Result<LogChunk> read(const LogRequest& request);
     /// Takes no more, and lets `out/log`, which was fetched or is absent, begin with what was given
     /// of that run. Repeatable.
     Result<void> settle(const JobRef& ref, int run);

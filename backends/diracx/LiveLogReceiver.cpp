@@ -16,6 +16,7 @@
 
 #include "backends/api/SchedulerCommands.h"
 #include "bridge/base/ReplaceFile.h"
+#include "bridge/base/SmallFile.h"
 
 namespace gridbridge {
 
@@ -54,6 +55,23 @@ std::string keyIn(const std::filesystem::path& file) {
     std::string text(2 * kKeyBytes, '\0');
     in.read(text.data(), static_cast<std::streamsize>(text.size()));
     return in && isHex(text, 2 * kKeyBytes) ? text : "";
+}
+
+std::string authoritiesIn(const std::filesystem::path& file) {
+    constexpr std::size_t kLongest = std::size_t{1} << 20U;
+    const auto content =
+        file.empty() ? Result<SmallFile>(SmallFile{}) : readSmallFile(file, kLongest);
+    if (!content) {
+        throw std::runtime_error("live_log_ca_file: " + file.string() + " " +
+                                 content.error().message);
+    }
+    return content->text;
+}
+
+/// Of a proxy on this machine come those of all nodes.
+int mostFromOneAddress(const http::ListenAddress& address) {
+    const http::ServerOptions usual;
+    return address.isLoopback ? usual.connections : usual.fromOneAddress;
 }
 
 /// Made once: the tokens of jobs that are on nodes outlive the service.
@@ -115,11 +133,13 @@ LiveLogReceiver::LiveLogReceiver(LiveLogConfig config, std::filesystem::path wor
       workDir_(std::move(workDir)),
       log_(log),
       clock_(clock),
+      authorities_(authoritiesIn(config_.tls.ca)),
       key_(madeOrKept(keyFile(workDir_))),
       since_(clock.steadyNow()),
       server_(std::make_unique<http::Server>(
           http::ServerOptions{.address = config_.listen,
-                              .tls = {{}, config_.tls.cert, config_.tls.key}},
+                              .tls = {{}, config_.tls.cert, config_.tls.key},
+                              .fromOneAddress = mostFromOneAddress(config_.listen)},
           [this](const http::ServerRequest& request) { return answer(request); }, clock)) {}
 
 std::string LiveLogReceiver::tokenOf(const SubmissionKey& key) const {
@@ -139,20 +159,15 @@ bool LiveLogReceiver::isAllowed(const http::ServerRequest& request,
            ::CRYPTO_memcmp(request.authorization.data(), wanted.data(), wanted.size()) == 0;
 }
 
-Result<std::vector<SandboxFile>> LiveLogReceiver::filesFor(const SubmissionKey& key) const {
+std::vector<SandboxFile> LiveLogReceiver::filesFor(const SubmissionKey& key) const {
     std::string curl = "# " + config_.url + std::string(kPath) + key.value + " " +
                        std::to_string(config_.period.count()) +
                        "\nheader = \"Authorization: Bearer " + tokenOf(key) + "\"\n";
-    if (config_.tls.ca.empty()) {
-        return std::vector<SandboxFile>{{kLiveName, curl}};
-    }
-    std::ifstream in(config_.tls.ca);
-    const std::string authorities(std::istreambuf_iterator<char>(in), {});
-    if (!in || authorities.empty()) {
-        return transientError(config_.tls.ca.string() + " of live_log_ca_file cannot be read");
+    if (authorities_.empty()) {
+        return {{kLiveName, curl}};
     }
     curl += std::string("cacert = \"in/") + kLiveCaName + "\"\n";
-    return std::vector<SandboxFile>{{kLiveName, curl}, {kLiveCaName, authorities}};
+    return {{kLiveName, curl}, {kLiveCaName, authorities_}};
 }
 
 http::ServerReply LiveLogReceiver::answer(const http::ServerRequest& request) {

@@ -26,14 +26,14 @@ inline constexpr const char* kLiveCaName = "live-ca.pem";
 class LiveLogReceiver {
 public:
     /// Listens from then on. The key of the tokens is kept in `workDir`, that of the backend.
-    /// Throws std::runtime_error where it cannot listen, or has no such key. `log` and `clock` must
-    /// outlive it.
+    /// Throws std::runtime_error where it cannot listen, or has no such key or no authorities.
+    /// `log` and `clock` must outlive it.
     LiveLogReceiver(LiveLogConfig config, std::filesystem::path workDir, LiveLog& log,
                     Clock& clock);
 
     std::uint16_t port() const { return server_->port(); }
     /// What the wrapper needs, for the sandbox only: one of them is secret.
-    Result<std::vector<SandboxFile>> filesFor(const SubmissionKey& key) const;
+    std::vector<SandboxFile> filesFor(const SubmissionKey& key) const;
     /// A copy of the job has been heard a short time ago, so it will hear of a cancel soon.
     bool hears(const JobRef& ref);
     void forget(const SubmissionKey& key);
@@ -49,6 +49,7 @@ private:
     const std::filesystem::path workDir_;
     LiveLog& log_;
     Clock& clock_;
+    const std::string authorities_;  ///< Read once, as the certificate is.
     const Secret key_;
     const SteadyTime since_;
     std::mutex mutex_;

@@ -18,7 +18,7 @@ constexpr std::size_t kBatchLogLimit = 16 * 1024;
 
 std::size_t mostTogether(Effect effect, const Capabilities& abilities) {
     if (effect == Effect::Collect && abilities.filesByCollect) {
-        return 1;  // One that has much to bring is no hindrance to others.
+        return std::max<std::size_t>(abilities.maxCollect, 1);
     }
     const auto most = effect == Effect::Submit ? std::min(abilities.maxSubmit, abilities.maxBatch)
                                                : std::min(abilities.maxBatch, kMostTogether);

@@ -59,7 +59,8 @@ public:
 struct BackendParam {
     std::string name;
     std::function<std::unique_ptr<BackendHarness>()> make;
-    bool restartsBeforeEachCall = false;  ///< Nothing may depend on the object's memory.
+    /// Nothing may depend on the object's memory; the calls of one wait are to one object.
+    bool restartsBeforeEachCall = false;
 };
 
 inline void PrintTo(const BackendParam& param, std::ostream* out) {
@@ -97,6 +98,7 @@ protected:
     std::unique_ptr<BackendHarness> harness_;
 
 private:
+    bool waits_ = false;
     int number_ = 0;
     std::vector<JobRef> submitted_;
 };

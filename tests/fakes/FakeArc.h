@@ -200,7 +200,16 @@ public:
                 return uncertainError("no answer came");
             }
         }
-        return arc_.answer(request);
+        auto answer = arc_.answer(request);
+        if (!answer || !request.sink) {
+            return answer;
+        }
+        auto whole = std::move(answer).value();
+        if (whole.body.size() > static_cast<std::size_t>(request.sink->limit)) {
+            return permanentError("the answer is too long");
+        }
+        request.sink->write(std::exchange(whole.body, {}));
+        return whole;
     }
     const std::string& baseUrl() const override { return url_; }
     Result<std::unique_ptr<http::Transport>> to(const std::string&) const override {

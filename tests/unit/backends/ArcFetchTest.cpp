@@ -21,6 +21,12 @@ protected:
         EXPECT_EQ(output("artifacts"), "a tarball");
     }
     static http::Response notFound() { return {404, {}, {}, {}}; }
+    /// So long that the next time counts.
+    void doubtForLong() {
+        for (int i = 0; i < 4; ++i, clock_.advance(150s)) {
+            EXPECT_FALSE(collect().ok());
+        }
+    }
 };
 
 TEST_F(ArcFetch, WhatIsNotFoundOnceIsNotBelievedToBeGone) {
@@ -37,14 +43,51 @@ TEST_F(ArcFetch, WhatIsNotFoundOnceIsNotBelievedToBeGone) {
 
 TEST_F(ArcFetch, WhatAJobHidesOfItsOwnFilesIsWaitedForTenMinutes) {
     says("GET /a1/session/out/log", notFound());
-    EXPECT_FALSE(collect().ok());
-    clock_.advance(9min);
-    EXPECT_FALSE(collect().ok());
-    clock_.advance(1min);
+    doubtForLong();
 
     EXPECT_EQ(collect().value(), CollectOutcome::Done);
     EXPECT_EQ(output("status"), "0");
     EXPECT_EQ(output("artifacts"), "a tarball");
+}
+
+TEST_F(ArcFetch, WhatIsNotFoundNowAndThenIsNotGone) {
+    for (int i = 0; i < 5; ++i) {
+        says("GET /a1/session/out/log", notFound());
+        EXPECT_FALSE(collect().ok());
+        clock_.advance(12min);
+        says("GET /a1/session/out/log", {503, {}, {}, {}});
+        EXPECT_FALSE(collect().ok());
+    }
+    says("GET /a1/session/out/log", notFound());
+    for (int i = 0; i < 4; ++i) {
+        EXPECT_FALSE(collect().ok()) << "but a few times at once";
+    }
+    arc_.faults.clear();
+
+    EXPECT_EQ(collect().value(), CollectOutcome::Done);
+    expectAll();
+}
+
+TEST_F(ArcFetch, ADiskThatHangsWithAllJobsFilesCostsNoneOfThem) {
+    for (int i = 0; i < 20; ++i) {
+        arc_.silent = {"GET /a1/session"};
+        EXPECT_FALSE(observe({ref()})[0].state == BatchState::Absent);
+        EXPECT_FALSE(collect().ok());
+        clock_.advance(1min);
+    }
+    arc_.silent.clear();
+
+    EXPECT_EQ(collect().value(), CollectOutcome::Done);
+    expectAll();
+}
+
+TEST_F(ArcFetch, AFileInThePlaceOfAllOutputsIsNone) {
+    arc_.jobs["a1"].files = {{"out", "mine"}};
+    says("GET /a1/session/out ", {200, {{"Content-Type", "application/octet-stream"}}, "x", {}});
+
+    EXPECT_EQ(state(), BatchState::Ended);
+    EXPECT_EQ(collect().value(), CollectOutcome::Done);
+    EXPECT_EQ(output("log"), "");
 }
 
 TEST_F(ArcFetch, OfAJobThatNeverBeganThereIsNothing) {
@@ -133,7 +176,7 @@ TEST_F(ArcFetch, AListThatMakesNoSenseKeepsNoFileThere) {
     EXPECT_FALSE(collect().ok());
     expectAll();
     arc_.silent = {"GET /a1/session/out/log"};  // As a pipe, which no list tells.
-    clock_.advance(10min);
+    doubtForLong();
     const auto begin = clock_.steadyNow();
 
     EXPECT_EQ(collect().value(), CollectOutcome::Done);

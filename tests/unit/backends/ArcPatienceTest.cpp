@@ -158,6 +158,48 @@ TEST_F(ArcPatienceTest, WhoseLogCameTooLateIsReadFirstNextTime) {
     }
 }
 
+TEST_F(ArcPatienceTest, ALookAtAFewBetweenMakesNobodyWaitLonger) {
+    const auto refs = slow(100, "{}");
+    for (int calls = 0; calls < 2; ++calls) {
+        backend_.readLogs(ctx(), logsOf(refs));
+        backend_.readLogs(ctx(), logsOf({refs[0], refs[3]}));
+    }
+    for (const auto& each : refs) {
+        EXPECT_GE(arc_.count("GET /" + each.id.value + "/session"), 1) << each.id.value;
+    }
+}
+
+TEST_F(ArcPatienceTest, WhoeverWaitedForADiskIsAskedAMinuteAfterIt) {
+    arc_.jobs["a1"] = {"RUNNING", "gb-a-1-1", {{"out/log", "a log"}}};
+    arc_.silent = {"GET /a1/session"};
+    for (int i = 0; i < 10; ++i, clock_.advance(2min)) {
+        EXPECT_FALSE(backend_.readLogs(ctx(), logsOf({ref()}))[0].ok());
+    }
+    arc_.silent.clear();
+
+    EXPECT_TRUE(backend_.readLogs(ctx(), logsOf({ref()}))[0].ok());
+}
+
+TEST_F(ArcPatienceTest, ADiagnosisThatAJobMadeEndlessIsNone) {
+    std::string lines;
+    for (int i = 0; lines.size() < (std::size_t{1} << 20U); ++i) {
+        lines += "a" + std::to_string(i) + "=\n";
+    }
+    arc_.jobs["a1"] = {"FINISHED", "gb-a-1-1", {{"out/started", ""}}};
+    arc_.jobs["b1"] = {"FINISHED", "gb-b-1-1", {{"out/started", ""}}};
+    says("GET /a1/diagnose/diag", {200, {{"Content-Type", "text/plain"}}, lines, {}});
+    arc_.silent = {"GET /b1/diagnose/diag"};
+
+    const auto begin = clock_.steadyNow();
+    for (int looks = 0; looks < 3; ++looks) {
+        for (const auto& seen : observe({ref(), other()})) {
+            EXPECT_EQ(seen.state, BatchState::Ended);
+        }
+    }
+    EXPECT_EQ(arc_.count("/a1/diagnose/diag"), 1);
+    EXPECT_EQ(clock_.steadyNow() - begin, 5s);
+}
+
 TEST_F(ArcPatienceTest, AFolderWithoutAnEndIsNotReadAtEachLook) {
     arc_.jobs["a1"] = {"RUNNING", "gb-a-1-1"};
     std::string names = "\"started\"";

@@ -181,6 +181,52 @@ TEST_F(DiracCliBackendTest, HalfASandboxIsNeverDone) {
     EXPECT_FALSE(results[1].ok());
 }
 
+TEST_F(DiracCliBackendTest, ACommandThatIsNotThereLosesNoOutput) {
+    ended(1, 1);
+    dirac_.answers["dirac-wms-job-get-output"] = [](const auto&, const auto&) {
+        return Result<Finished>(permanentError("env: No such file or directory"));
+    };
+
+    const auto missing = backend_->collect(ctx(), refs(1, 1));
+
+    ASSERT_FALSE(missing[0].ok());
+    EXPECT_EQ(missing[0].error().kind, ErrorKind::Transient);
+    outputs(retrieved);
+    EXPECT_EQ(done(backend_->collect(ctx(), refs(1, 1))), 1);
+    EXPECT_EQ(logOf(1), "log of 1");
+}
+
+TEST_F(DiracCliBackendTest, WhatACommandWithoutItsGuardSaysCountsForNothing) {
+    ended(1, 1);
+    outputs(retrieved);
+    // An extension of DIRAC may bring commands of its own.
+    dirac_.unguarded = {"guard_outputs"};
+    const auto collected = backend_->collect(ctx(), refs(1, 1));
+    ASSERT_FALSE(collected[0].ok());
+    EXPECT_EQ(collected[0].error().kind, ErrorKind::Transient);
+    EXPECT_TRUE(collected[0].error().misconfigured);
+    EXPECT_THAT(collected[0].error().message, HasSubstr("dirac-wms-job-get-output is not the"));
+    EXPECT_EQ(logOf(1), "");
+
+    dirac_.unguarded = {"guard_names"};
+    EXPECT_FALSE(backend_->find(ctx(), refs(1, 1)).ok());
+    dirac_.unguarded = {"guarded"};
+    rows_[1].status = "Running";
+    EXPECT_FALSE(
+        backend_->cancel(ctx(), std::vector{CancelRequest{ref(1), CancelKind::Hard}}).at(0).ok());
+}
+
+TEST_F(DiracCliBackendTest, ARerunIsKilledAlsoWhereNoHistoryIsTold) {
+    rows_[1] = {"Running", "Application"};
+    EXPECT_TRUE(backend_->observe(ctx(), refs(1, 1)).value().at(0).started);
+    dirac_.answers["dlogging"] = FakeDirac::says("Can't connect to d:9132\n", 2);
+    rows_[1] = {"Waiting", "Job Rescheduled", 1};
+
+    static_cast<void>(backend_->observe(ctx(), refs(1, 1)));
+
+    EXPECT_EQ(rows_[1].status, "Killed");
+}
+
 TEST_F(DiracCliBackendTest, ASlowSandboxKeepsOnlyAFewWaitingAndThatOnce) {
     ended(1, 40);
     outputs(retrieved);

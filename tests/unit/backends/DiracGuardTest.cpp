@@ -87,6 +87,7 @@ with open("9.tar", "r+b") as file:
     file.write(b"damage")
 open("10.tar", "w").write("no archive")
 make("11.tar", [])
+make("15.tar", [{"name": "x" * 256}], "w")
 make("12.a.tar", [{"name": "log", "content": b"first"}, {"name": "only-first"}])
 make("12.b.tar", [{"name": "log", "content": b"second"}])
 with open("13.tar", "wb") as file:  # A name of six gigabytes.
@@ -100,7 +101,7 @@ with open("14.tar", "wb") as file:
     info.size = 257 << 20
     file.write(info.tobuf())
     file.truncate(258 << 20)
-for id in range(1, 15):
+for id in range(1, 16):
     result = Dirac().getOutputSandbox(id, outputDir="out")
     print(id, "OK" if result["OK"] else result["Message"])
 print("12 is", sorted(os.listdir("out/12")), open("out/12/log").read())
@@ -147,7 +148,7 @@ TEST_F(DiracGuard, UnpacksWhatAJobLeavesAndNothingElse) {
     const auto said = run(kOutputs);
 
     EXPECT_THAT(said, HasSubstr("1 OK\n"));
-    for (const auto* id : {"2", "3", "4", "5", "14"}) {
+    for (const auto* id : {"2", "3", "4", "5", "14", "15"}) {
         EXPECT_THAT(said, HasSubstr("\n" + std::string(id) + " the output sandbox is refused"));
     }
     EXPECT_THAT(said, HasSubstr("kept in"));
@@ -160,6 +161,8 @@ TEST_F(DiracGuard, UnpacksWhatAJobLeavesAndNothingElse) {
     }
     EXPECT_THAT(said, HasSubstr("12 OK\n"));
     EXPECT_THAT(said, HasSubstr("12 is ['log'] second\n"));
+    EXPECT_TRUE(std::filesystem::exists(temp_.path() / "guard_outputs"));
+    EXPECT_FALSE(std::filesystem::exists(temp_.path() / "guard_names"));
 }
 
 TEST_F(DiracGuard, AJobIsHandedToOneServerAndCommandsHaveLimits) {
@@ -168,6 +171,8 @@ TEST_F(DiracGuard, AJobIsHandedToOneServerAndCommandsHaveLimits) {
         "asked a getJobs\nasked b getJobs\nasked c getJobs\nasked a submitJob\n"
         "['ada', '1999-01-01', 'group', ['one', 'two']] ['ada', '1999-01-01', 'group', None]\n"
         "limit True\nlimit True\nlimit True\n");
+    EXPECT_TRUE(std::filesystem::exists(temp_.path() / "guard_names"));
+    EXPECT_TRUE(std::filesystem::exists(temp_.path() / "guard_submission"));
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <atomic>
 
+#include "backends/api/CarriedFiles.h"
 #include "backends/diracx/DiracxBackend.h"
 #include "tests/fakes/DiracAccessToken.h"
 #include "tests/fakes/FreePort.h"
@@ -87,6 +88,25 @@ TEST_F(LiveLogCancel, AScriptThatIsNotHeardIsKilledByDiracAfterATime) {
     EXPECT_EQ(killsOnCancel(CancelKind::Soft), 0);
     later_.later = std::chrono::seconds(21);
     EXPECT_GT(killsOnCancel(CancelKind::Soft), 0);
+}
+
+TEST_F(LiveLogCancel, WhatIsFetchedJustNowIsNotShown) {
+    const folder::FolderRef folder{{"gb-a-1-1"}, ""};
+    ASSERT_TRUE(folders_.append(folder, "out/log", 0, "half of").ok());
+    ASSERT_TRUE(folders_.append(folder, "out/status", 0, "nonce=x\n").ok());
+    const auto read = [&] {
+        const std::vector<LogRequest> one{{ref(), 1, 0, 100}};
+        return std::move(backend_->readLogs({later_.steadyNow() + Millis(1000)}, one)[0]).value();
+    };
+    EXPECT_EQ(read().bytes, "");
+    EXPECT_FALSE(read().status.has_value());
+    post(0, "one\n");
+    EXPECT_EQ(read().bytes, "one\n");
+    EXPECT_FALSE(read().status.has_value());
+
+    ASSERT_TRUE(folders_.append(folder, kFetchedName, 0, "").ok());
+    EXPECT_EQ(read().bytes, "half of");
+    EXPECT_TRUE(read().status.has_value());
 }
 
 TEST_F(LiveLogCancel, OneThatIsHeardIsAskedAndAHardCancelKillsInAnyCase) {

@@ -195,7 +195,7 @@ TEST_F(LiveLogEnd, AnotherLogThanTheOneThatWasShownFollowsAfterALine) {
     EXPECT_EQ(shown(), "one");
     const auto all = endWith("ONE\ntwo\n");
     EXPECT_TRUE(all.starts_with("one\n")) << all;
-    EXPECT_TRUE(all.ends_with("\ntwo\n")) << all;
+    EXPECT_TRUE(all.ends_with("\nONE\ntwo\n")) << all;
     EXPECT_THAT(all, HasSubstr("does not begin with what is above"));
 }
 

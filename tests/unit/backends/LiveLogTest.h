@@ -38,7 +38,7 @@ protected:
     }
     /// The whole header.
     std::string token(const std::string& key = "gb-a-1-1") const {
-        const auto file = receiver_->filesFor({key}).value().front().content;
+        const auto file = receiver_->filesFor({key}).front().content;
         const auto from = file.find("Bearer ");
         return file.substr(from, file.find('"', from) - from);
     }
@@ -63,7 +63,7 @@ protected:
     std::string shown(int run = 1, std::int64_t offset = 0) {
         const auto chunk = log_->read({ref(), run, offset});
         EXPECT_TRUE(chunk.ok());
-        return chunk.ok() && *chunk ? (**chunk).bytes : "";
+        return chunk.ok() ? chunk->bytes : "";
     }
 
     TempDir temp_;

@@ -35,7 +35,7 @@ protected:
     /// Begins a job on the node that runs these lines, which print into its log. It ends when the
     /// file `stop` is there, unless its lines end it.
     void run(const std::string& lines, const std::string& path = "/usr/bin:/bin") {
-        auto inputs = receiver_->filesFor({"gb-a-1-1"}).value();
+        auto inputs = receiver_->filesFor({"gb-a-1-1"});
         inputs.push_back({"loader.sh", "mkdir -p out; exec >>out/log 2>/dev/null\n" + lines +
                                            "\nuntil [ -e " + (temp_.path() / "stop").string() +
                                            " ]; do sleep 0.02; done\n"});

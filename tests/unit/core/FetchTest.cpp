@@ -222,6 +222,24 @@ TEST_F(FetchTest, AFinishedJobsLogIsWholeAndItsVerdictThatOfItsStatusFile) {
     EXPECT_NE(traceOf(row).find("from the node\n"), std::string::npos);
 }
 
+TEST_F(FetchTest, OneCallBringsTheFilesOfAsManyJobsAsTheBackendTakes) {
+    for (const std::size_t most : {1U, 3U}) {
+        backend_.abilities.maxCollect = most;
+        entry().policy.capabilities = backend_.abilities;
+        const auto before = calls(Verb::Collect);
+        std::vector<JobRow> rows;
+        for (std::int64_t i = 0; i < 3; ++i) {
+            rows.push_back(running(most == 1 ? 1 + i : 11 + i));
+        }
+        for (const auto row : rows) {
+            backend_.finish(key(row), 0);
+        }
+        pass(kPoll);
+        settle();
+        EXPECT_EQ(calls(Verb::Collect) - before, 3 / most);
+    }
+}
+
 TEST_F(FetchTest, ALogThatIsLiveIsShownBeforeTheEndAndNotTwice) {
     backend_.abilities.liveLog = true;
     entry().policy.capabilities = backend_.abilities;

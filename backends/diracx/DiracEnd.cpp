@@ -100,6 +100,7 @@ std::vector<Result<void>> DiracBackend::release(const CallContext& ctx,
             results.emplace_back(permanentError("the job " + ref.key.value + " still runs"));
             continue;
         }
+        liveLog_.close(ref.key);
         results.push_back(folders_.free({ref.key, ref.account}));
         forgetLive(ref.key);
         const std::lock_guard lock(mutex_);

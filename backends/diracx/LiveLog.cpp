@@ -35,18 +35,13 @@ bool LiveLog::Runs::has(const std::string& name) const {
 
 bool LiveLog::Runs::isGiven(int run) const {
     return std::any_of(given.begin(), given.end(),
-                       [run](const auto& each) { return each.first == run; });
+                       [run](const auto& each) { return each.run == run; });
 }
 
-std::string LiveLog::Runs::of(int run) const {
-    for (const auto& [number, name] : given) {
-        if (number == run) {
-            return name;
-        }
-    }
+std::string LiveLog::Runs::newest() const {
     // Whoever was heard before a text that was given belongs to a run that is over.
-    const bool isNew = !names.empty() && (given.empty() || given.back().second != names.back());
-    return isNew ? names.back() : "";
+    const bool isNew = !names.empty() && (given.empty() || given.back().name != names.back());
+    return isNew ? names.back() : kNobody;
 }
 
 Result<LiveLog::Runs> LiveLog::runsOf(const folder::FolderRef& folder) {
@@ -58,11 +53,11 @@ Result<LiveLog::Runs> LiveLog::runsOf(const folder::FolderRef& folder) {
     runs.size = note->size;
     std::istringstream lines(note->bytes);
     for (std::string line; std::getline(lines, line);) {
-        const auto space = line.find(' ');
-        int number = 0;
-        if (line.starts_with('=') && space != std::string::npos) {
-            std::from_chars(line.data() + 1, line.data() + space, number);
-            runs.given.emplace_back(number, line.substr(space + 1));
+        if (line.starts_with('=')) {
+            std::istringstream words(line.substr(1));
+            Given given;
+            words >> given.run >> given.name >> given.base;
+            runs.given.push_back(given);
         } else {
             runs.names.push_back(line);
         }
@@ -133,29 +128,64 @@ Result<bool> LiveLog::isHeard(const JobRef& ref) {
     return runs ? Result<bool>(!runs->names.empty()) : runs.error();
 }
 
-Result<LogChunk> LiveLog::read(const LogRequest& request) {
-    const std::lock_guard lock(mutex_);
-    const auto folder = folderOf(request.ref.key);
-    const auto runs = runsOf(folder);
+Result<std::string> LiveLog::textOf(const folder::FolderRef& folder, const Given& given,
+                                    std::int64_t offset, std::int64_t most) {
+    if (given.name == kNobody) {
+        return std::string();
+    }
+    auto text =
+        readOne(folders_, {folder, nameOf(given.name), offset, static_cast<std::size_t>(most)});
+    return text ? Result<std::string>(std::move(text).value().bytes) : text.error();
+}
+
+Result<LiveLog::Runs> LiveLog::upTo(const folder::FolderRef& folder, int run, bool isLast) {
+    auto runs = runsOf(folder);
     if (!runs) {
         return runs.error();
     }
-    const auto name = runs->of(request.run);
-    if (name.empty() || request.source != LogSource::Job) {
+    auto all = std::move(runs).value();
+    Given next{run, all.newest()};
+    if (all.isGiven(run) || (next.name == kNobody && (all.given.empty() || !isLast))) {
+        return all;
+    }
+    if (!all.given.empty()) {
+        const auto before = textOf(folder, all.given.back(), 0, kMost);
+        if (!before) {
+            return before.error();
+        }
+        next.base = all.given.back().base + static_cast<std::int64_t>(before->size());
+    }
+    const auto noted = note(
+        folder, all, "=" + std::to_string(run) + " " + next.name + " " + std::to_string(next.base));
+    if (!noted) {
+        return noted.error();
+    }
+    all.given.push_back(next);
+    return all;
+}
+
+Result<LogChunk> LiveLog::read(const LogRequest& request) {
+    if (request.source != LogSource::Job) {
         return LogChunk{};
     }
-    if (!runs->isGiven(request.run)) {
-        if (auto noted = note(folder, *runs, "=" + std::to_string(request.run) + " " + name);
-            !noted) {
-            return noted.error();
+    const std::lock_guard lock(mutex_);
+    const auto folder = folderOf(request.ref.key);
+    const auto runs = upTo(folder, request.run, false);
+    if (!runs) {
+        return runs.error();
+    }
+    auto most = static_cast<std::int64_t>(request.limit);
+    for (auto given = runs->given.rbegin(); given != runs->given.rend(); ++given) {
+        if (given->base <= request.offset) {
+            auto text = textOf(folder, *given, request.offset - given->base, most);
+            // Without its size: a power failure may have shortened it, and the node then sends it
+            // again.
+            return text ? Result<LogChunk>(LogChunk{.bytes = std::move(text).value(), .status = {}})
+                        : text.error();
         }
+        most = std::min(most, given->base - request.offset);
     }
-    auto text = readOne(folders_, {folder, nameOf(name), request.offset, request.limit});
-    if (!text) {
-        return text.error();
-    }
-    // Without its size: a power failure may have shortened it, and the node then sends it again.
-    return LogChunk{.bytes = std::move(text).value().bytes, .status = {}};
+    return LogChunk{};
 }
 
 Result<std::string> LiveLog::readUpTo(const folder::FolderRef& folder, const std::string& name,
@@ -188,32 +218,44 @@ Result<void> LiveLog::replace(const folder::FolderRef& folder, const std::string
 Result<void> LiveLog::settle(const JobRef& ref, int run) {
     const std::lock_guard lock(mutex_);
     const auto folder = folderOf(ref.key);
-    const auto runs = runsOf(folder);
+    const auto runs = upTo(folder, run, true);
     if (!runs) {
         return runs.error();
     }
     settled_.insert(ref.key.value);
-    if (runs->names.empty()) {
-        return {};
+    std::string before;
+    std::string live;
+    for (const auto& given : runs->given) {
+        before += live.substr(0, static_cast<std::size_t>(given.base) - before.size());
+        auto text = textOf(folder, given, 0, kMost);
+        if (!text) {
+            return text.error();
+        }
+        live = std::move(text).value();
     }
-    const auto name = runs->of(run);
-    auto live = name.empty() ? Result<std::string>("") : readUpTo(folder, nameOf(name), kMost);
     constexpr std::int64_t kMostLog = std::int64_t{256} << 20;  // As of all that is unpacked.
-    auto log = readUpTo(folder, "log", kMostLog);
-    if (!live || !log) {
-        return !live ? live.error() : log.error();
+    const auto log = readUpTo(folder, "log", kMostLog);
+    if (!log) {
+        return log.error();
     }
-    if (log->starts_with(*live)) {
+    if (log->starts_with(before + live)) {
         return {};
     }
-    auto text = std::move(live).value();
-    if (!text.starts_with(*log)) {
-        text += std::string(text.ends_with('\n') ? "" : "\n") +
+    if (log->starts_with(live)) {
+        return replace(folder, before + *log);
+    }
+    if (!live.starts_with(*log)) {
+        live += std::string(live.ends_with('\n') ? "" : "\n") +
                 "\x1b[0;33mWARNING: the log that came with the end of the job does not begin with "
                 "what is above; what follows is all of it\x1b[0;m\n" +
                 *log;
     }
-    return replace(folder, text);
+    return replace(folder, before + live);
+}
+
+void LiveLog::close(const SubmissionKey& key) {
+    const std::lock_guard lock(mutex_);
+    settled_.insert(key.value);
 }
 
 void LiveLog::forget(const SubmissionKey& key) {

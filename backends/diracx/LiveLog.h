@@ -15,9 +15,10 @@ namespace gridbridge {
 
 /// What jobs sent of their logs while they ran, in the folders of their submissions: `out/live-RUN`
 /// for each copy of a job that began, and the note `out/live-runs`, to which only is appended: the
-/// copies in the order in which they were first heard, and `=N RUN` once the text of one was given
-/// as that of the run N. Bytes once given never change. Jobs belong to the service's own account.
-/// Safe for concurrent use.
+/// copies in the order in which they were first heard, and `=N RUN BASE` once the text of one is
+/// given as that of the run N. The texts of a job's runs are one log: that of the next begins at
+/// BASE, where the one before ended then. Bytes once given never change. Jobs belong to the
+/// service's own account. Safe for concurrent use.
 class LiveLog {
 public:
     /// Bytes of a copy: whatever carries logs of ended jobs carries so much, with what else a job
@@ -52,22 +53,35 @@ public:
     Result<bool> isHeard(const JobRef& ref);
     /// Of a job whose files have not been fetched; empty where no copy sent any.
     Result<LogChunk> read(const LogRequest& request);
-    /// Takes no more, and lets `out/log`, which was fetched or is absent, begin with what was given
-    /// of that run. Repeatable.
+    /// Takes no more, and lets `out/log`, which was fetched of that run or is absent, begin with
+    /// what was given before. Repeatable.
     Result<void> settle(const JobRef& ref, int run);
+    /// Takes no more of it: its folder is about to go.
+    void close(const SubmissionKey& key);
     /// The job's folder is gone.
     void forget(const SubmissionKey& key);
 
 private:
+    struct Given {
+        int run = 0;
+        std::string name;  ///< kNobody: none was heard.
+        std::int64_t base = 0;
+    };
     struct Runs {
         std::vector<std::string> names;  ///< In the order of the note.
-        std::vector<std::pair<int, std::string>> given;
+        std::vector<Given> given;
         std::int64_t size = 0;  ///< Of the note.
         bool has(const std::string& name) const;
-        /// Whose text that run's is, or would be.
-        std::string of(int run) const;
+        /// Whose text that of the next run would be.
+        std::string newest() const;
         bool isGiven(int run) const;
     };
+    static constexpr const char* kNobody = "-";
+    /// The texts up to that of this run, which is the last.
+    Result<Runs> upTo(const folder::FolderRef& folder, int run, bool isLast);
+    /// Bytes of that text from there on.
+    Result<std::string> textOf(const folder::FolderRef& folder, const Given& given,
+                               std::int64_t offset, std::int64_t most);
     Result<Runs> runsOf(const folder::FolderRef& folder);
     Result<void> note(const folder::FolderRef& folder, const Runs& runs, const std::string& line);
     /// Whether it is one of the copies that are heard.

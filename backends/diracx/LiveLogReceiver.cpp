@@ -205,7 +205,7 @@ http::ServerReply LiveLogReceiver::take(const Target& target, const std::string&
         const bool isHere = keyIn(keyFile(workDir_)) == key_.reveal();
         return isHere ? http::ServerReply{410, "gone"} : http::ServerReply{503, "not now"};
     }
-    {
+    if (taken->outcome != LiveLog::Outcome::Stranger) {
         const std::lock_guard lock(mutex_);
         heard_[target.key.value] = clock_.steadyNow();
     }

@@ -82,12 +82,13 @@ TEST_F(LiveLogReceiverTest, ASecondCopyHasATextOfItsOwnAndFewAreHeard) {
     EXPECT_EQ(post(0, "second\n", "0000000000000002"), "200 7");
     EXPECT_EQ(post(6, "more\n", "0000000000000001"), "200 11");
     EXPECT_EQ(shown(1), "first\nmore\n");
-    EXPECT_EQ(shown(2), "second\n") << "of the next run";
-    EXPECT_EQ(shown(3), "") << "which has not begun";
+    EXPECT_EQ(shown(2, 11), "second\n") << "of the next run, whose text goes on after that one";
+    EXPECT_EQ(shown(2, 6), "more\n");
+    EXPECT_EQ(shown(3, 18), "") << "which has not begun";
     EXPECT_EQ(post(0, "3", "0000000000000003"), "200 1");
     EXPECT_EQ(post(0, "4", "0000000000000004"), "200 1");
     EXPECT_THAT(post(0, "5", "0000000000000005"), HasSubstr("429"));
-    EXPECT_EQ(shown(1) + shown(2), "first\nmore\nsecond\n");
+    EXPECT_EQ(shown(1) + shown(2, 11), "first\nmore\nsecond\n");
 }
 
 TEST_F(LiveLogReceiverTest, ALogHasAnEndAndACancelIsToldAfterIt) {
@@ -203,8 +204,26 @@ TEST_F(LiveLogEnd, OfARunThatSentNothingTheSandboxIsAll) {
     post(0, "one\n");
     EXPECT_EQ(shown(1), "one\n");
     put("log", "two\n");
-    ASSERT_TRUE(log_->settle(ref(), 2).ok());
-    EXPECT_EQ(readFile(workDir() / "gb-a-1-1/out/log"), "two\n");
+    for (int i = 0; i < 2; ++i) {
+        ASSERT_TRUE(log_->settle(ref(), 2).ok());
+        EXPECT_EQ(readFile(workDir() / "gb-a-1-1/out/log"), "one\ntwo\n");
+    }
+}
+
+TEST_F(LiveLogEnd, TheLogOfARunFollowsWhatWasShownOfTheOneBefore) {
+    post(0, "one\n", "0000000000000001");
+    EXPECT_EQ(shown(1), "one\n");
+    post(0, "two\n", "0000000000000002");
+    EXPECT_EQ(shown(2, 4), "two\n");
+    post(4, "late\n", "0000000000000001");
+    put("log", "two\nthree\n");
+    put("status", "nonce=x\nlog_bytes=10\n");
+    for (int i = 0; i < 2; ++i) {
+        ASSERT_TRUE(log_->settle(ref(), 2).ok());
+        EXPECT_EQ(readFile(workDir() / "gb-a-1-1/out/log"), "one\ntwo\nthree\n");
+        EXPECT_EQ(readFile(workDir() / "gb-a-1-1/out/status"), "nonce=x\nlog_bytes=14\n");
+        restart();
+    }
 }
 
 }  // namespace

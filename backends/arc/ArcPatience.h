@@ -55,9 +55,9 @@ public:
     template <class Look>
     static void each(std::span<const JobRef> refs, std::string& first, const Turn& turn,
                      const Look& look) {
-        std::map<std::string, std::size_t> order;
+        std::multimap<std::string, std::size_t> order;
         for (std::size_t i = 0; i < refs.size(); ++i) {
-            order[refs[i].key.value] = i;
+            order.emplace(refs[i].key.value, i);
         }
         auto next = order.lower_bound(first);
         bool wasOver = false;

@@ -22,7 +22,7 @@ fake=$build/fakegitlab/fakegitlab
 
 demo=$(mktemp -d "${TMPDIR:-/tmp}/gridbridge-demo-XXXXXX")
 chmod 711 "$demo"
-account= gitlab= service= engine=
+account= gitlab= service= engine= system=${1:-}
 # Jobs outlive their service: when the demo is interrupted they are ended with their sessions.
 end_jobs() {
     local pid session
@@ -34,12 +34,12 @@ finish() {
     local code=$?
     for pid in $service $gitlab; do kill "$pid" 2>/dev/null || true; wait "$pid" 2>/dev/null || true; done
     end_jobs
-    if [ -n "$engine" ]; then "tests/engines/$1.sh" down "$engine"; fi
+    if [ -n "$engine" ]; then "tests/engines/$system.sh" down "$engine"; fi
     if [ -n "$account" ]; then userdel "$account" 2>/dev/null || true; fi
     [ "$code" = 0 ] || { echo "--- the end of the service's log"; tail -n 20 "$demo/service.log" 2>/dev/null; }
     exit "$code"
 }
-trap 'finish "${1:-}"' EXIT
+trap finish EXIT
 trap 'exit 130' INT TERM HUP
 
 cp "$bin" "$demo/gridbridge"  # the account of the jobs must be able to run it, wherever this folder is
@@ -57,7 +57,7 @@ else
 fi
 mkdir "$demo/jobs"
 cp deploy/demo/jobs/* "$demo/jobs"
-case ${1:-} in
+case $system in
     '') backend=here other= ;;
     diracx)
         backend=grid engine=$demo/engine
@@ -141,7 +141,7 @@ start() { "$bin" run --config "$demo/config.toml" >>"$demo/service.log" 2>&1 & s
 shown= lines=0
 table() {
     local now
-    [ -e "$demo/state/gridbridge.db" ] || return 0
+    [ "$(count 'SELECT count(*) FROM runner')" -gt 0 ] || return 0  # The service has just begun.
     now=$("$bin" jobs --all --config "$demo/config.toml")
     [ "$now" != "$shown" ] || return 0
     if [ -t 1 ] && [ "$lines" -gt 0 ]; then printf '\033[%dA\033[J' "$lines"; fi

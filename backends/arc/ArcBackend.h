@@ -176,6 +176,9 @@ private:
     /// How much of a file in `out/` has come.
     std::int64_t sizeHere(const JobRef& ref, const std::string& name);
     bool mayHaveStarted(const std::string& id);
+    /// It, where ARC knows it. That it has ended is taken from a list of a few seconds ago: of
+    /// many that end together not each needs one of all jobs.
+    Result<std::optional<Job>> endedOf(const CallContext& ctx, const JobRef& ref);
     /// For a while now, and each time that it was asked, something may have been there that ARC
     /// does not give: no longer waited for.
     bool isLongInDoubt(const std::string& id);
@@ -218,6 +221,8 @@ private:
     std::map<std::string, Doubt> doubts_;  ///< By id.
     /// By id and name: how far a file has been sent once more of which ARC had all bytes.
     std::map<std::pair<std::string, std::string>, std::int64_t> again_;
+    Known ends_ = {};  ///< As `collect` saw them last, and when.
+    SteadyTime lookedForEnds_ = SteadyTime::min();
     std::size_t turn_ = 0;       ///< Whose files go first.
     std::string observed_ = {};  ///< The key of whom is looked at first, and so on.
     std::string read_ = {};

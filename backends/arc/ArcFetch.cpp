@@ -118,7 +118,25 @@ void ArcBackend::fetchBatchLog(const CallContext& ctx, const JobRef& ref, const 
 
 bool ArcBackend::mayHaveStarted(const std::string& id) {
     const std::lock_guard lock(mutex_);
-    return started_.contains(id);
+    const auto end = ended_.find(id);
+    return started_.contains(id) || (end != ended_.end() && end->second.started);
+}
+
+Result<std::optional<ArcBackend::Job>> ArcBackend::endedOf(const CallContext& ctx,
+                                                           const JobRef& ref) {
+    constexpr std::chrono::seconds kFresh{10};
+    const auto now = clock_.steadyNow();
+    const auto isEnd = [](const std::optional<Job>& job) { return job && isArcFinal(job->state); };
+    if (lookedForEnds_ > now - kFresh && !ref.id.value.empty() && isEnd(ends_.of(ref))) {
+        return ends_.of(ref);
+    }
+    auto known = look(ctx, std::span(&ref, 1), false);
+    if (!known) {
+        return known.error();
+    }
+    lookedForEnds_ = now;
+    ends_ = std::move(known).value();
+    return ends_.of(ref);
 }
 
 Result<std::optional<std::set<std::string>>> ArcBackend::outputsOf(const CallContext& ctx,
@@ -188,16 +206,20 @@ Result<void> ArcBackend::fetchAll(const CallContext& ctx, const JobRef& ref,
 }
 
 Result<CollectOutcome> ArcBackend::collectOne(const CallContext& ctx, const JobRef& ref) {
-    const auto known = look(ctx, std::span(&ref, 1), false);
-    if (!known) {
-        return withoutEffect(known.error());
+    const auto looked = endedOf(ctx, ref);
+    if (!looked) {
+        return withoutEffect(looked.error());
     }
-    const auto job = known->of(ref);
+    const auto& job = *looked;
     if (!job) {
         return transientError("ARC does not know the job");
     }
     if (!isArcFinal(job->state)) {
         return CollectOutcome::NotYet;
+    }
+    if (job->state == "FINISHED") {  // Its program has run to its end.
+        const std::lock_guard lock(mutex_);
+        started_.insert(job->id);
     }
     const auto fetched = fetchAll(ctx, ref, job->id);
     return fetched ? syncCarried(commands_, folders_, ref, ctx)

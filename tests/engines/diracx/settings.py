@@ -16,7 +16,8 @@ def database(engine, name):
 
 def set_environment(engine):
     """Before anything of DiracX is imported; what is set already stays."""
-    urls = {name: f"sqlite+aiosqlite:///{database(engine, name)}" for name in (*DATABASES, "JOBPARAMETERSDB")}
+    # Of a call that finds its database locked for five seconds 0.3.0 may go on for ever, and answer nobody else.
+    urls = {name: f"sqlite+aiosqlite:///{database(engine, name)}?timeout=60" for name in (*DATABASES, "JOBPARAMETERSDB")}
     settings = {f"DIRACX_DB_URL_{name}": urls[name] for name in DATABASES}
     settings |= {
         "DIRACX_OS_DB_JOBPARAMETERSDB": json.dumps({"sqlalchemy_dsn": urls["JOBPARAMETERSDB"]}),

@@ -86,12 +86,43 @@ TEST_F(ArcFetch, AFileInThePlaceOfAllOutputsIsNone) {
     says("GET /a1/session/out ", {200, {{"Content-Type", "application/octet-stream"}}, "x", {}});
 
     EXPECT_EQ(state(), BatchState::Ended);
+    doubtForLong();
     EXPECT_EQ(collect().value(), CollectOutcome::Done);
     EXPECT_EQ(output("log"), "");
 }
 
+TEST_F(ArcFetch, WhatHasRunToItsEndLeftSomethingWhateverAListSays) {
+    says("GET /a1/session/out ", FakeArc::json(200, R"({"file":[]})"));
+    EXPECT_FALSE(collect().ok());
+    arc_.faults.clear();
+
+    EXPECT_EQ(collect().value(), CollectOutcome::Done);
+    expectAll();
+}
+
+TEST_F(ArcFetch, ManyThatEndTogetherNeedOneListOfAllJobs) {
+    std::vector<JobRef> refs;
+    for (int i = 0; i < 20; ++i) {
+        const auto id = "e" + std::to_string(i);
+        arc_.jobs[id] = {"FINISHED", "gb-" + id + "-1-1", {{"out/log", id}}};
+        refs.push_back({{"gb-" + id + "-1-1"}, "", {id}, {}});
+        const std::vector<folder::StagedFile> loader{{kLoaderName, ""}};
+        ASSERT_TRUE(folders_.stage({refs.back().key, ""}, loader).ok());
+    }
+    arc_.asked.clear();
+    for (const auto& each : std::span(refs).subspan(1)) {
+        static_cast<void>(backend_.collect(ctx(), std::span(&each, 1)));
+    }
+    EXPECT_EQ(arc_.count("GET ?state="), 1);
+    clock_.advance(11s);
+    static_cast<void>(backend_.collect(ctx(), std::span(&refs[0], 1)));
+    EXPECT_EQ(arc_.count("GET ?state="), 2);
+}
+
 TEST_F(ArcFetch, OfAJobThatNeverBeganThereIsNothing) {
-    arc_.jobs["a1"].files = {{"gridbridge.sh", ""}, {"in/job.sh", ""}, {"batch.log", "its words"}};
+    arc_.jobs["a1"] = {"FAILED",
+                       "gb-a-1-1",
+                       {{"gridbridge.sh", ""}, {"in/job.sh", ""}, {"batch.log", "its words"}}};
 
     EXPECT_EQ(collect().value(), CollectOutcome::Done);
     EXPECT_EQ(output("batch.log"), "its words");

@@ -14,7 +14,7 @@ public:
     DiracCliHarness() : DiracHarness(engine().config()) {}
     bool tellsTimes() override { return false; }
     /// Each look costs a second of a processor, which the jobs need as well.
-    void pass() override { std::this_thread::sleep_for(std::chrono::milliseconds(500)); }
+    void pass() override { std::this_thread::sleep_for(std::chrono::milliseconds(1500)); }
 };
 
 }  // namespace gridbridge::testing

@@ -1,4 +1,6 @@
 // How jobs are ended, and forgotten.
+#include <algorithm>
+
 #include "backends/api/SharedFolder.h"
 #include "backends/arc/ArcBackend.h"
 
@@ -64,6 +66,7 @@ std::vector<Result<CancelOutcome>> ArcBackend::cancel(const CallContext& ctx,
 Result<ArcBackend::Known> ArcBackend::takeBack(const CallContext& ctx,
                                                std::span<const JobRef> refs) {
     constexpr int kTries = 75;  // A-REX hears of it within a second or two, where it is not busy.
+    std::set<std::string> taken;
     for (int tries = 0;; ++tries) {
         auto known = look(ctx, refs, false);
         if (!known) {
@@ -77,7 +80,13 @@ Result<ArcBackend::Known> ArcBackend::takeBack(const CallContext& ctx,
                 }
             }
         }
-        if (waiting.empty() || tries == kTries) {
+        taken.insert(waiting.begin(), waiting.end());
+        const auto isThere = [&](const std::string& id) {
+            const auto state = known->states.find(id);
+            return state != known->states.end() && !isArcFinal(state->second) &&
+                   !isArcGone(state->second);
+        };
+        if (std::none_of(taken.begin(), taken.end(), isThere) || tries == kTries) {
             return known;
         }
         if (const auto killed = client_.demand(ctx, "kill", waiting); !killed) {
@@ -95,11 +104,11 @@ Result<void> ArcBackend::releaseOne(const CallContext& ctx, const JobRef& ref, c
     const auto jobs = known.all(ref);
     std::vector<std::string> ids;
     for (const auto& job : jobs) {
+        if (isArcWaiting(job.state) || job.state == "KILLING") {
+            return transientError("ARC has not taken the job back");
+        }
         if (isArcInside(job.state)) {
             return permanentError("the job " + ref.key.value + " still runs");
-        }
-        if (isArcWaiting(job.state)) {
-            return transientError("ARC has not taken the job back");
         }
         ids.push_back(job.id);
     }

@@ -213,5 +213,18 @@ TEST_F(ArcHostile, WhatArcRefusesForOneJobIsAnErrorOfThatJob) {
     EXPECT_TRUE(arc_.jobs.empty());
 }
 
+TEST_F(ArcHostile, AJobThatIsJustBeingKilledDoesNotStillRun) {
+    ASSERT_TRUE(submit(job()).ok());
+    const auto begin = clock_.steadyNow();
+
+    const auto early = release();  // ARC says KILLING, and is busy.
+
+    ASSERT_FALSE(early.ok());
+    EXPECT_EQ(early.error().kind, ErrorKind::Transient);
+    EXPECT_GE(clock_.steadyNow() - begin, std::chrono::seconds(10));
+    arc_.jobs["a1"].state = "KILLED";
+    EXPECT_TRUE(release().ok());
+}
+
 }  // namespace
 }  // namespace gridbridge
